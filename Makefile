@@ -1,0 +1,52 @@
+# Tidegauge: what a developer or a newcomer runs. `make help` lists it.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+TIER   ?= unit stack
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format soak bench clean
+
+help:  ## What this file can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.local  ## See drift found: fit, pack, serve with 3 replicas, send traffic, print the verdict
+	$(BIN)/python -m tidegauge.local.demo
+
+test: check  ## Everything a change must pass: check, then all tests
+	$(BIN)/python -m pytest $(addprefix tests/,$(TIER)) -m "not soak" --durations=10
+
+check: $(VENV)/.dev  ## Lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## Let ruff mend what it can
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+soak: $(VENV)/.dev  ## The long random runs that `make test` leaves out
+	$(BIN)/python -m pytest tests -m soak --durations=10
+
+bench: $(VENV)/.dev  ## Measure every target: a table here, JSON in bench-results/ (ARGS="NAME --quick")
+	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+clean:  ## Remove what these targets made
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench-results
+
+# One environment; the demo needs less of it than the tests do.
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidegauge needs Python 3.11 or newer, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.local: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing what the local stack needs into $(VENV) ..."
+	$(PIP) -e '.[local]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing what the tests need into $(VENV) ..."
+	$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.local

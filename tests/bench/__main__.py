@@ -1,0 +1,62 @@
+"""``python -m bench [NAME ...] [--quick]``: run the benchmarks, print one table, write one JSON file."""
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.rows import Row
+
+HERE = Path(__file__).parent
+OUTPUT = Path("bench-results/bench.json")
+
+
+def main() -> int:
+    names = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones (default: all): {', '.join(names)}")
+    parser.add_argument("--quick", action="store_true", help="smaller runs, for a look; the figures are rougher")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(names)
+    if unknown:
+        parser.error(f"no benchmark named {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    rows = {name: _run(name, quick=arguments.quick) for name in arguments.names or names}
+    _print(rows)
+    _write(rows, quick=arguments.quick)
+    return int(any(row.met is False for group in rows.values() for row in group))
+
+
+def _run(name: str, *, quick: bool) -> list[Row]:
+    started = time.monotonic()
+    rows: list[Row] = importlib.import_module(f"bench.bench_{name}").run(quick)
+    print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+    return rows
+
+
+def _print(rows: dict[str, list[Row]]) -> None:
+    table = Table("benchmark", "what", "figure", "target", "reached")
+    for name, group in rows.items():
+        for row in group:
+            reached = {True: "yes", False: "NO", None: ""}[row.met]
+            table.add_row(name, row.what, row.figure, row.target, reached)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _write(rows: dict[str, list[Row]], *, quick: bool) -> None:
+    machine = {"cpus": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    results = {name: [asdict(row) for row in group] for name, group in rows.items()}
+    OUTPUT.parent.mkdir(exist_ok=True)
+    OUTPUT.write_text(json.dumps({"quick": quick, "machine": machine, "results": results}, indent=2) + "\n")
+    print(f"written: {OUTPUT}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

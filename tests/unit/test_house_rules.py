@@ -1,0 +1,46 @@
+"""Rules of the repository that no other tool keeps."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def tracked_files() -> list[Path]:
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    return [ROOT / name for name in listing.decode().split("\0") if name and (ROOT / name).exists()]
+
+
+def test_no_folder_shadows_the_standard_library() -> None:
+    shadowing = [path for path in tracked_files() if path.name == "__init__.py" and path.parent.name in sys.stdlib_module_names]
+    assert not shadowing, f"an __init__.py here hides a standard module from every Python started above: {shadowing}"
+
+
+def test_tests_are_not_packages() -> None:
+    assert not list((ROOT / "tests").glob("**/__init__.py"))
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    names = [path.name for path in (ROOT / "tests").glob("**/test_*.py")]
+    assert len(names) == len(set(names)), "two test files share a name"
+
+
+def test_files_stay_readable() -> None:
+    too_long = {
+        str(path.relative_to(ROOT)): lines
+        for path in tracked_files()
+        if path.suffix == ".py" and (lines := path.read_text().count("\n")) > 600
+    }
+    assert not too_long, f"split these, a file has at most 600 lines: {too_long}"
+
+
+def test_no_file_is_large() -> None:
+    large = [path for path in tracked_files() if path.stat().st_size > 600_000]
+    assert not large, f"made files belong outside the tree: {large}"
+
+
+def test_constraints_are_names_and_numbers() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()[1:]
+    assert lines
+    assert all("==" in line and "/" not in line and "@" not in line for line in lines)
