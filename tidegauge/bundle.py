@@ -1,7 +1,7 @@
 """A bundle: the folder that `storageUri` points to, and the manifest that says what is in it.
 
-Standard library only: `tidegauge.pack` writes with it, the storage initializer and the server read with it, so
-that both mean the same by every field. `docs/bundle-format.md` is the same for other languages.
+Standard library only: `tidegauge.pack` writes with it, the storage initializer and the server read with it,
+so that both mean the same by every field. `docs/bundle-format.md` is the same for other languages.
 """
 
 import hashlib
@@ -48,8 +48,8 @@ class ModelFile:
     sha256
         Of its bytes, 64 hexadecimal digits.
     max_relative_difference
-        Largest ``|packed - original| / max(|original|, mean |original|)`` over the training rows; 0 for labels,
-        which are equal or the model is not packed in that format. None if nothing was compared.
+        Largest ``|packed - original| / max(|original|, mean |original|)`` over the training rows; 0 for
+        labels, which are equal or the model is not packed in that format. None if nothing was compared.
     trusted_types
         For skops: the types beyond its own defaults that the artefact needs. For information: a server takes
         its list of trusted types from its own settings, never from a file it is about to load.
