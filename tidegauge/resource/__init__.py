@@ -1,0 +1,9 @@
+"""The custom resource `DriftMonitoredModel`, typed: read by ``tidegauge up`` and by the operator."""
+
+from tidegauge.resource.fields import bytes_of, seconds_of
+from tidegauge.resource.loading import load
+from tidegauge.resource.policy import policy_of
+from tidegauge.resource.rules import broken_rules
+from tidegauge.resource.schema import DriftMonitoredModel
+
+__all__ = ["DriftMonitoredModel", "broken_rules", "bytes_of", "load", "policy_of", "seconds_of"]

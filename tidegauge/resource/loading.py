@@ -1,0 +1,112 @@
+"""A document's text to a checked `DriftMonitoredModel`, with errors that name the field."""
+
+import difflib
+import re
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from tidegauge.errors import ResourceError
+from tidegauge.resource import fields, schema
+from tidegauge.resource.rules import broken_rules
+
+__all__ = ["load"]
+
+_IN_WORDS: Final = {
+    fields.NAME_PATTERN: "lower-case letters, digits and dashes, a letter first, at most 52",
+    fields.DURATION_PATTERN: "a duration such as 720h, 90m or 30s",
+    fields.SIZE_PATTERN: "a size such as 64Mi or 1Gi",
+    fields.URI_PATTERN: "a path, or an address that opens with file, pvc, http, https, s3, gs, abfs or az",
+}
+
+
+def load(text: str | bytes) -> schema.DriftMonitoredModel:
+    """Read and check a document, YAML or JSON.
+
+    Raises
+    ------
+    ResourceError
+        Naming the field by its path, the value and the rule it breaks; broken cross-field rules all at once.
+    """
+    try:
+        document = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ResourceError(f"not one YAML document: {' '.join(str(error).split())}") from error
+    try:
+        resource = msgspec.convert(document, schema.DriftMonitoredModel)
+    except msgspec.ValidationError as error:
+        raise ResourceError(_explained(str(error), document)) from error
+    if broken := broken_rules(resource):
+        raise ResourceError("; ".join(broken))
+    return resource
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as Kubernetes reads it: a timestamp stays the text it is."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _explained(message: str, document: object) -> str:
+    """Turn msgspec's message round: the path first, then the rule and the value."""
+    rule, _, path = message.partition(" - at `$")
+    path = path.rstrip("`").lstrip(".")
+    if unknown := re.search(r"unknown field `(.+)`", rule):
+        return f"{_join(path, unknown[1])}: no such field; {_nearest(unknown[1], _field_names(path))}"
+    if missing := re.search(r"missing required field `(.+)`", rule):
+        return f"{_join(path, missing[1])}: required, and not there"
+    return f"{path or 'the document'}: {_plain(rule)}{_instead(document, path)}"
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+
+
+def _plain(rule: str) -> str:
+    if (regex := re.search(r"matching regex '(.*)'$", rule)) and regex[1] in _IN_WORDS:
+        return f"expected {_IN_WORDS[regex[1]]}"
+    return rule[:1].lower() + rule[1:].replace("`", "")
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _steps(path: str) -> list[str]:
+    return re.findall(r"[^.\[\]]+", path)
+
+
+def _instead(document: object, path: str) -> str:
+    """The value at a path, to be shown behind the rule; nothing where the path names no single value."""
+    value: Any = document
+    for step in _steps(path):
+        try:
+            value = value[int(step) if isinstance(value, list) else step]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return ""
+    return f", not {value!r}" if isinstance(value, str | int | float) else ""
+
+
+def _field_names(path: str) -> list[str]:
+    """The fields that the schema has at a path."""
+    node: Any = msgspec.inspect.type_info(schema.DriftMonitoredModel)
+    for step in _steps(path):
+        if not step.isdigit():  # an index stays in the list's struct
+            node = _struct(next(f.type for f in node.fields if f.encode_name == step))
+    return [field.encode_name for field in node.fields]
+
+
+def _struct(node: Any) -> Any:
+    """The struct inside a description, an optional value or a list."""
+    while not isinstance(node, msgspec.inspect.StructType):
+        if isinstance(node, msgspec.inspect.UnionType):
+            node = next(t for t in node.types if not isinstance(t, msgspec.inspect.NoneType))
+        else:
+            node = node.type if isinstance(node, msgspec.inspect.Metadata) else node.item_type
+    return node

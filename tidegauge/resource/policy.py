@@ -1,0 +1,32 @@
+"""The alarm policy that a resource asks for, in the form of `tidegauge.Policy`'s arguments."""
+
+from typing import Any
+
+from tidegauge.resource.schema import Drift, DriftMonitoredModel, FeatureMinEffect, MinEffect
+
+__all__ = ["policy_of"]
+
+
+def policy_of(resource: DriftMonitoredModel) -> dict[str, Any]:
+    """Arguments of `tidegauge.Policy`, as JSON: what the aggregator's configuration file takes per model."""
+    drift = resource.spec.drift
+    policy: dict[str, Any] = {
+        "false_alarms": drift.budget.false_alarms,
+        "period": drift.budget.period,
+        "min_effect": _floors(drift.min_effect),
+    }
+    if per_feature := _per_feature(drift):
+        policy["per_feature"] = per_feature
+    if drift.features.exclude:
+        policy["exclude"] = list(drift.features.exclude)
+    return policy
+
+
+def _per_feature(drift: Drift) -> dict[str, dict[str, float]]:
+    common = _floors(drift.min_effect)
+    return {f.name: common | _floors(f.min_effect) for f in drift.per_feature}
+
+
+def _floors(effect: MinEffect | FeatureMinEffect) -> dict[str, float]:
+    floors = {"warning": effect.warning, "critical": effect.critical}
+    return {severity: floor for severity, floor in floors.items() if floor is not None}

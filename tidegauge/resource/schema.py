@@ -1,0 +1,319 @@
+"""The fields of a `DriftMonitoredModel`: what a user asks for.
+
+These types are the one source of the resource's schema: names, types, defaults, ranges and the text that
+``kubectl explain`` prints. What one field cannot say alone stands in `tidegauge.resource.rules`.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from tidegauge.contract import API_VERSION, RESOURCE_KIND
+from tidegauge.resource.fields import (
+    Count,
+    Duration,
+    Effect,
+    Name,
+    Part,
+    Quantities,
+    Size,
+    Uri,
+    Verbatim,
+    bytes_of,
+    says,
+    seconds_of,
+)
+from tidegauge.resource.status import Status
+
+__all__ = ["DriftMonitoredModel", "MinEffect", "PerFeature", "Spec"]
+
+
+class Metadata(Struct, rename="camel", omit_defaults=True):
+    """What Kubernetes keeps of every object; only what Tidegauge reads is named here."""
+
+    name: Annotated[
+        Name,
+        says(
+            "Name of the model in requests, metrics and reports, and of the objects made for it: "
+            "lower-case letters, digits and dashes, at most 52 characters."
+        ),
+    ]
+    namespace: str = ""
+    generation: int = 0
+    uid: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+
+
+class Resources(Part):
+    """What a container asks of its node, as in a pod."""
+
+    requests: Annotated[
+        Quantities,
+        says("What the container is promised, for example {cpu: 200m, memory: 256Mi}."),
+    ] = field(default_factory=dict)
+    limits: Annotated[
+        Quantities,
+        says("What the container may use at most; above its memory limit it is killed."),
+    ] = field(default_factory=dict)
+
+
+class ModelFormat(Part):
+    """What the model was made with."""
+
+    name: Annotated[
+        Literal["sklearn", "onnx", "xgboost", "lightgbm"],
+        says("Framework the model was trained with. The file's own format stands in the bundle's manifest."),
+    ] = "sklearn"
+
+
+class Model(Part):
+    """The model to serve, and how its server runs."""
+
+    storage_uri: Annotated[
+        Uri,
+        says(
+            "Where the bundle lies that `tidegauge pack` wrote: file://, pvc://, http(s)://, s3://, gs:// "
+            "or abfs://. A path without a scheme is relative to the YAML file and works with `tidegauge "
+            "up` only."
+        ),
+    ]
+    model_format: Annotated[ModelFormat, says("What the model was made with.")] = field(
+        default_factory=ModelFormat
+    )
+    resources: Annotated[Resources, says("Requests and limits of the model's container.")] = field(
+        default_factory=Resources
+    )
+    allow_pickle: Annotated[
+        bool,
+        says(
+            "Whether a bundle may hold a pickle or joblib file. Loading one runs whatever code it holds: "
+            "allow it only for files you made yourself."
+        ),
+    ] = False
+    trusted_types: Annotated[
+        tuple[str, ...],
+        says("Full names of Python types that a skops file may hold beside scikit-learn's own."),
+    ] = ()
+    request_log: Annotated[bool, says("Whether the server writes one JSON line per request to its log.")] = (
+        False
+    )
+
+
+class Autoscaling(Part):
+    """A HorizontalPodAutoscaler for the model's pods."""
+
+    max_replicas: Annotated[int, says("Pods there are at most.", ge=1)]
+    min_replicas: Annotated[int, says("Pods there are at least.", ge=1)] = 1
+    metrics: Annotated[
+        tuple[Verbatim, ...],
+        says(
+            "Metrics as in autoscaling/v2, passed on unchanged. Default: 70 % of the cpu that the model's "
+            "container requests."
+        ),
+    ] = ()
+    behavior: Annotated[Verbatim, says("Scaling behaviour as in autoscaling/v2, passed on unchanged.")] = (
+        field(default_factory=dict)
+    )
+
+
+class Features(Part):
+    """Which features are watched."""
+
+    exclude: Annotated[
+        tuple[str, ...],
+        says("Features that are counted but raise no alarm, for example identifiers."),
+    ] = ()
+
+
+class Budget(Part):
+    """How many false alarms are acceptable."""
+
+    false_alarms: Annotated[
+        float,
+        says("False alarms per period to expect at most, over all features of this model together.", gt=0),
+    ] = 1.0
+    period: Annotated[Duration, says("The period the budget is for, for example 720h (30 days).")] = "720h"
+
+    @property
+    def period_seconds(self) -> int:
+        """The period in seconds."""
+        return seconds_of(self.period)
+
+
+class MinEffect(Part):
+    """From which distance on a change matters, whatever its significance."""
+
+    warning: Annotated[
+        Effect,
+        says("Smallest certain distance (the lower bound of D, 0 to 1) that raises a warning."),
+    ] = 0.05
+    critical: Annotated[
+        Effect, says("Smallest certain distance (the lower bound of D, 0 to 1) that is critical.")
+    ] = 0.15
+
+
+class FeatureMinEffect(Part):
+    """As `MinEffect`; what is left out is taken from `spec.drift.minEffect`."""
+
+    warning: Annotated[
+        Effect | None, says("Smallest certain distance that raises a warning for this feature.")
+    ] = None
+    critical: Annotated[
+        Effect | None, says("Smallest certain distance that is critical for this feature.")
+    ] = None
+
+
+class PerFeature(Part):
+    """Settings of one feature."""
+
+    name: Annotated[str, says("The feature's name, as in the profile.", min_length=1)]
+    min_effect: Annotated[FeatureMinEffect, says("This feature's own effect floors.")]
+
+
+class Capture(Part):
+    """How answered rows get from the server to the sidecar."""
+
+    sample_rate: Annotated[
+        float,
+        says("Share of requests whose rows are counted; 1 counts every row.", gt=0, le=1),
+    ] = 1.0
+    log_size: Annotated[
+        Size,
+        says(
+            "Memory that rows may take while they wait for the sidecar. When it is used up the server "
+            "goes on answering, and the rows are reported as lost."
+        ),
+    ] = "64Mi"
+
+    @property
+    def log_bytes(self) -> int:
+        """The log's size in bytes."""
+        return bytes_of(self.log_size)
+
+
+class Sidecar(Part):
+    """The drift sidecar's container."""
+
+    resources: Annotated[Resources, says("Requests and limits of the sidecar's container.")] = field(
+        default_factory=lambda: Resources(requests={"cpu": "50m", "memory": "96Mi"})
+    )
+
+
+class Drift(Part):
+    """What is watched, and when it is called drift."""
+
+    profile_uri: Annotated[
+        Uri | None,
+        says("Where the reference profile lies, as storageUri. Default: profile.json beside the model."),
+    ] = None
+    features: Annotated[Features, says("Which features are watched.")] = field(default_factory=Features)
+    budget: Annotated[Budget, says("How many false alarms are acceptable.")] = field(default_factory=Budget)
+    min_effect: Annotated[
+        MinEffect, says("From which distance on a change matters, whatever its significance.")
+    ] = field(default_factory=MinEffect)
+    per_feature: Annotated[
+        tuple[PerFeature, ...], says("Settings that single features have of their own.")
+    ] = ()
+    row_score_threshold: Annotated[
+        float,
+        says("Mean |z| of one row over its features from which on the row counts as unusual.", gt=0),
+    ] = 2.0
+    capture: Annotated[Capture, says("How answered rows get from the server to the sidecar.")] = field(
+        default_factory=Capture
+    )
+    sidecar: Annotated[Sidecar, says("The drift sidecar's container.")] = field(default_factory=Sidecar)
+
+
+class Storage(Part):
+    """The aggregator's volume."""
+
+    size: Annotated[Size, says("Size of each replica's volume.")] = "1Gi"
+    storage_class_name: Annotated[
+        str | None, says("StorageClass of the volume. Default: the cluster's own.")
+    ] = None
+
+
+class Aggregator(Part):
+    """The program that merges all pods' counts into the verdict."""
+
+    replicas: Annotated[int, says("Replicas over which the features are divided.", ge=1, le=64)] = 1
+    storage: Annotated[Storage, says("The volume of each replica.")] = field(default_factory=Storage)
+    retention: Annotated[
+        Duration, says("How long counts and history are kept; at least the longest window, 12h.")
+    ] = "720h"
+    resources: Annotated[Resources, says("Requests and limits of the aggregator's container.")] = field(
+        default_factory=Resources
+    )
+
+    @property
+    def retention_seconds(self) -> int:
+        """The retention in seconds."""
+        return seconds_of(self.retention)
+
+
+class Monitored(Part):
+    """One object for the Prometheus operator or Grafana."""
+
+    enabled: Annotated[bool, says("Whether the object is made.")] = False
+    labels: Annotated[
+        dict[str, str], says("Labels it carries, for example those your Prometheus selects by.")
+    ] = field(default_factory=dict)
+
+
+class Monitoring(Part):
+    """Objects for Prometheus and Grafana."""
+
+    service_monitor: Annotated[Monitored, says("A ServiceMonitor, so that Prometheus reads the metrics.")] = (
+        field(default_factory=Monitored)
+    )
+    prometheus_rule: Annotated[Monitored, says("A PrometheusRule with the alerts.")] = field(
+        default_factory=Monitored
+    )
+    dashboard: Annotated[
+        Monitored, says("A ConfigMap with the dashboard, as Grafana's sidecar reads it.")
+    ] = field(default_factory=Monitored)
+
+
+class Spec(Part):
+    """What the user asks for."""
+
+    model: Annotated[Model, says("The model to serve, and how its server runs.")]
+    replicas: Annotated[
+        Count | None,
+        says("Pods that serve the model; 1 if left out. Not together with autoscaling."),
+    ] = None
+    autoscaling: Annotated[
+        Autoscaling | None,
+        says("Let the number of pods follow the load. Not together with replicas."),
+    ] = None
+    drift: Annotated[Drift, says("What is watched, and when it is called drift.")] = field(
+        default_factory=Drift
+    )
+    aggregator: Annotated[Aggregator, says("The program that merges all pods' counts into the verdict.")] = (
+        field(default_factory=Aggregator)
+    )
+    monitoring: Annotated[Monitoring, says("Objects for Prometheus and Grafana.")] = field(
+        default_factory=Monitoring
+    )
+    paused: Annotated[
+        bool, says("Whether the operator leaves everything as it is until this is false again.")
+    ] = False
+
+    @property
+    def pods(self) -> int:
+        """How many pods there are at first."""
+        if self.autoscaling is not None:
+            return self.autoscaling.min_replicas
+        return 1 if self.replicas is None else self.replicas
+
+
+class DriftMonitoredModel(Part):
+    """A model that is served, and whose live data is measured against its training data."""
+
+    api_version: Annotated[str, Meta(pattern=f"^{re.escape(API_VERSION)}$")]
+    kind: Annotated[str, Meta(pattern=f"^{RESOURCE_KIND}$")]
+    metadata: Metadata
+    spec: Annotated[Spec, says("What the user asks for.")]
+    status: Annotated[Status | None, says("What the cluster answers.")] = None

@@ -1,0 +1,74 @@
+"""What the cluster answers: the status of a `DriftMonitoredModel`."""
+
+from typing import Annotated, Literal
+
+from msgspec import field
+
+from tidegauge.contract import Severity, Verdict
+from tidegauge.resource.fields import Duration, Part, says
+
+__all__ = ["Condition", "Coverage", "DriftStatus", "Status", "TopFeature"]
+
+
+class Coverage(Part):
+    """How much of the traffic the verdict has seen."""
+
+    pods: Annotated[str, says("Pods heard from, of pods expected, for example 3/3.")] = ""
+    rows: Annotated[float | None, says("Rows counted, of rows answered, 0 to 1.")] = None
+
+
+class TopFeature(Part):
+    """One drifting feature."""
+
+    name: Annotated[str, says("The feature's name.")]
+    statistic: Annotated[float, says("D of the window that shows most.")]
+    lower_bound: Annotated[float, says("Distance that is certain within the budget.")]
+    window: Annotated[Duration, says("Length of that window.")]
+    severity: Annotated[Severity | None, says("warning or critical.")] = None
+
+
+class DriftStatus(Part):
+    """The verdict."""
+
+    verdict: Annotated[Verdict, says("Learning, Stable, Drifting or Unknown.")] = Verdict.UNKNOWN
+    since: Annotated[str | None, says("When the verdict became this, RFC 3339.")] = None
+    rows: Annotated[int, says("Rows the verdict rests on.", ge=0)] = 0
+    coverage: Annotated[Coverage, says("How much of the traffic the verdict has seen.")] = field(
+        default_factory=Coverage
+    )
+    drifting_features: Annotated[int, says("Number of features that drift.", ge=0)] = 0
+    top_features: Annotated[
+        tuple[TopFeature, ...], says("The features that drift most, first the worst.")
+    ] = ()
+
+
+class Condition(Part):
+    """A condition as in metav1.Condition."""
+
+    type: Annotated[
+        Literal[
+            "Ready",
+            "ModelAvailable",
+            "AggregatorAvailable",
+            "MonitoringReady",
+            "DataDriftDetected",
+            "DriftMonitoringDegraded",
+        ],
+        says("What the condition is about."),
+    ]
+    status: Annotated[Literal["True", "False", "Unknown"], says("Whether it holds.")]
+    reason: Annotated[str, says("Why, in one CamelCase word.")]
+    last_transition_time: Annotated[str, says("When the status changed last, RFC 3339.")]
+    message: Annotated[str, says("Why, in words.")] = ""
+    observed_generation: Annotated[int, says("metadata.generation it was set for.", ge=0)] = 0
+
+
+class Status(Part):
+    """What the cluster answers."""
+
+    observed_generation: Annotated[int, says("metadata.generation this status is of.", ge=0)] = 0
+    url: Annotated[str | None, says("Where the model answers inside the cluster.")] = None
+    replicas: Annotated[int, says("Pods there are; read by the scale subresource.", ge=0)] = 0
+    selector: Annotated[str, says("Label selector of the pods; read by the scale subresource.")] = ""
+    drift: Annotated[DriftStatus | None, says("The verdict.")] = None
+    conditions: Annotated[tuple[Condition, ...], says("State in the usual form.")] = ()
