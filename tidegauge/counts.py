@@ -1,0 +1,280 @@
+"""Counts: rows as numbers per cell. They add, so any split over pods and panes gives the same result."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.cells import CellCounter
+from tidegauge.errors import ProfileError, ProfileMismatch, SchemaError
+from tidegauge.profile import Feature, IntArray, NumericFeature, Profile
+
+__all__ = ["KS", "Accumulator", "Counts", "FeatureCounts", "count_rows", "ks_two_sample"]
+
+
+@dataclass(frozen=True, slots=True)
+class KS:
+    """Two-sample Kolmogorov-Smirnov result of live values against the reference.
+
+    Parameters
+    ----------
+    statistic, lower
+        D, the largest distance between the two ECDFs at a cut point or just below one.
+    upper
+        The distance over all values is at most this: ``D + max over gaps of min(live mass, reference mass)``. Equal to `lower`
+        where all distinct reference values are cut points.
+    greater, less
+        The one-sided D+ (live ECDF above: live values are smaller) and D-, as scipy's ``alternative`` calls them.
+    n, m
+        Live and reference values, missing ones left out.
+
+    Notes
+    -----
+    Without live or without reference values nothing is known: D is 0 and its upper bound 1.
+    """
+
+    statistic: float
+    lower: float
+    upper: float
+    greater: float
+    less: float
+    n: int
+    m: int
+
+    @property
+    def pvalue(self) -> float:
+        """Asymptotic two-sided p-value ``K(sqrt(nm / (n + m)) D)``, K the Kolmogorov survival function."""
+        if self.n == 0 or self.m == 0:
+            return 1.0
+        from scipy.special import kolmogorov
+
+        return float(kolmogorov(math.sqrt(self.n / (self.n + self.m) * self.m) * self.statistic))
+
+
+def ks_two_sample(live: IntArray, reference: IntArray) -> KS:
+    """D, its one-sided parts and its bracket from two vectors of cell counts, each of shape ``(2k + 1,)``.
+
+    With cumulative counts A, C and totals n, m, ``D = max |m A_j - n C_j| / (n m)`` over all cells j.
+    """
+    live_ends, reference_ends = np.cumsum(live), np.cumsum(reference)
+    n, m = int(live_ends[-1]), int(reference_ends[-1])
+    if n == 0 or m == 0:
+        return KS(0.0, 0.0, 1.0, 0.0, 0.0, n, m)
+    if n * m < 1 << 62:  # whole numbers, so that D is exact
+        gaps = (live_ends * m - reference_ends * n) / (n * m)
+        masses = np.minimum(live[::2] * m, reference[::2] * n) / (n * m)
+    else:
+        gaps = live_ends / n - reference_ends / m
+        masses = np.minimum(live[::2] / n, reference[::2] / m)
+    greater, less = max(0.0, float(gaps.max())), max(0.0, float(-gaps.min()))
+    d = max(greater, less)
+    return KS(d, d, min(1.0, d + float(masses.max())), greater, less, n, m)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureCounts:
+    """One feature's part of `Counts`."""
+
+    feature: Feature
+    cells: IntArray
+    missing: int
+    beyond: int
+
+    @property
+    def total(self) -> int:
+        """Values counted, without the missing ones (n in the literature)."""
+        return int(self.cells.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Rows counted over a profile's monitored features; immutable.
+
+    Parameters
+    ----------
+    profile
+        The profile, or shard of one, that gave the cells.
+    rows
+        Rows counted.
+    cells
+        int64, shape ``(profile.total_cells,)``: all features' cells, one feature after the other.
+    missing
+        int64, shape ``(features,)``: rows without a value.
+    beyond
+        int64, shape ``(features,)``: numeric values with ``|z| > 3`` against the profile.
+    """
+
+    profile: Profile
+    rows: int
+    cells: IntArray
+    missing: IntArray
+    beyond: IntArray
+
+    def __post_init__(self) -> None:
+        for array in (self.cells, self.missing, self.beyond):
+            array.setflags(write=False)
+
+    @classmethod
+    def zero(cls, profile: Profile) -> Counts:
+        """No rows: the neutral element of ``+``."""
+        features = len(profile.monitored)
+        return cls(
+            profile, 0, *(np.zeros(n, dtype=np.int64) for n in (profile.total_cells, features, features))
+        )
+
+    def __add__(self, other: Counts) -> Counts:
+        if not isinstance(other, Counts):
+            return NotImplemented
+        _require_same(self.profile, other.profile)
+        return Counts(
+            self.profile,
+            self.rows + other.rows,
+            self.cells + other.cells,
+            self.missing + other.missing,
+            self.beyond + other.beyond,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Counts):
+            return NotImplemented
+        return (
+            self.profile == other.profile
+            and self.rows == other.rows
+            and np.array_equal(self.cells, other.cells)
+            and np.array_equal(self.missing, other.missing)
+            and np.array_equal(self.beyond, other.beyond)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Counts({self.rows} rows, {len(self.missing)} features, profile {self.profile.hash[:12]})"
+
+    def feature(self, name: str) -> FeatureCounts:
+        """One feature's counts; raises `ProfileError` for a name the profile does not have."""
+        i = self.profile.position(name)
+        begin, end = self.profile.offsets[i : i + 2]
+        return FeatureCounts(
+            self.profile.monitored[i], self.cells[begin:end], int(self.missing[i]), int(self.beyond[i])
+        )
+
+    @overload
+    def ks(self, name: str) -> KS: ...
+    @overload
+    def ks(self, name: None = None) -> dict[str, KS]: ...
+    def ks(self, name: str | None = None) -> KS | dict[str, KS]:
+        """Kolmogorov-Smirnov result of one numeric feature, or of all of them by name.
+
+        Raises
+        ------
+        ProfileError
+            The feature is categorical, or not in the profile.
+        """
+        if name is None:
+            numeric = (f.name for f in self.profile.monitored if isinstance(f, NumericFeature))
+            return {name: self.ks(name) for name in numeric}
+        part = self.feature(name)
+        if not isinstance(part.feature, NumericFeature):
+            raise ProfileError(
+                f"feature {name!r} is categorical and has no order, so no KS statistic: look at its G statistic"
+            )
+        return ks_two_sample(part.cells, part.feature.counts)
+
+    def select(self, shard: Profile) -> Counts:
+        """The counts of a shard's features; raises `ProfileMismatch` for a shard of another profile."""
+        if shard == self.profile:
+            return self
+        share = shard.share
+        if share is None or share.profile != self.profile.hash:
+            raise ProfileMismatch(f"{shard!r} is no shard of {self.profile!r}")
+        offsets, taken = self.profile.offsets, range(share.index, len(self.missing), share.of)
+        cells = np.concatenate([self.cells[offsets[i] : offsets[i + 1]] for i in taken])
+        part = slice(share.index, None, share.of)
+        return Counts(shard, self.rows, cells, self.missing[part].copy(), self.beyond[part].copy())
+
+    def to_bytes(self) -> bytes:
+        """The counts in the wire format (`docs/pane-format.md`)."""
+        from tidegauge.wire import encode
+
+        return encode(self)
+
+    @staticmethod
+    def from_bytes(data: bytes, profile: Profile) -> Counts:
+        """Read the wire format; raises `ProfileMismatch` for another profile's counts, else `WireError`."""
+        from tidegauge.wire import decode
+
+        return decode(data, profile)
+
+
+class Accumulator:
+    """Counts that grow in place: for loops that add much and look rarely.
+
+    Parameters
+    ----------
+    profile
+        The profile, or shard of one, that gives the cells.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._counter = CellCounter(profile.monitored)
+
+    @property
+    def rows(self) -> int:
+        """Rows added so far."""
+        return self._counter.rows
+
+    def add(self, matrix: npt.NDArray[Any]) -> None:
+        """Add rows as the tap log holds them; see `Profile.count_matrix`."""
+        wanted = {len(self.profile.features), len(self.profile.monitored)} - {0}
+        if matrix.ndim != 2 or matrix.shape[1] not in wanted:
+            raise SchemaError(
+                f"rows of shape {matrix.shape}: it must be (n, {' or '.join(map(str, sorted(wanted)))})"
+            )
+        self._counter.add(matrix.T)
+
+    def add_columns(self, columns: list[npt.NDArray[Any]]) -> None:
+        """Add rows column-wise: one array of floats per monitored feature, the prediction's may be left out."""
+        self._counter.add(columns)
+
+    def add_counts(self, counts: Counts) -> None:
+        """Add counts of the same profile; raises `ProfileMismatch` for another's."""
+        _require_same(self.profile, counts.profile)
+        counter = self._counter
+        counter.rows += counts.rows
+        counter.cells += counts.cells
+        counter.missing += counts.missing
+        counter.beyond += counts.beyond
+
+    def counts(self) -> Counts:
+        """What was added so far."""
+        counter = self._counter
+        arrays = (counter.cells.copy(), counter.missing.copy(), counter.beyond.copy())
+        return Counts(self.profile, counter.rows, *arrays)
+
+    def clear(self) -> None:
+        """Start again from no rows."""
+        counter = self._counter
+        counter.rows = 0
+        for array in (counter.cells, counter.missing, counter.beyond):
+            array[:] = 0
+
+
+def count_rows(profile: Profile, rows: Any, prediction: Any = None) -> Counts:
+    """Count a frame, an array or a list of dicts; see `Profile.count`."""
+    from tidegauge.frames import feature_columns
+
+    accumulator = Accumulator(profile)
+    accumulator.add_columns(feature_columns(profile, rows, prediction))
+    return accumulator.counts()
+
+
+def _require_same(mine: Profile, other: Profile) -> None:
+    if mine is not other and mine.hash != other.hash:
+        raise ProfileMismatch(
+            f"counts of profile {mine.hash[:12]} and of profile {other.hash[:12]} do not add: count both with one profile"
+        )

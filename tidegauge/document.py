@@ -1,0 +1,259 @@
+"""A profile as a JSON document and back (`docs/profile-format.md`), and the hash that identifies it."""
+
+import base64
+import hashlib
+import json
+import math
+import zlib
+from typing import Any, Final, TypeVar
+
+import numpy as np
+
+from tidegauge.contract import PROFILE_SCHEMA
+from tidegauge.errors import ProfileError
+from tidegauge.profile import (
+    HOURS,
+    CategoricalFeature,
+    DesignEffect,
+    Feature,
+    IntArray,
+    NumericFeature,
+    Profile,
+)
+
+__all__ = ["decode", "encode", "from_document", "profile_hash", "to_document"]
+
+_SHARED: Final = ("name", "kind", "counts", "missing", "distinct", "hourly", "design_effect")
+_NUMERIC: Final = frozenset((*_SHARED, "dtype", "cut_points", "mean", "sd", "min", "max", "beyond"))
+_CATEGORICAL: Final = frozenset((*_SHARED, "categories"))
+_T = TypeVar("_T")
+
+
+# --- profile to document -----------------------------------------------------------------------------------
+
+
+def to_document(profile: Profile) -> dict[str, Any]:
+    """The document of a whole profile."""
+    return {"schema": PROFILE_SCHEMA, "hash": profile.hash, **_body(profile)}
+
+
+def encode(profile: Profile) -> bytes:
+    """The document as JSON, one feature a line, so that two profiles can be compared line by line."""
+    document = to_document(profile)
+    features = document.pop("features")
+    prediction = document.pop("prediction")
+    lines = ",\n  ".join(_json(feature) for feature in features)
+    head = _json(document)[:-1]
+    return f'{head},\n"features": [\n  {lines}\n],\n"prediction": {_json(prediction)}}}\n'.encode()
+
+
+def profile_hash(profile: Profile) -> str:
+    """SHA-256 of the document without `schema` and `hash`: JSON, keys sorted, no spaces."""
+    text = json.dumps(_body(profile), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, allow_nan=False)
+
+
+def _body(profile: Profile) -> dict[str, Any]:
+    if profile.share is not None:
+        raise ProfileError("a shard has no document: write the whole profile, and take its shard again")
+    prediction = profile.prediction
+    return {
+        "rows": profile.rows,
+        "features": [_feature_document(feature) for feature in profile.features],
+        "prediction": None if prediction is None else _feature_document(prediction),
+    }
+
+
+def _feature_document(feature: Feature) -> dict[str, Any]:
+    effect = feature.design_effect
+    shared = {
+        "name": feature.name,
+        "kind": feature.kind,
+        "counts": feature.counts.tolist(),
+        "missing": feature.missing,
+        "distinct": feature.distinct,
+        "hourly": None if feature.hourly is None else _pack(feature.hourly),
+        "design_effect": None
+        if effect is None
+        else {"window_seconds": list(effect.window_seconds), "values": list(effect.values)},
+    }
+    if isinstance(feature, CategoricalFeature):
+        return {**shared, "categories": list(feature.categories)}
+    return {
+        **shared,
+        "dtype": feature.dtype,
+        "cut_points": [_number_out(value) for value in feature.cut_points.tolist()],
+        **{name: _number_out(getattr(feature, name)) for name in ("mean", "sd", "min", "max")},
+        "beyond": feature.beyond,
+    }
+
+
+def _number_out(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else ("inf" if value > 0 else "-inf")
+
+
+def _pack(counts: IntArray) -> str:
+    return base64.b64encode(zlib.compress(counts.astype("<u8").tobytes(), 9)).decode()
+
+
+# --- document to profile -----------------------------------------------------------------------------------
+
+
+def decode(data: bytes) -> Profile:
+    """Read JSON; raises `ProfileError` for anything that is not a valid profile."""
+    try:
+        document = json.loads(data, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ProfileError(f"not a profile: its JSON cannot be read: {error}") from error
+    return from_document(document)
+
+
+def from_document(document: object) -> Profile:
+    """Read a document, check every rule and its hash."""
+    fields = _fields(document, "a profile", {"schema", "hash", "rows", "features", "prediction"})
+    if fields["schema"] != PROFILE_SCHEMA:
+        raise ProfileError(f"schema is {fields['schema']!r}, this version reads {PROFILE_SCHEMA!r}")
+    prediction = fields["prediction"]
+    profile = Profile(
+        tuple(
+            _feature(item, f"features[{i}]") for i, item in enumerate(_list(fields["features"], "features"))
+        ),
+        None if prediction is None else _feature(prediction, "prediction"),
+        _count(fields["rows"], "rows"),
+    )
+    if profile.hash != fields["hash"]:
+        raise ProfileError(
+            f"hash is {fields['hash']!r}, but the contents hash to {profile.hash}: the document was changed; build it again"
+        )
+    return profile
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f'{name} is not JSON; infinities are the texts "inf" and "-inf"')
+
+
+def _feature(item: object, where: str) -> Feature:
+    kind = item.get("kind") if isinstance(item, dict) else None
+    if kind == "numeric":
+        return _numeric(_fields(item, where, _NUMERIC), where)
+    if kind == "categorical":
+        return _categorical(_fields(item, where, _CATEGORICAL), where)
+    raise ProfileError(f"{where} is of kind {kind!r}: it must be numeric or categorical")
+
+
+def _numeric(fields: dict[str, Any], where: str) -> NumericFeature:
+    values = _list(fields["cut_points"], f"{where}.cut_points")
+    cuts = np.array([_number(value, f"{where}.cut_points") for value in values], dtype=np.float64)
+    dtype = _typed(fields["dtype"], str, f"{where}.dtype")
+    if (
+        dtype == "float32"
+        and cuts.size
+        and not (np.abs(cuts[np.isfinite(cuts)]) <= np.finfo(np.float32).max).all()
+    ):
+        raise ProfileError(f"{where}.cut_points holds a number that no float32 can be")
+    shared = _shared(fields, where, 2 * cuts.size + 1)
+    numbers = {
+        name: math.nan if fields[name] is None else _number(fields[name], f"{where}.{name}")
+        for name in ("mean", "sd", "min", "max")
+    }
+    beyond = _count(fields["beyond"], f"{where}.beyond")
+    return NumericFeature(dtype=dtype, cut_points=cuts, beyond=beyond, **numbers, **shared)
+
+
+def _categorical(fields: dict[str, Any], where: str) -> CategoricalFeature:
+    items = _list(fields["categories"], f"{where}.categories")
+    categories = tuple(_text(item, f"{where}.categories") for item in items)
+    return CategoricalFeature(categories=categories, **_shared(fields, where, len(categories) + 1))
+
+
+def _shared(fields: dict[str, Any], where: str, cells: int) -> dict[str, Any]:
+    counts = [_count(n, f"{where}.counts") for n in _list(fields["counts"], f"{where}.counts")]
+    distinct, hourly, effect = fields["distinct"], fields["hourly"], fields["design_effect"]
+    return {
+        "name": _text(fields["name"], f"{where}.name"),
+        "counts": np.array(counts, dtype=np.int64),
+        "missing": _count(fields["missing"], f"{where}.missing"),
+        "distinct": None if distinct is None else _count(distinct, f"{where}.distinct"),
+        "hourly": None if hourly is None else _unpack(hourly, cells, f"{where}.hourly"),
+        "design_effect": None if effect is None else _design_effect(effect, f"{where}.design_effect"),
+    }
+
+
+def _design_effect(item: object, where: str) -> DesignEffect:
+    fields = _fields(item, where, {"window_seconds", "values"})
+    seconds, values = (_list(fields[name], f"{where}.{name}") for name in ("window_seconds", "values"))
+    return DesignEffect(
+        tuple(_number(value, f"{where}.window_seconds") for value in seconds),
+        tuple(_number(value, f"{where}.values") for value in values),
+    )
+
+
+def _unpack(text: object, cells: int, where: str) -> IntArray:
+    """Inflate no further than the counts' own length, whatever the document claims."""
+    size = HOURS * cells * 8
+    try:
+        packed = base64.b64decode(_typed(text, str, where), validate=True)
+        inflate = zlib.decompressobj()
+        data = inflate.decompress(packed, size + 1)
+    except (ValueError, zlib.error) as error:
+        raise ProfileError(f"{where} is not base64 of zlib: {error}") from error
+    if len(data) != size or not inflate.eof or inflate.unused_data:
+        raise ProfileError(f"{where} does not hold {HOURS} x {cells} counts")
+    counts = np.frombuffer(data, dtype="<u8")
+    if counts.size and int(counts.max()) > MAX_COUNT:
+        raise ProfileError(f"{where} holds {counts.max()}: a count is at most {MAX_COUNT}")
+    return counts.astype(np.int64).reshape(HOURS, cells)
+
+
+# --- parts of a document -----------------------------------------------------------------------------------
+
+MAX_COUNT: Final = 1 << 50  # sums over all cells of a feature stay far below 2**63
+
+
+def _fields(item: object, where: str, names: set[str] | frozenset[str]) -> dict[str, Any]:
+    if not isinstance(item, dict) or item.keys() != names:
+        held = sorted(map(str, item)) if isinstance(item, dict) else type(item).__name__
+        raise ProfileError(f"{where} must have exactly the fields {sorted(names)}, not {held}")
+    return item
+
+
+def _typed(value: object, wanted: type[_T], where: str) -> _T:
+    if type(value) is not wanted:
+        raise ProfileError(f"{where} holds {value!r}: it must be of type {wanted.__name__}")
+    return value
+
+
+def _list(value: object, where: str) -> list[Any]:
+    return _typed(value, list, where)
+
+
+def _text(value: object, where: str) -> str:
+    text = _typed(value, str, where)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ProfileError(f"{where} holds {text!r}, which is not Unicode text") from error
+    return text
+
+
+def _count(value: object, where: str) -> int:
+    count = _typed(value, int, where)
+    if not 0 <= count <= MAX_COUNT:
+        raise ProfileError(f"{where} holds {count}: a count is 0 to {MAX_COUNT}")
+    return count
+
+
+def _number(value: object, where: str) -> float:
+    if value in ("inf", "-inf"):
+        return float(str(value))
+    if type(value) is float and math.isfinite(value):
+        return value
+    if type(value) is int and abs(value) <= 1 << 53:
+        return float(value)
+    raise ProfileError(f'{where} holds {value!r}: it must be a number, "inf" or "-inf"')

@@ -1,0 +1,119 @@
+"""Counts as bytes (`docs/pane-format.md`).
+
+``TIDECNT1``, the profile's hash (32 bytes), the width in bytes of a cell's count (1, 2, 4 or 8), then one zlib stream. It holds
+rows, missing and beyond as 8-byte numbers, then all cells, the open intervals and categories before the points; both
+little-endian and as byte planes (all lowest bytes first), which leaves long runs of zeros.
+"""
+
+import zlib
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.counts import Counts
+from tidegauge.errors import ProfileMismatch, WireError
+from tidegauge.profile import IntArray, NumericFeature, Profile
+
+__all__ = ["decode", "encode"]
+
+MAGIC: Final = b"TIDECNT1"
+HEAD_BYTES: Final = 41
+MAX_ROWS: Final = 1 << 50
+_WIDTHS: Final = (1, 2, 4, 8)
+
+
+def encode(counts: Counts) -> bytes:
+    """Counts as bytes; the same counts always give the same bytes."""
+    head = np.concatenate([[counts.rows], counts.missing, counts.beyond])
+    cells = counts.cells[_order(counts.profile)]
+    largest = int(cells.max(initial=0))
+    width = next(w for w in _WIDTHS if largest < 1 << (8 * w))
+    packer = zlib.compressobj(level=6, strategy=zlib.Z_RLE)
+    packed = packer.compress(_planes(head, 8)) + packer.compress(_planes(cells, width)) + packer.flush()
+    return b"".join((MAGIC, bytes.fromhex(counts.profile.hash), bytes([width]), packed))
+
+
+def decode(data: bytes, profile: Profile) -> Counts:
+    """Read counts of `profile`.
+
+    Raises
+    ------
+    ProfileMismatch
+        They are another profile's.
+    WireError
+        They are torn, damaged, too long or cannot be counts of rows.
+    """
+    if len(data) < HEAD_BYTES or data[:8] != MAGIC:
+        raise WireError(f"not counts: they open with {data[:8]!r}, not {MAGIC!r}")
+    if data[8:40] != bytes.fromhex(profile.hash):
+        raise ProfileMismatch(
+            f"counts of profile {data[8:40].hex()[:12]}, wanted those of {profile.hash[:12]}"
+        )
+    width = data[40]
+    if width not in _WIDTHS:
+        raise WireError(f"counts of {width} bytes each: it must be one of {_WIDTHS}")
+    features = len(profile.monitored)
+    head_bytes = 8 * (1 + 2 * features)
+    plain = _inflate(data[HEAD_BYTES:], head_bytes + width * profile.total_cells)
+    head = _numbers(plain[:head_bytes], 8)
+    cells = np.empty(profile.total_cells, dtype=np.int64)
+    cells[_order(profile)] = _numbers(plain[head_bytes:], width)
+    counts = Counts(profile, int(head[0]), cells, head[1 : features + 1], head[features + 1 :])
+    _check(counts)
+    return counts
+
+
+@lru_cache(maxsize=64)
+def _order(profile: Profile) -> IntArray:
+    """Indices of all open intervals and categories, then of all points."""
+    is_point = np.concatenate(
+        [
+            np.arange(feature.cells) % 2 == 1
+            if isinstance(feature, NumericFeature)
+            else np.zeros(feature.cells, bool)
+            for feature in profile.monitored
+        ]
+    )
+    return np.argsort(is_point, kind="stable")
+
+
+def _planes(numbers: IntArray, width: int) -> bytes:
+    return numbers.astype(f"<u{width}").view(np.uint8).reshape(-1, width).T.tobytes()
+
+
+def _numbers(planes: bytes, width: int) -> IntArray:
+    interleaved = np.frombuffer(planes, dtype=np.uint8).reshape(width, -1).T
+    numbers: npt.NDArray[Any] = np.ascontiguousarray(interleaved).view(f"<u{width}").ravel()
+    if width == 8 and numbers.size and int(numbers.max()) > MAX_ROWS:
+        raise WireError(f"counts hold {numbers.max()}: at most {MAX_ROWS} rows are counted")
+    return numbers.astype(np.int64)
+
+
+def _inflate(packed: bytes, size: int) -> bytes:
+    """Inflate to exactly `size` bytes and never more, whatever the stream claims."""
+    inflate = zlib.decompressobj()
+    try:
+        plain = inflate.decompress(packed, size + 1)
+    except zlib.error as error:
+        raise WireError(f"torn or damaged counts: {error}") from error
+    if len(plain) != size or not inflate.eof or inflate.unused_data:
+        raise WireError(f"torn or damaged counts: their stream does not hold exactly {size} bytes")
+    return plain
+
+
+def _check(counts: Counts) -> None:
+    """Each feature has each row once, as a value or as missing; the prediction may have been left out."""
+    profile = counts.profile
+    if int(counts.cells.max(initial=0)) > counts.rows:
+        raise WireError(f"{counts.rows} rows counted, but a cell holds {counts.cells.max()}")
+    values = np.add.reduceat(counts.cells, profile.offsets[:-1])
+    seen = values + counts.missing
+    wrong = seen != counts.rows
+    if profile.prediction is not None:
+        wrong[-1] &= bool(seen[-1])
+    wrong |= counts.beyond > values
+    if wrong.any():
+        name = profile.names[int(np.argmax(wrong))]
+        raise WireError(f"feature {name!r}: values, missing and beyond do not fit {counts.rows} rows")
