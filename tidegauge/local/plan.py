@@ -1,0 +1,207 @@
+"""From a custom resource to the processes of its local stack, as the operator makes pods of it."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tidegauge.contract import PANE_SECONDS, PROFILE_FILE, Env
+from tidegauge.errors import ResourceError
+from tidegauge.local.network import HOST
+from tidegauge.local.supervisor import Program, Role
+from tidegauge.resource import DriftMonitoredModel, policy_of
+
+__all__ = ["Layout", "aggregator_config", "local_path", "programs"]
+
+# Numerical libraries start a thread per core; a dozen processes on one machine would only get in each
+# other's way.
+_ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a stack's parts lie: folders, ports, the shared socket.
+
+    Parameters
+    ----------
+    folder
+        Folder of the whole stack.
+    bundle, profile
+        The packed model and its reference profile, as local paths.
+    server_ports, sidecar_ports, aggregator_ports
+        One port per replica, on localhost.
+    front_fd
+        Listening socket that all servers inherit.
+    pane_seconds
+        Length of a pane.
+    environment
+        Variables that every process gets, below those the resource decides.
+    """
+
+    folder: Path
+    bundle: Path
+    profile: Path
+    server_ports: tuple[int, ...]
+    sidecar_ports: tuple[int, ...]
+    aggregator_ports: tuple[int, ...]
+    front_fd: int
+    pane_seconds: int = PANE_SECONDS
+    environment: Mapping[str, str] | None = None
+
+    @property
+    def token_file(self) -> Path:
+        """File with the token of the aggregator's write path."""
+        return self.folder / "token"
+
+    @property
+    def config_file(self) -> Path:
+        """The aggregators' configuration."""
+        return self.folder / "aggregator.json"
+
+    def pod_name(self, model: str, index: int) -> str:
+        """Name of one pod."""
+        return f"{model}-{index}"
+
+    def log_folder(self, pod: str) -> Path:
+        """The folder a pod's server and sidecar share, an emptyDir in the cluster."""
+        return self.folder / "pods" / pod
+
+    def data_folder(self, shard: int) -> Path:
+        """An aggregator's volume."""
+        return self.folder / f"aggregator-{shard}"
+
+    def log_file(self, name: str) -> Path:
+        """What a process prints."""
+        return self.folder / "logs" / f"{name}.log"
+
+    @property
+    def aggregator_urls(self) -> list[str]:
+        """One address per shard."""
+        return [f"http://{HOST}:{port}" for port in self.aggregator_ports]
+
+    @property
+    def folders(self) -> list[Path]:
+        """Folders that must be there before the first process starts."""
+        return [self.folder / "pods", self.folder / "logs"]
+
+
+def local_path(uri: str, folder: Path) -> Path:
+    """The path a URI names; a relative one is taken from the YAML's folder.
+
+    Raises
+    ------
+    ResourceError
+        If the URI is remote: the local stack reads no remote storage.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return (folder / uri).resolve()
+    if scheme == "file":
+        return Path(rest)
+    raise ResourceError(f"storage {uri}: the local stack takes a path or file://; copy the bundle here first")
+
+
+def profile_path(resource: DriftMonitoredModel, bundle: Path, folder: Path) -> Path:
+    """The reference profile's path: beside the model unless the resource names another."""
+    uri = resource.spec.drift.profile_uri
+    return local_path(uri, folder) if uri else bundle / PROFILE_FILE
+
+
+def aggregator_config(resource: DriftMonitoredModel, pods: int) -> dict[str, Any]:
+    """The aggregators' configuration file."""
+    return {"models": {resource.metadata.name: {"policy": policy_of(resource), "expected_pods": pods}}}
+
+
+def programs(resource: DriftMonitoredModel, layout: Layout) -> list[Program]:
+    """All processes of the stack, in the order of starting."""
+    pods = range(len(layout.server_ports))
+    return [
+        *(_aggregator(resource, layout, shard) for shard in range(len(layout.aggregator_ports))),
+        *(program for pod in pods for program in _pod(resource, layout, pod)),
+    ]
+
+
+def _aggregator(resource: DriftMonitoredModel, layout: Layout, shard: int) -> Program:
+    name = f"{resource.metadata.name}-aggregator-{shard}"
+    port = layout.aggregator_ports[shard]
+    settings = {
+        Env.CONFIG: layout.config_file,
+        Env.DATA_DIR: layout.data_folder(shard),
+        Env.SHARD: f"{shard}/{len(layout.aggregator_ports)}",
+        Env.RETENTION_SECONDS: resource.spec.aggregator.retention_seconds,
+    }
+    return _program(layout, name, Role.AGGREGATOR, "tidegauge_aggregator", port, "/readyz", settings)
+
+
+def _pod(resource: DriftMonitoredModel, layout: Layout, index: int) -> Iterator[Program]:
+    pod = layout.pod_name(resource.metadata.name, index)
+    shared = {Env.LOG_DIR: layout.log_folder(pod), Env.MODEL: resource.metadata.name}
+    yield _sidecar(resource, layout, pod, index, shared)
+    yield _server(resource, layout, pod, index, shared)
+
+
+def _sidecar(
+    resource: DriftMonitoredModel, layout: Layout, pod: str, index: int, shared: Mapping[Env, object]
+) -> Program:
+    settings = {
+        **shared,
+        Env.AGGREGATOR_URLS: ",".join(layout.aggregator_urls),
+        Env.POD: pod,
+        Env.PROFILE: layout.profile,
+        Env.PANE_SECONDS: layout.pane_seconds,
+    }
+    port = layout.sidecar_ports[index]
+    return _program(layout, f"{pod}-sidecar", Role.SIDECAR, "tidegauge_sidecar", port, "/readyz", settings)
+
+
+def _server(
+    resource: DriftMonitoredModel, layout: Layout, pod: str, index: int, shared: Mapping[Env, object]
+) -> Program:
+    model, drift = resource.spec.model, resource.spec.drift
+    settings = {
+        **shared,
+        Env.BUNDLE: layout.bundle,
+        Env.LOG_BYTES: drift.capture.log_bytes,
+        Env.SAMPLE_RATE: drift.capture.sample_rate,
+        Env.ROW_SCORE_THRESHOLD: drift.row_score_threshold,
+        Env.ALLOW_PICKLE: str(model.allow_pickle).lower(),
+        Env.TRUSTED_TYPES: ",".join(model.trusted_types),
+        Env.REQUEST_LOG: str(model.request_log).lower(),
+    }
+    port = layout.server_ports[index]
+    return _program(
+        layout,
+        f"{pod}-server",
+        Role.SERVER,
+        "tidegauge_serving",
+        port,
+        "/v2/health/ready",
+        settings,
+        fd=layout.front_fd,
+    )
+
+
+def _program(
+    layout: Layout,
+    name: str,
+    role: Role,
+    module: str,
+    port: int,
+    ready_path: str,
+    settings: Mapping[Env, object],
+    fd: int | None = None,
+) -> Program:
+    common = {Env.HOST: HOST, Env.PORT: port, Env.TOKEN_FILE: layout.token_file}
+    own = {str(key): str(value) for key, value in {**common, **settings}.items()}
+    return Program(
+        name=name,
+        role=role,
+        command=(sys.executable, "-m", module, *(() if fd is None else ("--fd", str(fd)))),
+        environment={**_ONE_THREAD, **os.environ, **(layout.environment or {}), **own},
+        log_file=layout.log_file(name),
+        port=port,
+        ready_path=ready_path,
+        inherited=() if fd is None else (fd,),
+    )

@@ -1,0 +1,197 @@
+"""One local stack from start to clean end."""
+
+import json
+import os
+import random
+import secrets
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tidegauge.contract import PANE_SECONDS
+from tidegauge.errors import ResourceError
+from tidegauge.local.guard import Guard
+from tidegauge.local.network import HOST, free_ports, is_healthy, listen
+from tidegauge.local.plan import Layout, aggregator_config, local_path, profile_path, programs
+from tidegauge.local.state import StackState
+from tidegauge.local.supervisor import Program, Supervisor
+from tidegauge.resource import DriftMonitoredModel
+
+__all__ = ["Options", "Stack", "running"]
+
+STOP_GRACE_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user chose beside the resource.
+
+    Parameters
+    ----------
+    pods
+        Pods to run; None takes the resource's own number.
+    port
+        The front port; 0 is any free one.
+    aggregator_port
+        Port of the first aggregator, the next ones follow; 0 is any free ones.
+    pane_seconds
+        Length of a pane.
+    environment
+        Variables for every process.
+    """
+
+    pods: int | None = None
+    port: int = 0
+    aggregator_port: int = 0
+    pane_seconds: int = PANE_SECONDS
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Stack:
+    """A running stack; `step` it a few times per second, and stop it in the end."""
+
+    def __init__(
+        self,
+        resource: DriftMonitoredModel,
+        layout: Layout,
+        front: socket.socket,
+        supervisor: Supervisor,
+    ) -> None:
+        self._resource = resource
+        self._layout = layout
+        self._supervisor = supervisor
+        self._was_ready = False
+        self.url = f"http://{HOST}:{front.getsockname()[1]}"
+
+    def step(self) -> bool:
+        """Restart what died; returns whether anything changed since the last call."""
+        if not self._supervisor.step():
+            return False
+        self._was_ready = self._was_ready or self._supervisor.ready
+        self.state.save(self._layout.folder)
+        return True
+
+    @property
+    def was_ready(self) -> bool:
+        """Whether all processes have been ready at once since the start."""
+        return self._was_ready
+
+    @property
+    def state(self) -> StackState:
+        """What runs where, now."""
+        return StackState(
+            model=self._resource.metadata.name,
+            pid=os.getpid(),
+            url=self.url,
+            aggregator_urls=self._layout.aggregator_urls,
+            token_file=str(self._layout.token_file),
+            pane_seconds=self._layout.pane_seconds,
+            ready=self._supervisor.ready,
+            processes=self._supervisor.state(),
+        )
+
+    def stop(self) -> list[str]:
+        """Servers, sidecars, aggregators, in this order; returns the names of those that had to be killed."""
+        killed = self._supervisor.stop(STOP_GRACE_SECONDS)
+        self.state.save(self._layout.folder)
+        return killed
+
+    def kill(self) -> None:
+        """End everything at once."""
+        self._supervisor.kill()
+
+
+@contextmanager
+def running(
+    resource: DriftMonitoredModel,
+    resource_folder: Path,
+    folder: Path,
+    options: Options,
+    tell: Callable[[str], None],
+) -> Iterator[Stack]:
+    """Start a stack in `folder`; whatever happens inside, nothing runs on behind it.
+
+    Parameters
+    ----------
+    resource, resource_folder
+        The custom resource, and the folder that its relative paths start from.
+    folder
+        Where the stack keeps its files.
+    options
+        The user's choices.
+    tell
+        Takes lines for people.
+
+    Raises
+    ------
+    ResourceError
+        If the bundle or profile is not there, or a port is taken.
+    """
+    pods = resource.spec.pods if options.pods is None else options.pods
+    bundle, profile = _found(resource, resource_folder)
+    with listen(options.port) as front, Guard() as guard:
+        layout = _layout(resource, folder, pods, options, front, bundle, profile)
+        _write_files(resource, layout, pods)
+        supervisor = Supervisor(programs(resource, layout), guard.group, _is_ready, tell)
+        stack = Stack(resource, layout, front, supervisor)
+        try:
+            yield stack
+        finally:
+            stack.kill()
+
+
+def clear_pods(folder: Path) -> None:
+    """Remove the pods' log folders, as an emptyDir goes with its pod."""
+    shutil.rmtree(folder / "pods", ignore_errors=True)
+
+
+def _found(resource: DriftMonitoredModel, folder: Path) -> tuple[Path, Path]:
+    bundle = local_path(resource.spec.model.storage_uri, folder)
+    profile = profile_path(resource, bundle, folder)
+    for path, name in ((bundle, "spec.model.storageUri"), (profile, "spec.drift.profileUri")):
+        if not path.exists():
+            raise ResourceError(f"{name}: there is no {path}; `tidegauge pack` makes a bundle")
+    return bundle, profile
+
+
+def _layout(
+    resource: DriftMonitoredModel,
+    folder: Path,
+    pods: int,
+    options: Options,
+    front: socket.socket,
+    bundle: Path,
+    profile: Path,
+) -> Layout:
+    shards = resource.spec.aggregator.replicas
+    ports = free_ports(2 * pods + shards, random.Random())
+    first = options.aggregator_port
+    return Layout(
+        folder=folder,
+        bundle=bundle,
+        profile=profile,
+        server_ports=tuple(ports[:pods]),
+        sidecar_ports=tuple(ports[pods : 2 * pods]),
+        aggregator_ports=tuple(range(first, first + shards)) if first else tuple(ports[2 * pods :]),
+        front_fd=front.fileno(),
+        pane_seconds=options.pane_seconds,
+        environment=options.environment,
+    )
+
+
+def _write_files(resource: DriftMonitoredModel, layout: Layout, pods: int) -> None:
+    pod_folders = [layout.log_folder(layout.pod_name(resource.metadata.name, i)) for i in range(pods)]
+    shards = range(len(layout.aggregator_ports))
+    for path in (*layout.folders, *pod_folders, *(layout.data_folder(shard) for shard in shards)):
+        path.mkdir(parents=True, exist_ok=True)
+    layout.config_file.write_text(json.dumps(aggregator_config(resource, pods), indent=2))
+    layout.token_file.touch(mode=0o600)
+    layout.token_file.write_text(secrets.token_urlsafe(32))
+
+
+def _is_ready(program: Program) -> bool:
+    return is_healthy(program.port, program.ready_path)

@@ -1,0 +1,189 @@
+"""Keeps programs running as the kubelet would: starts them, restarts the dead, stops them in order."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from tidegauge.local.backoff import Backoff
+from tidegauge.local.state import ProcessState
+
+__all__ = ["Program", "Role", "Supervisor"]
+
+_POLL_SECONDS: Final = 0.02
+
+
+class Role(StrEnum):
+    """What a process is; the order is the order of stopping, so that no row is left behind."""
+
+    SERVER = "server"
+    SIDECAR = "sidecar"
+    AGGREGATOR = "aggregator"
+
+
+@dataclass(frozen=True)
+class Program:
+    """How to start one process, and how to see that it is ready."""
+
+    name: str
+    role: Role
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    log_file: Path
+    port: int
+    ready_path: str
+    inherited: tuple[int, ...] = ()
+
+
+@dataclass
+class _Kept:
+    program: Program
+    backoff: Backoff = field(default_factory=Backoff)
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    due_at: float = 0.0
+    restarts: int = -1  # the first start is none
+    ready: bool = False
+
+
+class Supervisor:
+    """Runs programs until told to stop; single-threaded: nothing happens outside a call.
+
+    Parameters
+    ----------
+    programs
+        What to run.
+    group
+        Process group that all of them join.
+    is_ready
+        Whether a program answers as ready.
+    tell
+        Takes one line for people when something ends or starts again.
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        programs: Iterable[Program],
+        group: int,
+        is_ready: Callable[[Program], bool],
+        tell: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._kept = [_Kept(program) for program in programs]
+        self._group = group
+        self._is_ready = is_ready
+        self._tell = tell
+        self._clock = clock
+
+    def step(self) -> bool:
+        """Start what is due, notice what ended or became ready; returns whether anything changed."""
+        changed = [self._step(kept) for kept in self._kept]
+        return any(changed)
+
+    def state(self) -> list[ProcessState]:
+        """All processes as they are now."""
+        return [_state(kept) for kept in self._kept]
+
+    @property
+    def ready(self) -> bool:
+        """Whether every process runs and is ready."""
+        return all(kept.ready for kept in self._kept)
+
+    def stop(self, grace_seconds: float) -> list[str]:
+        """End everything role by role; returns the names of those that had to be killed."""
+        return [name for role in Role for name in self._stop_role(role, grace_seconds)]
+
+    def kill(self) -> None:
+        """End everything at once."""
+        for kept in self._kept:
+            _kill(kept)
+
+    def _step(self, kept: _Kept) -> bool:
+        if kept.process is None:
+            if self._clock() < kept.due_at:
+                return False
+            self._start(kept)
+            return True
+        if (code := kept.process.poll()) is not None:
+            self._plan_restart(kept, code)
+            return True
+        if not kept.ready and self._is_ready(kept.program):
+            kept.ready = True
+            return True
+        return False
+
+    def _start(self, kept: _Kept) -> None:
+        program = kept.program
+        with program.log_file.open("ab") as log:
+            kept.process = subprocess.Popen(
+                program.command,
+                env=program.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=program.inherited,
+                process_group=self._group,
+            )
+        kept.started_at = self._clock()
+        kept.restarts += 1
+
+    def _plan_restart(self, kept: _Kept, code: int) -> None:
+        now = self._clock()
+        delay = kept.backoff.after(now - kept.started_at)
+        kept.process, kept.ready, kept.due_at = None, False, now + delay
+        when = f"in {delay:.0f} s" if delay else "at once"
+        self._tell(f"{kept.program.name} {_how_it_ended(code)}, starts again {when}{_last_words(kept, code)}")
+
+    def _stop_role(self, role: Role, grace_seconds: float) -> list[str]:
+        living = [kept for kept in self._kept if kept.program.role is role and kept.process is not None]
+        for kept in living:
+            assert kept.process is not None
+            kept.process.terminate()
+        deadline = self._clock() + grace_seconds
+        while any(_lives(kept) for kept in living) and self._clock() < deadline:
+            time.sleep(_POLL_SECONDS)
+        killed = [kept.program.name for kept in living if _lives(kept)]
+        for kept in living:
+            _kill(kept)
+        return killed
+
+
+def _lives(kept: _Kept) -> bool:
+    return kept.process is not None and kept.process.poll() is None
+
+
+def _kill(kept: _Kept) -> None:
+    if kept.process is not None:
+        kept.process.kill()
+        kept.process.wait()
+        kept.process, kept.ready = None, False
+
+
+def _state(kept: _Kept) -> ProcessState:
+    return ProcessState(
+        name=kept.program.name,
+        role=kept.program.role,
+        pid=kept.process.pid if kept.process else 0,
+        port=kept.program.port,
+        ready=kept.ready,
+        restarts=max(kept.restarts, 0),
+        log_file=str(kept.program.log_file),
+    )
+
+
+def _how_it_ended(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def _last_words(kept: _Kept, code: int) -> str:
+    """The last line a failing process wrote: its errors are one line that says why."""
+    if code <= 0:
+        return ""
+    lines = kept.program.log_file.read_text(errors="replace").splitlines()
+    return f": {lines[-1].strip()}" if lines else ""
