@@ -1,12 +1,18 @@
 """Values to cell counts: the hot loop.
 
-Sorting a batch first makes the search fast: neighbouring keys take neighbouring paths through the cut points. Where the batch is
-much longer than the cut points are, the cut points are searched in the sorted batch instead, and the differences of their
-positions are the counts.
+A batch is sorted first, all its numeric columns in one call; then there are two ways.
+
+*A batch that is not much shorter than the cut points:* the cut points are searched in the sorted batch. The
+position of a cut point is the number of values below it, and these positions **add up** over batches, so one
+search and one addition per feature is all there is to do; the differences that make cells of them are taken
+when the counts are read. Further keys of the same search give the values beyond three standard deviations
+and the values that are not missing (NaN sorts last). A value that equals a cut point stands right at
+its position, so one gathering finds those few cut points for which a second search counts the equal values.
+
+*A shorter batch:* its values are searched in the cut points.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,17 +23,11 @@ from tidegauge.profile import CategoricalFeature, Feature, FloatArray, IntArray,
 __all__ = ["BLOCK_ROWS", "CellCounter"]
 
 BLOCK_ROWS: Final = 16_384  # longer batches are cut into blocks of so many rows: they stay in the cache
+_SHORT: Final = 8  # a batch with fewer than cut points / _SHORT rows is searched in the cut points
+_HEAD, _TAIL = 3, 1  # keys before the cut points (low, high, -inf) and after them (NaN)
+_EDGES: Final = [0, 1, -1]  # those of low, high and NaN
 
-
-@dataclass(frozen=True)
-class _Numeric:
-    """One numeric feature, ready to be counted."""
-
-    position: int
-    start: int
-    cuts: FloatArray
-    low: Any
-    high: Any
+Columns = Sequence[npt.NDArray[Any]] | npt.NDArray[Any]
 
 
 class CellCounter:
@@ -40,95 +40,171 @@ class CellCounter:
 
     Attributes
     ----------
-    rows, cells, missing, beyond
-        As in `Counts`, but they change with every `add`.
+    rows
+        Rows added so far.
     """
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self.rows = 0
-        sizes = [feature.cells for feature in features]
-        self._starts = np.cumsum([0, *sizes])
-        self.cells: IntArray = np.zeros(int(self._starts[-1]), dtype=np.int64)
-        self.missing: IntArray = np.zeros(len(features), dtype=np.int64)
-        self.beyond: IntArray = np.zeros(len(features), dtype=np.int64)
-        self._groups: dict[str, list[_Numeric]] = {}
-        self._categorical: list[tuple[int, int, int]] = []
+        starts = np.cumsum([0, *(feature.cells for feature in features)])
+        self._total_cells = int(starts[-1])
+        self._missing: IntArray = np.zeros(len(features), dtype=np.int64)
+        groups: dict[str, list[tuple[int, NumericFeature]]] = {}
+        self._categorical: list[_Categorical] = []
         for position, feature in enumerate(features):
-            start = int(self._starts[position])
             if isinstance(feature, CategoricalFeature):
-                self._categorical.append((position, start, feature.cells))
+                self._categorical.append(_Categorical(position, int(starts[position]), feature.cells))
             else:
-                self._groups.setdefault(feature.dtype, []).append(_prepared(feature, position, start))
+                groups.setdefault(feature.dtype, []).append((position, feature))
+        self._numeric = [
+            _Numeric([p for p, _ in group], [f for _, f in group], [int(starts[p]) for p, _ in group], dtype)
+            for dtype, group in groups.items()
+        ]
 
-    def add(self, columns: Sequence[npt.NDArray[Any]] | npt.NDArray[Any]) -> None:
+    def add(self, columns: Columns) -> None:
         """Add rows given column-wise.
 
         Parameters
         ----------
         columns
-            One array of shape ``(n,)`` per feature, or an array of shape ``(features, n)``; trailing features may be
-            left out, and are then not counted.
+            One array of shape ``(n,)`` per feature, or an array of shape ``(features, n)``. Trailing
+            features may be left out, and are then not counted.
         """
         rows = len(columns[0])
         for begin in range(0, rows, BLOCK_ROWS):
             part = slice(begin, begin + BLOCK_ROWS)
-            self._add_block(columns, part)
+            for numeric in self._numeric:
+                numeric.add(columns, part)
+            for categorical in self._categorical:
+                categorical.add(columns, part)
         self.rows += rows
 
-    def _add_block(self, columns: Sequence[npt.NDArray[Any]] | npt.NDArray[Any], part: slice) -> None:
-        for dtype, group in self._groups.items():
-            given = [feature for feature in group if feature.position < len(columns)]
-            if given:
-                self._add_numeric(_block([columns[f.position][part] for f in given], dtype), given)
-        for position, start, size in self._categorical:
-            if position < len(columns):
-                self._add_categorical(columns[position][part], position, start, size)
+    def totals(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Cells, missing and beyond of all rows so far, as in `Counts`; new arrays."""
+        cells = np.zeros(self._total_cells, dtype=np.int64)
+        missing, beyond = np.zeros_like(self._missing), np.zeros_like(self._missing)
+        for part in (*self._numeric, *self._categorical):
+            part.read(cells, missing, beyond)
+        return cells, missing, beyond
 
-    def _add_numeric(self, block: FloatArray, group: list[_Numeric]) -> None:
+    def clear(self) -> None:
+        """Start again from no rows."""
+        self.rows = 0
+        for part in (*self._numeric, *self._categorical):
+            part.clear()
+
+
+class _Numeric:
+    """The numeric features of one dtype, counted together."""
+
+    def __init__(
+        self, positions: list[int], features: list[NumericFeature], starts: list[int], dtype: str
+    ) -> None:
+        self.positions, self.features, self.starts, self.dtype = positions, features, starts, dtype
+        self.keys = [_keys(feature) for feature in features]
+        self.edges = [keys[_EDGES] for keys in self.keys]
+        self.rows = [0] * len(features)  # rows whose keys were searched; less if the column was left out
+        self.ends: list[IntArray] = [np.zeros(keys.size, dtype=np.int64) for keys in self.keys]
+        self.points: list[IntArray] = [np.zeros(f.cut_points.size, dtype=np.int64) for f in features]
+        # what short batches counted: below low, up to high, present; and cell by cell
+        self.short_ends: list[IntArray] = [np.zeros(len(_EDGES), dtype=np.int64) for _ in features]
+        self.direct: list[IntArray] = [np.zeros(f.cells, dtype=np.int64) for f in features]
+
+    def add(self, columns: Columns, part: slice) -> None:
+        given = sum(position < len(columns) for position in self.positions)
+        if not given:
+            return
+        block = self._block(columns, part, given)
         block.sort(axis=-1)
-        length = block.shape[1]
-        present = length - np.isnan(block).sum(axis=-1)
-        for row, feature, n in zip(block, group, present.tolist(), strict=True):
-            values = row[:n]
-            self.missing[feature.position] += length - n
-            below = values.searchsorted(feature.low, "left")
-            above = n - values.searchsorted(feature.high, "right")
-            self.beyond[feature.position] += below + above
-            self._add_sorted(values, feature)
+        for index, row in enumerate(block):
+            self._add_sorted(index, row)
 
-    def _add_sorted(self, values: FloatArray, feature: _Numeric) -> None:
-        cuts = feature.cuts
-        cells = self.cells[feature.start : feature.start + 2 * cuts.size + 1]
-        if values.size > 2 * cuts.size:
-            ends = np.empty(cells.size + 1, dtype=np.int64)
-            ends[0] = 0
-            ends[1:-1:2] = values.searchsorted(cuts, "left")
-            ends[2:-1:2] = values.searchsorted(cuts, "right")
-            ends[-1] = values.size
-            cells += np.diff(ends)
-        else:
-            cell = cuts.searchsorted(values, "left") + cuts.searchsorted(values, "right")
-            cells += np.bincount(cell, minlength=cells.size)
+    def _block(self, columns: Columns, part: slice, given: int) -> FloatArray:
+        """A new C-contiguous array of the features' columns, cast to their dtype."""
+        positions = self.positions[:given]
+        # a float64 too large for float32 is infinity there, for cut points and values alike
+        with np.errstate(over="ignore"):
+            if isinstance(columns, np.ndarray) and positions[-1] - positions[0] == given - 1:
+                return np.array(columns[positions[0] : positions[-1] + 1, part], dtype=self.dtype, order="C")
+            return np.array([columns[position][part] for position in positions], dtype=self.dtype, order="C")
 
-    def _add_categorical(self, codes: npt.NDArray[Any], position: int, start: int, size: int) -> None:
-        present = codes[~np.isnan(codes)]
-        self.missing[position] += codes.size - present.size
-        known = (present >= 0) & (present < size) & (present == np.floor(present))
-        cell = np.where(known, present, size - 1).astype(np.int64)
-        self.cells[start : start + size] += np.bincount(cell, minlength=size)
+    def _add_sorted(self, index: int, values: FloatArray) -> None:
+        self.rows[index] += values.size
+        keys = self.keys[index]
+        cuts = keys[_HEAD:-_TAIL]
+        if values.size * _SHORT < cuts.size:
+            self._add_short(index, values, cuts)
+            return
+        ends = values.searchsorted(keys)
+        self.ends[index] += ends
+        below = ends[_HEAD:-_TAIL]
+        equal = values.take(below, mode="clip") == cuts
+        if equal.any():
+            at = equal.nonzero()[0]
+            self.points[index][at] += values.searchsorted(cuts[at], "right") - below[at]
+
+    def _add_short(self, index: int, values: FloatArray, cuts: FloatArray) -> None:
+        found = values.searchsorted(self.edges[index])
+        self.short_ends[index] += found
+        values = values[: found[-1]]
+        below = cuts.searchsorted(values)
+        cell = 2 * below + (cuts.take(below, mode="clip") == values)
+        np.add.at(self.direct[index], cell, 1)
+
+    def clear(self) -> None:
+        self.rows = [0] * len(self.rows)
+        for array in (*self.ends, *self.points, *self.short_ends, *self.direct):
+            array[:] = 0
+
+    def read(self, cells: IntArray, missing: IntArray, beyond: IntArray) -> None:
+        """Write the counts into their places in a whole profile's arrays."""
+        for index, (position, start) in enumerate(zip(self.positions, self.starts, strict=True)):
+            ends, points, direct = self.ends[index], self.points[index], self.direct[index]
+            mine = cells[start : start + direct.size]
+            mine[:] = direct
+            mine[::2] += np.diff(ends[_HEAD - 1 :])
+            mine[1::2] += points
+            mine[2::2] -= points
+            low, high, present = (ends[_EDGES] + self.short_ends[index]).tolist()
+            missing[position] = self.rows[index] - present
+            beyond[position] = low + present - high
 
 
-def _prepared(feature: NumericFeature, position: int, start: int) -> _Numeric:
+def _keys(feature: NumericFeature) -> FloatArray:
+    """What is searched in a sorted batch: ``low, just above high, -inf, cut points, NaN``.
+
+    The number of values below each is: too low ones; those not too high; none; as many as are below
+    the cut point; all that are not missing.
+    """
     low, high = np.array(feature.beyond_limits, dtype=feature.dtype)
-    return _Numeric(position, start, feature.cut_points, low, high)
+    above = np.nan if np.isinf(high) else np.nextafter(high, np.inf, dtype=high.dtype)
+    head = np.array([low, above, -np.inf], dtype=feature.dtype)
+    return np.concatenate([head, feature.cut_points, np.array([np.nan], dtype=feature.dtype)])
 
 
-def _block(columns: list[npt.NDArray[Any]], dtype: str) -> FloatArray:
-    """A new C-contiguous array of the columns, cast to the features' dtype."""
-    block: FloatArray = np.empty((len(columns), columns[0].size), dtype=dtype)
-    with np.errstate(
-        over="ignore"
-    ):  # a float64 beyond float32 is infinity there, for cut points and values alike
-        for row, column in zip(block, columns, strict=True):
-            row[:] = column
-    return block
+class _Categorical:
+    """One categorical feature, counted from codes."""
+
+    def __init__(self, position: int, start: int, size: int) -> None:
+        self.position, self.start = position, start
+        self.counts: IntArray = np.zeros(size, dtype=np.int64)
+        self.missing = 0
+
+    def add(self, columns: Columns, part: slice) -> None:
+        if self.position >= len(columns):
+            return
+        codes = columns[self.position][part]
+        present = codes[~np.isnan(codes)]
+        self.missing += codes.size - present.size
+        other = self.counts.size - 1
+        known = (present >= 0) & (present < other) & (present == np.floor(present))
+        cell = np.where(known, present, other).astype(np.int64)
+        self.counts += np.bincount(cell, minlength=self.counts.size)
+
+    def clear(self) -> None:
+        self.missing = 0
+        self.counts[:] = 0
+
+    def read(self, cells: IntArray, missing: IntArray, _beyond: IntArray) -> None:
+        cells[self.start : self.start + self.counts.size] = self.counts
+        missing[self.position] = self.missing

@@ -222,46 +222,59 @@ class Accumulator:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self._counter = CellCounter(profile.monitored)
+        self._sum = _Sum(profile)
 
     @property
     def rows(self) -> int:
         """Rows added so far."""
-        return self._counter.rows
+        return self._counter.rows + self._sum.rows
 
     def add(self, matrix: npt.NDArray[Any]) -> None:
         """Add rows as the tap log holds them; see `Profile.count_matrix`."""
         wanted = {len(self.profile.features), len(self.profile.monitored)} - {0}
         if matrix.ndim != 2 or matrix.shape[1] not in wanted:
-            raise SchemaError(
-                f"rows of shape {matrix.shape}: it must be (n, {' or '.join(map(str, sorted(wanted)))})"
-            )
+            shape = " or ".join(map(str, sorted(wanted)))
+            raise SchemaError(f"rows of shape {matrix.shape}: it must be (n, {shape})")
         self._counter.add(matrix.T)
 
     def add_columns(self, columns: list[npt.NDArray[Any]]) -> None:
-        """Add rows column-wise: one array of floats per monitored feature, the prediction's may be left out."""
+        """Add rows column-wise: an array of floats or codes per monitored feature, the prediction's optional."""
         self._counter.add(columns)
 
     def add_counts(self, counts: Counts) -> None:
         """Add counts of the same profile; raises `ProfileMismatch` for another's."""
         _require_same(self.profile, counts.profile)
-        counter = self._counter
-        counter.rows += counts.rows
-        counter.cells += counts.cells
-        counter.missing += counts.missing
-        counter.beyond += counts.beyond
+        self._sum.add(counts.rows, counts.cells, counts.missing, counts.beyond)
 
     def counts(self) -> Counts:
         """What was added so far."""
-        counter = self._counter
-        arrays = (counter.cells.copy(), counter.missing.copy(), counter.beyond.copy())
-        return Counts(self.profile, counter.rows, *arrays)
+        total = _Sum(self.profile)
+        total.add(self._sum.rows, self._sum.cells, self._sum.missing, self._sum.beyond)
+        if self._counter.rows:
+            total.add(self._counter.rows, *self._counter.totals())
+        return Counts(self.profile, total.rows, total.cells, total.missing, total.beyond)
 
     def clear(self) -> None:
         """Start again from no rows."""
-        counter = self._counter
-        counter.rows = 0
-        for array in (counter.cells, counter.missing, counter.beyond):
-            array[:] = 0
+        self._counter.clear()
+        self._sum = _Sum(self.profile)
+
+
+class _Sum:
+    """Counts of counts, added up in place."""
+
+    def __init__(self, profile: Profile) -> None:
+        features = len(profile.monitored)
+        self.rows = 0
+        self.cells: IntArray = np.zeros(profile.total_cells, dtype=np.int64)
+        self.missing: IntArray = np.zeros(features, dtype=np.int64)
+        self.beyond: IntArray = np.zeros(features, dtype=np.int64)
+
+    def add(self, rows: int, cells: IntArray, missing: IntArray, beyond: IntArray) -> None:
+        self.rows += rows
+        self.cells += cells
+        self.missing += missing
+        self.beyond += beyond
 
 
 def count_rows(profile: Profile, rows: Any, prediction: Any = None) -> Counts:

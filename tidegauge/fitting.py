@@ -232,18 +232,19 @@ def hourly_counts(feature: Feature, values: npt.NDArray[Any], seconds: npt.NDArr
     for hour in range(HOURS):
         counter = CellCounter([feature])
         counter.add([values[hours == hour]])
-        counts[hour] = counter.cells
+        counts[hour] = counter.totals()[0]
     return counts
 
 
 def filled(feature: Feature, counter: CellCounter, hourly: IntArray | None, distinct: int | None) -> Feature:
     """The feature with its reference counts."""
+    cells, missing, beyond = counter.totals()
     shared: dict[str, Any] = {
-        "counts": counter.cells,
-        "missing": int(counter.missing[0]),
+        "counts": cells,
+        "missing": int(missing[0]),
         "hourly": hourly,
         "distinct": distinct,
     }
     if isinstance(feature, NumericFeature):
-        shared["beyond"] = int(counter.beyond[0])
+        shared["beyond"] = int(beyond[0])
     return replace(feature, **shared)
