@@ -1,0 +1,75 @@
+"""``tidegauge profile`` as a user calls it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from tidegauge.cli import main
+from tidegauge.profile import Profile
+
+
+@pytest.fixture
+def run(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object):
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    return run
+
+
+@pytest.fixture
+def table(tmp_path):
+    rng = np.random.default_rng(3)
+    path = tmp_path / "train.csv"
+    frame = pd.DataFrame({"sqft": rng.normal(2000, 500, 300), "kind": rng.choice(["a", "b"], 300)})
+    frame.assign(id=range(300), price=frame.sqft * 2).to_csv(path, index=False)
+    return path
+
+
+def test_build_makes_the_profile_that_the_library_makes(run, table, tmp_path):
+    made = tmp_path / "profile.json"
+    result = run("profile", "build", table, "-o", made, "--exclude", "id", "--prediction", "price")
+    assert result.exit_code == 0, result.output
+    expected = Profile.fit(pd.read_csv(table), exclude=["id"], prediction="price")
+    assert Profile.load(made).hash == expected.hash
+    assert expected.hash in result.output
+
+
+def test_show_names_every_feature(run, table, tmp_path):
+    made = tmp_path / "profile.json"
+    run("profile", "build", table, "-o", made)
+    shown = run("profile", "show", made).output
+    assert all(name in shown for name in ("sqft", "kind", "categorical", "float64"))
+
+
+def test_diff_is_silent_about_equal_profiles_and_exits_with_1_on_others(run, table, tmp_path):
+    one, other = tmp_path / "one.json", tmp_path / "other.json"
+    run("profile", "build", table, "-o", one)
+    run("profile", "build", table, "-o", other, "--cut-points", 16)
+    assert run("profile", "diff", one, one).exit_code == 0
+    result = run("profile", "diff", one, other)
+    assert result.exit_code == 1
+    assert "cut points" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--exclude", "nothing"], "nothing"),
+        (["--cut-points", "0"], "cut_points=0"),
+        (["--hour-of-day"], "hour_of_day"),
+    ],
+)
+def test_an_error_is_one_line_with_exit_code_2(run, table, tmp_path, arguments, message):
+    result = run("profile", "build", table, "-o", tmp_path / "p.json", *arguments)
+    assert result.exit_code == 2
+    assert result.output.count("\n") == 1
+    assert result.output.startswith("tidegauge: ")
+    assert message in result.output
+
+
+def test_a_file_that_is_no_profile_is_one_line(run, table):
+    result = run("profile", "show", table)
+    assert (result.exit_code, result.output.count("\n")) == (2, 1)

@@ -1,0 +1,23 @@
+"""What several commands share: argument types and warnings as lines."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+__all__ = ["existing_file", "warnings_as_lines"]
+
+existing_file: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@contextlib.contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Print each warning as one line on standard error, without the place in our code."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield
+    for warning in caught:
+        click.echo(f"tidegauge: warning: {' '.join(str(warning.message).split())}", err=True)

@@ -1,0 +1,177 @@
+"""Sends rows to a model server over several connections and counts what became of each."""
+
+import http.client
+import threading
+import time
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from tidegauge.errors import ResourceError
+
+__all__ = ["Tally", "drive"]
+
+_TIMEOUT_SECONDS: Final = 30.0
+_REPORT_SECONDS: Final = 0.1
+
+
+@dataclass
+class Tally:
+    """What became of the requests.
+
+    Parameters
+    ----------
+    sent
+        Requests sent.
+    answered
+        Requests answered with 200.
+    failures
+        All others by reason: ``"status 422"``, or the connection's error.
+    seconds
+        Time from sending to the answer, of every answered request.
+    message
+        The first refusal's body, so that its reason can be shown.
+    """
+
+    sent: int = 0
+    answered: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    seconds: "array[float]" = field(default_factory=lambda: array("d"))
+    message: str = ""
+
+    @property
+    def failed(self) -> int:
+        """Requests that were not answered with 200."""
+        return self.sent - self.answered
+
+    def quantile_seconds(self, q: float) -> float:
+        """The q-quantile of the time to the answer; 0 without answers."""
+        ordered = sorted(self.seconds)
+        return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else 0.0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.sent + other.sent,
+            self.answered + other.answered,
+            self.failures + other.failures,
+            self.seconds + other.seconds,
+            self.message or other.message,
+        )
+
+
+class _Paced:
+    """Hands out bodies to all connections: each once, in order, and not before its time."""
+
+    def __init__(self, bodies: Iterable[bytes], per_second: float | None, stop: threading.Event) -> None:
+        self._bodies: Iterator[bytes] = iter(bodies)
+        self._interval = 1 / per_second if per_second else 0.0
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._due = time.monotonic()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while not self._stop.is_set():
+            with self._lock:
+                body = next(self._bodies, None)
+                due, self._due = self._due, self._due + self._interval
+            if body is None or self._stop.wait(max(0.0, due - time.monotonic())):
+                return
+            yield body
+
+
+def drive(
+    url: str,
+    bodies: Iterable[bytes],
+    *,
+    connections: int = 8,
+    per_second: float | None = None,
+    seconds: float | None = None,
+    progress: Callable[[int], None] = lambda sent: None,
+) -> Tally:
+    """POST each body once to ``URL/predict``, with one request at a time on each connection.
+
+    Parameters
+    ----------
+    url
+        Address of the server, ``http://HOST:PORT``.
+    bodies
+        JSON documents; endless if `seconds` is given.
+    connections
+        Number of connections.
+    per_second
+        Requests per second over all connections; None sends as fast as answers come.
+    seconds
+        Stop after this time.
+    progress
+        Called several times per second with the number of requests sent so far.
+
+    Raises
+    ------
+    ResourceError
+        If the URL is not one.
+    """
+    address = urlsplit(url)
+    if address.scheme != "http" or not address.hostname:
+        raise ResourceError(f"{url}: a server's address looks like http://127.0.0.1:8080")
+    stop = threading.Event()
+    paced = _Paced(bodies, per_second, stop)
+    tallies = [Tally() for _ in range(connections)]
+    threads = [
+        threading.Thread(
+            target=_send_all, args=(address.hostname, address.port or 80, paced, tally), daemon=True
+        )
+        for tally in tallies
+    ]
+    for thread in threads:
+        thread.start()
+    _wait(threads, tallies, stop, seconds, progress)
+    return sum(tallies, Tally())
+
+
+def _wait(
+    threads: list[threading.Thread],
+    tallies: list[Tally],
+    stop: threading.Event,
+    seconds: float | None,
+    progress: Callable[[int], None],
+) -> None:
+    deadline = None if seconds is None else time.monotonic() + seconds
+    try:
+        while alive := [thread for thread in threads if thread.is_alive()]:
+            alive[0].join(_REPORT_SECONDS)
+            progress(sum(tally.sent for tally in tallies))
+            if deadline is not None and time.monotonic() >= deadline:
+                stop.set()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def _send_all(host: str, port: int, paced: _Paced, tally: Tally) -> None:
+    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
+    for body in paced:
+        _send(connection, body, tally)
+    connection.close()
+
+
+def _send(connection: http.client.HTTPConnection, body: bytes, tally: Tally) -> None:
+    started = time.monotonic()
+    tally.sent += 1
+    try:
+        connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        answer = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        connection.close()  # the next request opens a new one
+        tally.failures[type(error).__name__] += 1
+        return
+    if response.status == http.HTTPStatus.OK:
+        tally.answered += 1
+        tally.seconds.append(time.monotonic() - started)
+        return
+    tally.failures[f"status {response.status}"] += 1
+    tally.message = tally.message or answer.decode(errors="replace")
