@@ -1,0 +1,11 @@
+"""Packing: a trained model and its training data become one bundle folder (`docs/packing.md`).
+
+An edge of the library: it reads files and, unless given one, the clock. It loads the user's own model file
+with joblib on the user's own machine; what it writes can be loaded elsewhere without running code.
+"""
+
+from tidegauge.pack.choice import ModelFormat, Refusal
+from tidegauge.pack.folder import verify_bundle
+from tidegauge.pack.packing import Packed, pack_model
+
+__all__ = ["ModelFormat", "Packed", "Refusal", "pack_model", "verify_bundle"]

@@ -1,0 +1,105 @@
+"""A model's answers, and how far another form of the same model answers differently."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tidegauge.bundle import Label
+from tidegauge.errors import BundleError
+from tidegauge.profile import category_text
+
+__all__ = [
+    "MAX_RELATIVE_DIFFERENCE",
+    "Answers",
+    "class_labels",
+    "difference",
+    "in_chunks",
+    "original_answers",
+]
+
+MAX_RELATIVE_DIFFERENCE: Final = 1e-5
+CHUNK_ROWS: Final = 1024  # nearest neighbours hold chunk x training rows distances at once
+
+Answers = npt.NDArray[Any]  # shape (n,): floats, or objects that are the texts of labels
+
+
+def class_labels(model: Any) -> tuple[Label, ...]:
+    """A classifier's labels in the order of its `classes_`; empty for other models."""
+    classes = getattr(model, "classes_", None)
+    return () if classes is None else tuple(np.asarray(classes).tolist())
+
+
+def original_answers(model: Any, rows: "pd.DataFrame | npt.NDArray[Any]") -> Answers:
+    """The original model's answer for each row.
+
+    Raises
+    ------
+    BundleError
+        It cannot answer these rows, answers with several values a row, or with one that is not finite.
+    """
+    try:
+        raw = model.predict(rows)
+    except Exception as error:  # the model is the user's: it may raise anything
+        raise BundleError(
+            f"the model cannot predict the training rows: {type(error).__name__}: {error}"
+        ) from error
+    return checked(raw, labels=bool(class_labels(model)))
+
+
+def checked(raw: Any, *, labels: bool) -> Answers:
+    """Answers of any model as one array of floats or of labels' texts."""
+    answers = np.asarray(raw)
+    if answers.ndim == 2 and answers.shape[1] == 1:
+        answers = answers[:, 0]
+    if answers.ndim != 1:
+        raise BundleError(
+            f"the model answers with an array of shape {answers.shape}: one value a row is served"
+        )
+    if labels:
+        return np.array([category_text(value) for value in answers.tolist()], dtype=object)
+    if answers.dtype.kind not in "iufb":
+        raise BundleError(
+            f"the model answers with values of type {answers.dtype}: numbers or classes are served"
+        )
+    bad = np.flatnonzero(~np.isfinite(answers))
+    if bad.size:
+        raise BundleError(
+            f"the prediction of training row {bad[0]} is {answers[bad[0]]}, and {bad.size - 1} more are "
+            "not finite: a served prediction is a number"
+        )
+    return answers
+
+
+def in_chunks(predict: Callable[[pd.DataFrame], Any], frame: pd.DataFrame, *, labels: bool) -> Answers:
+    """Answers of `predict` for all rows, asked for a chunk of rows at a time."""
+    parts = [
+        checked(predict(frame.iloc[start : start + CHUNK_ROWS]), labels=labels)
+        for start in range(0, len(frame), CHUNK_ROWS)
+    ]
+    return np.concatenate(parts)
+
+
+def difference(packed: Answers, original: Answers) -> float:
+    """Largest relative difference of two models' answers.
+
+    Returns
+    -------
+    float
+        For numbers, the largest ``|packed - original| / max(|original|, mean |original|)``: an answer near
+        0 is measured by what answers are like, not by itself. For labels, the share of rows whose labels
+        differ.
+    """
+    if packed.shape != original.shape:
+        raise BundleError(
+            f"the packed model answers with shape {packed.shape}, the original with {original.shape}"
+        )
+    if original.dtype == object:
+        return float(np.mean(packed != original))
+    exact = original.astype(np.float64)
+    size = np.abs(exact)
+    scale = np.maximum(size, size.mean())
+    gap = np.abs(packed.astype(np.float64) - exact)
+    return float(np.max(np.divide(gap, scale, out=gap, where=scale > 0)))

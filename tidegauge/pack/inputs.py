@@ -1,0 +1,161 @@
+"""What the user hands over: a model's file and a table, checked against each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tidegauge.errors import BundleError, SchemaError
+
+__all__ = ["TEXT", "Column", "Training", "load_model", "load_table", "training_rows"]
+
+TEXT: Final = "string"  # the dtype of a categorical column that the model takes as text
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One feature as the model takes it: a number, or a text that is a category."""
+
+    name: str
+    kind: Literal["numeric", "categorical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Rows the model was trained on.
+
+    Parameters
+    ----------
+    frame
+        The features in the model's order, shape ``(n, features)``.
+    columns
+        What each of them is.
+    named
+        Whether the model was fitted on named columns, so that it must be asked with them.
+    time
+        The rows' times if a time column was named.
+    """
+
+    frame: pd.DataFrame
+    columns: tuple[Column, ...]
+    named: bool
+    time: "pd.Series[Any] | None" = None
+
+    @property
+    def numeric(self) -> bool:
+        """Whether every feature is a number."""
+        return all(column.kind == "numeric" for column in self.columns)
+
+    def model_input(self) -> pd.DataFrame | npt.NDArray[Any]:
+        """The rows as the original model takes them."""
+        return self.frame if self.named else self.frame.to_numpy()
+
+
+def load_model(path: Path | str, trusted_types: Sequence[str] = ()) -> Any:
+    """Load a model written by joblib, pickle or (``.skops``) skops.
+
+    joblib and pickle run what the file says: load only files of your own.
+
+    Raises
+    ------
+    BundleError
+        The file cannot be read, or its object has no ``predict``.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".skops":
+            import skops.io
+
+            model = skops.io.load(path, trusted=list(trusted_types))
+        else:
+            model = joblib.load(path)
+    except Exception as error:  # a pickle may raise anything
+        raise BundleError(f"the model {path} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not callable(getattr(model, "predict", None)):
+        raise BundleError(f"{path} holds a {type(model).__name__}: a model with a predict method is needed")
+    return model
+
+
+def load_table(path: Path | str) -> pd.DataFrame:
+    """Read a Parquet (``.parquet``, ``.pq``) or CSV file; raises `SchemaError` for another, or one without rows."""
+    path = Path(path)
+    try:
+        frame = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise SchemaError(f"the training data {path} cannot be read as Parquet or CSV: {error}") from error
+    if frame.empty:
+        raise SchemaError(f"the training data {path} has no rows")
+    return frame
+
+
+def training_rows(
+    model: Any,
+    table: pd.DataFrame,
+    *,
+    target: str | None = None,
+    time: str | None = None,
+    exclude: Sequence[str] = (),
+) -> Training:
+    """The table's columns that the model takes, in the model's order.
+
+    Raises
+    ------
+    SchemaError
+        A named column is not there, the number of features is not the model's, or a column holds neither
+        numbers nor text.
+    """
+    others = [name for name in (target, time, *exclude) if name is not None]
+    _require_columns(table, others, "the training data")
+    known = getattr(model, "feature_names_in_", None)
+    if known is None:
+        names = [str(name) for name in table.columns if name not in others]
+    else:
+        names = [str(name) for name in known]
+        _require_columns(table, names, "the model was fitted on features that the training data")
+    _require_fit(names, others, getattr(model, "n_features_in_", None))
+    frame = table[names].copy()
+    columns = tuple(_column(frame, name) for name in names)
+    return Training(frame, columns, known is not None, None if time is None else table[time])
+
+
+def _require_columns(table: pd.DataFrame, names: Sequence[str], who: str) -> None:
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        raise SchemaError(f"{who} lacks columns {missing}: it has {[str(name) for name in table.columns]}")
+
+
+def _require_fit(names: Sequence[str], others: Sequence[str], expected: int | None) -> None:
+    taken = [name for name in names if name in others]
+    if taken:
+        raise SchemaError(
+            f"columns {taken} are features of the model: they cannot be target, time or excluded"
+        )
+    if expected is not None and expected != len(names):
+        raise SchemaError(
+            f"the model takes {expected} features, the training data has {len(names)}: {list(names)}; "
+            "name the target and exclude the columns that are no features"
+        )
+
+
+def _column(frame: pd.DataFrame, name: str) -> Column:
+    values = frame[name]
+    if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
+        return Column(name, "numeric")
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        frame[name] = values = values.astype(object)
+    if pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty"):
+        return Column(name, "categorical")
+    raise SchemaError(
+        f"column {name!r} is of type {values.dtype}: a feature holds numbers or texts; "
+        "turn dates into numbers before the model, mixed values into texts"
+    )
+
+
+def is_missing(values: "pd.Series[Any]") -> npt.NDArray[np.bool_]:
+    """Where a column has no value."""
+    return values.isna().to_numpy(dtype=bool)

@@ -1,0 +1,60 @@
+"""scikit-learn to ONNX.
+
+Two layouts of the inputs. ``matrix``: one tensor named `MATRIX_INPUT` of shape ``(n, features)``.
+``columns``: one tensor of shape ``(n, 1)`` per feature, named as the feature; needed where some features
+are texts, and by transformers that pick columns by name. A missing text is the empty text. The first output
+is the prediction.
+"""
+
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import pandas as pd
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
+
+from tidegauge.pack.form import Form
+from tidegauge.pack.inputs import Column, Training
+
+__all__ = ["MATRIX_INPUT", "Layout", "onnx_form"]
+
+MATRIX_INPUT: Final = "input"
+Layout = Literal["matrix", "columns"]
+_TENSORS: Final = {"float32": FloatTensorType, "float64": DoubleTensorType}
+
+
+def onnx_form(model: Any, training: Training, layout: Layout, dtype: str) -> Form:
+    """The model as ONNX; raises whatever the converter or the runtime raises if it cannot be."""
+    number = _TENSORS[dtype]
+    if layout == "matrix":
+        inputs = [(MATRIX_INPUT, number([None, len(training.columns)]))]
+    else:
+        inputs = [
+            (column.name, (number if column.kind == "numeric" else StringTensorType)([None, 1]))
+            for column in training.columns
+        ]
+    options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else None
+    converted = convert_sklearn(model, name="model", initial_types=inputs, options=options)
+    data = converted.SerializeToString()
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+
+    def predict(rows: pd.DataFrame) -> Any:
+        return session.run(None, _feed(rows, training.columns, layout, dtype))[0]
+
+    return Form(format="onnx", file="model.onnx", data=data, dtype=dtype, predict=predict)
+
+
+def _feed(
+    rows: pd.DataFrame, columns: tuple[Column, ...], layout: Layout, dtype: str
+) -> dict[str, npt.NDArray[Any]]:
+    if layout == "matrix":
+        return {MATRIX_INPUT: rows.to_numpy(dtype=dtype, na_value=np.nan)}
+    return {column.name: _tensor(rows[column.name], column, dtype) for column in columns}
+
+
+def _tensor(values: "pd.Series[Any]", column: Column, dtype: str) -> npt.NDArray[Any]:
+    if column.kind == "numeric":
+        return values.to_numpy(dtype=dtype, na_value=np.nan).reshape(-1, 1)
+    return values.astype(object).where(values.notna(), "").to_numpy(dtype=object).reshape(-1, 1)
