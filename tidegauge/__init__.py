@@ -1,6 +1,7 @@
 """Tidegauge measures, exactly, how far live data has drifted from training data.
 
-The public names are loaded when they are first used, so that a program that only counts rows never imports scipy.
+The public names are loaded when they are first used, so that a program that only counts rows never
+imports scipy.
 """
 
 from importlib import import_module

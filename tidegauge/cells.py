@@ -50,16 +50,15 @@ class CellCounter:
         self._total_cells = int(starts[-1])
         self._missing: IntArray = np.zeros(len(features), dtype=np.int64)
         groups: dict[str, list[tuple[int, NumericFeature]]] = {}
-        self._categorical: list[_Categorical] = []
+        self._parts: list[_Numeric | _Categorical] = []
         for position, feature in enumerate(features):
             if isinstance(feature, CategoricalFeature):
-                self._categorical.append(_Categorical(position, int(starts[position]), feature.cells))
+                self._parts.append(_Categorical(position, int(starts[position]), feature.cells))
             else:
                 groups.setdefault(feature.dtype, []).append((position, feature))
-        self._numeric = [
-            _Numeric([p for p, _ in group], [f for _, f in group], [int(starts[p]) for p, _ in group], dtype)
-            for dtype, group in groups.items()
-        ]
+        for dtype, group in groups.items():
+            positions = [position for position, _ in group]
+            self._parts.append(_Numeric(positions, [f for _, f in group], starts[positions].tolist(), dtype))
 
     def add(self, columns: Columns) -> None:
         """Add rows given column-wise.
@@ -73,24 +72,22 @@ class CellCounter:
         rows = len(columns[0])
         for begin in range(0, rows, BLOCK_ROWS):
             part = slice(begin, begin + BLOCK_ROWS)
-            for numeric in self._numeric:
-                numeric.add(columns, part)
-            for categorical in self._categorical:
-                categorical.add(columns, part)
+            for features in self._parts:
+                features.add(columns, part)
         self.rows += rows
 
     def totals(self) -> tuple[IntArray, IntArray, IntArray]:
         """Cells, missing and beyond of all rows so far, as in `Counts`; new arrays."""
         cells = np.zeros(self._total_cells, dtype=np.int64)
         missing, beyond = np.zeros_like(self._missing), np.zeros_like(self._missing)
-        for part in (*self._numeric, *self._categorical):
+        for part in self._parts:
             part.read(cells, missing, beyond)
         return cells, missing, beyond
 
     def clear(self) -> None:
         """Start again from no rows."""
         self.rows = 0
-        for part in (*self._numeric, *self._categorical):
+        for part in self._parts:
             part.clear()
 
 

@@ -25,10 +25,11 @@ class KS:
     statistic, lower
         D, the largest distance between the two ECDFs at a cut point or just below one.
     upper
-        The distance over all values is at most this: ``D + max over gaps of min(live mass, reference mass)``. Equal to `lower`
-        where all distinct reference values are cut points.
+        The distance over all values is at most this: ``D + max over gaps of min(live mass, reference
+        mass)``. Equal to `lower` where all distinct reference values are cut points.
     greater, less
-        The one-sided D+ (live ECDF above: live values are smaller) and D-, as scipy's ``alternative`` calls them.
+        The one-sided D+ (live ECDF above: live values are smaller) and D-, as scipy's ``alternative``
+        calls them.
     n, m
         Live and reference values, missing ones left out.
 
@@ -180,7 +181,7 @@ class Counts:
         part = self.feature(name)
         if not isinstance(part.feature, NumericFeature):
             raise ProfileError(
-                f"feature {name!r} is categorical and has no order, so no KS statistic: look at its G statistic"
+                f"feature {name!r} is categorical: without order there is no KS, look at its G statistic"
             )
         return ks_two_sample(part.cells, part.feature.counts)
 
@@ -238,7 +239,7 @@ class Accumulator:
         self._counter.add(matrix.T)
 
     def add_columns(self, columns: list[npt.NDArray[Any]]) -> None:
-        """Add rows column-wise: an array of floats or codes per monitored feature, the prediction's optional."""
+        """Add rows column-wise: floats or codes of each monitored feature; the prediction's are optional."""
         self._counter.add(columns)
 
     def add_counts(self, counts: Counts) -> None:
@@ -280,14 +281,16 @@ class _Sum:
 def count_rows(profile: Profile, rows: Any, prediction: Any = None) -> Counts:
     """Count a frame, an array or a list of dicts; see `Profile.count`."""
     from tidegauge.frames import feature_columns
+    from tidegauge.sources import chunks_of, is_path
 
     accumulator = Accumulator(profile)
-    accumulator.add_columns(feature_columns(profile, rows, prediction))
+    for chunk in chunks_of(rows) if is_path(rows) else (rows,):
+        accumulator.add_columns(feature_columns(profile, chunk, prediction))
     return accumulator.counts()
 
 
 def _require_same(mine: Profile, other: Profile) -> None:
     if mine is not other and mine.hash != other.hash:
         raise ProfileMismatch(
-            f"counts of profile {mine.hash[:12]} and of profile {other.hash[:12]} do not add: count both with one profile"
+            f"counts of profiles {mine.hash[:12]} and {other.hash[:12]} do not add: count with one profile"
         )

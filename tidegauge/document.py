@@ -129,7 +129,8 @@ def from_document(document: object) -> Profile:
     )
     if profile.hash != fields["hash"]:
         raise ProfileError(
-            f"hash is {fields['hash']!r}, but the contents hash to {profile.hash}: the document was changed; build it again"
+            f"hash is {fields['hash']!r}, but the contents hash to {profile.hash}: the document was changed, "
+            "build it again"
         )
     return profile
 
@@ -158,12 +159,10 @@ def _numeric(fields: dict[str, Any], where: str) -> NumericFeature:
     ):
         raise ProfileError(f"{where}.cut_points holds a number that no float32 can be")
     shared = _shared(fields, where, 2 * cuts.size + 1)
-    numbers = {
-        name: math.nan if fields[name] is None else _number(fields[name], f"{where}.{name}")
-        for name in ("mean", "sd", "min", "max")
-    }
+    for name in ("mean", "sd", "min", "max"):
+        shared[name] = math.nan if fields[name] is None else _number(fields[name], f"{where}.{name}")
     beyond = _count(fields["beyond"], f"{where}.beyond")
-    return NumericFeature(dtype=dtype, cut_points=cuts, beyond=beyond, **numbers, **shared)
+    return NumericFeature(dtype=dtype, cut_points=cuts, beyond=beyond, **shared)
 
 
 def _categorical(fields: dict[str, Any], where: str) -> CategoricalFeature:

@@ -1,40 +1,41 @@
-"""Reference data to a `Profile`: one pass over columns in memory, two passes over a file (`sources.py`)."""
+"""Reference data to a `Profile`, in two passes: the first chooses the cells, the second counts every row.
 
-import math
+Data in memory are one chunk, a file is many. Where a file's values all fit into the sample that the first
+pass keeps, its profile is the one of the same data in memory.
+"""
+
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegauge.cells import CellCounter
 from tidegauge.contract import PREDICTION
+from tidegauge.drafts import CategoricalDraft, NumericDraft
 from tidegauge.errors import ProfileError, SchemaError
 from tidegauge.frames import (
     Column,
-    codes_of,
     epoch_seconds,
+    feature_values,
     floats_of,
     kind_of,
     named_column,
     read_columns,
 )
-from tidegauge.profile import (
-    DTYPES,
-    HOURS,
-    MAX_CATEGORIES,
-    CategoricalFeature,
-    Feature,
-    FloatArray,
-    IntArray,
-    NumericFeature,
-    Profile,
-    category_text,
-)
+from tidegauge.profile import DTYPES, HOURS, MAX_CUT_POINTS, Feature, NumericFeature, Profile
+from tidegauge.sources import chunks_of, is_path
 
-__all__ = ["FitOptions", "choose_cut_points", "fit_profile"]
+__all__ = ["SAMPLE_ROWS", "FitOptions", "fit_profile"]
+
+SAMPLE_ROWS: Final = 1_000_000  # values kept per feature of a file in the first pass, at most
+SAMPLE_VALUES: Final = 20_000_000  # and of all features together: about 240 MB
+_SAMPLE_SEED: Final = 1
+
+Chunk = dict[str, Column]
+Draft = NumericDraft | CategoricalDraft
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,16 @@ class FitOptions:
     exclude: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if not 1 <= self.cut_points <= 1 << 20:
-            raise ProfileError(f"cut_points={self.cut_points}: it must be 1 to {1 << 20}")
+        if not 1 <= self.cut_points <= MAX_CUT_POINTS:
+            raise ProfileError(f"cut_points={self.cut_points}: it must be 1 to {MAX_CUT_POINTS}")
         for name, dtype in self.dtypes.items():
             if dtype not in DTYPES:
                 raise ProfileError(f"dtypes[{name!r}]={dtype!r}: it must be one of {DTYPES}")
+        both = sorted(self.categorical & self.dtypes.keys())
+        if both:
+            raise ProfileError(
+                f"{both} are both in categorical= and dtypes=: a categorical feature has no dtype"
+            )
         if self.hour_of_day and self.time is None:
             raise ProfileError(
                 "hour_of_day=True needs the rows' times: pass time=, a column's name or an array"
@@ -63,188 +69,163 @@ class FitOptions:
 
 
 @dataclass(frozen=True)
-class Reference:
-    """Columns of the reference, sorted by their part: features, prediction, times."""
+class _Part:
+    """A chunk's monitored columns, the prediction last, and its rows' times."""
 
-    features: dict[str, Column]
-    prediction: Column | None
+    columns: dict[str, Column]
     seconds: npt.NDArray[np.float64] | None
     rows: int
 
 
 def fit_profile(data: Any, options: FitOptions) -> Profile:
     """Make a profile of a frame, an array, rows or a file; see `Profile.fit`."""
-    reference = _reference(read_columns(data, options.feature_names), options)
-    features = tuple(
-        _fit_feature(name, column, reference, options) for name, column in reference.features.items()
-    )
-    prediction = None
-    if reference.prediction is not None:
-        prediction = _fit_feature(PREDICTION, reference.prediction, reference, options)
-    return Profile(features, prediction, reference.rows)
+    parts = _parts_of(data, options)
+    features = _first_pass(parts(), options, whole=not is_path(data))
+    return _second_pass(parts(), features, options)
 
 
-def _reference(columns: dict[str, Column], options: FitOptions) -> Reference:
-    rows = len(next(iter(columns.values()))) if columns else 0
-    prediction = (
-        None if options.prediction is None else named_column(columns, options.prediction, "prediction")
-    )
-    times = None if options.time is None else named_column(columns, options.time, "time")
-    for what, column in (("prediction", prediction), ("time", times)):
-        if column is not None and len(column) != rows:
-            raise SchemaError(f"{what} has {len(column)} values for {rows} rows: one a row is needed")
-    if rows == 0:
-        raise ProfileError("no reference rows: a profile needs at least one")
-    features = {name: columns[name] for name in _feature_names(list(columns), options)}
-    return Reference(features, prediction, None if times is None else epoch_seconds(times), rows)
+# --- data to parts -----------------------------------------------------------------------------------------
+
+
+def _parts_of(data: Any, options: FitOptions) -> Callable[[], Iterator[_Part]]:
+    """A function that goes through the data from the start."""
+    if not is_path(data):
+        part = _part(read_columns(data, options.feature_names), options)
+        return lambda: iter([part])
+    for what, given in (("prediction", options.prediction), ("time", options.time)):
+        if given is not None and not isinstance(given, str):
+            raise ProfileError(f"{what} of a file must be the name of one of its columns")
+    return lambda: (_part(chunk, options) for chunk in chunks_of(data))
+
+
+def _part(chunk: Chunk, options: FitOptions) -> _Part:
+    columns = {name: chunk[name] for name in _feature_names(list(chunk), options)}
+    if options.prediction is not None:
+        columns[PREDICTION] = named_column(chunk, options.prediction, "prediction")
+    seconds = None
+    if options.time is not None:
+        seconds = epoch_seconds(named_column(chunk, options.time, "time"))
+    rows = len(next(iter(columns.values())))
+    for what, given in (("prediction", columns.get(PREDICTION)), ("time", seconds)):
+        if given is not None and len(given) != rows:
+            raise SchemaError(f"{what} has {len(given)} values for {rows} rows: one a row is needed")
+    return _Part(columns, seconds, rows)
 
 
 def _feature_names(columns: Sequence[str], options: FitOptions) -> list[str]:
     """The columns that are features, in order; raises `SchemaError` for names that no column has."""
+    if not columns:
+        raise ProfileError("no columns: a profile needs at least one feature")
     asked = {*options.exclude, *options.categorical, *options.dtypes} - {PREDICTION}
-    unknown = sorted(({*(options.feature_names or ()), *asked}) - set(columns))
+    unknown = sorted({*(options.feature_names or ()), *asked} - set(columns))
     if unknown:
         raise SchemaError(f"no columns {unknown}: there are {list(columns)}")
-    apart = {
-        *options.exclude,
-        *(name for name in (options.time, options.prediction) if isinstance(name, str)),
-    }
-    names = [name for name in (options.feature_names or columns) if name not in apart]
+    named = {name for name in (options.time, options.prediction) if isinstance(name, str)}
+    names = [name for name in options.feature_names or columns if name not in options.exclude | named]
+    if PREDICTION in names:
+        raise ProfileError(
+            f"a feature named {PREDICTION!r}: the name is kept for the model's prediction. Pass "
+            f"prediction={PREDICTION!r} if that is what it holds, else rename or exclude it"
+        )
     if not names:
         raise ProfileError("no features are left: every column is excluded, the time or the prediction")
     return names
 
 
-def _fit_feature(name: str, column: Column, reference: Reference, options: FitOptions) -> Feature:
-    if is_numeric(name, column, options):
-        values = floats_of(column, _dtype(name, column, options))
-        bare = numeric_feature(name, values, choose_cut_points(values, options.cut_points))
-        return _counted(bare, values, reference, options)
-    feature = _categorical_feature(name, column)
-    return _counted(feature, codes_of(column, feature), reference, options)
+# --- the first pass: cells ---------------------------------------------------------------------------------
 
 
-def is_numeric(name: str, column: Column, options: FitOptions) -> bool:
-    """Whether a column becomes a numeric feature; raises `SchemaError` for times, warns of mixed values."""
-    if name in options.categorical:
-        return False
+def _first_pass(parts: Iterator[_Part], options: FitOptions, *, whole: bool) -> list[Feature]:
+    drafts: dict[str, Draft | None] = {}
+    random = np.random.default_rng(_SAMPLE_SEED)
+    rows = 0
+    for part in parts:
+        rows += part.rows
+        sample = None if whole else min(SAMPLE_ROWS, SAMPLE_VALUES // len(part.columns))
+        priorities = None if whole else random.random(part.rows, dtype=np.float32)
+        for name, column in part.columns.items():
+            draft = drafts.setdefault(name, None) or _draft(name, column, options, sample)
+            drafts[name] = draft
+            if isinstance(draft, NumericDraft):
+                draft.add(floats_of(column, draft.dtype), priorities)
+            elif draft is not None:
+                draft.add(column)
+    if rows == 0:
+        raise ProfileError("no reference rows: a profile needs at least one")
+    return [_drafted(name, draft) for name, draft in drafts.items()]
+
+
+def _draft(name: str, column: Column, options: FitOptions, sample: int | None) -> Draft | None:
+    """An empty draft of the column's kind; None while it has no values to tell by."""
     kind = kind_of(column)
     if kind == "time":
         raise SchemaError(
             f"column {name!r} holds times: exclude it (exclude=[{name!r}]) or use it as time={name!r}"
         )
+    if kind == "nested":
+        raise SchemaError(f"column {name!r} holds lists or the like: one number or text a row is needed")
+    if name in options.categorical:
+        return CategoricalDraft(name)
+    if name in options.dtypes:
+        return NumericDraft(name, options.dtypes[name], options.cut_points, sample)
+    if kind == "numeric":
+        dtype = "float32" if column.values.dtype in (np.float32, np.float16) else "float64"
+        return NumericDraft(name, dtype, options.cut_points, sample)
     if kind == "mixed":
         warnings.warn(
-            f"column {name!r} mixes numbers and texts: taken as categorical; clean it or name it in categorical=",
+            f"column {name!r} mixes numbers and texts and is taken as categorical: clean it, or pass "
+            f'dtypes={{{name!r}: "float64"}} to take texts as missing',
             stacklevel=2,
         )
-    if kind == "empty":
-        warnings.warn(f"column {name!r} has no values: nothing can drift but its missing rate", stacklevel=2)
-    return kind in ("numeric", "empty")
+    return None if kind == "empty" else CategoricalDraft(name)
 
 
-def _dtype(name: str, column: Column, options: FitOptions) -> str:
-    own = "float32" if column.values.dtype in (np.float32, np.float16) else "float64"
-    return options.dtypes.get(name, own)
+def _drafted(name: str, draft: Draft | None) -> Feature:
+    if draft is None or draft.empty:
+        warnings.warn(f"column {name!r} has no values: only its missing rate can drift", stacklevel=2)
+    return NumericDraft(name, "float64", 1, None).feature() if draft is None else draft.feature()
 
 
-def choose_cut_points(values: FloatArray, limit: int) -> FloatArray:
-    """All distinct values if there are at most `limit`, else the values at the ranks ``ceil(j m / (q + 1))``.
-
-    So between two neighbours lies less than ``1 / (q + 1)`` of the reference, and each value with more than that is itself a cut
-    point.
-    """
-    present = np.sort(values[~np.isnan(values)]) + values.dtype.type(0)  # -0.0 becomes 0.0
-    distinct = np.unique(present)
-    if distinct.size <= limit:
-        return distinct
-    j = np.arange(1, limit + 1, dtype=np.int64)
-    ranks = -(-j * present.size // (limit + 1))
-    return np.unique(present[ranks - 1])
+# --- the second pass: counts -------------------------------------------------------------------------------
 
 
-def numeric_feature(name: str, values: FloatArray, cuts: FloatArray) -> NumericFeature:
-    """A numeric feature with its moments, and all its values still to be counted."""
-    present = values[~np.isnan(values)]
-    mean, sd = _moments(present[np.isfinite(present)].astype(np.float64))
-    return NumericFeature(
-        name=name,
-        dtype=str(values.dtype),
-        cut_points=cuts,
-        counts=np.zeros(2 * cuts.size + 1, dtype=np.int64),
-        missing=0,
-        mean=mean,
-        sd=sd,
-        min=float(present.min()) if present.size else math.nan,
-        max=float(present.max()) if present.size else math.nan,
-        beyond=0,
-    )
+def _second_pass(parts: Iterator[_Part], features: list[Feature], options: FitOptions) -> Profile:
+    counter = CellCounter(features)
+    hourly = [CellCounter(features) for _ in range(HOURS if options.hour_of_day else 0)]
+    for part in parts:
+        columns = [feature_values(part.columns[feature.name], feature) for feature in features]
+        counter.add(columns)
+        if hourly and part.seconds is not None:
+            _add_by_hour(hourly, columns, part.seconds)
+    counted = _counted(features, counter, hourly)
+    prediction = counted.pop() if counted[-1].name == PREDICTION else None
+    return Profile(tuple(counted), prediction, counter.rows)
 
 
-def _moments(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and population standard deviation, without overflow; exactly 0 where all values are equal."""
-    if not values.size:
-        return math.nan, math.nan
-    if values.min() == values.max():
-        return float(values[0]), 0.0
-    _, exponent = np.frexp(np.abs(values).max())
-    scaled = np.ldexp(values, -int(exponent))
-    return math.ldexp(float(scaled.mean()), int(exponent)), math.ldexp(float(scaled.std()), int(exponent))
-
-
-def _categorical_feature(name: str, column: Column) -> CategoricalFeature:
-    tally: dict[str, int] = {}
-    for value in column.values.tolist():
-        text = category_text(value)
-        if text is not None:
-            tally[text] = tally.get(text, 0) + 1
-    return categorical_feature(name, tally)
-
-
-def categorical_feature(name: str, tally: dict[str, int]) -> CategoricalFeature:
-    """A categorical feature of the most frequent texts, and all its values still to be counted."""
-    kept = sorted(tally, key=lambda text: (-tally[text], text))[:MAX_CATEGORIES]
-    total = sum(tally.values())
-    if len(tally) > MAX_CATEGORIES and len(tally) > total // 2:
-        warnings.warn(
-            f"column {name!r} looks like an identifier, {len(tally)} distinct texts in {total} rows: exclude=[{name!r}]",
-            stacklevel=2,
-        )
-    counts = np.zeros(len(kept) + 1, dtype=np.int64)
-    return CategoricalFeature(name=name, categories=tuple(kept), counts=counts, missing=0)
-
-
-def _counted(
-    feature: Feature, values: npt.NDArray[Any], reference: Reference, options: FitOptions
-) -> Feature:
-    counter = CellCounter([feature])
-    counter.add([values])
-    hourly = None
-    if options.hour_of_day and reference.seconds is not None:
-        hourly = hourly_counts(feature, values, reference.seconds)
-    return filled(feature, counter, hourly, distinct=int(np.unique(values[~np.isnan(values)]).size))
-
-
-def hourly_counts(feature: Feature, values: npt.NDArray[Any], seconds: npt.NDArray[np.float64]) -> IntArray:
-    """Counts per hour of day (UTC) and cell, shape ``(24, cells)``."""
+def _add_by_hour(
+    hourly: list[CellCounter], columns: list[npt.NDArray[Any]], seconds: npt.NDArray[np.float64]
+) -> None:
     hours = (seconds // 3600 % HOURS).astype(np.int64)
-    counts = np.zeros((HOURS, feature.cells), dtype=np.int64)
-    for hour in range(HOURS):
-        counter = CellCounter([feature])
-        counter.add([values[hours == hour]])
-        counts[hour] = counter.totals()[0]
-    return counts
+    for hour in np.unique(hours).tolist():
+        chosen = hours == hour
+        hourly[hour].add([column[chosen] for column in columns])
 
 
-def filled(feature: Feature, counter: CellCounter, hourly: IntArray | None, distinct: int | None) -> Feature:
-    """The feature with its reference counts."""
+def _counted(features: list[Feature], counter: CellCounter, hourly: list[CellCounter]) -> list[Feature]:
+    """The features with their reference counts."""
     cells, missing, beyond = counter.totals()
-    shared: dict[str, Any] = {
-        "counts": cells,
-        "missing": int(missing[0]),
-        "hourly": hourly,
-        "distinct": distinct,
-    }
-    if isinstance(feature, NumericFeature):
-        shared["beyond"] = int(beyond[0])
-    return replace(feature, **shared)
+    by_hour = np.array([one.totals()[0] for one in hourly]) if hourly else None
+    counted: list[Feature] = []
+    begin = 0
+    for i, feature in enumerate(features):
+        part = slice(begin, begin + feature.cells)
+        shared: dict[str, Any] = {
+            "counts": cells[part],
+            "missing": int(missing[i]),
+            "hourly": None if by_hour is None else by_hour[:, part],
+        }
+        if isinstance(feature, NumericFeature):
+            shared["beyond"] = int(beyond[i])
+        counted.append(replace(feature, **shared))
+        begin = part.stop
+    return counted

@@ -17,10 +17,21 @@ from tidegauge.contract import PREDICTION
 from tidegauge.errors import SchemaError
 from tidegauge.profile import CategoricalFeature, Feature, FloatArray, NumericFeature, Profile, category_text
 
-__all__ = ["Column", "codes_of", "epoch_seconds", "feature_columns", "floats_of", "kind_of", "read_columns"]
+__all__ = [
+    "Column",
+    "codes_of",
+    "epoch_seconds",
+    "feature_columns",
+    "feature_values",
+    "floats_of",
+    "kind_of",
+    "named_column",
+    "read_columns",
+]
 
-Kind: TypeAlias = Literal["numeric", "categorical", "time", "mixed", "empty"]
+Kind: TypeAlias = Literal["numeric", "categorical", "time", "mixed", "nested", "empty"]
 _TIMES: Final = (date, datetime, np.datetime64)
+_NESTED: Final = (list, tuple, dict, set, np.ndarray)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,8 @@ def read_columns(rows: Any, names: Sequence[str] | None = None) -> dict[str, Col
     Parameters
     ----------
     rows
-        pandas or polars frame, pyarrow table, mapping of columns, list of dicts, or array of shape ``(n, len(names))``.
+        pandas or polars frame, pyarrow table, mapping of columns, list of dicts, or array of shape
+        ``(n, len(names))``.
     names
         Names of an array's columns.
 
@@ -71,7 +83,8 @@ def read_columns(rows: Any, names: Sequence[str] | None = None) -> dict[str, Col
         pairs = _record_columns(rows)
     else:
         raise SchemaError(
-            f"rows of type {type(rows).__name__}: they must be a frame, an array of shape (n, features) or a list of dicts"
+            f"rows of type {type(rows).__name__}: they must be a frame, an array of shape (n, features) or a "
+            "list of dicts"
         )
     return _checked(pairs)
 
@@ -111,6 +124,8 @@ def _checked(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Column]:
 
 def _column(values: Any, name: str) -> Column:
     dtype = getattr(values, "dtype", None)
+    if isinstance(values, Column):
+        return values
     if isinstance(values, np.ndarray):
         array = values
     elif dtype is not None and hasattr(values, "to_numpy"):
@@ -171,6 +186,8 @@ def kind_of(column: Column) -> Kind:
         return "empty"
     if any(issubclass(t, _TIMES) for t in types):
         return "time"
+    if any(issubclass(t, _NESTED) for t in types):
+        return "nested"
     numbers = {t for t in types if issubclass(t, int | float | Decimal | np.number | np.bool_)}
     if not numbers:
         return "categorical"
@@ -233,7 +250,7 @@ def epoch_seconds(column: Column) -> npt.NDArray[np.float64]:
     if missing.any():
         row = int(np.argmax(missing))
         raise SchemaError(
-            f"row {row} has the time {values[row]!r}: each row needs one, as epoch seconds, datetime or ISO text"
+            f"row {row} has the time {values[row]!r}: each needs one, as epoch seconds, datetime or ISO text"
         )
     return np.asarray(seconds, dtype=np.float64)
 
@@ -255,7 +272,7 @@ def _epoch(value: Any) -> float:
 
 
 def feature_columns(profile: Profile, rows: Any, prediction: Any = None) -> list[npt.NDArray[Any]]:
-    """Floats and codes of a profile's monitored features, in their order; the prediction's only if it is given.
+    """Floats and codes of a profile's monitored features, in order; the prediction's only if it is given.
 
     Raises
     ------
@@ -269,17 +286,18 @@ def feature_columns(profile: Profile, rows: Any, prediction: Any = None) -> list
     missing = [name for name in names if name not in columns]
     if missing:
         raise SchemaError(f"rows without the features {missing}: the profile names {names}")
-    taken = [_feature_values(columns[feature.name], feature) for feature in profile.features]
+    taken = [feature_values(columns[feature.name], feature) for feature in profile.features]
     if profile.prediction is not None:
         given = _given_prediction(columns, prediction)
         if given is not None:
-            taken.append(_feature_values(given, profile.prediction))
+            taken.append(feature_values(given, profile.prediction))
             if len({len(values) for values in taken}) > 1:
                 raise SchemaError(f"{len(given)} predictions for {len(taken[0])} rows: one a row is needed")
     return taken
 
 
-def _feature_values(column: Column, feature: Feature) -> npt.NDArray[Any]:
+def feature_values(column: Column, feature: Feature) -> npt.NDArray[Any]:
+    """A column as one feature's floats, in its dtype, or as its codes."""
     if isinstance(feature, NumericFeature):
         return floats_of(column, feature.dtype)
     return codes_of(column, feature)

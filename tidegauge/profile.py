@@ -1,11 +1,12 @@
 """The reference profile: what the training data looked like, and the cells that live rows are counted in.
 
-A profile is a frozen value. It is made once, by `Profile.fit`, saved as one JSON file (`docs/profile-format.md`) and
-identified by `Profile.hash`, a hash over everything that decides cells and reference counts: counts are added only
-across equal hashes.
+A profile is a frozen value. It is made once, by `Profile.fit`, saved as one JSON file
+(`docs/profile-format.md`) and identified by `Profile.hash`, a hash over everything that decides cells
+and reference counts: counts are added only across equal hashes.
 
-A numeric feature with cut points ``r_1 < ... < r_k`` has ``2k + 1`` cells in order: below r_1, at r_1, between r_1 and
-r_2, at r_2, ..., above r_k. A categorical feature has one cell per category and a last one for every other value.
+A numeric feature with cut points ``r_1 < ... < r_k`` has ``2k + 1`` cells in order: below r_1, at r_1,
+between r_1 and r_2, at r_2, ..., above r_k. A categorical feature has one cell per category and a last
+one for every other value.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ MAX_CATEGORIES: Final = 1024
 MAX_CUT_POINTS: Final = 1 << 20
 HOURS: Final = 24
 
-FloatArray: TypeAlias = npt.NDArray[np.float64] | npt.NDArray[np.float32]
+FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
 
@@ -259,10 +260,11 @@ class Profile:
         if self.prediction is not None:
             _require(self.prediction.name == PREDICTION, "a profile", f"a prediction named {PREDICTION!r}")
         for feature in self.monitored:
+            where, total, distinct = f"feature {feature.name!r}", feature.total, feature.distinct
+            complete = total + feature.missing == self.rows
+            _require(complete, where, f"counts and missing that sum to the profile's {self.rows} rows")
             _require(
-                feature.total + feature.missing == self.rows,
-                f"feature {feature.name!r}",
-                f"counts and missing that sum to the profile's {self.rows} rows",
+                distinct is None or 0 <= distinct <= total, where, f"distinct of at most its {total} values"
             )
 
     # --- what it holds ---------------------------------------------------------------------------------
@@ -333,7 +335,7 @@ class Profile:
             raise ProfileError("a shard of a shard: take shards of the whole profile")
         if not 0 <= index < of <= len(self.monitored):
             raise ProfileError(
-                f"shard {index} of {of}: of must be 1 to {len(self.monitored)}, the number of features, and index below it"
+                f"shard {index} of {of}: 1 to {len(self.monitored)} shards can be made of its features"
             )
         if of == 1:
             return self
@@ -362,18 +364,19 @@ class Profile:
         Parameters
         ----------
         data
-            pandas or polars frame, pyarrow table, ``(n, features)`` array, list of dicts, mapping of columns, or the
-            path of a CSV or Parquet file (which may be larger than memory).
+            pandas or polars frame, pyarrow table, ``(n, features)`` array, list of dicts, mapping of
+            columns, or the path of a CSV or Parquet file (which may be larger than memory).
         cut_points
-            At most so many cut points per numeric feature (q). With all distinct values kept D is exact, else it is known
-            to ``1 / (q + 1)``.
+            At most so many cut points per numeric feature (q). With all distinct values kept D is
+            exact, else it is known to ``1 / (q + 1)``.
         feature_names
             Names of an array's columns; of other data, the features to take, in the model's order.
         prediction
             The model's predictions on these rows: a column's name or an array of shape ``(n,)``.
         time
-            The rows' times, a column's name or an array: seconds since the epoch, datetimes or ISO texts; UTC where no zone
-            is given. The column is no feature. With it the profile states a design effect.
+            The rows' times, a column's name or an array: seconds since the epoch, datetimes or ISO
+            texts; UTC where no zone is given. The column is no feature. With it the profile states a
+            design effect.
         hour_of_day
             Whether to keep the counts of each hour of the day (UTC) too; needs `time`.
         dtypes
@@ -405,15 +408,15 @@ class Profile:
         return fit_profile(data, options)
 
     def count(self, rows: Any, *, prediction: Any = None) -> Counts:
-        """Count rows: a frame, an ``(n, features)`` array or a list of dicts.
+        """Count rows: a frame, an ``(n, features)`` array, a list of dicts or a file.
 
         Parameters
         ----------
         rows
             As `data` of `fit`. Columns are found by name, those of an array by position.
         prediction
-            The model's predictions on these rows, a column's name or an array; without it the column `prediction` is taken if
-            there is one.
+            The model's predictions on these rows, a column's name or an array; without it the column
+            `prediction` is taken if there is one.
 
         Raises
         ------
@@ -430,8 +433,8 @@ class Profile:
         Parameters
         ----------
         matrix
-            Shape ``(n, features)`` or, with the prediction as last column, ``(n, features + 1)``; NaN is missing, a category
-            is its code.
+            Shape ``(n, features)`` or, with the prediction as last column, ``(n, features + 1)``; NaN
+            is missing, a category is its code.
         """
         from tidegauge.counts import Accumulator
 
@@ -483,7 +486,8 @@ class Profile:
 def category_text(value: object) -> str | None:
     """The text under which a value is a category; None when it is missing.
 
-    Whole numbers lose their decimal point (``3.0`` and ``3`` are one category), truth values are ``True`` and ``False``.
+    Whole numbers lose their decimal point (``3.0`` and ``3`` are one category), truth values are
+    ``True`` and ``False``.
     """
     if isinstance(value, str):
         return str(value)
@@ -511,9 +515,6 @@ def _check_counts(feature: Feature, cells: int) -> None:
     _freeze(feature, "counts", np.dtype(np.int64))
     _require(feature.counts.shape == (cells,), where, f"{cells} counts, one per cell")
     _require(not (feature.counts < 0).any() and feature.missing >= 0, where, "counts from 0 on")
-    _require(
-        feature.distinct is None or 0 <= feature.distinct <= feature.total, where, "distinct up to its values"
-    )
     if feature.hourly is not None:
         _freeze(feature, "hourly", np.dtype(np.int64))
         hourly = feature.hourly

@@ -1,7 +1,8 @@
 """Drift score of one row: the mean absolute z over its numeric features.
 
-``z = (x - mean) / sd`` against the profile. Features whose reference has no spread, and missing values, are left out. A
-quick look at one row, not a test: 0.8 is usual for normal data (``sqrt(2 / pi)``), more than 2 is far out.
+``z = (x - mean) / sd`` against the profile. Features whose reference has no spread, and missing values,
+are left out. A quick look at one row, not a test: 0.8 is usual for normal data (``sqrt(2 / pi)``), more
+than 2 is far out.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,9 @@
 """Counts as bytes (`docs/pane-format.md`).
 
-``TIDECNT1``, the profile's hash (32 bytes), the width in bytes of a cell's count (1, 2, 4 or 8), then one zlib stream. It holds
-rows, missing and beyond as 8-byte numbers, then all cells, the open intervals and categories before the points; both
-little-endian and as byte planes (all lowest bytes first), which leaves long runs of zeros.
+``TIDECNT1``, the profile's hash (32 bytes), the width in bytes of a cell's count (1, 2, 4 or 8), then
+one zlib stream. It holds rows, missing and beyond as 8-byte numbers, then all cells, the open intervals
+and categories before the points; both little-endian and as byte planes (all lowest bytes first), which
+leaves long runs of zeros.
 """
 
 import zlib

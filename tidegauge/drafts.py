@@ -1,0 +1,208 @@
+"""What a first pass over the reference gathers of each column, chunk by chunk: enough to choose its cells."""
+
+import math
+import warnings
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.frames import Column
+from tidegauge.profile import (
+    MAX_CATEGORIES,
+    CategoricalFeature,
+    FloatArray,
+    NumericFeature,
+    category_text,
+)
+
+__all__ = ["CategoricalDraft", "NumericDraft", "choose_cut_points"]
+
+MAX_TALLY: Final = 1_000_000  # distinct texts kept of one column; more are an identifier's anyway
+_PRUNE: Final = 1.25  # a sample is cut back to its size when it is so many times larger
+
+
+class NumericDraft:
+    """A numeric column: a uniform sample of its values, moments and limits, and few distinct values exactly.
+
+    Parameters
+    ----------
+    name, dtype
+        As of `NumericFeature`.
+    limit
+        At most so many cut points.
+    sample
+        Values to keep at most, None for all.
+    """
+
+    def __init__(self, name: str, dtype: str, limit: int, sample: int | None) -> None:
+        self.name, self.dtype, self.limit, self.sample = name, dtype, limit, sample
+        self.whole = True  # whether the sample still is every value, in order
+        self._values: list[FloatArray] = []
+        self._priorities: list[npt.NDArray[np.float32]] = []
+        self._held = 0
+        self._distinct: FloatArray | None = np.empty(0, dtype=dtype)
+        self._moments = (0, 0.0, 0.0)
+        self._min, self._max = math.inf, -math.inf
+
+    def add(self, values: FloatArray, priorities: npt.NDArray[np.float32] | None) -> None:
+        """Add a chunk's values, NaN where missing; `priorities` are random and decide what is sampled."""
+        present = ~np.isnan(values)
+        values = values[present]
+        if not values.size:
+            return
+        self._values.append(values)
+        self._held += values.size
+        self._min = min(self._min, float(values.min()))
+        self._max = max(self._max, float(values.max()))
+        if self.sample is not None and priorities is not None:
+            self._moments = _joined(self._moments, values)
+            self._distinct = self._with_distinct(values)
+            self._priorities.append(priorities[present])
+            if self._held > self.sample * _PRUNE:
+                self._prune(self.sample)
+
+    def _with_distinct(self, values: FloatArray) -> FloatArray | None:
+        if self._distinct is None:
+            return None
+        distinct = np.union1d(self._distinct, values)
+        return distinct if distinct.size <= self.limit else None
+
+    def _prune(self, size: int) -> None:
+        values, priorities = np.concatenate(self._values), np.concatenate(self._priorities)
+        kept = np.argpartition(priorities, size)[:size]
+        self._values, self._priorities = [values[kept]], [priorities[kept]]
+        self._held, self.whole = size, False
+
+    @property
+    def empty(self) -> bool:
+        """Whether no value was there."""
+        return not self._held
+
+    def feature(self) -> NumericFeature:
+        """The feature with its cells, and all values still to be counted."""
+        values = np.concatenate(self._values) if self._values else np.empty(0, dtype=self.dtype)
+        if self.whole:
+            distinct: FloatArray | None = np.unique(values)
+            mean, sd = _moments(values[np.isfinite(values)].astype(np.float64))
+        else:
+            distinct = self._distinct
+            mean, sd = _closed(self._moments)
+        few = distinct is not None and distinct.size <= self.limit
+        cuts = distinct if few and distinct is not None else choose_cut_points(values, self.limit)
+        return NumericFeature(
+            name=self.name,
+            dtype=self.dtype,
+            cut_points=cuts + np.zeros(1, dtype=self.dtype),  # -0.0 becomes 0.0
+            counts=np.zeros(2 * cuts.size + 1, dtype=np.int64),
+            missing=0,
+            mean=mean,
+            sd=sd,
+            min=math.nan if self.empty else self._min,
+            max=math.nan if self.empty else self._max,
+            beyond=0,
+            distinct=None if distinct is None else int(distinct.size),
+        )
+
+
+def choose_cut_points(values: FloatArray, limit: int) -> FloatArray:
+    """The values at the ranks ``ceil(j m / (q + 1))`` for ``j = 1 ... q``, each once.
+
+    Between two neighbours lies less than ``1 / (q + 1)`` of the values, and each value with more than that is
+    itself a cut point.
+
+    Parameters
+    ----------
+    values
+        Shape ``(m,)``, without NaN, m at least 1.
+    limit
+        q.
+    """
+    ranks = -(-np.arange(1, limit + 1, dtype=np.int64) * values.size // (limit + 1))
+    return np.unique(np.sort(values)[ranks - 1])
+
+
+def _moments(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and population standard deviation, without overflow; exactly 0 where all values are equal."""
+    if not values.size:
+        return math.nan, math.nan
+    if values.min() == values.max():
+        return float(values[0]), 0.0
+    exponent = int(np.frexp(np.abs(values).max())[1])
+    scaled = np.ldexp(values, -exponent)
+    return math.ldexp(float(scaled.mean()), exponent), math.ldexp(float(scaled.std()), exponent)
+
+
+def _joined(moments: tuple[int, float, float], values: FloatArray) -> tuple[int, float, float]:
+    """Number, mean and standard deviation of what was seen so far and `values` (Chan et al. 1979)."""
+    finite = values[np.isfinite(values)].astype(np.float64)
+    if not finite.size:
+        return moments
+    (n, mean, sd), m = moments, int(finite.size)
+    new_mean, new_sd = _moments(finite)
+    if n == 0:
+        return m, new_mean, new_sd
+    a, b = n / (n + m), m / (n + m)
+    spread = math.hypot(math.sqrt(a) * sd, math.sqrt(b) * new_sd)
+    apart = math.sqrt(a) * math.sqrt(b) * abs(mean / 2 - new_mean / 2) * 2
+    return n + m, a * mean + b * new_mean, math.hypot(spread, apart)
+
+
+def _closed(moments: tuple[int, float, float]) -> tuple[float, float]:
+    n, mean, sd = moments
+    return (mean, sd) if n else (math.nan, math.nan)
+
+
+class CategoricalDraft:
+    """A categorical column: how often each text was there, for up to `MAX_TALLY` texts."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._tally: dict[str, int] = {}
+        self._total = 0
+        self._more = False
+
+    def add(self, column: Column) -> None:
+        """Add a chunk's values."""
+        for value, times in _value_counts(column):
+            text = category_text(value)
+            if text is None:
+                continue
+            self._total += times
+            if text in self._tally or len(self._tally) < MAX_TALLY:
+                self._tally[text] = self._tally.get(text, 0) + times
+            else:
+                self._more = True
+
+    @property
+    def empty(self) -> bool:
+        """Whether no value was there."""
+        return not self._total
+
+    def feature(self) -> CategoricalFeature:
+        """The feature of the most frequent texts (equal ones by alphabet), all values still to be counted."""
+        kept = sorted(self._tally, key=lambda text: (-self._tally[text], text))[:MAX_CATEGORIES]
+        many = len(self._tally) > max(MAX_CATEGORIES, self._total // 2)
+        if many or self._more:
+            more = "more than " if self._more else ""
+            warnings.warn(
+                f"column {self.name!r} looks like an identifier ({more}{len(self._tally)} distinct texts in "
+                f"{self._total} rows), on which no drift can be seen: exclude it, exclude=[{self.name!r}]",
+                stacklevel=2,
+            )
+        return CategoricalFeature(
+            name=self.name,
+            categories=tuple(kept),
+            counts=np.zeros(len(kept) + 1, dtype=np.int64),
+            missing=0,
+            distinct=None if self._more else len(self._tally),
+        )
+
+
+def _value_counts(column: Column) -> Iterable[tuple[object, int]]:
+    values = column.values
+    if values.dtype.kind in "iufb":
+        distinct, times = np.unique(values, return_counts=True)
+        return zip(distinct.tolist(), times.tolist(), strict=True)
+    return ((value, 1) for value in values.tolist())

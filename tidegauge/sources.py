@@ -1,0 +1,114 @@
+"""CSV and Parquet files, larger than memory too, to chunks of columns; pyarrow is imported only when needed."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from tidegauge.errors import ProfileError, SchemaError
+from tidegauge.frames import Column, read_columns
+
+__all__ = ["CHUNK_ROWS", "chunks_of", "is_path"]
+
+CHUNK_ROWS: Final = 65_536
+_CSV_BLOCK_BYTES: Final = 8 << 20
+_CSV: Final = (".csv", ".csv.gz", ".csv.bz2", ".csv.zst")
+_PARQUET: Final = (".parquet", ".pq")
+_COLUMN_NUMBER: Final = re.compile(r"CSV column #(\d+)")
+
+
+def is_path(data: Any) -> bool:
+    """Whether `data` names a file."""
+    return isinstance(data, str | Path)
+
+
+def chunks_of(path: str | Path) -> Iterator[dict[str, Column]]:
+    """A file's rows in order, as chunks of columns; every call reads the file anew.
+
+    A file without rows gives at most chunks of length 0. In CSV, empty fields and the usual marks (``NA``,
+    ``NaN``, ``null``) are missing; a column that holds numbers and other texts is a column of texts.
+
+    Raises
+    ------
+    ProfileError
+        Neither CSV nor Parquet, or damaged.
+    SchemaError
+        A column's name is there twice.
+    OSError
+        The file cannot be opened.
+    """
+    name = Path(path).name.lower()
+    if name.endswith(_CSV):
+        return _read(path, _csv_batches(str(path)))
+    if name.endswith(_PARQUET):
+        return _read(path, _parquet_batches(str(path)))
+    raise ProfileError(f"{path}: its name must end with one of {', '.join(_CSV + _PARQUET)}")
+
+
+def _read(path: str | Path, batches: Iterator[Any]) -> Iterator[dict[str, Column]]:
+    from pyarrow import ArrowException, Table
+
+    try:
+        for batch in batches:
+            yield read_columns(Table.from_batches([batch]))
+    except (SchemaError, OSError):
+        raise
+    except (ArrowException, ValueError) as error:
+        raise ProfileError(f"{path} cannot be read: {error}") from error
+
+
+def _parquet_batches(path: str) -> Iterator[Any]:
+    from pyarrow.parquet import ParquetFile
+
+    with ParquetFile(path) as file:
+        _require_distinct(file.schema_arrow.names)
+        yield from file.iter_batches(batch_size=CHUNK_ROWS)
+
+
+def _csv_batches(path: str) -> Iterator[Any]:
+    types = _csv_types(path)
+    with _open_csv(path, types) as reader:
+        yield from reader
+
+
+def _csv_types(path: str) -> dict[str, Any]:
+    """Types that hold for the whole file: numbers are float64, and what no number can be is text.
+
+    pyarrow decides on a column's type by the file's first block only, so the file is read once to see.
+    """
+    import pyarrow as pa
+
+    with _open_csv(path, {}) as reader:
+        schema = reader.schema
+    _require_distinct(schema.names)
+    types = {f.name: pa.float64() for f in schema if pa.types.is_integer(f.type) or pa.types.is_null(f.type)}
+    while True:
+        try:
+            with _open_csv(path, types) as reader:
+                for _ in reader:
+                    pass
+            return types
+        except pa.ArrowInvalid as error:
+            match = _COLUMN_NUMBER.search(str(error))
+            name = schema.names[int(match[1])] if match else None
+            if name is None or types.get(name) == pa.string():
+                raise
+            types[name] = pa.string()
+
+
+def _open_csv(path: str, types: dict[str, Any]) -> Any:
+    from pyarrow import csv
+
+    return csv.open_csv(
+        path,
+        read_options=csv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
+        convert_options=csv.ConvertOptions(column_types=types, strings_can_be_null=True),
+    )
+
+
+def _require_distinct(names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise SchemaError(f"column {name!r} is there twice: rename or drop one")
+        seen.add(name)
