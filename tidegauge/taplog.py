@@ -209,15 +209,16 @@ def _may_be_unfinished(view: memoryview, offset: int, header: SegmentHeader) -> 
 
 def _next_frame(data: bytes, view: memoryview, offset: int, header: SegmentHeader, *, complete: bool) -> int:
     """Offset of the next place that is a frame, or may become one; the end of the data if there is none."""
+    start = offset
     while (offset := data.find(FRAME_MAGIC, offset)) >= 0:
         if _frame_at(view, offset, header) is not None:
             return offset
         if not complete and _may_be_unfinished(view, offset, header):
             return offset
         offset += 1
-    return len(data) if complete else len(data) - _cut_magic_bytes(data)
+    return len(data) if complete else len(data) - _cut_magic_bytes(data, start)
 
 
-def _cut_magic_bytes(data: bytes) -> int:
-    """How many bytes at the end may be the start of a frame's magic."""
-    return next((n for n in (3, 2, 1) if data.endswith(FRAME_MAGIC[:n])), 0)
+def _cut_magic_bytes(data: bytes, start: int) -> int:
+    """How many bytes at the end, none before `start`, may be the start of a frame's magic."""
+    return next((n for n in (3, 2, 1) if data.endswith(FRAME_MAGIC[:n], start)), 0)

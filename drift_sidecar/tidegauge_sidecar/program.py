@@ -1,0 +1,180 @@
+"""The program: a main loop that cuts the log into panes, and a thread that sends them."""
+
+import logging
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+
+from tidegauge.contract import Lost
+from tidegauge.profile import Profile
+from tidegauge_sidecar.cutter import Cutter, Origin
+from tidegauge_sidecar.folder import Folder
+from tidegauge_sidecar.metrics import SidecarCollector, Snapshot, send_seconds
+from tidegauge_sidecar.recovery import lock_folder, name_instance, recover_position
+from tidegauge_sidecar.rolling import RollingCounts
+from tidegauge_sidecar.sender import Sender, Transport
+from tidegauge_sidecar.spool import Spool, StateFile
+
+__all__ = ["Sidecar"]
+
+POLL_SECONDS: Final = 0.2
+STUCK_SECONDS: Final = 30
+WAIT_FOR_WRITERS_SECONDS: Final = 20
+LAST_SEND_SECONDS: Final = 10
+_log = logging.getLogger("tidegauge.sidecar")
+
+
+class Sidecar:
+    """The parts, put together over one log folder.
+
+    Parameters
+    ----------
+    folder
+        The log folder.
+    profile
+        What the rows are counted with.
+    model, pod, pane_seconds
+        As in `tidegauge_sidecar.settings.Settings`.
+    transports
+        The way to each shard's aggregator.
+    registry
+        Gets the metrics.
+    wall_clock_ns
+        Nanoseconds since the epoch.
+    monotonic
+        Seconds of a clock that never goes back.
+    rng
+        Jitter of the sender's waiting times.
+
+    Raises
+    ------
+    ProfileError
+        The folder's panes were cut with another length.
+    OSError
+        The folder cannot be used, or another sidecar uses it.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        profile: Profile,
+        *,
+        model: str,
+        pod: str,
+        pane_seconds: int,
+        transports: Sequence[Transport],
+        registry: CollectorRegistry,
+        wall_clock_ns: Callable[[], int],
+        monotonic: Callable[[], float],
+        rng: random.Random,
+    ) -> None:
+        self._clock_ns = wall_clock_ns
+        self._monotonic = monotonic
+        self._turned_at = monotonic()
+        self._pane_ns = pane_seconds * 10**9
+        self._trouble = ""
+        self._lock = lock_folder(folder)
+        origin = Origin(model, name_instance(folder, pane_seconds), pod, pane_seconds)
+        self._spool = Spool(folder)
+        state_file = StateFile(folder)
+        position = recover_position(self._spool, state_file)
+        self._rolling = RollingCounts(profile)
+        self._cutter = Cutter(folder, self._spool, profile, origin, position, self._rolling)
+        observe = send_seconds(registry, model)
+        self._sender = Sender(
+            self._spool, state_file, profile, transports, clock=monotonic, rng=rng, observe=observe
+        )
+        SidecarCollector(registry, model, self.snapshot)
+
+    # --- life ------------------------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set; then read to the end, close the last pane and send what is left."""
+        done = threading.Event()
+        thread = threading.Thread(target=self._send_until, args=(done,), name="sender", daemon=True)
+        thread.start()
+        while not stop.is_set():
+            self._turn()
+            stop.wait(POLL_SECONDS)
+        self._finish()
+        done.set()
+
+    def _turn(self) -> None:
+        self._guarded(lambda: self._cutter.turn(self._clock_ns()))
+        self._turned_at = self._monotonic()
+
+    def _guarded(self, work: Callable[[], object]) -> bool:
+        """Do what a full or failing disk may stop; whether it was done. What was not is done next time."""
+        try:
+            work()
+        except OSError as error:
+            if str(error) != self._trouble:
+                _log.error("the log folder fails: %s; it will be tried again", error)
+            self._trouble = str(error)
+            return False
+        self._trouble = ""
+        return True
+
+    def _finish(self) -> None:
+        """Wait for the servers' last row, close the last pane, see it sent; each for a bounded time."""
+        self._wait(lambda: self._cutter.writers_are_dead, WAIT_FOR_WRITERS_SECONDS, between=self._turn)
+        self._wait(lambda: self._guarded(self._close_last), WAIT_FOR_WRITERS_SECONDS)
+        self._wait(lambda: not self._spool.panes(), LAST_SEND_SECONDS)
+        if left := len(self._spool.panes()):
+            _log.warning("%d panes are not acknowledged; they stay in the log folder", left)
+
+    def _wait(
+        self, is_reached: Callable[[], bool], seconds: float, between: Callable[[], object] = lambda: None
+    ) -> None:
+        until = self._monotonic() + seconds
+        between()
+        while not is_reached() and self._monotonic() < until:
+            time.sleep(POLL_SECONDS / 4)
+            between()
+
+    def _close_last(self) -> None:
+        if not self._cutter.finish(self._clock_ns()):
+            _log.warning("a server still writes to the log: the last pane is not final")
+
+    def _send_until(self, done: threading.Event) -> None:
+        while not done.is_set():
+            try:
+                wait = self._sender.step()
+            except Exception:  # a thread that died in silence would leave the spool to grow for ever
+                _log.exception("sending failed; it will be tried again")
+                wait = 1.0
+            done.wait(POLL_SECONDS if wait is None else min(wait, POLL_SECONDS))
+
+    # --- what others see -------------------------------------------------------------------------------
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the main loop has turned lately."""
+        return self._monotonic() - self._turned_at < STUCK_SECONDS
+
+    def snapshot(self) -> Snapshot:
+        """The metrics' values now."""
+        cut, sent = self._cutter.totals, self._sender.totals
+        return Snapshot(
+            rows=cut.rows,
+            lost=dict(cut.lost + Counter({str(Lost.REFUSED): sent.refused_rows})),
+            closed=cut.panes,
+            acknowledged=sent.acknowledged,
+            refused=sent.refused,
+            spool_panes=len(self._spool.panes()),
+            spool_bytes=self._spool.total_bytes,
+            lag_seconds=self._lag_seconds(),
+            corrupt_bytes=cut.corrupt_bytes,
+            window=self._rolling.counts(),
+        )
+
+    def _lag_seconds(self) -> float:
+        spooled = self._spool.panes()[:1]
+        times = [self._cutter.oldest_waiting_ns, *(pane * self._pane_ns for pane in spooled)]
+        now_ns = self._clock_ns()
+        return max(0, now_ns - min((time for time in times if time is not None), default=now_ns)) / 1e9

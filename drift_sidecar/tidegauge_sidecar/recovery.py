@@ -1,0 +1,63 @@
+"""What a new process finds of the ones before it: the instance's name and how far they had come."""
+
+import json
+import logging
+import re
+import secrets
+from typing import IO, Final
+
+from tidegauge.errors import ProfileError, WireError
+from tidegauge_sidecar.folder import Folder
+from tidegauge_sidecar.position import Position
+from tidegauge_sidecar.spool import FOLDER, Sent, Spool, StateFile
+
+__all__ = ["lock_folder", "name_instance", "recover_position"]
+
+_INSTANCE: Final = f"{FOLDER}/instance"
+_NAME: Final = re.compile(r"i[0-9a-f]{16}")
+_log = logging.getLogger("tidegauge.sidecar")
+
+
+def lock_folder(folder: Folder) -> IO[bytes]:
+    """Keep other sidecars away while the result is open; raises `BlockingIOError` when one is there."""
+    folder.make(FOLDER)
+    lock = folder.lock(f"{FOLDER}/lock")
+    if lock is None:
+        raise BlockingIOError(
+            f"{folder.path}: another sidecar reads this log folder; a folder has one at a time"
+        )
+    return lock
+
+
+def name_instance(folder: Folder, pane_seconds: int) -> str:
+    """The instance's name, made at random when the log volume is new.
+
+    Raises
+    ------
+    ProfileError
+        The volume's panes were cut with another length, so that their ids would mean other times.
+    """
+    stored = folder.read(_INSTANCE)
+    if not stored:
+        stored = json.dumps({"instance": "i" + secrets.token_hex(8), "pane_seconds": pane_seconds}).encode()
+        folder.write(f"{_INSTANCE}.new", stored)
+        folder.rename(f"{_INSTANCE}.new", _INSTANCE)
+    document = json.loads(stored)
+    if document["pane_seconds"] != pane_seconds:
+        raise ProfileError(
+            f"pane_seconds={pane_seconds}, but this log folder's panes are of {document['pane_seconds']} s:"
+            " keep that length or give the server and the sidecar a new folder"
+        )
+    return str(document["instance"])
+
+
+def recover_position(spool: Spool, state_file: StateFile) -> Position:
+    """How far the log is committed: by the newest spooled pane, else by the last acknowledged one."""
+    panes = spool.panes()
+    for pane in reversed(panes):
+        try:
+            return spool.load(pane).position.at_pane(panes[-1])
+        except WireError as error:
+            _log.error("pane %d: %s; its rows will be reported lost", pane, error)
+    acknowledged = Sent.from_bytes(state_file.content).position if state_file.content else Position()
+    return acknowledged.at_pane(max(panes, default=acknowledged.pane))

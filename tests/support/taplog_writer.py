@@ -1,0 +1,98 @@
+"""A writer of the tap's log that can do what a server process can, and what can happen to one."""
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.taplog import SEQUENCE, SegmentHeader, encode_frame, segment_name, sequence_name
+
+
+class LogWriter:
+    """Appends frames of rows as `docs/tap-log.md` says, and can fail in all ways a server can.
+
+    `answered` is the number of rows that clients got an answer for; `logged` holds those of them that stand
+    in the log undamaged.
+    """
+
+    def __init__(
+        self, folder: Path, writer: str, profile_hash: str, columns: int, *, segment_bytes: int = 1 << 20
+    ) -> None:
+        self.answered = 0
+        self.logged: list[npt.NDArray[np.float64]] = []
+        self.writer = writer
+        self._folder = folder
+        self._hash = profile_hash
+        self._columns = columns
+        self._segment_bytes = segment_bytes
+        self._number = 0
+        unnamed = folder / f"{writer}.new"
+        self._lock = os.open(unnamed, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        os.pwrite(self._lock, SEQUENCE.pack(0), 0)
+        unnamed.rename(folder / sequence_name(writer))
+        self._open_segment()
+
+    @property
+    def segment(self) -> Path:
+        return self._folder / segment_name(self.writer, self._number)
+
+    def answer(self, rows: npt.NDArray[np.float64], time_ns: int) -> None:
+        """Append, then answer."""
+        self._append(self._frame(rows, time_ns))
+        self.logged.append(rows)
+        self._count(len(rows))
+
+    def drop(self, rows: int) -> None:
+        """Answer while the log is full."""
+        self._count(rows)
+
+    def damage(self, rows: npt.NDArray[np.float64], time_ns: int, spoil: Callable[[bytes], bytes]) -> None:
+        """Append, answer, and have the bytes spoiled before anybody reads them."""
+        self._append(spoil(self._frame(rows, time_ns)))
+        self._count(len(rows))
+
+    def litter(self, data: bytes) -> None:
+        """Bytes in the log that are nobody's."""
+        self._append(data)
+
+    def tear(self, rows: npt.NDArray[np.float64], time_ns: int, size: int) -> None:
+        """Die in the middle of a write: its rows were never answered."""
+        self._append(self._frame(rows, time_ns)[:size])
+        self.die()
+
+    def die_unanswered(self, rows: npt.NDArray[np.float64], time_ns: int) -> None:
+        """Die between the write and the answer; the rows stand in the log."""
+        self._append(self._frame(rows, time_ns))
+        self.logged.append(rows)
+        self.answered += len(rows)
+        self.die()
+
+    def roll(self) -> None:
+        self._segment.close()
+        self._number += 1
+        self._open_segment()
+
+    def die(self) -> None:
+        """As kill -9 does it: the lock goes with the process."""
+        self._segment.close()
+        os.close(self._lock)
+
+    def _frame(self, rows: npt.NDArray[np.float64], time_ns: int) -> bytes:
+        return encode_frame(rows.astype("<f8").tobytes(), len(rows), self.answered, time_ns)
+
+    def _append(self, data: bytes) -> None:
+        self._segment.write(data)
+        if self._segment.tell() >= self._segment_bytes:
+            self.roll()
+
+    def _count(self, rows: int) -> None:
+        self.answered += rows
+        os.pwrite(self._lock, SEQUENCE.pack(self.answered), 0)
+
+    def _open_segment(self) -> None:
+        self._segment = open(self.segment, "ab", buffering=0)  # noqa: SIM115 - open as long as the writer lives
+        self._segment.write(SegmentHeader(self._columns, 8, self.answered, self._hash).encode())
