@@ -24,7 +24,7 @@ ModelFormat = Literal["auto", "onnx", "skops", "joblib"]
 class Refusal:
     """Why a form of the model was not taken."""
 
-    form: str
+    format: str
     reason: str
 
 
@@ -54,7 +54,7 @@ def choose(model: Any, training: Training, original: Answers, model_format: Mode
         else:
             form, answers, gap = taken
             return Chosen(form, answers, gap, tuple(refusals))
-    reasons = "; ".join(f"{refusal.form}: {refusal.reason}" for refusal in refusals)
+    reasons = "; ".join(f"{refusal.format}: {refusal.reason}" for refusal in refusals)
     raise BundleError(
         f"no form of this {type(model).__name__} answers as it does ({reasons}); "
         "format=joblib packs the object itself, for servers that are allowed to load pickles"

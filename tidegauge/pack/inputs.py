@@ -82,7 +82,7 @@ def load_model(path: Path | str, trusted_types: Sequence[str] = ()) -> Any:
 
 
 def load_table(path: Path | str) -> pd.DataFrame:
-    """Read a Parquet (``.parquet``, ``.pq``) or CSV file; raises `SchemaError` for another, or one without rows."""
+    """Read a Parquet or CSV file, known by its suffix; raises `SchemaError` for any other or an empty one."""
     path = Path(path)
     try:
         frame = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else pd.read_csv(path)
