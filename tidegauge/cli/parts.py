@@ -8,9 +8,10 @@ from typing import Final
 
 import click
 
-__all__ = ["existing_file", "warnings_as_lines"]
+__all__ = ["existing_file", "existing_folder", "warnings_as_lines"]
 
 existing_file: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+existing_folder: Final = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @contextlib.contextmanager

@@ -70,7 +70,7 @@ def command(
     """
     resource = custom_resource.load(document.read_bytes())
     options = Options(replicas, port, aggregator_port, pane_seconds)
-    console = Console()
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     with (
         _ending_signals() as asked_to_end,
         _folder(folder) as stack_folder,
@@ -116,13 +116,13 @@ def _folder(folder: Path | None) -> Iterator[Path]:
 def _run(stack: Stack, folder: Path, console: Console, asked_to_end: _Asked) -> None:
     told_ready = False
     stack.step()
-    console.print(_table(stack.state))
-    console.print(f"All of it in {folder / STATE_FILE}", soft_wrap=True)
+    console.print(_table(stack.state, folder))
+    console.print(f"Files in {folder}; what runs where, for programs: {STATE_FILE}")
     while not asked_to_end.yes:
         stack.step()
         if stack.was_ready and not told_ready:
             told_ready = True
-            console.print(_ready_line(stack.state), soft_wrap=True)
+            console.print(_ready_line(stack.state))
         time.sleep(_STEP_SECONDS)
     console.print("Stopping: servers drain, sidecars send their last pane, then the aggregator ends.")
     for name in stack.stop():
@@ -137,10 +137,11 @@ def _ready_line(state: StackState) -> str:
     )
 
 
-def _table(state: StackState) -> Table:
+def _table(state: StackState, folder: Path) -> Table:
     table = Table(title=f"{state.model} at {state.url}", title_justify="left")
     for column in ("process", "role", "pid", "port", "log"):
-        table.add_column(column, justify="right" if column in ("pid", "port") else "left", overflow="fold")
+        table.add_column(column, justify="right" if column in ("pid", "port") else "left")
     for process in state.processes:
-        table.add_row(process.name, process.role, str(process.pid), str(process.port), process.log_file)
+        log = str(Path(process.log_file).relative_to(folder))
+        table.add_row(process.name, process.role, str(process.pid), str(process.port), log)
     return table

@@ -153,7 +153,7 @@ def _sidecar(
         Env.PANE_SECONDS: layout.pane_seconds,
     }
     port = layout.sidecar_ports[index]
-    return _program(layout, f"{pod}-sidecar", Role.SIDECAR, "tidegauge_sidecar", port, "/readyz", settings)
+    return _program(layout, f"{pod}-sidecar", Role.SIDECAR, "tidegauge_sidecar", port, "/healthz", settings)
 
 
 def _server(

@@ -23,7 +23,7 @@ from tidegauge.resource import DriftMonitoredModel
 
 __all__ = ["Options", "Stack", "running"]
 
-STOP_GRACE_SECONDS: Final = 30.0
+STOP_GRACE_SECONDS: Final = 40.0  # longer than a sidecar waits for its server and its aggregator
 
 
 @dataclass(frozen=True)

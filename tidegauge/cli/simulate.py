@@ -1,0 +1,203 @@
+"""``tidegauge simulate``: traffic with and without drift."""
+
+import itertools
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tidegauge.cli.parts import existing_file, existing_folder
+from tidegauge.contract import PROFILE_FILE, SERVING_PORT
+from tidegauge.errors import ResourceError, SchemaError
+from tidegauge.local.load import Tally, drive
+from tidegauge.local.state import load_state
+from tidegauge.profile import Profile
+from tidegauge.sources import chunks_of
+from tidegauge.traffic import Scenario, rows
+
+_LOCAL: Final = f"http://127.0.0.1:{SERVING_PORT}"
+_DRAWN_AT_ONCE: Final = 1000
+_DEFAULT_ROWS: Final = 10_000
+NOT_ALL_ANSWERED: Final = 1
+
+
+@click.command(name="simulate")
+@click.option(
+    "--profile",
+    "profile_path",
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="The reference profile, or the bundle it lies in.",
+)
+@click.option("--url", default=_LOCAL, help="Address of the model's server.")
+@click.option("--dir", "folder", type=existing_folder, help="Folder of a local stack, in place of --url.")
+@click.option(
+    "--scenario",
+    type=click.Choice([scenario.value for scenario in Scenario]),
+    help="How far rows are from the reference.  [default: baseline; high with --feature]",
+)
+@click.option("--feature", "features", metavar="NAME", multiple=True, help="Move only this feature; repeat.")
+@click.option("--shift", type=float, help="Move numeric features by this many standard deviations instead.")
+@click.option("--file", "source", type=existing_file, help="Send this CSV or Parquet file's rows instead.")
+@click.option(
+    "--rows",
+    "count",
+    type=click.IntRange(min=1),
+    help=f"Rows to send.  [default: {_DEFAULT_ROWS}; with --file all]",
+)
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Send for this long instead.")
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), help="Rows per second.  [default: what goes]"
+)
+@click.option("--connections", type=click.IntRange(1, 256), default=8, help="Connections to send over.")
+@click.option("--seed", type=int, default=0, help="Seed of the random rows.")
+def command(
+    profile_path: Path,
+    url: str,
+    folder: Path | None,
+    scenario: str | None,
+    features: tuple[str, ...],
+    shift: float | None,
+    source: Path | None,
+    count: int | None,
+    seconds: float | None,
+    rate: float | None,
+    connections: int,
+    seed: int,
+) -> None:
+    """Send rows to a model, one per request, and count what is answered.
+
+    Exit code 1 when a row was not answered.
+    """
+    profile = Profile.load(profile_path / PROFILE_FILE if profile_path.is_dir() else profile_path)
+    moved = _moved(scenario, features, shift)
+    if source is not None:
+        _refuse_both(source, moved)
+        drawn = file_rows(profile, source)
+    else:
+        drawn = random_rows(profile, moved, features, shift, np.random.default_rng(seed))
+    limit = _limit(count, seconds, source)
+    tally = _send(
+        load_state(folder).url if folder else url,
+        itertools.islice(drawn, limit),
+        total=limit,
+        connections=connections,
+        rate=rate,
+        seconds=seconds,
+    )
+    Console().print(told(tally), highlight=False)
+    if tally.failed:
+        raise click.exceptions.Exit(NOT_ALL_ANSWERED)
+
+
+def _moved(scenario: str | None, features: tuple[str, ...], shift: float | None) -> Scenario:
+    if shift is not None and scenario is not None:
+        raise click.UsageError("--shift says how far rows move, so does --scenario: give one of them")
+    if shift is not None:
+        return Scenario.BASELINE
+    return Scenario(scenario) if scenario else Scenario.HIGH if features else Scenario.BASELINE
+
+
+def _refuse_both(source: Path, moved: Scenario) -> None:
+    if moved is not Scenario.BASELINE:
+        raise click.UsageError(
+            f"--file sends the rows of {source} as they are: no --scenario or --feature with it"
+        )
+
+
+def _limit(count: int | None, seconds: float | None, source: Path | None) -> int | None:
+    if count is None and seconds is None and source is None:
+        return _DEFAULT_ROWS
+    return count
+
+
+def random_rows(
+    profile: Profile,
+    scenario: Scenario,
+    features: tuple[str, ...],
+    shift: float | None,
+    rng: np.random.Generator,
+) -> Iterator[dict[str, Any]]:
+    """Rows without end, drawn from the profile; raises `ProfileError` for a feature it does not have."""
+    steps = _steps(profile, features, shift)
+    while True:
+        for row in rows(profile, _DRAWN_AT_ONCE, scenario, rng, features or None):
+            yield {name: _shifted(value, steps.get(name, 0.0)) for name, value in row.items()}
+
+
+def _steps(profile: Profile, features: tuple[str, ...], shift: float | None) -> dict[str, float]:
+    """How far each feature moves with --shift."""
+    if shift is None:
+        return {}
+    named = [profile.feature(name) for name in features or [f.name for f in profile.features]]
+    wrong = [feature.name for feature in named if feature.kind != "numeric"]
+    if wrong and features:
+        raise SchemaError(f"{wrong[0]} is categorical: it cannot move by standard deviations, use --scenario")
+    return {
+        feature.name: shift * (getattr(feature, "sd", 0.0) or 1.0)
+        for feature in named
+        if feature.name not in wrong
+    }
+
+
+def _shifted(value: Any, step: float) -> Any:
+    return value if value is None or not step else value + step
+
+
+def file_rows(profile: Profile, path: Path) -> Iterator[dict[str, Any]]:
+    """The file's rows with the profile's features; raises `SchemaError` when one is not there."""
+    names = [feature.name for feature in profile.features]
+    for chunk in chunks_of(path):
+        if missing := [name for name in names if name not in chunk]:
+            raise SchemaError(f"{path} has no column {missing[0]}: the model needs {', '.join(names)}")
+        columns = [chunk[name].values.tolist() for name in names]
+        for values in zip(*columns, strict=True):
+            yield {name: _json_value(value) for name, value in zip(names, values, strict=True)}
+
+
+def _json_value(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _send(
+    url: str,
+    drawn: Iterator[dict[str, Any]],
+    *,
+    total: int | None,
+    connections: int,
+    rate: float | None,
+    seconds: float | None,
+) -> Tally:
+    bodies = (json.dumps({"features": row}).encode() for row in drawn)
+    columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("rows", total=total)
+        tally = drive(
+            url,
+            bodies,
+            connections=connections,
+            per_second=rate,
+            seconds=seconds,
+            progress=lambda sent: bar.update(task, completed=sent),
+        )
+    if tally.sent and not tally.answered and set(tally.failures) == {"ConnectionRefusedError"}:
+        raise ResourceError(f"{url}: no server answers there")
+    return tally
+
+
+def told(tally: Tally) -> str:
+    """What became of the rows, in words."""
+    lines = [f"sent {tally.sent:,}  answered {tally.answered:,}  failed {tally.failed:,}"]
+    if tally.answered:
+        p50, p99 = (1000 * tally.quantile_seconds(q) for q in (0.5, 0.99))
+        lines.append(f"time to the answer: median {p50:.1f} ms, 99 % below {p99:.1f} ms")
+    lines += [f"  {number:,} x {reason}" for reason, number in tally.failures.most_common()]
+    if tally.message:
+        lines.append(f"  the first: {tally.message[:300]}")
+    return "\n".join(lines)
