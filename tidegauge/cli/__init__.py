@@ -24,10 +24,10 @@ _COMMANDS: Final = {
 class _Commands(click.Group):
     """Commands by name, and every error of ours as one line with exit code 2."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = importlib.import_module(_COMMANDS[cmd_name]).command
@@ -45,7 +45,7 @@ class Failure(click.ClickException):
 
     exit_code = 2
 
-    def show(self, file: object = None) -> None:
+    def show(self, file: object = None) -> None:  # noqa: ARG002
         """Print the line to standard error."""
         click.echo(f"tidegauge: {' '.join(self.message.split())}", err=True)
 

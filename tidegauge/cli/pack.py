@@ -75,7 +75,7 @@ def command(
             trusted_types=trusted_types,
         )
     for refusal in packed.refusals:
-        click.echo(f"not {refusal.form}: {refusal.reason}")
+        click.echo(f"not {refusal.format}: {refusal.reason}")
     manifest = packed.manifest
     difference = manifest.model.max_relative_difference
     equal = "" if difference is None else f", answers differ by at most {difference:.1e} of the original's"

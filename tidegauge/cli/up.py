@@ -86,7 +86,7 @@ class _Asked:
     def __init__(self) -> None:
         self.yes = False
 
-    def __call__(self, number: int, frame: FrameType | None) -> None:
+    def __call__(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         if self.yes:
             raise KeyboardInterrupt
         self.yes = True
