@@ -1,0 +1,367 @@
+"""One look: all statistics of all features over the windows that are due. The hot path of the monitor.
+
+Every statistic gives a *lower confidence bound* on the share of rows that moved (the distance between the window's distribution
+and the reference's). A feature's bound is that of the statistic which decided.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import chdtri, xlogy
+
+from tidegauge.reference import BINS, STATISTICS, Reference
+from tidegauge.statistics import bernoulli_kl, rate_lower_bound
+
+__all__ = ["Evaluation", "Evaluator", "Limits"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+MIN_BIN_ROWS = 5.0  # bins that expect fewer are pooled
+MIN_G_ROWS = 25 * BINS  # of a numeric feature: below, the law of G is not trusted
+_KS, _RANK, _G, _MISSING = 0, 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the budget allows each window, shape ``(windows,)``, and its design effect, ``(windows, features)``."""
+
+    alpha: FloatArray
+    deviation: FloatArray
+    normal: FloatArray
+    design_effect: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Result for windows x features; arrays of shape ``(windows, features)``.
+
+    Parameters
+    ----------
+    statistic
+        D of a numeric feature, total variation distance of a categorical one.
+    lower
+        Lower confidence bound of the statistic in `cause`; minus infinity without rows.
+    middle
+        The largest of (point + lower) / 2 over the statistics: below the effect floor, a window is calm. Infinite
+        without rows.
+    eps
+        Half-width of the bound: a distance up to it cannot be shown. Infinite without rows.
+    detected
+        Whether any statistic is significant at its share of the budget.
+    cause
+        Index into `STATISTICS`.
+    rows
+        Rows in the window, missing values included.
+    noise
+        ``design effect / n + 1 / m``, infinite without rows.
+    """
+
+    statistic: FloatArray
+    lower: FloatArray
+    middle: FloatArray
+    eps: FloatArray
+    detected: BoolArray
+    cause: npt.NDArray[np.intp]
+    rows: FloatArray
+    noise: FloatArray
+
+    def row(self, index: int) -> Evaluation:
+        """One window's result, arrays of shape ``(features,)``."""
+        return Evaluation(*(getattr(self, field.name)[index] for field in fields(self)))
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What one pass over each window's cells leaves, shapes ``(windows, features)`` and ``(windows, bins)``."""
+
+    n: FloatArray
+    m: FloatArray
+    distance: FloatArray
+    rank: FloatArray
+    bins: FloatArray
+    expected: FloatArray
+    missing: FloatArray
+    beyond: FloatArray
+
+
+class Evaluator:
+    """Evaluates stacked windows against one reference.
+
+    Vectors are laid out as ``cells | missing | beyond`` (see `pack`), then, for a reference with hours of day, rows per
+    hour and feature.
+    """
+
+    def __init__(self, reference: Reference) -> None:
+        self.reference = reference
+        self.cells = int(reference.offsets[-1])
+        self.features = len(reference.features)
+        self.has_hours = bool(reference.hourly.any())
+        self.width = self.cells + self.features * (26 if self.has_hours else 2)
+        self._scratch = np.empty(self.cells)
+        self._total = np.empty(self.width, dtype=np.int64)
+
+    def fill(
+        self, vector: IntArray, cells: IntArray, missing: IntArray, beyond: IntArray, hour: int | None
+    ) -> None:
+        """Add one pane's counts to a vector of the rings."""
+        c, f = self.cells, self.features
+        vector[:c] += cells
+        vector[c : c + f] += missing
+        vector[c + f : c + 2 * f] += beyond
+        if self.has_hours and hour is not None:
+            hours = vector[c + 2 * f :].reshape(24, f)
+            hours[hour] += np.add.reduceat(cells, self.reference.starts)
+
+    def evaluate(self, windows: list[list[IntArray]], limits: Limits) -> Evaluation:
+        """All statistics of all windows, each given by the blocks whose sum it is."""
+        return self._decide(self._sum(windows), limits)
+
+    def bins(self, blocks: list[IntArray]) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """One window's counts per bin, its expected shares, and its values per feature."""
+        sums = self._sum([blocks])
+        return sums.bins[0], sums.expected[0], sums.n[0]
+
+    def total(self, blocks: list[IntArray]) -> IntArray:
+        """The sum of a window's blocks: a scratch vector, valid until the next call."""
+        total = self._total
+        if not blocks:
+            total[:] = 0
+        elif len(blocks) == 1:
+            return blocks[0]
+        else:
+            np.add(blocks[0], blocks[1], out=total)
+            for block in blocks[2:]:
+                total += block
+        return total
+
+    # --- the pass over cells ---------------------------------------------------------------------------
+
+    def _sum(self, windows: list[list[IntArray]]) -> _Sums:
+        r, rows, f = self.reference, len(windows), self.features
+        shape, bins = (rows, f), (rows, r.bin_cells.size)
+        sums = _Sums(
+            n=np.empty(shape), m=np.empty(shape), distance=np.empty(shape), rank=np.empty(shape),
+            bins=np.empty(bins), expected=np.empty(bins),
+            missing=np.empty(shape), beyond=np.empty(shape),
+        )  # fmt: skip
+        for row, blocks in enumerate(windows):
+            self._sum_row(sums, row, self.total(blocks))
+        return sums
+
+    def _sum_row(self, sums: _Sums, row: int, total: IntArray) -> None:
+        r, c, f = self.reference, self.cells, self.features
+        cells = total[:c]
+        sums.missing[row], sums.beyond[row] = total[c : c + f], total[c + f : c + 2 * f]
+        sums.bins[row] = np.add.reduceat(cells, r.bin_cells)
+        n = np.add.reduceat(sums.bins[row], r.bin_offsets[:-1])
+        sums.n[row] = n
+        share, sums.m[row], base = self._expected(total, n)
+        sums.expected[row] = r.bin_share if share is r.share else np.add.reduceat(share, r.bin_cells)
+        inverse = 1 / np.maximum(n, 1)
+        ranked = np.multiply(cells, r.midrank, out=self._scratch)
+        sums.rank[row] = np.add.reduceat(ranked, r.starts) * inverse
+        sums.rank[row] -= base
+        sums.distance[row] = self._distance(cells, share, n, inverse)
+
+    def _distance(self, cells: IntArray, share: FloatArray, n: FloatArray, inverse: FloatArray) -> FloatArray:
+        r, gap = self.reference, self._scratch
+        every = inverse[0] if (inverse == inverse[0]).all() else np.repeat(inverse, r.sizes)
+        np.multiply(cells, every, out=gap)
+        gap -= share
+        unknown = np.flatnonzero((n == 0) | ~r.known)
+        for i in (
+            unknown
+        ):  # no rows: no distance, and nothing that the running sum would carry to the next feature
+            gap[r.offsets[i] : r.offsets[i + 1]] = 0
+        np.cumsum(gap, out=gap)
+        high, low = np.maximum.reduceat(gap, r.starts), np.minimum.reduceat(gap, r.starts)
+        distance: FloatArray = np.maximum(high, -low)
+        distance[unknown] = 0
+        return distance
+
+    def _expected(self, total: IntArray, n: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray | float]:
+        """The reference's shares per cell, its size, and the mean rank it expects, for this window's hours of day."""
+        r = self.reference
+        if not self.has_hours:
+            return r.share, r.m, 0.5
+        hours = total[self.cells + 2 * self.features :].reshape(24, self.features)
+        weight = hours / np.maximum(hours.sum(axis=0), 1)
+        used = np.flatnonzero(weight.any(axis=1))
+        share, noise = np.zeros(self.cells), np.zeros(self.features)
+        for hour in used:
+            share += r.hour_share[hour] * np.repeat(weight[hour], r.sizes)
+            noise += weight[hour] ** 2 / np.maximum(r.hour_m[hour], 1)
+        # Features without hours of day, and windows without them, are compared with the whole reference.
+        plain = ~r.hourly | (weight.sum(axis=0) == 0)
+        share = np.where(np.repeat(plain, r.sizes), r.share, share)
+        m = np.where(plain, r.m, 1 / np.maximum(noise, 1e-300))
+        return share, m, np.add.reduceat(share * r.midrank, r.starts)
+
+    # --- decisions -------------------------------------------------------------------------------------
+
+    def _decide(self, sums: _Sums, limits: Limits) -> Evaluation:
+        r = self.reference
+        deff = limits.design_effect
+        noise = deff / np.maximum(sums.n, 1) + 1 / np.maximum(sums.m, 1)
+        noise[:, ~r.known] = 1.0
+        noise[sums.n == 0] = np.inf
+        eps = limits.deviation[:, None] * np.sqrt(noise)
+        shape = (len(STATISTICS), *eps.shape)
+        point, lower, detected = np.zeros(shape), np.full(shape, -np.inf), np.zeros(shape, dtype=bool)
+        point[_KS], lower[_KS] = sums.distance, sums.distance - eps
+        detected[_KS] = lower[_KS] > 0
+        self._decide_rank(sums, limits, noise, point, lower, detected)
+        tv, tv_eps = self._decide_bins(sums, limits, noise, eps, point, lower, detected)
+        self._decide_rates(sums, limits, point, lower, detected)
+        width = np.where(r.continuous, eps, np.where(r.discrete, np.minimum(eps, tv_eps), tv_eps))
+        return self._combine(sums, tv, noise, width, point, lower, detected)
+
+    def _combine(
+        self,
+        sums: _Sums,
+        tv: FloatArray,
+        noise: FloatArray,
+        eps: FloatArray,
+        point: FloatArray,
+        lower: FloatArray,
+        detected: BoolArray,
+    ) -> Evaluation:
+        r = self.reference
+        decisive = r.decisive[:, None, :]
+        silent = np.broadcast_to(~decisive, lower.shape)
+        detected &= decisive
+        lower[silent] = -np.inf
+        with np.errstate(invalid="ignore"):
+            middle = np.where(silent, -np.inf, (point + lower) / 2).max(axis=0)
+        # What detected has the say; while nothing does, D of a numeric feature and the bins of another.
+        voiced = np.where(detected, lower, -np.inf)
+        main = np.where(r.known, np.where(r.continuous, _KS, _G), _MISSING)
+        cause = np.where(detected.any(axis=0), voiced.argmax(axis=0), main)
+        best = np.take_along_axis(lower, cause[None], axis=0)[0]
+        rows = sums.n + sums.missing
+        return Evaluation(
+            statistic=np.where(r.numeric, sums.distance, tv),
+            lower=np.where(rows > 0, best, -np.inf),
+            middle=np.where(rows > 0, middle, np.inf),
+            eps=np.where(sums.n > 0, eps, np.inf),
+            detected=detected.any(axis=0) & (rows > 0),
+            cause=cause,
+            rows=rows,
+            noise=noise,
+        )
+
+    def _decide_rank(
+        self,
+        sums: _Sums,
+        limits: Limits,
+        noise: FloatArray,
+        point: FloatArray,
+        lower: FloatArray,
+        detected: BoolArray,
+    ) -> None:
+        """|U - 1/2| <= D, so a bound of it is one of D. Without drift U's variance is noise / 12."""
+        deviation, z = np.abs(sums.rank), limits.normal[:, None]
+        found = deviation > z * np.sqrt(noise / 12)
+        # Under drift F(X) may vary up to 1/4: the bound allows for that.
+        width = z * np.sqrt(np.where(found, 3 * noise, noise) / 12)
+        point[_RANK], lower[_RANK], detected[_RANK] = deviation, deviation - width, found
+
+    def _decide_bins(
+        self, sums: _Sums, limits: Limits, noise: FloatArray, eps: FloatArray,
+        point: FloatArray, lower: FloatArray, detected: BoolArray,
+    ) -> tuple[FloatArray, FloatArray]:  # fmt: skip
+        """G on bins, those expecting too few rows pooled; the bound is that of the total variation distance."""
+        r = self.reference
+        n, m = np.maximum(sums.n, 1), np.maximum(sums.m, 1)
+        live, expected = sums.bins, sums.expected
+        live, expected, pooled_live, pooled_share, degrees = self._pool(live, expected, np.minimum(n, m))
+        each_n, each_m, each_deff = (np.repeat(x, r.bin_sizes, axis=1) for x in (n, m, limits.design_effect))
+
+        def per_feature(values: FloatArray) -> FloatArray:
+            return np.asarray(np.add.reduceat(values, r.bin_offsets[:-1], axis=1))
+
+        def log_ratio(o: FloatArray, q: FloatArray, n: FloatArray, m: FloatArray) -> FloatArray:
+            e = m * q
+            return np.asarray(xlogy(o, o / n) + xlogy(e, q) - xlogy(o + e, (o + e) / (n + m)))
+
+        def spread(
+            p: FloatArray, q: FloatArray, n: FloatArray, m: FloatArray, deff: FloatArray
+        ) -> FloatArray:
+            return np.sqrt(np.maximum(p * (1 - p) * deff / n + q * (1 - q) / m, 0))
+
+        g = per_feature(log_ratio(live, expected, each_n, each_m)) + log_ratio(
+            pooled_live, pooled_share, n, m
+        )
+        # Williams' correction brings the mean of G with small bins back to its degrees of freedom.
+        pooled_count = np.maximum(live + each_m * expected, 1e-300)
+        inverse = per_feature(np.where(live + expected > 0, 1 / pooled_count, 0.0))
+        williams = 1 + ((n + m) * (1 / n + 1 / m) - 1) * np.maximum((n + m) * inverse - 1, 0) / (
+            6 * (n + m) * np.maximum(degrees, 1)
+        )
+        g = 2 * g * (1 / n + 1 / m) / noise / williams
+        enough = (degrees > 0) & (sums.n > 0) & ((sums.n >= MIN_G_ROWS) | ~r.continuous)
+        detected[_G] = enough & (g > _chi2_quantiles(degrees, limits.alpha))
+        share, pooled = live / each_n, pooled_live / n
+        distance = (per_feature(np.abs(share - expected)) + np.abs(pooled - pooled_share)) / 2
+        bias = per_feature(spread(share, expected, each_n, each_m, each_deff))
+        bias = (bias + spread(pooled, pooled_share, n, m, limits.design_effect)) / 2
+        width = bias + eps
+        point[_G], lower[_G] = distance, distance - width
+        # Few distinct values: G decides, and D's bound is as good.
+        lower[_G] = np.where(r.discrete, np.maximum(lower[_G], lower[_KS]), lower[_G])
+        tv = per_feature(np.abs(sums.bins / each_n - sums.expected)) / 2
+        return np.where(sums.n > 0, tv, 0.0), width
+
+    def _pool(
+        self, live: FloatArray, expected: FloatArray, smaller: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Bins that expect fewer than `MIN_BIN_ROWS` rows as one; as part of the largest where even that is too few."""
+        r, starts = self.reference, self.reference.bin_offsets[:-1]
+        small = expected * np.repeat(smaller, r.bin_sizes, axis=1) < MIN_BIN_ROWS
+        pooled_live = np.add.reduceat(np.where(small, live, 0.0), starts, axis=1)
+        pooled_share = np.add.reduceat(np.where(small, expected, 0.0), starts, axis=1)
+        live, expected = np.where(small, 0.0, live), np.where(small, 0.0, expected)
+        degrees = np.add.reduceat(~small, starts, axis=1, dtype=np.float64) - 1
+        own = pooled_share * smaller >= MIN_BIN_ROWS
+        live[:, r.largest_bin] += np.where(own, 0.0, pooled_live)
+        expected[:, r.largest_bin] += np.where(own, 0.0, pooled_share)
+        return (
+            live,
+            expected,
+            np.where(own, pooled_live, 0.0),
+            np.where(own, pooled_share, 0.0),
+            degrees + own,
+        )
+
+    def _decide_rates(
+        self, sums: _Sums, limits: Limits, point: FloatArray, lower: FloatArray, detected: BoolArray
+    ) -> None:
+        """Missing, unseen and exceedance rates against upper bounds of the reference's own (Chernoff, any n)."""
+        r = self.reference
+        unseen = np.add.reduceat(np.where(r.unseen_bins, sums.bins, 0.0), r.bin_offsets[:-1], axis=1)
+        hits = np.stack([sums.missing, unseen, sums.beyond])
+        trials = np.stack([sums.n + sums.missing, sums.n, sums.n])
+        rate = hits / np.maximum(trials, 1)
+        limit = np.broadcast_to(r.rate_bounds[:, None, :], rate.shape)
+        exponent = np.broadcast_to((2 * limits.deviation**2)[:, None], rate.shape)
+        trials = trials / limits.design_effect
+        excess = rate - limit
+        found = (excess > 0) & r.decisive[_MISSING:, None, :]
+        found[found] = trials[found] * bernoulli_kl(rate[found], limit[found]) > exponent[found]
+        point[_MISSING:], detected[_MISSING:] = np.maximum(excess, 0), found
+        bound = np.where(excess > 0, -limit, excess)
+        bound[found] = rate_lower_bound(rate[found], trials[found], exponent[found]) - limit[found]
+        lower[_MISSING:] = bound
+
+
+def _chi2_quantiles(degrees: FloatArray, alpha: FloatArray) -> FloatArray:
+    """Upper chi-square quantiles, one call per distinct (degrees, alpha): they repeat over features."""
+    found, places = np.unique(np.maximum(degrees, 1), return_inverse=True)
+    table = chdtri(found[None, :], alpha[:, None])
+    rows = np.arange(alpha.size)[:, None]
+    return np.asarray(table[rows, places.reshape(degrees.shape)])

@@ -1,0 +1,166 @@
+"""The profile as the tables that evaluation needs: what is compared with what, laid out as the counts are.
+
+All features' cells stand one after the other, as in `Counts.cells`; so do their *bins*, runs of cells for G and total
+variation: about 16 of equal reference mass for a numeric feature, every cell for one with few distinct values, every category
+for a categorical one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.policy import REFERENCE_ALPHA
+from tidegauge.profile import CategoricalFeature, Feature, NumericFeature, Profile
+from tidegauge.statistics import rate_upper_bound
+
+__all__ = ["BINS", "DISCRETE_LIMIT", "STATISTICS", "Reference", "is_discrete", "quantile_bins"]
+
+STATISTICS: Final = ("ks", "rank_mean", "g", "missing", "unseen", "exceedance")
+BINS: Final = 16
+DISCRETE_LIMIT: Final = 50  # with at most so many distinct values KS is blunt, and G decides
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+def is_discrete(feature: Feature) -> bool:
+    """Whether a numeric feature has so few distinct values that G decides instead of KS."""
+    if not isinstance(feature, NumericFeature) or not feature.exact:
+        return False
+    return feature.cut_points.size <= DISCRETE_LIMIT
+
+
+def quantile_bins(counts: IntArray, bins: int) -> IntArray:
+    """First cells of runs of cells that hold about equal reference mass.
+
+    Parameters
+    ----------
+    counts
+        Reference values per cell, int64, shape ``(cells,)``.
+    bins
+        Number of runs wanted; fewer come out where a cell holds more than a run's share.
+
+    Returns
+    -------
+    array
+        int64, rising, first one 0.
+
+    Examples
+    --------
+    >>> quantile_bins(np.array([0, 5, 0, 5, 0, 5, 0, 5, 0]), 2)
+    array([0, 4])
+    """
+    ends = np.cumsum(counts)
+    wanted = ends[-1] * np.arange(1, bins) / bins
+    starts = np.searchsorted(ends, wanted, "left") + 1
+    return np.unique(np.concatenate(([0], starts[starts < counts.size]))).astype(np.int64)
+
+
+class Reference:
+    """One profile's tables; read-only after construction.
+
+    Parameters
+    ----------
+    profile
+        The profile, or shard of one.
+    pairs
+        (feature, statistic) pairs that may alarm in the whole deployment (K); None: those of this profile.
+    """
+
+    def __init__(self, profile: Profile, pairs: int | None = None) -> None:
+        features = profile.monitored
+        self.features = features
+        self.offsets: IntArray = profile.offsets
+        self.starts: IntArray = profile.offsets[:-1]
+        self.sizes: IntArray = np.diff(profile.offsets)
+        counts = np.concatenate([feature.counts for feature in features]).astype(np.float64)
+        self.m: FloatArray = np.array([feature.total for feature in features], dtype=np.float64)
+        self.known: BoolArray = self.m > 0
+        self.share: FloatArray = counts / np.repeat(np.maximum(self.m, 1), self.sizes)
+        self.numeric: BoolArray = np.array([isinstance(f, NumericFeature) for f in features])
+        self.discrete: BoolArray = np.array([is_discrete(f) for f in features])
+        self.continuous: BoolArray = self.numeric & ~self.discrete
+        # Mid-ranks: half a cell's own mass lies below its values. Their reference mean is 1/2.
+        ends = np.concatenate([np.cumsum(s) for s in np.split(self.share, self.starts[1:])])
+        self.midrank: FloatArray = ends - self.share / 2
+        self._lay_bins()
+        self._set_decisive()
+        self.pairs = int(self.decisive.sum()) if pairs is None else pairs
+        self.rate_bounds = self._rate_bounds(max(1, self.pairs))
+        self._lay_hours()
+
+    def _lay_bins(self) -> None:
+        starts = [
+            quantile_bins(f.counts, BINS) if continuous else np.arange(f.cells)
+            for f, continuous in zip(self.features, self.continuous, strict=True)
+        ]
+        self.bin_sizes: IntArray = np.array([s.size for s in starts], dtype=np.int64)
+        self.bin_offsets: IntArray = np.concatenate(([0], np.cumsum(self.bin_sizes)))
+        self.bin_cells: IntArray = np.concatenate([s + o for s, o in zip(starts, self.starts, strict=True)])
+        self.bin_share: FloatArray = np.add.reduceat(self.share, self.bin_cells)
+        parts = np.split(self.bin_share, self.bin_offsets[1:-1])
+        self.largest_bin: IntArray = self.bin_offsets[:-1] + [int(part.argmax()) for part in parts]
+        self.unseen_bins: BoolArray = np.concatenate(
+            [_unseen_cells(f) if not c else np.zeros(s.size, dtype=bool)
+             for f, c, s in zip(self.features, self.continuous, starts, strict=True)]
+        )  # fmt: skip
+
+    def _set_decisive(self) -> None:
+        """Which statistic may alarm for which feature, shape ``(statistics, features)``."""
+        continuous, known = self.continuous & self.known, self.known
+        spread = np.array([isinstance(f, NumericFeature) and f.sd > 0 for f in self.features])
+        complete = np.array([f.total + f.missing > 0 for f in self.features])
+        self.decisive: BoolArray = np.stack(
+            [continuous, continuous, known, complete, known & ~self.continuous, continuous & spread]
+        )
+
+    def _rate_bounds(self, pairs: int) -> FloatArray:
+        """Upper bounds of the reference's own rates (missing, unseen, exceedance), shape ``(3, features)``.
+
+        All hold together with probability ``1 - REFERENCE_ALPHA`` at least.
+        """
+        missing = np.array([f.missing for f in self.features], dtype=np.float64)
+        beyond = np.array([f.beyond if isinstance(f, NumericFeature) else 0 for f in self.features])
+        unseen = np.array([_unseen_mass(f) for f in self.features], dtype=np.float64)
+        hits = np.stack([missing, unseen, beyond])
+        trials = np.stack([self.m + missing, self.m, self.m])
+        alpha = REFERENCE_ALPHA / pairs
+        return rate_upper_bound(hits / np.maximum(trials, 1), trials, alpha)
+
+    def _lay_hours(self) -> None:
+        """Hour-of-day shares ``(24, cells)`` and totals ``(24, features)``, or None where no feature has them."""
+        self.hourly: BoolArray = np.array([f.hourly is not None for f in self.features])
+        if not self.hourly.any():
+            return
+        counts = np.concatenate(
+            [np.tile(f.counts, (24, 1)) if f.hourly is None else f.hourly for f in self.features], axis=1
+        )
+        self.hour_m: FloatArray = np.add.reduceat(counts, self.starts, axis=1).astype(np.float64)
+        # An hour the reference never saw is compared with the whole of it.
+        share = counts / np.repeat(np.maximum(self.hour_m, 1), self.sizes, axis=1)
+        seen = np.repeat(self.hour_m > 0, self.sizes, axis=1)
+        self.hour_share: FloatArray = np.where(seen, share, self.share)
+        self.hour_m = np.where(self.hour_m > 0, self.hour_m, self.m)
+
+
+def _unseen_cells(feature: Feature) -> BoolArray:
+    """Cells of values that the reference does not name: the last category, or between a few distinct values."""
+    cells = np.zeros(feature.cells, dtype=bool)
+    if isinstance(feature, CategoricalFeature):
+        cells[-1] = True
+    else:
+        cells[::2] = True
+    return cells
+
+
+def _unseen_mass(feature: Feature) -> int:
+    """Reference rows that stand for unseen values: those outside the named ones, and values seen once.
+
+    Good and Turing: of what comes next, as large a share is new as was seen exactly once so far.
+    """
+    unseen = _unseen_cells(feature)
+    return int(feature.counts[unseen].sum() + np.count_nonzero(feature.counts[~unseen] == 1))

@@ -1,0 +1,305 @@
+"""Backtest: what would have alarmed on past rows, under the policy code that runs in production."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.contract import PANE_SECONDS, Severity, Verdict
+from tidegauge.counts import Accumulator, Counts
+from tidegauge.errors import PolicyError, SchemaError
+from tidegauge.frames import Column, epoch_seconds, feature_columns, named_column, read_columns
+from tidegauge.monitor import Monitor
+from tidegauge.policy import Policy, duration_seconds
+from tidegauge.profile import Profile
+from tidegauge.reference import STATISTICS
+from tidegauge.report import Report
+from tidegauge.sources import chunks_of, is_path
+from tidegauge.summary import outline
+
+__all__ = ["Transition", "replay"]
+
+_FOR_EVER = 1e12  # seconds: past rows are never stale
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of verdict or severity.
+
+    Parameters
+    ----------
+    row
+        Rows replayed when it was seen, in order of time.
+    time
+        End of the pane at which it was seen, RFC 3339, UTC; with `rows_per_pane` the time of its last row, or None.
+    feature
+        Name of the feature, None for the model.
+    verdict, severity
+        What is known from here on.
+    statistic, lower, window_rows, cause
+        Of the leading window then; for the model those of the feature with the largest lower bound. None without rows.
+    """
+
+    row: int
+    time: str | None
+    feature: str | None
+    verdict: Verdict
+    severity: Severity | None
+    statistic: float | None
+    lower: float | None
+    window_rows: int
+    cause: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same fields as plain values."""
+        values = asdict(self)
+        return values | {"verdict": self.verdict.value, "severity": self.severity and self.severity.value}
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """Rows of one pane, or a part of them; `seconds` is the last row's time."""
+
+    pane: int
+    counts: Counts
+    seconds: float | None
+
+
+def replay(
+    profile: Profile,
+    data: Any,
+    policy: Policy | None = None,
+    *,
+    time: str | None = None,
+    pane: str | float | None = None,
+    rows_per_pane: int | None = None,
+    prediction: Any = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[Transition]:
+    """Run the monitor over past rows.
+
+    Parameters
+    ----------
+    profile
+        The reference.
+    data
+        A frame, ``(n, features)`` array or list of dicts, or the path of a CSV or Parquet file, read in chunks. Rows that are not in
+        order of `time` are put in order.
+    policy
+        As in production; the default policy if None.
+    time
+        Column of the rows' times.
+    pane
+        Length of a pane, ``"10s"``, ``"1h"``: rows go to panes by their time.
+    rows_per_pane
+        Instead of `pane`: so many rows each, in order. For the budget such a pane counts as one of 10 s.
+    prediction
+        Column of the model's predictions; without it the column `prediction` is taken if there is one.
+    progress
+        Called with the number of rows done, now and then.
+
+    Returns
+    -------
+    list of Transition
+        In order; at one pane the model's first.
+
+    Raises
+    ------
+    PolicyError
+        Neither or both of `pane` and `rows_per_pane`, `pane` without `time`, or a number that is not possible.
+    SchemaError
+        A column is not there, or a time cannot be read.
+    """
+    seconds = _check(time, pane, rows_per_pane)
+    policy = replace(policy or Policy(), stale=_FOR_EVER)
+    monitor = Monitor(profile, policy, pane_seconds=seconds or PANE_SECONDS, timed=seconds is not None)
+    rows = _rows(profile, data, time, prediction, ordered=seconds is None)
+    slices = _by_time(profile, rows, seconds) if seconds else _by_number(profile, rows, rows_per_pane or 1)
+    return list(_transitions(monitor, slices, progress))
+
+
+def _check(time: str | None, pane: str | float | None, rows_per_pane: int | None) -> float | None:
+    """Seconds of a pane, None where panes are counted in rows."""
+    if (pane is None) == (rows_per_pane is None):
+        raise PolicyError(
+            "replay needs either pane= (with time=) or rows_per_pane=, not both and not neither"
+        )
+    if rows_per_pane is not None:
+        if type(rows_per_pane) is not int or rows_per_pane < 1:
+            raise PolicyError(f"rows_per_pane={rows_per_pane!r}: it must be a whole number from 1 on")
+        return None
+    if time is None:
+        raise PolicyError(f"pane={pane!r} needs time=, the column of the rows' times")
+    return duration_seconds(pane or 0, "pane")
+
+
+# --- rows to panes -----------------------------------------------------------------------------------------
+
+_Rows = tuple[list[npt.NDArray[Any]], npt.NDArray[np.float64] | None]
+
+
+def _rows(
+    profile: Profile, data: Any, time: str | None, prediction: Any, *, ordered: bool
+) -> Iterator[_Rows]:
+    """Chunks of the features' values and their times, in the order of rows or, where asked for, of time."""
+    if is_path(data):
+        chunks = (_values(profile, chunk, time, prediction) for chunk in chunks_of(data))
+        return _in_order(data, time, chunks) if ordered and time is not None else chunks
+    columns = read_columns(
+        data, profile.names if _is_full(profile, data) else [f.name for f in profile.features]
+    )
+    return iter([_sorted(_values(profile, columns, time, prediction))])
+
+
+def _is_full(profile: Profile, data: Any) -> bool:
+    return isinstance(data, np.ndarray) and data.ndim == 2 and data.shape[1] == len(profile.names)
+
+
+def _values(profile: Profile, columns: dict[str, Column], time: str | None, prediction: Any) -> _Rows:
+    seconds = None if time is None else epoch_seconds(named_column(columns, time, "time"))
+    return feature_columns(profile, columns, prediction), seconds
+
+
+def _sorted(rows: _Rows) -> _Rows:
+    values, seconds = rows
+    if seconds is None or (seconds[1:] >= seconds[:-1]).all():
+        return rows
+    order = np.argsort(seconds, kind="stable")
+    return [column[order] for column in values], seconds[order]
+
+
+def _in_order(path: str | Path, time: str | None, chunks: Iterator[_Rows]) -> Iterator[_Rows]:
+    """Chunks as they come, as long as no time goes back."""
+    newest = -np.inf
+    for values, seconds in chunks:
+        if seconds is not None and seconds.size:
+            if seconds[0] < newest or (seconds[1:] < seconds[:-1]).any():
+                raise SchemaError(
+                    f"{path}: rows are not in order of {time!r}. With rows_per_pane a file must be: sort it, or use pane="
+                )
+            newest = seconds[-1]
+        yield values, seconds
+
+
+def _by_number(profile: Profile, chunks: Iterable[_Rows], rows_per_pane: int) -> Iterator[_Slice]:
+    done = 0
+    for values, seconds in chunks:
+        size = len(values[0])
+        begin = 0
+        while begin < size:
+            pane = done // rows_per_pane
+            end = min(size, begin + (pane + 1) * rows_per_pane - done)
+            yield _slice(profile, pane, values, seconds, begin, end)
+            done, begin = done + end - begin, end
+
+
+def _by_time(profile: Profile, chunks: Iterable[_Rows], pane_seconds: float) -> Iterator[_Slice]:
+    """Slices in the order of their panes. Chunks of a file in order need no memory, others that of all panes' counts."""
+    kept: dict[int, list[tuple[bytes, float | None]]] = {}
+    open_pane: int | None = None
+    for rows in chunks:
+        for part in _cut(profile, _sorted(rows), pane_seconds):
+            data = part.counts.to_bytes()
+            kept.setdefault(part.pane, []).append((data, part.seconds))
+            open_pane = part.pane if open_pane is None else max(open_pane, part.pane)
+    for pane in sorted(kept):
+        for data, seconds in kept[pane]:
+            yield _Slice(pane, Counts.from_bytes(data, profile), seconds)
+
+
+def _cut(profile: Profile, rows: _Rows, pane_seconds: float) -> Iterator[_Slice]:
+    values, seconds = rows
+    if seconds is None or not seconds.size:
+        return
+    panes = np.floor_divide(seconds, pane_seconds).astype(np.int64)
+    if panes[0] < 0:
+        raise SchemaError(f"a row of time {seconds[0]:g}: times before 1970 cannot be replayed")
+    begins = np.concatenate(([0], np.flatnonzero(np.diff(panes)) + 1, [panes.size]))
+    for begin, end in zip(begins[:-1].tolist(), begins[1:].tolist(), strict=True):
+        yield _slice(profile, int(panes[begin]), values, seconds, begin, end)
+
+
+def _slice(
+    profile: Profile,
+    pane: int,
+    values: list[npt.NDArray[Any]],
+    seconds: npt.NDArray[np.float64] | None,
+    begin: int,
+    end: int,
+) -> _Slice:
+    accumulator = Accumulator(profile)
+    accumulator.add_columns([column[begin:end] for column in values])
+    return _Slice(pane, accumulator.counts(), None if seconds is None else float(seconds[end - 1]))
+
+
+# --- panes to transitions ----------------------------------------------------------------------------------
+
+
+def _transitions(
+    monitor: Monitor, slices: Iterable[_Slice], progress: Callable[[int], None] | None
+) -> Iterator[Transition]:
+    watch = _Watch(monitor)
+    open_pane: int | None = None
+    row, seconds = 0, None
+    for part in slices:
+        if open_pane is not None and part.pane > open_pane:
+            yield from watch.changes(open_pane, row, seconds)
+            for empty in range(open_pane + 1, min(part.pane, open_pane + monitor.windows.reach_panes)):
+                yield from watch.changes(empty, row, seconds)
+        monitor.add(part.pane, part.counts)
+        open_pane, row, seconds = part.pane, row + part.counts.rows, part.seconds
+        if progress is not None:
+            progress(row)
+    if open_pane is not None:
+        yield from watch.changes(open_pane, row, seconds)
+
+
+class _Watch:
+    """Remembers the last verdicts and tells what changed."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self._seen: dict[str | None, tuple[Verdict, Severity | None]] = {}
+
+    def changes(self, pane: int, row: int, seconds: float | None) -> Iterator[Transition]:
+        """Do the looks of a pane and give the transitions, the model's first."""
+        monitor = self._monitor
+        monitor.advance(pane)
+        features = outline(monitor, pane)
+        verdict, severity, _ = Report.judge(features, stale=monitor.is_stale(pane))
+        now = {None: (verdict, severity), **{f.name: (f.verdict, f.severity) for f in features}}
+        changed = [
+            name for name, known in now.items() if self._seen.get(name, (Verdict.UNKNOWN, None)) != known
+        ]
+        self._seen = now
+        if not changed:
+            return
+        best = monitor.standing.best(monitor.alarms.cleared[0])
+        time = _time((pane + 1) * monitor.pane_seconds if monitor.timed else seconds)
+        leading = int(best.lower.argmax())
+        for name in changed:
+            i = leading if name is None else monitor.profile.position(name)
+            known = best.scale[i] >= 0
+            yield Transition(
+                row=row,
+                time=time,
+                feature=name,
+                verdict=now[name][0],
+                severity=now[name][1],
+                statistic=float(best.statistic[i]) if known else None,
+                lower=float(best.lower[i]) if known else None,
+                window_rows=int(best.rows[i]) if known else 0,
+                cause=STATISTICS[int(best.cause[i])] if known else None,
+            )
+
+
+def _time(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,147 @@
+"""A monitor's report: verdicts, and of each feature's leading window all that people want to see."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import kolmogorov
+
+from tidegauge.contract import Severity, Verdict
+from tidegauge.counts import ks_two_sample
+from tidegauge.profile import NumericFeature
+from tidegauge.reference import STATISTICS
+from tidegauge.report import Baseline, FeatureReport, Report, by_urgency
+from tidegauge.standing import Best
+from tidegauge.statistics import g_test, jensen_shannon, psi, rank_mean, wasserstein
+
+if TYPE_CHECKING:
+    from tidegauge.monitor import Monitor
+
+__all__ = ["outline", "summarise"]
+
+IntArray = npt.NDArray[np.int64]
+
+
+def summarise(monitor: Monitor, pane: int) -> Report:
+    """The report at the end of a pane, from what the monitor's last looks found."""
+    best = monitor.standing.best(monitor.alarms.cleared[0])
+    totals = {
+        int(s): monitor.evaluator.total(monitor.windows.window(int(s))).copy()
+        for s in set(best.scale)
+        if s >= 0
+    }
+    features = [
+        _with_figures(monitor, i, known, best, totals.get(int(best.scale[i])))
+        for i, known in enumerate(outline(monitor, pane))
+    ]
+    stale = monitor.is_stale(pane)
+    verdict, severity, since = Report.judge(features, stale=stale)
+    return Report(
+        verdict=verdict,
+        severity=severity,
+        since=since,
+        pane=pane,
+        pane_seconds=monitor.pane_seconds,
+        rows=monitor.standing.rows,
+        profile=monitor.profile.hash,
+        features=by_urgency(features),
+        baseline=Baseline(
+            state="ready" if monitor.ready else "learning",
+            seconds=monitor.baseline_seconds,
+            of_seconds=0.0
+            if monitor.ready and not monitor.baseline_seconds
+            else monitor.policy.learning_seconds,
+        ),
+        late_rows=monitor.late_rows,
+        stale=stale,
+        policy={**monitor.policy.to_dict(), "pairs": monitor.reference.pairs},
+    )
+
+
+def outline(monitor: Monitor, pane: int) -> list[FeatureReport]:
+    """Each feature's verdict, severity and since, without figures."""
+    alarms = monitor.alarms
+    severities = [Severity.CRITICAL if critical else Severity.WARNING for critical in alarms.critical]
+    return [
+        FeatureReport(
+            name=feature.name,
+            kind=feature.kind,
+            verdict=verdict,
+            severity=severities[i] if verdict is Verdict.DRIFTING else None,
+            since=int(alarms.since[0, i]) if verdict is Verdict.DRIFTING else None,
+            floor=float(monitor.floors[0, i]),
+        )
+        for i, (feature, verdict) in enumerate(
+            zip(monitor.profile.monitored, monitor.verdicts(pane), strict=True)
+        )
+    ]
+
+
+def _with_figures(
+    monitor: Monitor, i: int, known: FeatureReport, best: Best, total: IntArray | None
+) -> FeatureReport:
+    if total is None:
+        return known
+    scale = int(best.scale[i])
+    return replace(
+        known,
+        detected=bool(best.detected[i]),
+        statistic=float(best.statistic[i]),
+        lower=float(best.lower[i]),
+        cause=STATISTICS[int(best.cause[i])],
+        window=1 << scale,
+        window_seconds=(1 << scale) * monitor.pane_seconds,
+        window_rows=int(best.rows[i]),
+        design_effect=float(monitor.design_effect[scale, i]),
+        **_measures(monitor, i, best, total),
+    )
+
+
+def _measures(monitor: Monitor, i: int, best: Best, total: IntArray) -> dict[str, Any]:
+    """Everything that is worked out for the leading window only."""
+    r, c, f = monitor.reference, monitor.evaluator.cells, len(monitor.profile.monitored)
+    feature = monitor.profile.monitored[i]
+    begin, end = r.offsets[i], r.offsets[i + 1]
+    cells = total[begin:end]
+    n, missing, beyond = int(cells.sum()), int(total[c + i]), int(total[c + f + i])
+    result: dict[str, Any] = {"missing_rate": missing / (n + missing) if n + missing else None}
+    if n == 0 or not r.known[i]:
+        return result
+    starts = r.bin_cells[r.bin_offsets[i] : r.bin_offsets[i + 1]] - begin
+    live, reference = np.add.reduceat(cells, starts), np.add.reduceat(feature.counts, starts)
+    index, g = psi(live, reference), g_test(live, reference)
+    result |= {
+        "g": g.statistic,
+        "psi": index.statistic,
+        "psi_noise": index.noise,
+        "js": jensen_shannon(live, reference),
+    }
+    unseen = r.unseen_bins[r.bin_offsets[i] : r.bin_offsets[i + 1]]
+    if not r.continuous[i]:
+        result["unseen_rate"] = float(live[unseen].sum()) / n
+    noise, scale = float(best.noise[i]), int(best.scale[i])
+    eps = float(monitor.standing.eps(scale)[i])
+    slack = 0.0
+    result["pvalue"] = float(kolmogorov(best.statistic[i] / math.sqrt(noise)))
+    if not r.continuous[i]:
+        from scipy.special import chdtrc
+
+        thinned = g.statistic * (1 / n + 1 / r.m[i]) / noise
+        result["pvalue"] = float(chdtrc(g.degrees, thinned)) if g.degrees else 1.0
+    if isinstance(feature, NumericFeature):
+        ks = ks_two_sample(cells, feature.counts)
+        slack = ks.upper - ks.statistic
+        result |= {"rank_mean": rank_mean(cells, feature.counts).statistic, "exceedance_rate": beyond / n}
+        result["wasserstein"] = _wasserstein(feature, cells)
+    result["upper"] = min(1.0, float(best.statistic[i]) + slack + eps)
+    return result
+
+
+def _wasserstein(feature: NumericFeature, cells: IntArray) -> float | None:
+    if not np.isfinite(feature.cut_points).all() or feature.cut_points.size < 2:
+        return None
+    return wasserstein(cells, feature.counts, feature.cut_points.astype(np.float64))
