@@ -1,0 +1,150 @@
+"""Where predictions run: on the event loop if that is measured fast, else batched in a worker thread."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from tidegauge.errors import BundleError
+from tidegauge_serving.batching import Batcher
+from tidegauge_serving.models import Label, Model, Predictions
+from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.schema import Block
+
+__all__ = ["INLINE_BLOCK_SECONDS", "INLINE_SECONDS", "Engine", "Speed", "accepted_missing", "measure"]
+
+INLINE_SECONDS: Final = 200e-6  # a model at most this slow for one row is asked on the event loop
+INLINE_BLOCK_SECONDS: Final = 1e-3  # longer blocks go to the worker thread even then
+_PROBE_ROWS: Final = 64
+_PROBE_CALLS: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """A model's measured time: one row, and each further row of a block."""
+
+    call_seconds: float
+    row_seconds: float
+
+    @property
+    def inline_rows(self) -> int:
+        """Rows of the largest block that is predicted on the event loop; 0 for none."""
+        if self.call_seconds > INLINE_SECONDS:
+            return 0
+        return 1 + int((INLINE_BLOCK_SECONDS - self.call_seconds) / max(self.row_seconds, 1e-9))
+
+
+def measure(model: Model, example: Block, clock: Callable[[], float]) -> Speed:
+    """Median times of the model at the example row, alone and as a block of 64.
+
+    Parameters
+    ----------
+    model
+        The model; this is also its warm-up.
+    example
+        One row that it predicts.
+    clock
+        In seconds, as `time.perf_counter`.
+    """
+    many = Block.join([example] * _PROBE_ROWS)
+    one_seconds = _median_seconds(model, example, clock)
+    many_seconds = _median_seconds(model, many, clock)
+    return Speed(one_seconds, max(0.0, many_seconds - one_seconds) / (_PROBE_ROWS - 1))
+
+
+def _median_seconds(model: Model, block: Block, clock: Callable[[], float]) -> float:
+    model.predict(block)  # the first call allocates
+    times = []
+    for _ in range(_PROBE_CALLS):
+        start = clock()
+        model.predict(block)
+        times.append(clock() - start)
+    return statistics.median(times)
+
+
+def accepted_missing(model: Model, example: Block, candidates: Sequence[bool]) -> tuple[bool, ...]:
+    """For each feature, whether the model predicts the example row without it.
+
+    Parameters
+    ----------
+    model
+        The model.
+    example
+        One row that it predicts.
+    candidates
+        Features to try; the others are not accepted.
+    """
+    found = _try_without(model, example, [at for at, asked in enumerate(candidates) if asked])
+    return tuple(at in found for at in range(len(candidates)))
+
+
+def _try_without(model: Model, example: Block, features: list[int]) -> set[int]:
+    """One block with a row per feature; if the model raises at it, its two halves."""
+    if not features:
+        return set()
+    try:
+        labels = model.predict(Block.join([_without(example, at) for at in features])).labels
+    except Exception:  # a model says in its own words that it takes no missing value
+        if len(features) == 1:
+            return set()
+        half = len(features) // 2
+        return _try_without(model, example, features[:half]) | _try_without(model, example, features[half:])
+    usable = np.isfinite(labels) if labels.dtype.kind == "f" else np.ones(len(labels), bool)
+    return {at for at, fine in zip(features, usable, strict=True) if fine}
+
+
+def _without(example: Block, at: int) -> Block:
+    values = example.values.copy()
+    values[0, at] = np.nan
+    texts = {key: [None] if key == at else column for key, column in example.texts.items()}
+    return Block(values, texts)
+
+
+class Engine:
+    """Predicts, and decides where.
+
+    Parameters
+    ----------
+    model
+        The model.
+    speed
+        As measured.
+    batcher
+        Predicts in the worker thread.
+    """
+
+    def __init__(self, model: Model, speed: Speed, batcher: Batcher) -> None:
+        self.inline_rows = speed.inline_rows
+        self.one = model.one if self.inline_rows else None
+        self._model = model
+        self._batcher = batcher
+
+    async def predict(self, block: Block) -> Predictions:
+        """Predict a block; raises `Refusal` for rows that the model itself refuses."""
+        try:
+            if len(block) <= self.inline_rows:
+                return self._model.predict(block)
+            return await self._batcher.submit(block)
+        except (ValueError, TypeError) as error:
+            raise refused(error) from error
+
+    def predict_one(self, values: tuple[float, ...]) -> Label:
+        """Predict one row of numbers at once; only where `one` is there."""
+        assert self.one is not None
+        try:
+            return self.one(values)
+        except ValueError as error:
+            raise refused(error) from error
+
+    def close(self) -> None:
+        """End the worker thread."""
+        self._batcher.close()
+
+
+def refused(error: Exception) -> Refusal:
+    """A row of the right names and types that the model does not take, in the model's words."""
+    if isinstance(error, BundleError | Refusal):
+        raise error
+    return Refusal("model_refused", f"the model refused this input: {' '.join(str(error).split())[:300]}")

@@ -1,0 +1,156 @@
+"""Why a body was refused: the field and the rule, in words. Only refused requests come here."""
+
+import difflib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from tidegauge.profile import CategoricalFeature
+from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.schema import FLOAT32_MAX, RowSchema, missing_value
+
+__all__ = ["explain", "explain_features", "read_json"]
+
+MAX_EXPLAINED_BYTES: Final = (
+    1 << 20
+)  # a longer body gets msgspec's own words, so that a refusal is never slow
+
+
+def explain(schema: RowSchema, body: bytes, error: Exception, key: str) -> Refusal:
+    """The refusal for a body whose decoding failed.
+
+    Parameters
+    ----------
+    schema
+        The rows' schema.
+    body
+        The request's body.
+    error
+        What msgspec said.
+    key
+        ``features`` for one row, ``instances`` for a list of rows.
+    """
+    if len(body) > MAX_EXPLAINED_BYTES:
+        return Refusal(
+            "bad_request" if isinstance(error, msgspec.ValidationError) else "bad_json", str(error)
+        )
+    try:
+        document = read_json(body)
+        if not isinstance(document, dict):
+            raise Refusal(
+                "bad_request", f"the body is {_type_name(document)}: it must be an object with {key!r}"
+            )
+        if key not in document:
+            raise Refusal(
+                "bad_request",
+                f"the body has no {key!r}: it has {sorted(document)[:10]}{_near(key, document)}",
+            )
+        if key == "features":
+            explain_features(schema, document[key], "features")
+        else:
+            _explain_instances(schema, document[key])
+    except Refusal as refusal:
+        return refusal
+    return Refusal("bad_request", str(error))
+
+
+def read_json(body: bytes) -> Any:
+    """JSON with NaN and infinities as values, so that their field can be named; raises `Refusal`."""
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise Refusal("bad_json", "the body is nested too deeply") from None
+    except ValueError as error:
+        raise Refusal("bad_json", f"the body is not JSON: {error}") from None
+
+
+def explain_features(schema: RowSchema, features: object, where: str) -> None:
+    """Raise the refusal for one row given by names; nothing if it breaks no rule."""
+    if not isinstance(features, dict):
+        raise Refusal(
+            "bad_request", f"{where} is {_type_name(features)}: it must be an object of name and value"
+        )
+    check_names(schema, features, where)
+    for at, name in enumerate(schema.names):
+        _explain_value(schema, at, features[name], where)
+
+
+def check_names(schema: RowSchema, names: Mapping[str, object], where: str) -> None:
+    """Raise the refusal for names that are not exactly the model's features."""
+    missing = [name for name in schema.names if name not in names]
+    extra = [name for name in names if name not in schema.names]
+    if extra:
+        hint = _near(extra[0], missing or schema.names)
+        raise Refusal("unknown_feature", f"{where} has {_quoted(extra)}, which the model does not have{hint}")
+    if missing:
+        raise Refusal("missing_feature", f"{where} lacks {_quoted(missing)}: every feature must be sent")
+
+
+def _explain_instances(schema: RowSchema, rows: object) -> None:
+    if not isinstance(rows, list):
+        raise Refusal("bad_request", f"instances is {_type_name(rows)}: it must be a list of rows")
+    for index, row in enumerate(rows):
+        where = f"instances[{index}]"
+        if type(row) is not type(rows[0]):
+            raise Refusal(
+                "wrong_type", f"{where} is {_type_name(row)}, the first row is {_type_name(rows[0])}"
+            )
+        if isinstance(row, list):
+            _explain_listed(schema, row, where)
+        else:
+            explain_features(schema, row, where)
+
+
+def _explain_listed(schema: RowSchema, row: list[object], where: str) -> None:
+    if len(row) != len(schema.names):
+        raise Refusal(
+            "wrong_shape",
+            f"{where} has {len(row)} values: it must have {len(schema.names)}, "
+            "one per feature in the model's order",
+        )
+    for at, value in enumerate(row):
+        _explain_value(schema, at, value, where)
+
+
+def _explain_value(schema: RowSchema, at: int, value: object, where: str) -> None:
+    feature, name = schema.features[at], schema.names[at]
+    place = f"feature {name!r} in {where}"
+    if value is None:
+        if not schema.accepts_missing[at]:
+            raise missing_value(name, f" in {where}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise Refusal(
+            "not_finite", f"{place} is {value}: it must be a finite number; send null for a missing one"
+        )
+    elif isinstance(feature, CategoricalFeature):
+        if isinstance(value, list | dict):
+            raise Refusal("wrong_type", f"{place} is {_type_name(value)}: it must be a text")
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refusal("wrong_type", f"{place} is {_type_name(value)}: it must be a number")
+    elif not _fits(value, FLOAT32_MAX if feature.dtype == "float32" else math.inf):
+        raise Refusal("out_of_range", f"{place} is too large for {feature.dtype}")
+
+
+def _fits(value: int | float, largest: float) -> bool:
+    try:
+        return abs(float(value)) <= largest
+    except OverflowError:
+        return False
+
+
+def _near(name: str, others: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(others), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _quoted(names: list[str]) -> str:
+    shown = ", ".join(repr(name[:100]) for name in names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+
+
+def _type_name(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", bool: "a truth value", type(None): "null"}
+    return names.get(type(value), "a number")

@@ -1,0 +1,72 @@
+"""What predictions are answered with: a reason why not, then a service."""
+
+from tidegauge_serving.metrics import ServingMetrics
+from tidegauge_serving.protocols import Handler
+from tidegauge_serving.protocols.plain import Plain
+from tidegauge_serving.protocols.v1 import V1
+from tidegauge_serving.protocols.v2 import V2
+from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.service import Service
+
+__all__ = ["Gate"]
+
+
+class Gate:
+    """State of the server, read by every route.
+
+    Parameters
+    ----------
+    metrics
+        Told about readiness.
+
+    Attributes
+    ----------
+    routes
+        Prediction paths that are answered now, with protocol name and handler.
+    reason
+        Why the server is not ready; empty when it is.
+    draining
+        Whether the server is about to stop: it still answers, and closes connections after each answer.
+    """
+
+    def __init__(self, metrics: ServingMetrics) -> None:
+        self.metrics = metrics
+        self.service: Service | None = None
+        self.routes: dict[str, tuple[str, Handler]] = {}
+        self.reason = "the model is being loaded"
+        self.draining = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether new requests should come here."""
+        return self.service is not None and not self.draining
+
+    def open(self, service: Service) -> None:
+        """Answer predictions with this service from now on."""
+        self.service = service
+        self.reason = ""
+        plain, v1, v2 = Plain(service), V1(service), V2(service)
+        self.routes = {
+            "/predict": (plain.name, plain),
+            f"/v1/models/{service.name}:predict": (v1.name, v1),
+            f"/v2/models/{service.name}/infer": (v2.name, v2),
+        }
+        self.metrics.ready = True
+
+    def refuse(self, reason: str) -> None:
+        """Never become ready: say why."""
+        self.reason = reason
+
+    def drain(self) -> None:
+        """Say not ready, and go on answering."""
+        self.draining = True
+        self.reason = "the server is stopping"
+        self.metrics.ready = False
+
+    def require(self, model: str | None = None) -> Service:
+        """The service; raises `Refusal` while there is none, or for another model's name."""
+        if self.service is None:
+            raise Refusal("not_ready", f"no predictions yet: {self.reason}")
+        if model is not None and model != self.service.name:
+            raise Refusal("unknown_model", f"no model {model!r} here: there is {self.service.name!r}")
+        return self.service

@@ -1,0 +1,169 @@
+"""The way of a prediction request: an ASGI callable in front of the FastAPI application.
+
+It takes ``POST`` on the prediction paths itself, without validation models, middleware or thread hops,
+and passes everything else on.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from tidegauge_serving.gate import Gate
+from tidegauge_serving.protocols import Handler, Headers
+from tidegauge_serving.refusal import Refusal
+
+__all__ = ["HotPath", "RequestLine"]
+
+Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
+Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
+App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+
+_JSON: Final = (b"content-type", b"application/json")
+_BINARY: Final = (b"content-type", b"application/octet-stream")
+_CLOSE: Final = (b"connection", b"close")
+LINGER_SECONDS: Final = 5.0
+_log = logging.getLogger("tidegauge.serving")
+
+
+class RequestLine(msgspec.Struct):
+    """One line of the request log; never a feature's value."""
+
+    time: float
+    protocol: str
+    code: int
+    rows: int
+    seconds: float
+
+
+class HotPath:
+    """ASGI callable.
+
+    Parameters
+    ----------
+    app
+        Answers all other requests.
+    gate
+        Says which paths are answered now.
+    max_body_bytes
+        Longer bodies are refused, and not kept while they come in.
+    log_line
+        Takes one line of the request log, or None for no log.
+    """
+
+    def __init__(
+        self, app: App, gate: Gate, max_body_bytes: int, log_line: Callable[[bytes], None] | None
+    ) -> None:
+        self._app = app
+        self._gate = gate
+        self._max_body_bytes = max_body_bytes
+        self._log_line = log_line
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        route = self._gate.routes.get(scope["path"]) if scope["type"] == "http" else None
+        if route is None or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+        else:
+            await self._predict(route[0], route[1], scope, receive, send)
+
+    async def _predict(
+        self, protocol: str, handler: Handler, scope: Any, receive: Receive, send: Send
+    ) -> None:
+        started = time.perf_counter()
+        rows, status = 0, 200
+        too_large = False
+        headers: Headers = []
+        try:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body = message["body"]
+            if message["more_body"] or len(body) > self._max_body_bytes:
+                body = await self._long_body(body, scope, receive, message["more_body"])
+                if body is None:
+                    return
+            answer, rows, headers = await handler(body, scope["headers"])
+        except Exception as error:  # what is no refusal is the model's own failure
+            refusal = self._refusal(error, scope)
+            too_large = refusal.reason == "body_too_large"
+            answer, status = refusal.body(), refusal.status
+        seconds = time.perf_counter() - started
+        metrics = self._gate.metrics
+        metrics.requests[protocol, status] += 1
+        metrics.seconds[protocol].observe(seconds)
+        await self._send(send, status, answer, headers, more=too_large)
+        if self._log_line is not None:
+            line = RequestLine(time.time(), protocol, status, rows, seconds)
+            self._log_line(msgspec.json.encode(line) + b"\n")
+        if too_large:
+            await _linger(receive)
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _send(self, send: Send, status: int, body: bytes, headers: Headers, *, more: bool) -> None:
+        kind = _BINARY if headers else _JSON
+        every = [kind, (b"content-length", b"%d" % len(body)), *headers]
+        if self._gate.draining or more:
+            every.append(_CLOSE)
+        await send({"type": "http.response.start", "status": status, "headers": every})
+        await send({"type": "http.response.body", "body": body, "more_body": more})
+
+    def _refusal(self, error: Exception, scope: Any) -> Refusal:
+        """The refusal for what went wrong, counted."""
+        refusal = error if isinstance(error, Refusal) else _failure(error)
+        if refusal.reason == "bad_json":
+            encoding = next((value for name, value in scope["headers"] if name == b"content-encoding"), b"")
+            if encoding not in (b"", b"identity"):
+                text = f"content-encoding {encoding.decode('latin-1')!r}: send the body as it is"
+                refusal = Refusal("unsupported_encoding", text)
+        self._gate.metrics.errors[refusal.reason] += 1
+        return refusal
+
+    async def _long_body(self, first: bytes, scope: Any, receive: Receive, more: bool) -> bytes | None:
+        """A body of several parts; None if the client went away."""
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        parts, received = [first], len(first)
+        size = max(received, int(declared))
+        while size <= self._max_body_bytes and more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return None
+            parts.append(message["body"])
+            received += len(message["body"])
+            size = max(size, received)
+            more = message["more_body"]
+        if size > self._max_body_bytes:
+            raise Refusal(
+                "body_too_large", f"a body of {size} bytes: at most {self._max_body_bytes} are taken"
+            )
+        return b"".join(parts)
+
+
+def _failure(error: Exception) -> Refusal:
+    """The model's own failure: the client learns that, the program's log the rest."""
+    _log.error("a prediction failed", exc_info=error)
+    return Refusal("model_failed", f"the model failed: {type(error).__name__}")
+
+
+async def _linger(receive: Receive) -> None:
+    """Throw away for a while what a client still sends: closing at once would reset the answer on its way."""
+
+    async def discard() -> None:
+        while True:
+            message = await receive()
+            if message["type"] != "http.request" or not message["more_body"]:
+                return
+
+    try:
+        await asyncio.wait_for(discard(), LINGER_SECONDS)
+    except TimeoutError:
+        return
+
+
+def write_stderr(line: bytes) -> None:
+    """The request log's place."""
+    os.write(2, line)

@@ -1,0 +1,163 @@
+"""What the server counts. Plain numbers on the way of a request; Prometheus families only when scraped."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.metrics_core import (
+    Metric as Family,
+)
+from prometheus_client.registry import Collector
+
+from tidegauge.contract import Metric
+from tidegauge.profile import NumericFeature, Profile
+
+__all__ = ["Histogram", "ServingMetrics", "prediction_histogram"]
+
+SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+SCORES: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
+QUANTILES: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+
+
+class Histogram:
+    """Counts per bucket, and the sum.
+
+    Parameters
+    ----------
+    bounds
+        Upper bounds of the buckets, rising; values above the last are counted in one more.
+    """
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(self.bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def observe_many(self, values: npt.NDArray[np.float64]) -> None:
+        """Count the finite ones of many values."""
+        values = values[np.isfinite(values)]
+        found = np.bincount(np.searchsorted(self.bounds, values), minlength=len(self.counts))
+        self.counts = [count + int(more) for count, more in zip(self.counts, found, strict=True)]
+        self.total += float(values.sum())
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative counts as Prometheus has them."""
+        below = np.cumsum(self.counts).tolist()
+        return list(zip([*map(repr, self.bounds), "+Inf"], below, strict=True))
+
+
+class ServingMetrics(Collector):
+    """Counters of one server; register it in a `CollectorRegistry`.
+
+    Attributes
+    ----------
+    tap_counts
+        Set once the tap is there: returns rows appended and rows dropped.
+    standing_bytes
+        Set once the tap is there: returns the bytes that stand in the log.
+    """
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.requests: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self.errors: defaultdict[str, int] = defaultdict(int)
+        self.rows = 0
+        self.unsampled_rows = 0
+        self.high_rows = 0
+        self.seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(SECONDS))
+        self.scores = Histogram(SCORES)
+        self.predictions: Histogram | None = None
+        self.tap_counts: Callable[[], tuple[int, int]] | None = None
+        self.standing_bytes: Callable[[], int] | None = None
+
+    def describe(self) -> Iterator[Family]:
+        """Nothing to check at registration: names are the contract's own."""
+        return iter(())
+
+    def collect(self) -> Iterator[Family]:
+        """The families, at a scrape."""
+        yield from self._traffic()
+        yield from self._values()
+        yield from self._tap()
+        yield GaugeMetricFamily(
+            Metric.SERVING_READY, "1 while the server answers predictions", float(self.ready)
+        )
+
+    def _traffic(self) -> Iterator[Family]:
+        requests = CounterMetricFamily(
+            Metric.SERVING_REQUESTS, "Prediction requests answered", labels=("protocol", "code")
+        )
+        for (protocol, code), count in self.requests.items():
+            requests.add_metric((protocol, str(code)), count)
+        yield requests
+        errors = CounterMetricFamily(Metric.SERVING_ERRORS, "Requests refused or failed", labels=("reason",))
+        for reason, count in self.errors.items():
+            errors.add_metric((reason,), count)
+        yield errors
+        seconds = HistogramMetricFamily(
+            Metric.SERVING_REQUEST_SECONDS,
+            "Time from a request's headers to its answer",
+            labels=("protocol",),
+        )
+        for protocol, histogram in self.seconds.items():
+            seconds.add_metric((protocol,), histogram.buckets(), histogram.total)
+        yield seconds
+
+    def _values(self) -> Iterator[Family]:
+        yield CounterMetricFamily(Metric.SERVING_ROWS, "Rows predicted", value=self.rows)
+        yield CounterMetricFamily(
+            Metric.SERVING_HIGH_SCORE_ROWS,
+            "Rows whose drift score was above the threshold",
+            value=self.high_rows,
+        )
+        scores = HistogramMetricFamily(Metric.SERVING_ROW_SCORE, "Drift score of rows, mean |z|")
+        scores.add_metric((), self.scores.buckets(), self.scores.total)
+        yield scores
+        if self.predictions is not None:
+            predictions = HistogramMetricFamily(
+                Metric.SERVING_PREDICTION, "Predictions, by the profile's quantiles of them"
+            )
+            predictions.add_metric((), self.predictions.buckets(), self.predictions.total)
+            yield predictions
+
+    def _tap(self) -> Iterator[Family]:
+        if self.tap_counts is None or self.standing_bytes is None:
+            return
+        appended, dropped = self.tap_counts()
+        rows = CounterMetricFamily(Metric.TAP_ROWS, "Rows answered, by what the tap did", labels=("outcome",))
+        for outcome, count in (
+            ("appended", appended),
+            ("dropped", dropped),
+            ("unsampled", self.unsampled_rows),
+        ):
+            rows.add_metric((outcome,), count)
+        yield rows
+        yield GaugeMetricFamily(
+            Metric.TAP_STANDING_BYTES, "Bytes standing in the log folder", self.standing_bytes()
+        )
+
+
+def prediction_histogram(profile: Profile) -> Histogram | None:
+    """A histogram with quantiles of the reference's predictions as bounds; None where they are no numbers."""
+    prediction = profile.prediction
+    if not isinstance(prediction, NumericFeature) or not prediction.cut_points.size or not prediction.total:
+        return None
+    up_to_point = np.cumsum(prediction.counts)[1::2]
+    at = np.searchsorted(up_to_point, np.array(QUANTILES) * prediction.total)
+    points = prediction.cut_points[np.minimum(at, prediction.cut_points.size - 1)]
+    return Histogram(sorted(set(points[np.isfinite(points)].astype(np.float64).tolist())))

@@ -1,0 +1,122 @@
+"""What a loaded model is to the server."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.bundle import ModelFile
+from tidegauge.errors import BundleError
+from tidegauge_serving.schema import Block
+
+__all__ = ["Artefact", "Label", "Model", "Predictions", "frame_of", "require_features", "typed_labels"]
+
+Label: TypeAlias = float | int | str | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Predictions of a block's rows.
+
+    Parameters
+    ----------
+    labels
+        Shape ``(n,)``: numbers, truth values, or texts as objects.
+    probabilities
+        Shape ``(n, classes)`` where the model is a classifier that has them.
+    """
+
+    labels: npt.NDArray[Any]
+    probabilities: npt.NDArray[np.float64] | None = None
+
+    def __getitem__(self, rows: slice) -> "Predictions":
+        probabilities = None if self.probabilities is None else self.probabilities[rows]
+        return Predictions(self.labels[rows], probabilities)
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A model's file.
+
+    Parameters
+    ----------
+    path
+        Where it is.
+    described
+        What the manifest says of it.
+    trusted_types
+        Types beyond skops' own defaults that a skops file may hold.
+    """
+
+    path: Path
+    described: ModelFile
+    trusted_types: frozenset[str]
+
+
+class Model(Protocol):
+    """A model, whatever library it came from."""
+
+    one: Callable[[tuple[float, ...]], Label] | None
+    """Predicts one row of numbers the quick way, on the event loop's thread only; None if none."""
+
+    def predict(self, block: Block) -> Predictions:
+        """Predict a block; called from one thread at a time."""
+
+
+def typed_labels(labels: npt.NDArray[Any]) -> tuple[str, npt.NDArray[Any]]:
+    """Labels with their datatype of the V2 protocol: INT64, BOOL, FP64 or BYTES."""
+    kind = labels.dtype.kind
+    if kind in "iu":
+        return "INT64", labels.astype(np.int64)
+    if kind == "b":
+        return "BOOL", labels
+    return ("FP64", labels.astype(np.float64)) if kind == "f" else ("BYTES", labels)
+
+
+def require_features(found: int, wanted: int, what: str) -> None:
+    """Raise `BundleError` unless the model takes as many features as the profile has."""
+    if found != wanted:
+        raise BundleError(
+            f"{what} takes {found} features, the profile has {wanted}: they are of two different models"
+        )
+
+
+def frame_of(
+    block: Block, names: tuple[str, ...], categories: dict[int, tuple[str, ...]] | None = None
+) -> Any:
+    """The block as a pandas frame, for models that need names or texts.
+
+    Parameters
+    ----------
+    block
+        The rows.
+    names
+        Names of the columns.
+    categories
+        If given, categorical columns become pandas categoricals with these categories.
+
+    Raises
+    ------
+    BundleError
+        pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise BundleError(
+            "this model needs pandas while it predicts: pip install 'tidegauge[pandas]'"
+        ) from None
+    columns: dict[str, Any] = {}
+    for at, name in enumerate(names):
+        if at not in block.texts:
+            columns[name] = block.values[:, at]
+        elif categories is None:
+            columns[name] = pd.Series(list(block.texts[at]), dtype=object)
+        else:
+            known = np.where(block.values[:, at] < len(categories[at]), block.values[:, at], -1)
+            codes = np.nan_to_num(known, nan=-1).astype(np.intp)
+            columns[name] = pd.Categorical.from_codes(codes.tolist(), pd.Index(categories[at]))
+    return pd.DataFrame(columns, copy=False)

@@ -1,0 +1,154 @@
+"""ONNX models through onnxruntime, one thread each."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from tidegauge.errors import BundleError
+from tidegauge.profile import Profile
+from tidegauge_serving.models.base import Artefact, Label, Predictions, require_features
+from tidegauge_serving.schema import Block, Value
+
+_DTYPES: Final[dict[str, Any]] = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+    "tensor(string)": np.object_,
+}
+
+
+def load(artefact: Artefact, profile: Profile) -> "OnnxModel":
+    """Load an ONNX file; raises `BundleError` if its inputs are not the profile's features."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = ort.InferenceSession(artefact.path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    return OnnxModel(session, tuple(feature.name for feature in profile.features))
+
+
+class OnnxModel:
+    """A session whose inputs are one tensor of all features, or one column per feature.
+
+    Parameters
+    ----------
+    session
+        The onnxruntime session.
+    names
+        The features' names in the model's order.
+    """
+
+    def __init__(self, session: Any, names: tuple[str, ...]) -> None:
+        self._session = session
+        self._inputs = session.get_inputs()
+        outputs = session.get_outputs()
+        self._label = outputs[0].name
+        self._all = [output.name for output in outputs[:2]]
+        for each in self._inputs:
+            if each.type not in _DTYPES:
+                raise BundleError(
+                    f"the ONNX input {each.name!r} is {each.type}: this server feeds {sorted(_DTYPES)}"
+                )
+        self._feed = self._feed_of(names)
+        self.one = self._quick_way(len(names), outputs[0])
+
+    def predict(self, block: Block) -> Predictions:
+        """Predict a block of rows."""
+        found = self._session.run(self._all, self._feed(block))
+        labels = np.asarray(found[0]).reshape(len(block), -1)[:, 0]
+        return Predictions(labels, _probabilities(found[1]) if len(found) == 2 else None)
+
+    def _feed_of(self, names: tuple[str, ...]) -> Callable[[Block], dict[str, Any]]:
+        by_name = {each.name: each for each in self._inputs}
+        if len(self._inputs) == 1 and not (len(names) == 1 and names[0] in by_name):
+            only = self._inputs[0]
+            if isinstance(only.shape[-1], int):
+                require_features(only.shape[-1], len(names), "the ONNX model")
+            dtype = _DTYPES[only.type]
+            return lambda block: {only.name: _tensor(block, dtype)}
+        columns = _columns_by_name(by_name, names)
+        return lambda block: {
+            name: _column(block, at, _DTYPES[kind]) for at, (name, kind) in enumerate(columns)
+        }
+
+    def _quick_way(self, features: int, output: Any) -> Callable[[tuple[float, ...]], Label] | None:
+        """One float tensor in, numbers out: bound to memory once, so that a call only fills and reads it."""
+        dtype = _DTYPES[self._inputs[0].type]
+        if len(self._inputs) != 1 or dtype not in (np.float32, np.float64):
+            return None
+        if output.type not in ("tensor(float)", "tensor(double)", "tensor(int64)"):
+            return None
+        row = np.zeros((1, features), dtype)
+        shape = (1,) * len(output.shape)
+        answer = np.zeros(shape, _DTYPES[output.type])
+        binding = self._session.io_binding()
+        binding.bind_cpu_input(self._inputs[0].name, row)
+        binding.bind_output(self._label, "cpu", 0, answer.dtype.type, shape, answer.ctypes.data)
+        run, flat, fill = self._session.run_with_iobinding, answer.reshape(-1), row[0]
+
+        def one(values: tuple[float, ...]) -> Label:
+            fill[:] = values
+            run(binding)
+            return flat.item()  # type: ignore[no-any-return]
+
+        return one
+
+
+def _columns_by_name(inputs: dict[str, Any], names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Name and type of the input for each feature; converters may have made names into identifiers."""
+    for spell in (str, _identifier):
+        spelled = [spell(name) for name in names]
+        if set(spelled) == set(inputs) and len(set(spelled)) == len(names):
+            return [(name, inputs[name].type) for name in spelled]
+    raise BundleError(
+        f"the ONNX model's inputs are {sorted(inputs)}, the profile's features {sorted(names)}: "
+        "they are of two different models"
+    )
+
+
+def _identifier(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in name)
+
+
+def _tensor(block: Block, dtype: Any) -> npt.NDArray[Any]:
+    if dtype is np.object_:
+        columns = [_column(block, at, dtype) for at in range(block.values.shape[1])]
+        return np.concatenate(columns, axis=1)
+    with np.errstate(over="ignore"):
+        return block.values.astype(dtype)
+
+
+def _column(block: Block, at: int, dtype: Any) -> npt.NDArray[Any]:
+    """One feature as ``(n, 1)``; a categorical one as it came, as text or number as the input wants it."""
+    column: Any = block.texts.get(at, block.values[:, at])
+    if dtype is np.object_:
+        return np.array([[_text(value)] for value in column], dtype=object)
+    if at in block.texts:
+        column = [_number(value) for value in column]
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(column, dtype=np.float64).astype(dtype).reshape(-1, 1)
+
+
+def _text(value: Value) -> str:
+    return "" if value is None else str(value)
+
+
+def _number(value: Value) -> float:
+    """A categorical value for a numeric input; what is no number is no category of it, so -1 will do."""
+    try:
+        return float("nan") if value is None else float(value)
+    except ValueError:
+        return -1.0
+
+
+def _probabilities(found: Any) -> npt.NDArray[np.float64] | None:
+    """Class probabilities, as a tensor or as the converter's list of one map per row."""
+    if isinstance(found, list):
+        found = [list(each.values()) for each in found]
+    array = np.asarray(found, dtype=np.float64)
+    return array if array.ndim == 2 else None

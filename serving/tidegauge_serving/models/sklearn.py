@@ -1,0 +1,96 @@
+"""scikit-learn models: from skops files, and from joblib files where that was allowed."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tidegauge.errors import BundleError
+from tidegauge.profile import CategoricalFeature, Profile
+from tidegauge_serving.models.base import Artefact, Predictions, frame_of, require_features
+from tidegauge_serving.schema import Block
+
+
+def load(artefact: Artefact, profile: Profile) -> "SklearnModel":
+    """Load a skops or joblib file; raises `BundleError` for a type that is not trusted, or no model."""
+    path = artefact.path
+    model = _load_joblib(path) if artefact.described.format == "joblib" else _load_skops(artefact)
+    # a model fitted on a frame is asked with an array in the same order, which is checked below
+    warnings.filterwarnings("ignore", message=".*does not have valid feature names.*")
+    if not callable(getattr(model, "predict", None)):
+        raise BundleError(f"{path.name} holds a {type(model).__name__}, which has no predict")
+    return SklearnModel(model, profile)
+
+
+class SklearnModel:
+    """Anything with scikit-learn's `predict`.
+
+    Parameters
+    ----------
+    model
+        The fitted estimator.
+    profile
+        Gives the features' names.
+    """
+
+    one = None
+
+    def __init__(self, model: Any, profile: Profile) -> None:
+        self._model = model
+        self._names = tuple(feature.name for feature in profile.features)
+        if hasattr(model, "n_features_in_"):
+            require_features(model.n_features_in_, len(self._names), "the scikit-learn model")
+        fitted = [str(name) for name in getattr(model, "feature_names_in_", ())]
+        if fitted and fitted != list(self._names):
+            raise BundleError(
+                f"the model was fitted on {fitted}, the profile has {list(self._names)}: they differ"
+            )
+        categorical = any(isinstance(feature, CategoricalFeature) for feature in profile.features)
+        self._by_name = bool(fitted) and (categorical or hasattr(model, "steps"))
+        _use_one_thread(model)
+
+    def predict(self, block: Block) -> Predictions:
+        """Predict a block of rows."""
+        rows = self._rows(block)
+        labels = np.asarray(self._model.predict(rows)).reshape(len(block), -1)[:, 0]
+        probabilities = self._model.predict_proba(rows) if hasattr(self._model, "predict_proba") else None
+        return Predictions(labels, probabilities)
+
+    def _rows(self, block: Block) -> Any:
+        if self._by_name:
+            return frame_of(block, self._names)
+        if not block.texts:
+            return block.values
+        rows = block.values.astype(object)
+        for at, column in block.texts.items():
+            rows[:, at] = column
+        return rows
+
+
+def _load_skops(artefact: Artefact) -> Any:
+    import skops.io
+
+    path, trusted_types = artefact.path, artefact.trusted_types
+
+    untrusted = sorted(set(skops.io.get_untrusted_types(file=path)) - trusted_types)
+    if untrusted:
+        raise BundleError(
+            f"{path.name} holds types that are not trusted: {', '.join(untrusted)}; "
+            "name them in --trusted-types if they are yours"
+        )
+    return skops.io.load(path, trusted=sorted(trusted_types))
+
+
+def _load_joblib(path: Path) -> Any:
+    import joblib
+
+    return joblib.load(path)
+
+
+def _use_one_thread(model: Any) -> None:
+    """Batches are small and there is one worker thread: more threads per call only cost."""
+    parameters = model.get_params() if hasattr(model, "get_params") else {}
+    threads = {name: 1 for name in parameters if name.rpartition("__")[2] == "n_jobs"}
+    if threads:
+        model.set_params(**threads)

@@ -1,0 +1,46 @@
+"""``POST /predict``: one row by names, answered with its prediction and drift score."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from tidegauge_serving.explain import explain
+from tidegauge_serving.models import Label
+from tidegauge_serving.protocols import Answer, Headers
+from tidegauge_serving.service import Service
+
+__all__ = ["Plain", "PredictAnswer"]
+
+
+class PredictAnswer(msgspec.Struct, gc=False):
+    """The answer of ``/predict``."""
+
+    prediction: Label
+    drift_score: float
+    timestamp: str
+    features_received: int
+
+
+class Plain:
+    """The protocol over one service."""
+
+    name = "predict"
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._features = len(service.schema.names)
+        self._encode = msgspec.json.Encoder().encode
+
+    async def __call__(self, body: bytes, headers: Headers) -> Answer:  # noqa: ARG002
+        """Answer one request."""
+        row = self._decode(body)
+        label, score, time_ns = await self._service.answer_row(row)
+        time = datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat()
+        return self._encode(PredictAnswer(label, score, time, self._features)), 1, []
+
+    def _decode(self, body: bytes) -> tuple[Any, ...]:
+        try:
+            return self._service.schema.decode_row(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise explain(self._service.schema, body, error, "features") from None

@@ -1,0 +1,129 @@
+"""Tensors of the V2 protocol: datatypes, data as JSON, data as bytes."""
+
+import struct
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge_serving.refusal import Refusal
+
+if TYPE_CHECKING:
+    from tidegauge_serving.protocols.v2 import InputTensor
+
+__all__ = ["encode_binary", "tensor_values"]
+
+_DTYPES: Final[dict[str, str]] = {
+    "FP16": "<f2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+    **{f"INT{8 * size}": f"<i{size}" for size in (1, 2, 4, 8)},
+    **{f"UINT{8 * size}": f"<u{size}" for size in (1, 2, 4, 8)},
+    "BOOL": "?",
+}
+_JSON_TYPES: Final[dict[str, Any]] = {
+    **{name: float | None if name.startswith("FP") else int | None for name in _DTYPES},
+    "BOOL": bool | None,
+    "BYTES": str | None,
+}
+_FLAT: Final = {name: msgspec.json.Decoder(list[kind]) for name, kind in _JSON_TYPES.items()}  # type: ignore[valid-type]
+_NESTED: Final = {name: msgspec.json.Decoder(list[list[kind]]) for name, kind in _JSON_TYPES.items()}  # type: ignore[valid-type]
+_LENGTH: Final = struct.Struct("<I")
+
+
+def tensor_values(
+    tensor: "InputTensor", number: int, binary: bytes, *, texts: bool
+) -> tuple[Sequence[Any] | npt.NDArray[np.float64], bytes]:
+    """A tensor's values in row order, and the binary data that is left for the next tensors.
+
+    Parameters
+    ----------
+    tensor
+        The tensor.
+    number
+        How many values its shape asks for.
+    binary
+        The request's binary data from this tensor on.
+    texts
+        Whether the values are categories: any datatype will do, and they stay as they came.
+
+    Raises
+    ------
+    Refusal
+        The datatype, the number of values or a value is wrong.
+    """
+    if tensor.datatype not in _JSON_TYPES:
+        raise Refusal(
+            "wrong_type",
+            f"tensor {tensor.name!r} has datatype {tensor.datatype!r}: known are {', '.join(_JSON_TYPES)}",
+        )
+    if tensor.datatype == "BYTES" and not texts:
+        raise Refusal("wrong_type", f"tensor {tensor.name!r} has datatype BYTES: its feature is numeric")
+    size = (tensor.parameters or {}).get("binary_data_size")
+    if size is None:
+        values: Any = _from_json(tensor)
+    else:
+        if type(size) is not int or not 0 <= size <= len(binary):
+            raise Refusal(
+                "bad_request",
+                f"tensor {tensor.name!r} has binary_data_size {size!r}: {len(binary)} bytes are left",
+            )
+        values = _from_bytes(tensor, binary[:size])
+        binary = binary[size:]
+    if len(values) != number:
+        raise Refusal(
+            "wrong_shape",
+            f"tensor {tensor.name!r} has {len(values)} values: its shape {tensor.shape} needs {number}",
+        )
+    return (values if texts else np.asarray(values, dtype=np.float64)), binary
+
+
+def encode_binary(datatype: str, array: npt.NDArray[Any]) -> bytes:
+    """An output tensor as the binary extension has it."""
+    if datatype != "BYTES":
+        return array.astype(_DTYPES[datatype]).tobytes()
+    texts = [str(text).encode() for text in array.reshape(-1).tolist()]
+    return b"".join(_LENGTH.pack(len(text)) + text for text in texts)
+
+
+def _from_json(tensor: "InputTensor") -> list[Any]:
+    if not tensor.data:
+        raise Refusal("bad_request", f"tensor {tensor.name!r} has no data")
+    nested = bytes(memoryview(tensor.data)[:64]).lstrip()[1:].lstrip()[:1] == b"["
+    try:
+        if not nested:
+            return _FLAT[tensor.datatype].decode(tensor.data)
+        return [value for row in _NESTED[tensor.datatype].decode(tensor.data) for value in row]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal(
+            "wrong_type", f"tensor {tensor.name!r} of datatype {tensor.datatype}: {error}"
+        ) from None
+
+
+def _from_bytes(tensor: "InputTensor", data: bytes) -> Any:
+    if tensor.datatype == "BYTES":
+        return _texts(tensor.name, data)
+    dtype = np.dtype(_DTYPES[tensor.datatype])
+    if len(data) % dtype.itemsize:
+        raise Refusal(
+            "wrong_shape",
+            f"tensor {tensor.name!r} has {len(data)} bytes: {tensor.datatype} takes {dtype.itemsize} each",
+        )
+    return np.frombuffer(data, dtype).tolist() if tensor.datatype == "BOOL" else np.frombuffer(data, dtype)
+
+
+def _texts(name: str, data: bytes) -> list[str]:
+    found = []
+    at = 0
+    try:
+        while at < len(data):
+            end = at + 4 + _LENGTH.unpack_from(data, at)[0]
+            if end > len(data):
+                raise ValueError("an element ends behind the data")
+            found.append(data[at + 4 : end].decode())
+            at = end
+    except (struct.error, ValueError) as error:
+        raise Refusal("wrong_type", f"tensor {name!r} of datatype BYTES: {error}") from None
+    return found

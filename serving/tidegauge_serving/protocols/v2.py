@@ -1,0 +1,216 @@
+"""Open Inference Protocol V2, JSON and the binary tensor extension.
+
+Rows come as one tensor of all features, shape ``(n, features)``, or as one tensor per feature, named as the
+feature, shape ``(n,)`` or ``(n, 1)``. The answer has ``prediction``, and ``probability`` for classifiers that
+have it; ``drift_score`` on request.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tidegauge_serving.explain import check_names, read_json
+from tidegauge_serving.models.base import typed_labels
+from tidegauge_serving.protocols import Answer, Headers
+from tidegauge_serving.protocols.tensors import encode_binary, tensor_values
+from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.schema import Block, RowSchema
+from tidegauge_serving.service import Answered, Service
+
+__all__ = ["V2", "InputTensor"]
+
+HEADER_LENGTH = b"inference-header-content-length"
+
+
+class InputTensor(msgspec.Struct):
+    """One tensor of a request; `data` is read by its datatype."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: msgspec.Raw = msgspec.Raw(b"")
+    parameters: dict[str, Any] | None = None
+
+
+class OutputTensor(msgspec.Struct):
+    """An output that a request names."""
+
+    name: str
+    parameters: dict[str, Any] | None = None
+
+
+class Request(msgspec.Struct):
+    """The JSON part of a request."""
+
+    inputs: list[InputTensor]
+    id: str | None = None
+    outputs: list[OutputTensor] | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class V2:
+    """The protocol over one service."""
+
+    name = "v2"
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._decoder = msgspec.json.Decoder(Request)
+        self._encode = msgspec.json.Encoder().encode
+
+    async def __call__(self, body: bytes, headers: Headers) -> Answer:
+        """Answer one request."""
+        text, binary = _split(body, headers)
+        request = self._decode(text)
+        block = read_block(self._service.schema, request.inputs, binary)
+        wanted = self._wanted(request)
+        answered = await self._service.answer(block)
+        return self._answer(request, wanted, answered)
+
+    def _decode(self, text: bytes) -> Request:
+        try:
+            return self._decoder.decode(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            if not isinstance(error, msgspec.ValidationError):
+                _explain_syntax(text)
+            raise Refusal("bad_request", f"not a V2 request: {error}") from None
+
+    def _wanted(self, request: Request) -> list[OutputTensor] | None:
+        for output in request.outputs or ():
+            if output.name == "probability" and not self._service.has_probabilities:
+                raise Refusal("unknown_output", "this model answers no probabilities")
+            if output.name not in ("prediction", "probability", "drift_score"):
+                raise Refusal(
+                    "unknown_output",
+                    f"no output {output.name!r}: there are prediction, probability and drift_score",
+                )
+        return request.outputs or None
+
+    def _answer(self, request: Request, wanted: list[OutputTensor] | None, answered: Answered) -> Answer:
+        tensors = self._tensors(answered)
+        binary_default = bool((request.parameters or {}).get("binary_data_output", False))
+        names = wanted or [OutputTensor(name) for name in tensors if name != "drift_score"]
+        parts: list[bytes] = []
+        outputs = []
+        for output in names:
+            datatype, array, parameters = tensors[output.name]
+            tensor = {"name": output.name, "shape": list(array.shape), "datatype": datatype}
+            if (output.parameters or {}).get("binary_data", binary_default):
+                parts.append(encode_binary(datatype, array))
+                parameters = {**parameters, "binary_data_size": len(parts[-1])}
+            else:
+                tensor["data"] = array.reshape(-1).tolist()
+            outputs.append({**tensor, "parameters": parameters} if parameters else tensor)
+        document: dict[str, Any] = {"model_name": self._service.name, "outputs": outputs}
+        if request.id is not None:
+            document["id"] = request.id
+        text = self._encode(document)
+        if not parts:
+            return text, len(answered.scores), []
+        return b"".join((text, *parts)), len(answered.scores), [(HEADER_LENGTH, str(len(text)).encode())]
+
+    def _tensors(self, answered: Answered) -> dict[str, tuple[str, Any, dict[str, Any]]]:
+        predictions = answered.predictions
+        found: dict[str, Any] = {"prediction": (*typed_labels(predictions.labels), {})}
+        if predictions.probabilities is not None:
+            classes = {"classes": list(self._service.classes)} if self._service.classes else {}
+            found["probability"] = ("FP64", predictions.probabilities, classes)
+        found["drift_score"] = ("FP64", answered.scores, {})
+        return found
+
+
+def read_block(schema: RowSchema, inputs: Sequence[InputTensor], binary: bytes) -> Block:
+    """The rows of a request's tensors; raises `Refusal`."""
+    if not inputs:
+        raise Refusal(
+            "empty_batch", "inputs is empty: it must hold one tensor of all features or one per feature"
+        )
+    columns = _read_tensors(inputs, binary, schema)
+    block = schema.block_of_columns(columns)
+    schema.check_values(block)
+    return block
+
+
+def _read_tensors(inputs: Sequence[InputTensor], binary: bytes, schema: RowSchema) -> list[Any]:
+    if len(inputs) == 1 and inputs[0].name not in schema.names:
+        only = inputs[0]
+        rows = _rows_of(only, len(schema.names))
+        values, rest = tensor_values(only, rows * len(schema.names), binary, texts=_mixes(schema, only))
+        _require_used(rest)
+        return [values[at :: len(schema.names)] for at in range(len(schema.names))]
+    named = {tensor.name: tensor for tensor in inputs}
+    if len(named) < len(inputs):
+        raise Refusal("bad_request", "inputs has a name twice: one tensor per feature")
+    check_names(schema, named, "inputs")
+    rows = _rows_of(inputs[0], 1)
+    found: dict[str, Any] = {}
+    for tensor in inputs:
+        if _rows_of(tensor, 1) != rows:
+            raise Refusal(
+                "wrong_shape",
+                f"tensor {tensor.name!r} has {_rows_of(tensor, 1)} rows, {inputs[0].name!r} has {rows}",
+            )
+        at = schema.names.index(tensor.name)
+        found[tensor.name], binary = tensor_values(tensor, rows, binary, texts=at in schema.categorical)
+    _require_used(binary)
+    return [found[name] for name in schema.names]
+
+
+def _mixes(schema: RowSchema, tensor: InputTensor) -> bool:
+    """Whether one tensor of all features holds texts; features of both kinds do not fit into one."""
+    if schema.categorical and len(schema.categorical) < len(schema.names):
+        raise Refusal(
+            "bad_request",
+            f"one tensor {tensor.name!r} cannot hold texts and numbers: "
+            "send one tensor per feature, named as the feature",
+        )
+    return bool(schema.categorical)
+
+
+def _rows_of(tensor: InputTensor, features: int) -> int:
+    shape = tensor.shape
+    wanted = f"(n, {features})" if features > 1 else "(n,) or (n, 1)"
+    fits = (len(shape) == 2 and shape[1] == features) or (len(shape) == 1 and features == 1)
+    if not fits or shape[0] < 0:
+        raise Refusal("wrong_shape", f"tensor {tensor.name!r} has shape {shape[:8]}: it must be {wanted}")
+    if shape[0] == 0:
+        raise Refusal("empty_batch", f"tensor {tensor.name!r} has no rows: it must have at least one")
+    return shape[0]
+
+
+def _require_used(rest: bytes) -> None:
+    if rest:
+        raise Refusal("wrong_shape", f"{len(rest)} bytes of binary data belong to no tensor")
+
+
+def _split(body: bytes, headers: Headers) -> tuple[bytes, bytes]:
+    """The JSON part and the binary part of a body."""
+    for name, value in headers:
+        if name == HEADER_LENGTH:
+            if not value.isdigit() or int(value) > len(body):
+                raise Refusal(
+                    "bad_request",
+                    f"Inference-Header-Content-Length is {value!r}: it must be up to {len(body)}",
+                )
+            return body[: int(value)], body[int(value) :]
+    return body, b""
+
+
+def _explain_syntax(text: bytes) -> None:
+    """Raise the refusal for text that is not JSON, naming the tensor that holds a NaN or an infinity."""
+    document = read_json(text)
+    for tensor in document.get("inputs") or () if isinstance(document, dict) else ():
+        if isinstance(tensor, dict) and not _all_finite(tensor.get("data")):
+            raise Refusal(
+                "not_finite",
+                f"tensor {tensor.get('name')!r} holds NaN or an infinity, which JSON has not: "
+                "send null for a missing value",
+            )
+
+
+def _all_finite(data: object) -> bool:
+    if isinstance(data, list):
+        return all(_all_finite(each) for each in data)
+    return not isinstance(data, float) or math.isfinite(data)

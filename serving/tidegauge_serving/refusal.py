@@ -1,0 +1,57 @@
+"""A request that is not answered: status, reason, and a message that names the field and the rule."""
+
+from typing import Final
+
+import msgspec
+
+from tidegauge.errors import TidegaugeError
+
+__all__ = ["REASONS", "Refusal"]
+
+REASONS: Final[dict[str, int]] = {
+    "bad_json": 400,
+    "not_found": 404,
+    "unknown_model": 404,
+    "method_not_allowed": 405,
+    "body_too_large": 413,
+    "unsupported_encoding": 415,
+    "bad_request": 422,
+    "empty_batch": 422,
+    "missing_feature": 422,
+    "unknown_feature": 422,
+    "missing_value": 422,
+    "not_finite": 422,
+    "wrong_type": 422,
+    "wrong_shape": 422,
+    "out_of_range": 422,
+    "unknown_output": 422,
+    "model_refused": 422,
+    "model_failed": 500,
+    "not_ready": 503,
+}
+
+
+class Refusal(TidegaugeError):  # noqa: N818 - it is an answer, not a failure
+    """Raised wherever a request breaks a rule; the edge turns it into the answer.
+
+    Parameters
+    ----------
+    reason
+        One of `REASONS`, which gives the HTTP status and the label of the error counter.
+    message
+        One sentence for people: the value, the rule it broke, the next step.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return REASONS[self.reason]
+
+    def body(self) -> bytes:
+        """The answer's JSON: ``{"error": {"reason", "message"}}``."""
+        return msgspec.json.encode({"error": {"reason": self.reason, "message": self.message}})

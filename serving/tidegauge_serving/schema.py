@@ -1,0 +1,157 @@
+"""The rows a model takes: decoders made once from the profile, and blocks of decoded rows.
+
+Names and types are checked by msgspec while it decodes; only a request that fails is looked at again, by
+`tidegauge_serving.explain`, to say which field broke which rule.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.profile import CategoricalFeature, Feature
+from tidegauge_serving.refusal import Refusal
+
+__all__ = ["FLOAT32_MAX", "Block", "RowSchema", "Value"]
+
+FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+Value: TypeAlias = float | str | bool | None
+_Decode: TypeAlias = Callable[[bytes | msgspec.Raw], Any]
+astuple = msgspec.structs.astuple
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows of one request, or of several that are predicted together.
+
+    Parameters
+    ----------
+    values
+        Shape ``(n, features)``, as the log holds them: NaN is missing, a category is its code.
+    texts
+        The categorical features' values as they came, by position.
+    """
+
+    values: npt.NDArray[np.float64]
+    texts: Mapping[int, Sequence[Value]]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, rows: slice) -> "Block":
+        return Block(self.values[rows], {at: column[rows] for at, column in self.texts.items()})
+
+    @staticmethod
+    def join(blocks: Sequence["Block"]) -> "Block":
+        """The rows of several blocks in their order."""
+        if len(blocks) == 1:
+            return blocks[0]
+        texts = {at: [v for block in blocks for v in block.texts[at]] for at in blocks[0].texts}
+        return Block(np.concatenate([block.values for block in blocks]), texts)
+
+
+class RowSchema:
+    """What one row must be.
+
+    Parameters
+    ----------
+    features
+        The profile's features, in the model's order.
+    accepts_missing
+        For each feature, whether the model predicts without it.
+    """
+
+    def __init__(self, features: Sequence[Feature], accepts_missing: Sequence[bool]) -> None:
+        self.features = tuple(features)
+        self.names = tuple(feature.name for feature in features)
+        self.accepts_missing = tuple(accepts_missing)
+        self.categorical = {
+            at: feature.code for at, feature in enumerate(features) if isinstance(feature, CategoricalFeature)
+        }
+        types = [_value_type(*each) for each in zip(features, accepts_missing, strict=True)]
+        fields = [(f"f{at}", kind) for at, kind in enumerate(types)]
+        named = msgspec.defstruct(
+            "Features",
+            fields,
+            rename={f"f{at}": name for at, name in enumerate(self.names)},
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+        listed = msgspec.defstruct("Row", fields, array_like=True, forbid_unknown_fields=True, gc=False)
+        body = msgspec.defstruct("Predict", [("features", named)], gc=False)
+        self._predict: _Decode = msgspec.json.Decoder(body).decode
+        self._named_rows: _Decode = msgspec.json.Decoder(list[named]).decode  # type: ignore[valid-type]
+        self._listed_rows: _Decode = msgspec.json.Decoder(list[listed]).decode  # type: ignore[valid-type]
+
+    def decode_row(self, body: bytes) -> tuple[Value, ...]:
+        """The values of ``{"features": {...}}`` in the model's order; raises `msgspec.MsgspecError`."""
+        return astuple(self._predict(body).features)
+
+    def decode_rows(self, instances: msgspec.Raw) -> list[tuple[Value, ...]]:
+        """The rows of a list of objects or of lists; raises `msgspec.MsgspecError`."""
+        first = bytes(memoryview(instances)[:64]).lstrip()[1:].lstrip()[:1]
+        decode = self._named_rows if first == b"{" else self._listed_rows
+        return [astuple(row) for row in decode(instances)]
+
+    def block(self, rows: Sequence[tuple[Value, ...]]) -> Block:
+        """Decoded rows as a block."""
+        if not self.categorical:
+            return Block(np.array(rows, dtype=np.float64), {})
+        return self.block_of_columns(list(zip(*rows, strict=True)))
+
+    def block_of_columns(self, columns: Sequence[Any]) -> Block:
+        """Decoded columns as a block."""
+        values = np.empty((len(columns[0]), len(columns)))
+        texts: dict[int, Sequence[Value]] = {}
+        for at, column in enumerate(columns):
+            code = self.categorical.get(at)
+            if code is None:
+                values[:, at] = np.asarray(column, dtype=np.float64)
+            else:
+                values[:, at] = [code(value) for value in column]
+                texts[at] = column
+        return Block(values, texts)
+
+    def check_values(self, block: Block) -> None:
+        """Refuse infinities, values too large for their dtype and missing ones that the model does not take.
+
+        For blocks that were not decoded by this schema's own decoders.
+        """
+        values = block.values
+        if not all(self.accepts_missing):
+            self._check_missing(values)
+        for at, feature in enumerate(self.features):
+            largest = FLOAT32_MAX if getattr(feature, "dtype", "") == "float32" else np.finfo(np.float64).max
+            outside = np.abs(values[:, at]) > largest
+            if outside.any():
+                row = int(outside.argmax())
+                raise Refusal(
+                    "not_finite" if np.isinf(values[row, at]) else "out_of_range",
+                    f"feature {feature.name!r} of row {row} is {values[row, at]}: "
+                    f"it must be a finite number up to {largest:.4g}",
+                )
+
+    def _check_missing(self, values: npt.NDArray[np.float64]) -> None:
+        missing = np.isnan(values) & ~np.array(self.accepts_missing)
+        if missing.any():
+            row, at = (int(index) for index in np.argwhere(missing)[0])
+            raise missing_value(self.names[at], f" of row {row}")
+
+
+def missing_value(name: str, where: str = "") -> Refusal:
+    """The refusal of a missing value where the model takes none."""
+    return Refusal(
+        "missing_value", f"feature {name!r}{where} is missing: this model takes no missing value there"
+    )
+
+
+def _value_type(feature: Feature, accepts_missing: bool) -> Any:
+    if isinstance(feature, CategoricalFeature):
+        return str | bool | int | float | None if accepts_missing else str | bool | int | float
+    kind: Any = float
+    if feature.dtype == "float32":
+        kind = Annotated[float, msgspec.Meta(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
+    return kind | None if accepts_missing else kind

@@ -1,0 +1,166 @@
+"""One process, one event loop: listen, load the model, answer, drain."""
+
+import asyncio
+import json
+import logging
+import random
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from tidegauge.errors import TidegaugeError
+from tidegauge.profile import CategoricalFeature, Profile
+from tidegauge_serving.app import make_app
+from tidegauge_serving.gate import Gate
+from tidegauge_serving.hot import HotPath, write_stderr
+from tidegauge_serving.metrics import ServingMetrics
+from tidegauge_serving.service import Service
+from tidegauge_serving.settings import Settings
+from tidegauge_serving.startup import Loaded, load
+from tidegauge_serving.tap import Tap
+
+__all__ = ["run"]
+
+KEEP_ALIVE_SECONDS = 75
+GRACE_SECONDS = 20
+_log = logging.getLogger("tidegauge.serving")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers: this program's own drain first."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    metrics = ServingMetrics()
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    ProcessCollector(registry=registry)
+    gate = Gate(metrics)
+    sockets = _listen(settings)
+    server = _Server(_uvicorn_config(settings, gate, registry))
+    _stop_on_signals(server, gate, settings)
+    print(json.dumps({"event": "listening", "port": sockets[0].getsockname()[1]}), flush=True)
+    loading = asyncio.create_task(_make_ready(settings, gate))
+    await server.serve(sockets=sockets)
+    loading.cancel()
+    with suppress(asyncio.CancelledError):
+        await loading
+    if gate.service is not None:
+        gate.service.close()
+
+
+def _uvicorn_config(settings: Settings, gate: Gate, registry: CollectorRegistry) -> uvicorn.Config:
+    log_line = write_stderr if settings.request_log else None
+    return uvicorn.Config(
+        HotPath(make_app(gate, registry), gate, settings.max_body_bytes, log_line),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def _listen(settings: Settings) -> list[socket.socket]:
+    """The server's own socket, then the inherited one."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    own = socket.socket(family, socket.SOCK_STREAM)
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    own.bind((settings.host, settings.port))
+    return [own] if settings.fd < 0 else [own, socket.socket(fileno=settings.fd)]
+
+
+def _stop_on_signals(server: uvicorn.Server, gate: Gate, settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if gate.draining:  # asked twice
+            server.should_exit = True
+            return
+        gate.drain()
+        _log.info("stopping: not ready, stops in %s s", settings.drain_seconds)
+        loop.call_later(settings.drain_seconds, setattr, server, "should_exit", True)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+async def _make_ready(settings: Settings, gate: Gate) -> None:
+    """Load in a thread, so that liveness is answered meanwhile; say once why not if that fails."""
+    try:
+        loaded = await asyncio.to_thread(load, settings)
+    except TidegaugeError as error:
+        gate.refuse(" ".join(str(error).split()))
+        _log.error("not ready: %s", gate.reason)
+    except (
+        Exception
+    ) as error:  # a bundle can break libraries in ways of its own; the process stays up and says so
+        gate.refuse(
+            f"the bundle cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        )
+        _log.exception("not ready: %s", gate.reason)
+    else:
+        if not gate.draining:
+            gate.open(_service(settings, loaded, gate.metrics))
+            _log.info("ready: %s, %.0f us a row", gate.service.name, loaded.speed.call_seconds * 1e6)  # type: ignore[union-attr]
+
+
+def _service(settings: Settings, loaded: Loaded, metrics: ServingMetrics) -> Service:
+    return Service(
+        settings.model or loaded.manifest.name,
+        loaded,
+        loaded.engine(settings),
+        _tap(settings, loaded.profile),
+        metrics,
+        threshold=settings.row_score_threshold,
+        sample_rate=settings.sample_rate,
+        random=random.random,
+        now_ns=time.time_ns,
+    )
+
+
+def _tap(settings: Settings, profile: Profile) -> Tap | None:
+    if settings.log_dir is None:
+        return None
+    tap = Tap(
+        settings.log_dir,
+        settings.log_bytes,
+        columns=len(profile.monitored),
+        value_bytes=value_bytes(profile),
+        profile_hash=profile.hash,
+        writer=f"{time.time_ns():x}{secrets.token_hex(4)}",
+        monotonic=time.monotonic,
+    )
+    if not tap.is_open:
+        _log.error("the log folder %s cannot be written: rows are dropped until it can", settings.log_dir)
+    return tap
+
+
+def value_bytes(profile: Profile) -> int:
+    """4 where float32 holds every column exactly as the profile compares it, else 8."""
+    wide = [f for f in profile.monitored if not isinstance(f, CategoricalFeature) and f.dtype != "float32"]
+    return 8 if wide else 4
+
+
+def configure_log(level: str) -> None:
+    """The program's own log, on stderr."""
+    logging.basicConfig(
+        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -1,0 +1,175 @@
+"""One model ready to answer: predict, score, leave the rows in the log.
+
+Protocols decode before it and encode after it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.profile import CategoricalFeature, NumericFeature, Profile
+from tidegauge.rowscore import RowScorer
+from tidegauge_serving.engine import Engine
+from tidegauge_serving.metrics import ServingMetrics, prediction_histogram
+from tidegauge_serving.models import Label, Predictions
+from tidegauge_serving.schema import Block, Value
+from tidegauge_serving.startup import Loaded
+from tidegauge_serving.tap import Tap
+
+__all__ = ["Answered", "Clock", "Service"]
+
+_NAN: Final = float("nan")
+Clock = Callable[[], int]  # nanoseconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A block's predictions and drift scores, already in the log."""
+
+    predictions: Predictions
+    scores: npt.NDArray[np.float64]
+
+
+class Service:
+    """A model, ready.
+
+    Parameters
+    ----------
+    name
+        The model's name in URLs.
+    loaded
+        The bundle, checked and warmed up.
+    engine
+        Predicts.
+    tap
+        The log's writer, or None while nothing is logged.
+    metrics
+        Counts.
+    threshold
+        Drift scores above it count as high.
+    sample_rate
+        Share of rows that go into the log.
+    random
+        Uniform numbers in [0, 1), for sampling.
+    now_ns
+        Wall clock in nanoseconds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        loaded: Loaded,
+        engine: Engine,
+        tap: Tap | None,
+        metrics: ServingMetrics,
+        *,
+        threshold: float,
+        sample_rate: float,
+        random: Callable[[], float],
+        now_ns: Clock,
+    ) -> None:
+        self.name = name
+        self.schema = loaded.schema
+        self.metrics = metrics
+        self.now_ns = now_ns
+        self.classes = loaded.manifest.model.classes
+        self.has_probabilities = loaded.has_probabilities
+        self.label_datatype = loaded.label_datatype
+        self.platform = loaded.manifest.model.format
+        profile = loaded.profile
+        self._engine = engine
+        self._score = RowScorer(profile).score
+        self._score_rows = RowScorer(profile).score_matrix
+        self._tap = tap
+        self._threshold = threshold
+        self._sample_rate = sample_rate
+        self._random = random
+        self._prediction_number = _prediction_number(profile)
+        self._quick = engine.one is not None and not self.schema.categorical
+        metrics.predictions = prediction_histogram(profile)
+        if tap is not None:
+            metrics.tap_counts = lambda: (tap.appended, tap.dropped)
+            metrics.standing_bytes = tap.standing_bytes
+
+    def close(self) -> None:
+        """Let go of the worker thread and of the log."""
+        self._engine.close()
+        if self._tap is not None:
+            self._tap.close()
+
+    async def answer_row(self, row: tuple[Value, ...]) -> tuple[Label, float, int]:
+        """Prediction, drift score and time in nanoseconds of one decoded row."""
+        if not self._quick:
+            answered = await self.answer(self.schema.block([row]))
+            return answered.predictions.labels.tolist()[0], float(answered.scores[0]), self.now_ns()
+        values: tuple[float, ...] = row if None not in row else _with_nan(row)  # type: ignore[assignment]
+        label = self._engine.predict_one(values)
+        score = self._score(values)
+        time_ns = self.now_ns()
+        self._record_row(values, label, score, time_ns)
+        return label, score, time_ns
+
+    async def answer(self, block: Block) -> Answered:
+        """Predict a block, count it and leave it in the log."""
+        predictions = await self._engine.predict(block)
+        scores = self._score_rows(block.values)
+        numbers = self._numbers(predictions)
+        metrics = self.metrics
+        metrics.rows += len(block)
+        metrics.high_rows += int((scores > self._threshold).sum())
+        metrics.scores.observe_many(scores)
+        if metrics.predictions is not None and numbers is not None:
+            metrics.predictions.observe_many(numbers)
+        if self._tap is not None:
+            rows = block.values if numbers is None else np.column_stack((block.values, numbers))
+            self._append(self._tap, rows)
+        return Answered(predictions, scores)
+
+    def _record_row(self, values: tuple[float, ...], label: Label, score: float, time_ns: int) -> None:
+        metrics = self.metrics
+        metrics.rows += 1
+        metrics.scores.observe(score)
+        if score > self._threshold:
+            metrics.high_rows += 1
+        number = self._prediction_number
+        if number is not None:
+            value = number(label)
+            values = (*values, value)
+            if metrics.predictions is not None and value == value:
+                metrics.predictions.observe(value)
+        if self._tap is not None:
+            if self._sample_rate < 1.0 and self._random() >= self._sample_rate:
+                metrics.unsampled_rows += 1
+            else:
+                self._tap.append_row(values, time_ns)
+
+    def _append(self, tap: Tap, rows: npt.NDArray[np.float64]) -> None:
+        if self._sample_rate < 1.0:
+            taken = np.array([self._random() < self._sample_rate for _ in range(len(rows))])
+            self.metrics.unsampled_rows += len(rows) - int(taken.sum())
+            rows = rows[taken]
+        if len(rows):
+            tap.append_rows(rows, self.now_ns())
+
+    def _numbers(self, predictions: Predictions) -> npt.NDArray[np.float64] | None:
+        """The predictions as the log holds them, None where the profile has no prediction."""
+        number = self._prediction_number
+        if number is None:
+            return None
+        if number is float:
+            return predictions.labels.astype(np.float64)
+        return np.array([number(label) for label in predictions.labels.tolist()])
+
+
+def _prediction_number(profile: Profile) -> Callable[[Any], float] | None:
+    prediction = profile.prediction
+    if isinstance(prediction, NumericFeature):
+        return float
+    return prediction.code if isinstance(prediction, CategoricalFeature) else None
+
+
+def _with_nan(row: tuple[Value, ...]) -> tuple[Value, ...]:
+    return tuple(_NAN if value is None else value for value in row)
