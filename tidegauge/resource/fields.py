@@ -1,6 +1,7 @@
 """What fields of the resource are made of: durations, sizes, names, and the text that describes each."""
 
 import re
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
@@ -9,37 +10,97 @@ __all__ = [
     "Count",
     "Duration",
     "Effect",
+    "FeatureName",
+    "HpaMetric",
+    "Labels",
     "Name",
     "Part",
     "Quantities",
     "Size",
+    "Time",
     "Uri",
     "Verbatim",
     "bytes_of",
+    "quantity_of",
     "says",
     "seconds_of",
 ]
 
-NAME_PATTERN: Final = r"^[a-z]([a-z0-9-]{0,50}[a-z0-9])?$"
-DURATION_PATTERN: Final = r"^([0-9]+(h|m|s))+$"
+# A StatefulSet's pods carry a label made of its name and 11 characters more, and a label has at most 63:
+# "-aggregator" and those 11 leave 41 to the model's name.
+NAME_PATTERN: Final = r"^[a-z]([a-z0-9-]{0,39}[a-z0-9])?$"
+DURATION_PATTERN: Final = r"^([0-9]{1,6}(h|m|s))+$"
 SIZE_PATTERN: Final = r"^[0-9]+([.][0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$"
+CLUSTER_URI_PATTERN: Final = r"^(file|pvc|http|https|s3|gs|gcs|abfs|abfss|az)://.+$"
 URI_PATTERN: Final = r"^((file|pvc|http|https|s3|gs|gcs|abfs|abfss|az)://.+|[^:]+)$"
+QUANTITY_PATTERN: Final = r"^([0-9]+[.]?[0-9]*|[.][0-9]+)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi|[eE][0-9]+)?$"
+_LABEL_NAME: Final = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+_DOMAIN: Final = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
+RESOURCE_PATTERN: Final = rf"^(cpu|memory|ephemeral-storage|hugepages-[A-Za-z0-9]+|{_DOMAIN}/{_LABEL_NAME})$"
+LABEL_PATTERN: Final = rf"^({_DOMAIN}/)?{_LABEL_NAME}$"
+LABEL_VALUE_PATTERN: Final = rf"^({_LABEL_NAME})?$"
 
-_UNIT_SECONDS: Final = {"h": 3600, "m": 60, "s": 1}
-_UNIT_BYTES: Final = {
-    "": 1,
-    **{unit: 1000**power for power, unit in enumerate(("k", "M", "G", "T"), 1)},
-    **{unit: 1024**power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti"), 1)},
+IN_WORDS: Final = {
+    NAME_PATTERN: "lower-case letters, digits and dashes, a letter first, at most 41",
+    DURATION_PATTERN: "a duration such as 720h, 90m or 30s",
+    SIZE_PATTERN: "a size such as 64Mi or 1Gi",
+    URI_PATTERN: "a path, or an address that opens with file, pvc, http, https, s3, gs, abfs or az",
+    QUANTITY_PATTERN: "a quantity such as 200m, 2 or 256Mi",
+    RESOURCE_PATTERN: "cpu, memory, ephemeral-storage, hugepages-SIZE, or DOMAIN/NAME as devices have",
+    LABEL_PATTERN: "a label's key: letters, digits, dashes, dots and underscores, with a DNS prefix if any",
+    LABEL_VALUE_PATTERN: "a label's value: letters, digits, dashes, dots and underscores, at most 63",
 }
 
+_UNIT_SECONDS: Final = {"h": 3600, "m": 60, "s": 1}
+_UNIT_BYTES: Final[dict[str, int]] = {
+    "": 1,
+    **{unit: 1000**power for power, unit in enumerate(("k", "M", "G", "T", "P"), 1)},
+    **{unit: 1024**power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"), 1)},
+}
+
+MOST: Final = 2**31 - 1  # Kubernetes counts pods in 32 bits
+
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
-Duration = Annotated[str, Meta(pattern=DURATION_PATTERN)]
-Size = Annotated[str, Meta(pattern=SIZE_PATTERN)]
-Uri = Annotated[str, Meta(pattern=URI_PATTERN)]
-Count = Annotated[int, Meta(ge=0)]
+FeatureName = Annotated[str, Meta(min_length=1, max_length=253)]
+# Three groups of six digits: what the cluster's own durations of 64 bits can hold.
+Duration = Annotated[str, Meta(pattern=DURATION_PATTERN, max_length=20)]
+Size = Annotated[str, Meta(pattern=SIZE_PATTERN, max_length=20)]
+# In a cluster there is no folder that a path without a scheme could start from.
+Uri = Annotated[
+    str,
+    Meta(pattern=URI_PATTERN, max_length=2048, extra_json_schema={"pattern": CLUSTER_URI_PATTERN}),
+]
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Count = Annotated[int, Meta(ge=0, le=MOST)]
 Effect = Annotated[float, Meta(ge=0, le=1)]
-Quantities = dict[str, str | int | float]
+Quantity = Annotated[str, Meta(pattern=QUANTITY_PATTERN, max_length=32)] | Annotated[int, Meta(ge=0)]
+Quantities = Annotated[
+    dict[Annotated[str, Meta(pattern=RESOURCE_PATTERN, max_length=317)], Quantity], Meta(max_length=16)
+]
+Labels = Annotated[
+    dict[
+        Annotated[str, Meta(pattern=LABEL_PATTERN, max_length=317)],
+        Annotated[str, Meta(pattern=LABEL_VALUE_PATTERN, max_length=63)],
+    ],
+    Meta(max_length=32),
+]
 Verbatim = dict[str, Any]  # passed on as it is
+METRIC_TYPES: Final = ("Resource", "ContainerResource", "Pods", "Object", "External")
+HpaMetric = Annotated[
+    Verbatim,
+    Meta(
+        extra_json_schema={
+            "required": ["type"],
+            "properties": {
+                "type": {
+                    "type": "string",
+                    "enum": list(METRIC_TYPES),
+                    "description": "What the metric is of; the field of that name holds the rest.",
+                }
+            },
+        }
+    ),
+]
 
 
 def seconds_of(duration: str) -> int:
@@ -53,8 +114,17 @@ def bytes_of(size: str) -> int:
     return int(float(number) * _UNIT_BYTES[size[len(number) :]])
 
 
+def quantity_of(quantity: str | int) -> Decimal:
+    """The number that a quantity such as ``200m`` or ``1.5Gi`` stands for, as `Quantity` allows it."""
+    text = str(quantity)
+    if text.endswith("m"):
+        return Decimal(text[:-1]) / 1000
+    number = text.rstrip("kMGTPi")
+    return Decimal(number) * _UNIT_BYTES[text[len(number) :]]
+
+
 def says(text: str, **bounds: float) -> Meta:
-    """A field's text for the reader of ``kubectl explain``, and its range (``ge``, ``gt``, ``le``)."""
+    """A field's text for the reader of ``kubectl explain``, and its bounds (``ge``, ``max_length`` ...)."""
     arguments: dict[str, Any] = {"description": text, **bounds}
     return Meta(**arguments)
 

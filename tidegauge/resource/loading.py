@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import yaml
@@ -12,13 +12,6 @@ from tidegauge.resource import fields, schema
 from tidegauge.resource.rules import broken_rules
 
 __all__ = ["load"]
-
-_IN_WORDS: Final = {
-    fields.NAME_PATTERN: "lower-case letters, digits and dashes, a letter first, at most 52",
-    fields.DURATION_PATTERN: "a duration such as 720h, 90m or 30s",
-    fields.SIZE_PATTERN: "a size such as 64Mi or 1Gi",
-    fields.URI_PATTERN: "a path, or an address that opens with file, pvc, http, https, s3, gs, abfs or az",
-}
 
 
 def load(text: str | bytes) -> schema.DriftMonitoredModel:
@@ -69,8 +62,8 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 def _plain(rule: str) -> str:
-    if (regex := re.search(r"matching regex '(.*)'$", rule)) and regex[1] in _IN_WORDS:
-        return f"expected {_IN_WORDS[regex[1]]}"
+    if (regex := re.search(r"matching regex '(.*)'$", rule)) and regex[1] in fields.IN_WORDS:
+        return f"expected {fields.IN_WORDS[regex[1]]}"
     return rule[:1].lower() + rule[1:].replace("`", "")
 
 

@@ -1,30 +1,46 @@
 """Rules between fields of one resource, each with the fields' paths in its message.
 
-In the cluster the same rules stand as CEL in the resource's definition.
+In the cluster the same rules stand in the resource's definition: `tidegauge.resource.cel`.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
+from tidegauge.resource.fields import METRIC_TYPES, bytes_of, quantity_of
 from tidegauge.resource.schema import (
     Aggregator,
+    Autoscaling,
     Budget,
     Drift,
     DriftMonitoredModel,
     MinEffect,
     PerFeature,
+    Resources,
     Spec,
 )
 
 __all__ = ["broken_rules"]
 
 LONGEST_WINDOW_SECONDS: Final = 12 * 3600  # 4096 panes of 10 s are 11.4 hours
+SMALLEST_LOG: Final = "1Mi"  # one segment of the log
+SMALLEST_VOLUME: Final = "16Mi"
 
 
 def broken_rules(resource: DriftMonitoredModel) -> list[str]:
     """Messages of all rules between fields that the resource breaks; empty when it is sound."""
     spec = resource.spec
-    return [*_scaling(spec), *_budget(spec.drift.budget), *_effects(spec.drift), *_retention(spec.aggregator)]
+    return [
+        *_scaling(spec),
+        *_budget(spec.drift.budget),
+        *_effects(spec.drift),
+        *_retention(spec.aggregator),
+        *_sizes(spec),
+        *_named_twice("spec.drift.features.exclude", spec.drift.features.exclude),
+        *_named_twice("spec.model.trustedTypes", spec.model.trusted_types),
+        *_limits("spec.model.resources", spec.model.resources),
+        *_limits("spec.drift.sidecar.resources", spec.drift.sidecar.resources),
+        *_limits("spec.aggregator.resources", spec.aggregator.resources),
+    ]
 
 
 def _scaling(spec: Spec) -> Iterator[str]:
@@ -38,6 +54,16 @@ def _scaling(spec: Spec) -> Iterator[str]:
             f"spec.autoscaling.minReplicas is {scaling.min_replicas}: "
             f"it must not be above maxReplicas, {scaling.max_replicas}"
         )
+    yield from _metrics(scaling)
+
+
+def _metrics(scaling: Autoscaling) -> Iterator[str]:
+    for index, metric in enumerate(scaling.metrics):
+        if metric.get("type") not in METRIC_TYPES:
+            yield (
+                f"spec.autoscaling.metrics[{index}].type is {metric.get('type')!r}: "
+                f"it must be one of {', '.join(METRIC_TYPES)}"
+            )
 
 
 def _budget(budget: Budget) -> Iterator[str]:
@@ -75,3 +101,24 @@ def _ordered(path: str, warning: float, critical: float) -> Iterator[str]:
 def _retention(aggregator: Aggregator) -> Iterator[str]:
     if aggregator.retention_seconds < LONGEST_WINDOW_SECONDS:
         yield f"spec.aggregator.retention is {aggregator.retention}: at least the longest window, 12h"
+
+
+def _sizes(spec: Spec) -> Iterator[str]:
+    log, volume = spec.drift.capture.log_size, spec.aggregator.storage.size
+    if bytes_of(log) < bytes_of(SMALLEST_LOG):
+        yield f"spec.drift.capture.logSize is {log}: it must be at least {SMALLEST_LOG}"
+    if bytes_of(volume) < bytes_of(SMALLEST_VOLUME):
+        yield f"spec.aggregator.storage.size is {volume}: it must be at least {SMALLEST_VOLUME}"
+
+
+def _named_twice(path: str, names: tuple[str, ...]) -> Iterator[str]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield f"{path}[{index}] is {name}: it is named twice"
+
+
+def _limits(path: str, resources: Resources) -> Iterator[str]:
+    for name, request in resources.requests.items():
+        limit = resources.limits.get(name)
+        if limit is not None and quantity_of(request) > quantity_of(limit):
+            yield f"{path}.requests.{name} is {request}: it must not be above the limit, {limit}"

@@ -11,9 +11,13 @@ from msgspec import Meta, Struct, field
 
 from tidegauge.contract import API_VERSION, RESOURCE_KIND
 from tidegauge.resource.fields import (
+    MOST,
     Count,
     Duration,
     Effect,
+    FeatureName,
+    HpaMetric,
+    Labels,
     Name,
     Part,
     Quantities,
@@ -36,7 +40,7 @@ class Metadata(Struct, rename="camel", omit_defaults=True):
         Name,
         says(
             "Name of the model in requests, metrics and reports, and of the objects made for it: "
-            "lower-case letters, digits and dashes, at most 52 characters."
+            "lower-case letters, digits and dashes, at most 41 characters."
         ),
     ]
     namespace: str = ""
@@ -93,8 +97,10 @@ class Model(Part):
         ),
     ] = False
     trusted_types: Annotated[
-        tuple[str, ...],
-        says("Full names of Python types that a skops file may hold beside scikit-learn's own."),
+        tuple[FeatureName, ...],
+        says(
+            "Full names of Python types that a skops file may hold beside scikit-learn's own.", max_length=256
+        ),
     ] = ()
     request_log: Annotated[bool, says("Whether the server writes one JSON line per request to its log.")] = (
         False
@@ -104,13 +110,14 @@ class Model(Part):
 class Autoscaling(Part):
     """A HorizontalPodAutoscaler for the model's pods."""
 
-    max_replicas: Annotated[int, says("Pods there are at most.", ge=1)]
-    min_replicas: Annotated[int, says("Pods there are at least.", ge=1)] = 1
+    max_replicas: Annotated[int, says("Pods there are at most.", ge=1, le=MOST)]
+    min_replicas: Annotated[int, says("Pods there are at least.", ge=1, le=MOST)] = 1
     metrics: Annotated[
-        tuple[Verbatim, ...],
+        tuple[HpaMetric, ...],
         says(
             "Metrics as in autoscaling/v2, passed on unchanged. Default: 70 % of the cpu that the model's "
-            "container requests."
+            "container requests.",
+            max_length=32,
         ),
     ] = ()
     behavior: Annotated[Verbatim, says("Scaling behaviour as in autoscaling/v2, passed on unchanged.")] = (
@@ -122,8 +129,8 @@ class Features(Part):
     """Which features are watched."""
 
     exclude: Annotated[
-        tuple[str, ...],
-        says("Features that are counted but raise no alarm, for example identifiers."),
+        tuple[FeatureName, ...],
+        says("Features that are counted but raise no alarm, for example identifiers.", max_length=256),
     ] = ()
 
 
@@ -168,7 +175,7 @@ class FeatureMinEffect(Part):
 class PerFeature(Part):
     """Settings of one feature."""
 
-    name: Annotated[str, says("The feature's name, as in the profile.", min_length=1)]
+    name: Annotated[FeatureName, says("The feature's name, as in the profile.")]
     min_effect: Annotated[FeatureMinEffect, says("This feature's own effect floors.")]
 
 
@@ -214,7 +221,7 @@ class Drift(Part):
         MinEffect, says("From which distance on a change matters, whatever its significance.")
     ] = field(default_factory=MinEffect)
     per_feature: Annotated[
-        tuple[PerFeature, ...], says("Settings that single features have of their own.")
+        tuple[PerFeature, ...], says("Settings that single features have of their own.", max_length=256)
     ] = ()
     row_score_threshold: Annotated[
         float,
@@ -229,9 +236,9 @@ class Drift(Part):
 class Storage(Part):
     """The aggregator's volume."""
 
-    size: Annotated[Size, says("Size of each replica's volume.")] = "1Gi"
+    size: Annotated[Size, says("Size of each replica's volume; it may grow, not shrink.")] = "1Gi"
     storage_class_name: Annotated[
-        str | None, says("StorageClass of the volume. Default: the cluster's own.")
+        str | None, says("StorageClass of the volume, fixed once made. Default: the cluster's own.")
     ] = None
 
 
@@ -257,9 +264,9 @@ class Monitored(Part):
     """One object for the Prometheus operator or Grafana."""
 
     enabled: Annotated[bool, says("Whether the object is made.")] = False
-    labels: Annotated[
-        dict[str, str], says("Labels it carries, for example those your Prometheus selects by.")
-    ] = field(default_factory=dict)
+    labels: Annotated[Labels, says("Labels it carries, for example those your Prometheus selects by.")] = (
+        field(default_factory=dict)
+    )
 
 
 class Monitoring(Part):
@@ -288,9 +295,16 @@ class Spec(Part):
         Autoscaling | None,
         says("Let the number of pods follow the load. Not together with replicas."),
     ] = None
-    drift: Annotated[Drift, says("What is watched, and when it is called drift.")] = field(
-        default_factory=Drift
-    )
+    drift: Annotated[
+        Drift,
+        says(
+            "What is watched, and when it is called drift. The live values of each feature are counted "
+            "among the cut points of the reference profile, over all pods and over windows from 10 s to "
+            "11 h. D, 0 to 1, is the largest distance between the live and the reference distribution "
+            "(Kolmogorov-Smirnov). A feature drifts when the part of D that is certain within the budget "
+            "is above minEffect."
+        ),
+    ] = field(default_factory=Drift)
     aggregator: Annotated[Aggregator, says("The program that merges all pods' counts into the verdict.")] = (
         field(default_factory=Aggregator)
     )

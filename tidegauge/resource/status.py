@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import field
 
 from tidegauge.contract import Severity, Verdict
-from tidegauge.resource.fields import Duration, Part, says
+from tidegauge.resource.fields import Duration, Part, Time, says
 
 __all__ = ["Condition", "Coverage", "DriftStatus", "Status", "TopFeature"]
 
@@ -31,7 +31,7 @@ class DriftStatus(Part):
     """The verdict."""
 
     verdict: Annotated[Verdict, says("Learning, Stable, Drifting or Unknown.")] = Verdict.UNKNOWN
-    since: Annotated[str | None, says("When the verdict became this, RFC 3339.")] = None
+    since: Annotated[Time | None, says("When the verdict became this, RFC 3339.")] = None
     rows: Annotated[int, says("Rows the verdict rests on.", ge=0)] = 0
     coverage: Annotated[Coverage, says("How much of the traffic the verdict has seen.")] = field(
         default_factory=Coverage
@@ -58,7 +58,7 @@ class Condition(Part):
     ]
     status: Annotated[Literal["True", "False", "Unknown"], says("Whether it holds.")]
     reason: Annotated[str, says("Why, in one CamelCase word.")]
-    last_transition_time: Annotated[str, says("When the status changed last, RFC 3339.")]
+    last_transition_time: Annotated[Time, says("When the status changed last, RFC 3339.")]
     message: Annotated[str, says("Why, in words.")] = ""
     observed_generation: Annotated[int, says("metadata.generation it was set for.", ge=0)] = 0
 

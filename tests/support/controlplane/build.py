@@ -105,6 +105,7 @@ def _build_into(folder: Path, tell: Tell) -> None:
     _compile(new, packages, tell)
     for program in PROGRAMS:
         (new / program).symlink_to("controlplane")
+    (new / "packages").unlink()
     new.rename(folder)
     tell(f"control plane built in {time.monotonic() - started:.0f} s")
 
@@ -134,7 +135,11 @@ def _watched(command: list[str], log: Path, out: object, tell: Tell, says: str) 
     environment = {**os.environ, "CGO_ENABLED": "0"}
     with log.open("w") as errors:
         process = subprocess.Popen(
-            polite + command, cwd=SOURCE, stdout=out, stderr=errors, env=environment  # type: ignore[call-overload]
+            polite + command,
+            cwd=SOURCE,
+            stdout=out,
+            stderr=errors,
+            env=environment,  # type: ignore[call-overload]
         )
         try:
             while True:

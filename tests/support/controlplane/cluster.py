@@ -1,0 +1,260 @@
+"""A cluster for tests: started here, or the one that stands already."""
+
+import os
+import re
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+from support.controlplane.api import Api
+from support.controlplane.assets import Assets
+from support.controlplane.certificates import Authority, Pair
+from support.controlplane.programs import Program, Programs, free_ports
+from support.controlplane.unavailable import Unavailable
+from support.waiting import wait_for
+
+ADMIN = ("tidegauge-admin", ("system:masters",))
+
+
+class Cluster:
+    """What tests ask of a cluster, wherever it comes from."""
+
+    folder: Path
+    kubectl_program: Path
+    admin: Api
+
+    def api(self, user: str, groups: tuple[str, ...] = ()) -> Api:
+        """The API as this user of these groups sees it."""
+        raise NotImplementedError
+
+    def kubeconfig(self, user: str = ADMIN[0], groups: tuple[str, ...] = ADMIN[1]) -> Path:
+        """A kubeconfig file by which a program is this user of these groups."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """End what was started."""
+        raise NotImplementedError
+
+    def kubectl(self, *arguments: str, typed: str | None = None, check: bool = True) -> str:
+        """What kubectl prints, as the administrator; both streams where it may fail."""
+        result = subprocess.run(
+            [self.kubectl_program, *arguments, f"--cache-dir={self.folder}/discovery"],
+            env={**os.environ, "KUBECONFIG": str(self.kubeconfig())},
+            input=typed,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if check else subprocess.STDOUT,
+            timeout=60,
+        )
+        assert not check or result.returncode == 0, f"kubectl {' '.join(arguments)}: {result.stderr}"
+        return result.stdout
+
+
+class OwnCluster(Cluster):
+    """etcd and an API server on loopback ports, alone or with the controllers and the scheduler.
+
+    Without controllers objects stay as applied: no pods, no garbage collection, namespaces never end.
+    """
+
+    def __init__(self, assets: Assets, folder: Path, controllers: bool = False) -> None:
+        self.folder = folder
+        self.kubectl_program = assets["kubectl"]
+        self._assets = assets
+        self._programs = Programs(folder)
+        self._authority = Authority(folder)
+        self._etcd, self._etcd_peer, self._port = free_ports(3)
+        self._apis: list[Api] = []
+        self._server_pair = self._authority.server("apiserver")
+        self._account_key = self._authority.bare_key("service-accounts")
+        self.admin = self.api(*ADMIN)
+        try:
+            self.etcd = self._start_etcd()
+            self.api_server = self._start_api_server()
+            wait_for(self._answers, "the API server is ready", 60)
+            self.controllers = self._start_controllers() if controllers else []
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def address(self) -> str:
+        """Base address of the API server."""
+        return f"https://127.0.0.1:{self._port}"
+
+    def api(self, user: str, groups: tuple[str, ...] = ()) -> Api:
+        """The API as this user of these groups sees it."""
+        pair = self._client(user, groups)
+        tls = ssl.create_default_context(cafile=str(self._authority.certificate))
+        tls.load_cert_chain(pair.certificate, pair.key)
+        self._apis.append(Api(self.address, tls))
+        return self._apis[-1]
+
+    def kubeconfig(self, user: str = ADMIN[0], groups: tuple[str, ...] = ADMIN[1]) -> Path:
+        """A kubeconfig file with a client certificate of this user."""
+        pair = self._client(user, groups)
+        path = pair.key.with_suffix(".kubeconfig")
+        path.write_text(
+            yaml.safe_dump(
+                _kubeconfig(
+                    {"server": self.address, "certificate-authority": str(self._authority.certificate)},
+                    {"client-certificate": str(pair.certificate), "client-key": str(pair.key)},
+                )
+            )
+        )
+        return path
+
+    def stop(self) -> None:
+        """Stop all programs, the API server before etcd."""
+        for api in self._apis:
+            api.close()
+        self._programs.stop_all()
+
+    def pause_api_server(self) -> None:
+        """Take the API server away, as a crash would."""
+        self._programs.kill(self.api_server)
+
+    def resume_api_server(self) -> None:
+        """Bring the API server back on the same port."""
+        self.api_server = self._start_api_server()
+        wait_for(self._answers, "the API server is back", 60)
+
+    def _client(self, user: str, groups: tuple[str, ...]) -> Pair:
+        file = "user-" + re.sub(r"[^a-z0-9]+", "-", "-".join((user, *groups)).lower())
+        pair = Pair(self.folder / f"{file}.crt", self.folder / f"{file}.key")
+        return pair if pair.key.exists() else self._authority.client(file, user, groups)
+
+    def _answers(self) -> bool:
+        assert not (failures := self._programs.failures()), "\n".join(failures)
+        try:
+            self.admin.request("GET", "/readyz")
+        except (
+            Exception
+        ):  # whatever it is: not ready yet, and the bound on waiting says when that is a failure
+            return False
+        return True
+
+    def _start_etcd(self) -> Program:
+        return self._programs.start(
+            self._assets["etcd"],
+            f"--data-dir={self.folder}/etcd",
+            f"--listen-client-urls=http://127.0.0.1:{self._etcd}",
+            f"--advertise-client-urls=http://127.0.0.1:{self._etcd}",
+            f"--listen-peer-urls=http://127.0.0.1:{self._etcd_peer}",
+            "--unsafe-no-fsync=true",
+        )
+
+    def _start_api_server(self) -> Program:
+        return self._programs.start(
+            self._assets["kube-apiserver"],
+            f"--etcd-servers=http://127.0.0.1:{self._etcd}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={self._port}",
+            "--endpoint-reconciler-type=none",  # a loopback address may not be an endpoint
+            f"--cert-dir={self.folder}",
+            f"--tls-cert-file={self._server_pair.certificate}",
+            f"--tls-private-key-file={self._server_pair.key}",
+            f"--client-ca-file={self._authority.certificate}",
+            "--authorization-mode=RBAC",
+            "--allow-privileged=true",
+            "--service-cluster-ip-range=10.0.0.0/24",
+            f"--service-account-issuer={self.address}/",
+            f"--service-account-key-file={self._account_key.certificate}",
+            f"--service-account-signing-key-file={self._account_key.key}",
+        )
+
+    def _start_controllers(self) -> list[Program]:
+        own = str(self.kubeconfig())
+        common = [
+            f"--kubeconfig={own}",
+            f"--authentication-kubeconfig={own}",
+            f"--authorization-kubeconfig={own}",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+        ]
+        manager_port, scheduler_port = free_ports(2)
+        manager = self._programs.start(
+            self._assets["kube-controller-manager"],
+            *common,
+            f"--secure-port={manager_port}",
+            f"--root-ca-file={self._authority.certificate}",
+            f"--service-account-private-key-file={self._account_key.key}",
+            "--use-service-account-credentials",
+            "--horizontal-pod-autoscaler-sync-period=2s",
+            "--horizontal-pod-autoscaler-downscale-stabilization=5s",
+        )
+        scheduler = self._programs.start(
+            self._assets["kube-scheduler"], *common, f"--secure-port={scheduler_port}"
+        )
+        return [manager, scheduler]
+
+
+class ExistingCluster(Cluster):
+    """The cluster of the current kubeconfig, through `kubectl proxy`, so that any kind of login works.
+
+    Users are impersonated. Only a cluster made for tests is touched, told by its context's name.
+    """
+
+    TEST_CONTEXTS = re.compile(r"^(kind|k3d|minikube|tidegauge)(-|$)")
+
+    def __init__(self, kubectl: Path, folder: Path) -> None:
+        self.folder = folder
+        self.kubectl_program = kubectl
+        context = self._config("current-context")
+        if not self.TEST_CONTEXTS.match(context):
+            raise Unavailable(
+                f"the context is {context}: tests touch only kind-*, k3d-*, minikube and tidegauge-*"
+            )
+        self._programs = Programs(folder)
+        self._apis: list[Api] = []
+        (port,) = free_ports(1)
+        self.address = f"http://127.0.0.1:{port}"
+        self._programs.start(kubectl, "proxy", f"--port={port}")
+        self.admin = self.api("")
+        wait_for(self._answers, "kubectl proxy answers", 30)
+
+    def api(self, user: str, groups: tuple[str, ...] = ()) -> Api:
+        """The API as this user of these groups would see it."""
+        self._apis.append(Api(self.address, user=user, groups=groups))
+        return self._apis[-1]
+
+    def kubeconfig(self, user: str = "", groups: tuple[str, ...] = ()) -> Path:
+        """A kubeconfig file that leads through the proxy."""
+        acting = {"as": user, "as-groups": list(groups)} if user else {}
+        path = self.folder / f"{user or 'admin'}.kubeconfig"
+        path.write_text(yaml.safe_dump(_kubeconfig({"server": self.address}, acting)))
+        return path
+
+    def stop(self) -> None:
+        """Stop the proxy; the cluster stays."""
+        for api in self._apis:
+            api.close()
+        self._programs.stop_all()
+
+    def _answers(self) -> bool:
+        assert not (failures := self._programs.failures()), "\n".join(failures)
+        try:
+            self.admin.request("GET", "/readyz")
+        except Exception:  # not there yet
+            return False
+        return True
+
+    def _config(self, command: str) -> str:
+        result = subprocess.run(
+            [self.kubectl_program, "config", command], text=True, capture_output=True, check=False
+        )
+        return result.stdout.strip() or "not set"
+
+
+def _kubeconfig(cluster: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "tests",
+        "contexts": [
+            {"name": "tests", "context": {"cluster": "tests", "user": "tests", "namespace": "default"}}
+        ],
+        "clusters": [{"name": "tests", "cluster": cluster}],
+        "users": [{"name": "tests", "user": user}],
+    }
