@@ -13,6 +13,7 @@ from tidegauge.contract import PROFILE_SCHEMA
 from tidegauge.errors import ProfileError
 from tidegauge.profile import (
     HOURS,
+    MAX_ROWS,
     CategoricalFeature,
     DesignEffect,
     Feature,
@@ -205,15 +206,12 @@ def _unpack(text: object, cells: int, where: str) -> IntArray:
     if len(data) != size or not inflate.eof or inflate.unused_data:
         raise ProfileError(f"{where} does not hold {HOURS} x {cells} counts")
     counts = np.frombuffer(data, dtype="<u8")
-    if counts.size and int(counts.max()) > MAX_COUNT:
-        raise ProfileError(f"{where} holds {counts.max()}: a count is at most {MAX_COUNT}")
+    if counts.size and int(counts.max()) > MAX_ROWS:
+        raise ProfileError(f"{where} holds {counts.max()}: a count is at most {MAX_ROWS}")
     return counts.astype(np.int64).reshape(HOURS, cells)
 
 
 # --- parts of a document -----------------------------------------------------------------------------------
-
-MAX_COUNT: Final = 1 << 50  # sums over all cells of a feature stay far below 2**63
-
 
 def _fields(item: object, where: str, names: set[str] | frozenset[str]) -> dict[str, Any]:
     if not isinstance(item, dict) or item.keys() != names:
@@ -243,8 +241,8 @@ def _text(value: object, where: str) -> str:
 
 def _count(value: object, where: str) -> int:
     count = _typed(value, int, where)
-    if not 0 <= count <= MAX_COUNT:
-        raise ProfileError(f"{where} holds {count}: a count is 0 to {MAX_COUNT}")
+    if not 0 <= count <= MAX_ROWS:
+        raise ProfileError(f"{where} holds {count}: a count is 0 to {MAX_ROWS}")
     return count
 
 

@@ -142,8 +142,11 @@ def _column(values: Any, name: str) -> Column:
 def _series_values(series: Any, dtype: Any) -> npt.NDArray[Any]:
     """A pandas or polars series as an array; nulls become NaN, NaT or None."""
     kind = getattr(dtype, "kind", None)
-    if isinstance(dtype, np.dtype) or kind is None:  # plain pandas, or polars
+    if isinstance(dtype, np.dtype):
         return np.asarray(series.to_numpy())
+    if kind is None:  # polars, which turns short integers with nulls into float32
+        array = np.asarray(series.to_numpy())
+        return array.astype(np.float64) if dtype.is_integer() else array
     if kind in "iufb" and not str(dtype).startswith("category"):
         wanted = "float32" if getattr(dtype, "itemsize", 8) == 4 and kind == "f" else "float64"
         return np.asarray(series.to_numpy(dtype=wanted, na_value=np.nan))

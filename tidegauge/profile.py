@@ -42,6 +42,7 @@ __all__ = [
 DTYPES: Final = ("float64", "float32")
 MAX_CATEGORIES: Final = 1024
 MAX_CUT_POINTS: Final = 1 << 20
+MAX_ROWS: Final = 1 << 40  # in counts of any kind: sums over all cells of a feature stay below 2**63
 HOURS: Final = 24
 
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]

@@ -1,4 +1,4 @@
-"""CSV and Parquet files, larger than memory too, to chunks of columns; pyarrow is imported only when needed."""
+"""CSV and Parquet files, larger than memory too, as chunks of columns. Only here pyarrow is imported."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -15,13 +15,12 @@ import numpy.typing as npt
 
 from tidegauge.counts import Counts
 from tidegauge.errors import ProfileMismatch, WireError
-from tidegauge.profile import IntArray, NumericFeature, Profile
+from tidegauge.profile import MAX_ROWS, IntArray, NumericFeature, Profile
 
 __all__ = ["decode", "encode"]
 
 MAGIC: Final = b"TIDECNT1"
 HEAD_BYTES: Final = 41
-MAX_ROWS: Final = 1 << 50
 _WIDTHS: Final = (1, 2, 4, 8)
 
 

@@ -1,0 +1,147 @@
+"""Profiles of CSV and Parquet files, in chunks: as of data in memory, where the sample holds them all."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tidegauge import NumericFeature, Profile, ProfileError, SchemaError, fitting, sources
+
+RANDOM = np.random.default_rng(13)
+ROWS = 5000
+FRAME = pd.DataFrame(
+    {
+        "a": np.where(RANDOM.random(ROWS) < 0.05, np.nan, RANDOM.normal(size=ROWS)),
+        "b": RANDOM.integers(-3, 4, ROWS),
+        "c": np.where(RANDOM.random(ROWS) < 0.05, None, RANDOM.choice(["x", "y", "zoo"], ROWS)),
+        "d": RANDOM.random(ROWS) < 0.3,
+        "t": pd.date_range("2024-01-01", periods=ROWS, freq="min"),
+        "p": RANDOM.lognormal(size=ROWS),
+    }
+)
+OPTIONS: dict[str, Any] = {"time": "t", "hour_of_day": True, "prediction": "p"}
+
+
+@pytest.fixture(params=["csv", "csv.gz", "parquet"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / f"train.{request.param}"
+    if request.param == "parquet":
+        FRAME.to_parquet(path)
+    else:
+        FRAME.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "CHUNK_ROWS", 700)
+    monkeypatch.setattr(sources, "_CSV_BLOCK_BYTES", 20_000)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_file_gives_the_profile_of_the_frame(path: Path) -> None:
+    assert len(list(sources.chunks_of(path))) > 5
+    assert Profile.fit(path, 200, **OPTIONS) == Profile.fit(FRAME, 200, **OPTIONS)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_file_is_counted_as_the_frame_is(path: Path) -> None:
+    profile = Profile.fit(FRAME, 200, **OPTIONS)
+    assert profile.count(path, prediction="p") == profile.count(FRAME, prediction="p")
+    assert profile.count(str(path)) == profile.count(FRAME)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_file_larger_than_the_sample_is_still_counted_whole(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "SAMPLE_ROWS", 1000)
+    sampled, whole = Profile.fit(path, 50, **OPTIONS), Profile.fit(FRAME, 50, **OPTIONS)
+    assert sampled == Profile.fit(path, 50, **OPTIONS), "the sample is seeded"
+    for one, other in zip(sampled.monitored, whole.monitored, strict=True):
+        assert one.total == other.total
+        assert one.missing == other.missing
+        if isinstance(one, NumericFeature) and isinstance(other, NumericFeature):
+            assert (one.min, one.max) == (other.min, other.max)
+            assert (one.mean, one.sd) == (
+                pytest.approx(other.mean, rel=1e-12),
+                pytest.approx(other.sd, rel=1e-12),
+            )
+            assert one.beyond == other.beyond
+            ranks = np.searchsorted(
+                np.sort(FRAME[one.name if one.name != "prediction" else "p"]), one.cut_points
+            )
+            expected = np.searchsorted(
+                np.sort(FRAME[one.name if one.name != "prediction" else "p"]), other.cut_points
+            )
+            assert np.abs(ranks - expected).max() < 0.08 * ROWS
+    assert sampled.feature("b").distinct == 7, "few distinct values are all kept"
+    assert sampled.features[1].counts.tolist() == whole.features[1].counts.tolist()
+    assert sampled.feature("a").distinct is None
+
+
+def test_numbers_that_become_fractions_or_texts_late_in_a_csv_file(tmp_path: Path) -> None:
+    lines = ["1,1,x"] * 40_000 + ["2.5,many,y"]
+    (tmp_path / "late.csv").write_text("\n".join(["a,b,c", *lines]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "_CSV_BLOCK_BYTES", 1000)
+        profile = Profile.fit(tmp_path / "late.csv")
+    assert [feature.kind for feature in profile.features] == ["numeric", "categorical", "categorical"]
+    assert profile.features[0].counts.tolist() == [0, 40_000, 0, 1, 0]
+    assert profile.features[1].counts.tolist() == [40_000, 1, 0]
+
+
+def test_missing_marks_of_csv_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,b\n1,x\n,\nNA,NA\nNaN,null\n")
+    profile = Profile.fit(tmp_path / "x.csv")
+    assert [feature.missing for feature in profile.features] == [3, 3]
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n", "a,b"])
+def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(ProfileError, match=r"no reference rows|cannot be read"):
+        Profile.fit(tmp_path / "x.csv")
+
+
+def test_an_empty_parquet_file_is_refused(tmp_path: Path) -> None:
+    FRAME.iloc[:0].to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(ProfileError, match="no reference rows"):
+        Profile.fit(tmp_path / "x.parquet", exclude=["t"])
+
+
+def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,b,a\n1,2,3\n")
+    with pytest.raises(SchemaError, match="'a' is there twice"):
+        Profile.fit(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.csv.gz", "x.csv"])
+def test_a_damaged_file_is_refused(tmp_path: Path, name: str) -> None:
+    data = {"x.csv.gz": gzip.compress(b"a\n1\n" * 9999)[:-9], "x.csv": b"a,b\n1,2\n3\n"}.get(
+        name, b"PAR1junkPAR1"
+    )
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises((ProfileError, OSError)):
+        Profile.fit(tmp_path / name)
+
+
+def test_another_kind_of_file_is_refused() -> None:
+    with pytest.raises(ProfileError, match=r"must end with one of \.csv"):
+        Profile.fit("train.xlsx")
+
+
+def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+    for name in ("x.csv", "x.parquet"):
+        with pytest.raises(FileNotFoundError, match="x"):
+            Profile.fit(tmp_path / name)
+
+
+def test_a_files_prediction_and_time_are_names_of_columns(path: Path) -> None:
+    with pytest.raises(ProfileError, match="prediction of a file"):
+        Profile.fit(path, prediction=np.zeros(ROWS))
+    with pytest.raises(ProfileError, match="time of a file"):
+        Profile.fit(path, time=np.zeros(ROWS))

@@ -1,0 +1,332 @@
+"""`Profile.fit` on data as it comes: every kind of column gives a defined result or a clear error."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from tidegauge import CategoricalFeature, NumericFeature, Profile, ProfileError, SchemaError
+
+RANDOM = np.random.default_rng(3)
+FRAME = pd.DataFrame(
+    {
+        "sqft": RANDOM.normal(2000, 500, 3000),
+        "rooms": RANDOM.integers(1, 7, 3000),
+        "city": RANDOM.choice(["Bonn", "Köln", "Trier"], 3000, p=[0.5, 0.3, 0.2]),
+        "garden": RANDOM.random(3000) < 0.4,
+    }
+)
+
+
+def fit_one(values: Any, **options: Any) -> Any:
+    """The only feature of a profile of one column named x."""
+    return Profile.fit({"x": values}, **options).features[0]
+
+
+# --- what a profile holds -----------------------------------------------------------------------------------
+
+
+def test_the_features_keep_the_frames_order_and_kinds() -> None:
+    profile = Profile.fit(FRAME)
+    assert profile.names == ("sqft", "rooms", "city", "garden")
+    assert [feature.kind for feature in profile.features] == ["numeric", "numeric", "categorical", "numeric"]
+    assert profile.rows == 3000
+
+
+def test_a_continuous_feature_is_cut_at_reference_quantiles() -> None:
+    values = RANDOM.permutation(np.arange(1.0, 1001.0))
+    feature = fit_one(values, cut_points=3)
+    assert feature.cut_points.tolist() == [250, 500, 750]
+    assert feature.counts.tolist() == [249, 1, 249, 1, 249, 1, 250]
+    assert not feature.exact
+
+
+def test_a_value_with_more_than_its_share_is_a_cut_point() -> None:
+    values = np.concatenate([RANDOM.normal(size=5000), np.full(60, 0.123456)])
+    feature = fit_one(values, cut_points=99)
+    assert 0.123456 in feature.cut_points
+    assert feature.counts[::2].max() < 5060 / 100
+
+
+def test_few_distinct_values_are_all_cut_points() -> None:
+    feature = Profile.fit(FRAME).feature("rooms")
+    assert feature.cut_points.tolist() == [1, 2, 3, 4, 5, 6]
+    assert feature.exact
+    assert feature.distinct == 6
+
+
+def test_moments_are_those_of_the_finite_values() -> None:
+    feature = fit_one([1.0, 2.0, 6.0, np.inf, -np.inf, np.nan])
+    assert (feature.mean, feature.sd) == (3.0, pytest.approx(np.std([1, 2, 6])))
+    assert (feature.min, feature.max, feature.missing, feature.beyond) == (-np.inf, np.inf, 1, 2)
+
+
+def test_moments_of_huge_values_do_not_overflow() -> None:
+    feature = fit_one([1.5e308, -1.5e308, 1.6e308])
+    assert np.isfinite([feature.mean, feature.sd]).all()
+    assert feature.sd == pytest.approx(np.std([1.5, -1.5, 1.6]) * 1e308)
+
+
+def test_categories_are_the_most_frequent_first_and_equals_by_alphabet() -> None:
+    feature = fit_one(["b", "a", "c", "c", None, "d"])
+    assert feature.categories == ("c", "a", "b", "d")
+    assert feature.counts.tolist() == [2, 1, 1, 1, 0]
+    assert feature.missing == 1
+
+
+def test_the_prediction_is_one_more_feature() -> None:
+    profile = Profile.fit(FRAME, prediction=np.arange(3000.0))
+    assert profile.prediction is not None
+    assert profile.names == ("sqft", "rooms", "city", "garden", "prediction")
+    by_name = Profile.fit(FRAME, prediction="sqft")
+    assert by_name.names == ("rooms", "city", "garden", "prediction")
+
+
+def test_predicted_classes_are_categorical() -> None:
+    profile = Profile.fit(FRAME, prediction="city")
+    assert isinstance(profile.prediction, CategoricalFeature)
+    assert profile.count(FRAME, prediction="city").feature("prediction").total == 3000
+
+
+def test_the_time_is_no_feature_and_gives_hours_of_day() -> None:
+    times = pd.date_range("2024-03-01 00:30", periods=3000, freq="30min")
+    profile = Profile.fit(FRAME.assign(t=times), time="t", hour_of_day=True)
+    assert "t" not in profile.names
+    for feature in profile.features:
+        assert feature.hourly is not None
+        assert feature.hourly.sum(axis=0).tolist() == feature.counts.tolist()
+    rooms = profile.feature("rooms")
+    hour = FRAME.rooms[times.hour == 13].value_counts().sort_index()
+    assert rooms.hourly is not None
+    assert rooms.hourly[13][1::2].tolist() == hour.tolist()
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.date_range("2024-01-01", periods=48, freq="h"),
+        pd.date_range("2024-01-01 01:00", periods=48, freq="h", tz="Europe/Berlin"),
+        [f"2024-01-{1 + i // 24:02d}T{i % 24:02d}:00:00Z" for i in range(48)],
+        [f"2024-01-{1 + i // 24:02d} {i % 24:02d}:00" for i in range(48)],
+        np.arange(48) * 3600 + 1_704_067_200,
+        pl.Series(pd.date_range("2024-01-01", periods=48, freq="h").to_list()),
+        pa.chunked_array([pa.array(pd.date_range("2024-01-01", periods=48, freq="h"))]),
+    ],
+    ids=["naive", "berlin", "zulu", "text", "epoch", "polars", "arrow"],
+)
+def test_times_come_in_many_forms(times: Any) -> None:
+    profile = Profile.fit({"x": np.arange(48.0)}, time=times, hour_of_day=True)
+    hourly = profile.features[0].hourly
+    assert hourly is not None
+    assert hourly[5].nonzero()[0].tolist() == [2 * 5 + 1, 2 * 29 + 1]
+
+
+@pytest.mark.parametrize("times", [[None, "2024-01-01"], ["yesterday", "2024-01-01"], [np.nan, 1.0]])
+def test_a_row_without_a_time_is_named(times: list[Any]) -> None:
+    with pytest.raises(SchemaError, match="row 0 has the time"):
+        Profile.fit({"x": [1.0, 2.0]}, time=times)
+
+
+# --- dtypes -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (np.array([1, 2], np.int8), "float64"),
+        (np.array([True, False]), "float64"),
+        (np.array([1, 2], np.float32), "float32"),
+        (np.array([1, 2], np.float16), "float32"),
+        (pd.Series([1, None], dtype="Int32"), "float64"),
+        (pd.Series([1, None], dtype="Float32"), "float32"),
+        (pd.Series([True, None], dtype="boolean"), "float64"),
+        (pl.Series([1, None], dtype=pl.Int16), "float64"),
+        (pl.Series([1.0, None], dtype=pl.Float32), "float32"),
+        (pl.Series([True, None]), "float64"),
+        (pa.chunked_array([[1, None]]), "float64"),
+        (pa.chunked_array([[True, None]]), "float64"),
+        ([1, None, True], "float64"),
+    ],
+)
+def test_numbers_become_floats_of_one_of_two_widths(values: Any, dtype: str) -> None:
+    feature = fit_one(values)
+    assert isinstance(feature, NumericFeature)
+    assert feature.dtype == feature.cut_points.dtype == dtype
+    assert feature.total + feature.missing == len(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series(["a", None, "b"]),
+        pd.Series(["a", None, "b"], dtype="category"),
+        pd.Series(["a", None, "b"], dtype="string"),
+        pd.Series(["a", None, "b"], dtype=object),
+        pl.Series(["a", None, "b"]),
+        pl.Series(["a", None, "b"], dtype=pl.Categorical),
+        pl.Series(["a", None, "b"], dtype=pl.Enum(["a", "b", "c"])),
+        pa.chunked_array([["a", None, "b"]]),
+        pa.chunked_array([pa.array(["a", None, "b"]).dictionary_encode()]),
+        ["a", None, "b"],
+    ],
+    ids=lambda values: f"{type(values).__module__}-{getattr(values, 'dtype', '')}",
+)
+def test_texts_become_categories(values: Any) -> None:
+    feature = fit_one(values)
+    assert isinstance(feature, CategoricalFeature)
+    assert feature.categories == ("a", "b")
+    assert feature.missing == 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [pd.Series([3, 1, 3], dtype="category"), pd.Series([3.0, 1.0, 3.0]), [3, 1, 3], np.array([3, 1, 3])],
+)
+def test_numbers_as_categories_have_one_text(values: Any) -> None:
+    feature = fit_one(values, categorical=["x"])
+    assert feature.categories == ("3", "1")
+    profile = Profile.fit({"x": values}, categorical=["x"])
+    assert profile.count([{"x": 3}, {"x": 3.0}, {"x": "3"}]).feature("x").cells.tolist() == [3, 0, 0]
+
+
+def test_a_frame_says_which_numbers_are_categories() -> None:
+    assert fit_one(pd.Series([3, 1, 3], dtype="category")).categories == ("3", "1")
+
+
+def test_the_serving_dtype_can_be_set() -> None:
+    profile = Profile.fit(FRAME, dtypes={"sqft": "float32"})
+    assert profile.feature("sqft").dtype == "float32"  # type: ignore[union-attr]
+
+
+# --- columns that are odd ----------------------------------------------------------------------------------
+
+
+def test_one_row_is_a_profile() -> None:
+    profile = Profile.fit(FRAME.iloc[:1])
+    assert profile.rows == 1
+    assert [feature.cells for feature in profile.features] == [3, 3, 2, 3]
+
+
+def test_a_constant_column_has_one_cut_point_and_no_spread() -> None:
+    feature = fit_one(np.full(1000, 0.1))
+    assert (feature.cut_points.tolist(), feature.sd, feature.beyond) == ([0.1], 0.0, 0)
+    assert Profile.fit({"x": np.full(9, 0.1)}).count({"x": [0.2, 99.0]}).beyond.tolist() == [0]
+
+
+@pytest.mark.parametrize("values", [[None, None], np.full(2, np.nan), np.full(2, np.nan, np.float32)])
+def test_a_column_without_values_warns_and_has_one_cell(values: Any) -> None:
+    with pytest.warns(UserWarning, match="'x' has no values"):
+        feature = fit_one(values)
+    assert (feature.cells, feature.missing, feature.total) == (1, 2, 0)
+    assert np.isnan(feature.mean)
+
+
+def test_an_identifier_is_named_in_a_warning() -> None:
+    with pytest.warns(UserWarning, match=r"'x' looks like an identifier.*exclude=\['x'\]"):
+        feature = fit_one([f"customer-{i}" for i in range(100_000)])
+    assert feature.cells == 1025
+    assert feature.distinct == 100_000
+    assert feature.counts[-1] == 100_000 - 1024
+
+
+def test_many_categories_that_return_are_no_identifier() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        feature = fit_one([f"zip-{i % 2000}" for i in range(100_000)])
+    assert feature.counts[-1] == (2000 - 1024) * 50
+
+
+def test_numbers_and_texts_mixed_are_categories_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match="mixes numbers and texts"):
+        feature = fit_one([1, "a", 1.0, None])
+    assert feature.categories == ("1", "a")
+
+
+def test_texts_among_numbers_can_be_taken_as_missing() -> None:
+    feature = fit_one([1, "n/a", "2.5", None], dtypes={"x": "float64"})
+    assert feature.cut_points.tolist() == [1, 2.5]
+    assert feature.missing == 2
+
+
+def test_a_column_name_that_is_there_twice_is_named() -> None:
+    frame = pd.concat([FRAME, FRAME[["rooms"]]], axis=1)
+    with pytest.raises(SchemaError, match="'rooms' is there twice"):
+        Profile.fit(frame)
+    with pytest.raises(SchemaError, match="'a' is there twice"):
+        Profile.fit(np.zeros((2, 2)), feature_names=["a", "a"])
+
+
+@pytest.mark.parametrize(
+    "data", [pd.DataFrame(), FRAME.iloc[:0], [], {}, {"x": []}, pl.DataFrame(), np.empty((0, 2))]
+)
+def test_no_rows_make_no_profile(data: Any) -> None:
+    names = ["a", "b"] if isinstance(data, np.ndarray) else None
+    with pytest.raises(ProfileError, match=r"no reference rows|no columns"):
+        Profile.fit(data, feature_names=names)
+
+
+def test_a_column_of_times_asks_for_a_decision() -> None:
+    frame = FRAME.assign(t=pd.Timestamp("2024-01-01"))
+    with pytest.raises(SchemaError, match=r"'t' holds times.*exclude.*time="):
+        Profile.fit(frame)
+    assert "t" not in Profile.fit(frame, exclude=["t"]).names
+
+
+def test_a_column_of_lists_is_refused() -> None:
+    with pytest.raises(SchemaError, match="'x' holds lists"):
+        fit_one([[1], [2]])
+
+
+def test_a_feature_cannot_have_the_predictions_name() -> None:
+    with pytest.raises(ProfileError, match="prediction='prediction'"):
+        Profile.fit({"prediction": [1.0]})
+    assert Profile.fit({"x": [1.0], "prediction": [1.0]}, prediction="prediction").names == (
+        "x",
+        "prediction",
+    )
+
+
+# --- arguments ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"cut_points": 0}, ProfileError, "cut_points=0"),
+        ({"dtypes": {"sqft": "int8"}}, ProfileError, "int8"),
+        ({"dtypes": {"nope": "float32"}}, SchemaError, "nope"),
+        ({"dtypes": {"sqft": "float32"}, "categorical": ["sqft"]}, ProfileError, "both"),
+        ({"exclude": ["nope"]}, SchemaError, "nope"),
+        ({"categorical": ["nope"]}, SchemaError, "nope"),
+        ({"feature_names": ["nope"]}, SchemaError, "nope"),
+        ({"exclude": list(FRAME)}, ProfileError, "no features are left"),
+        ({"prediction": "nope"}, SchemaError, "nope"),
+        ({"prediction": [1.0]}, SchemaError, "1 values for 3000 rows"),
+        ({"time": "nope"}, SchemaError, "nope"),
+        ({"hour_of_day": True}, ProfileError, "time="),
+    ],
+)
+def test_an_argument_that_cannot_be_is_named(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        Profile.fit(FRAME, **options)
+
+
+def test_feature_names_choose_and_order_columns() -> None:
+    assert Profile.fit(FRAME, feature_names=["city", "sqft"]).names == ("city", "sqft")
+
+
+@pytest.mark.parametrize("data", ["x", 3, None, [1, 2], np.zeros(3), object()])
+def test_what_is_no_table_is_refused(data: Any) -> None:
+    with pytest.raises((SchemaError, ProfileError)):
+        Profile.fit(data)
+
+
+def test_a_lazy_frame_is_asked_to_collect() -> None:
+    with pytest.raises(SchemaError, match="collect"):
+        Profile.fit(pl.LazyFrame({"x": [1]}))
