@@ -1,0 +1,146 @@
+"""The program: ``python -m tidegauge_aggregator`` or ``tidegauge-aggregator``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import uvicorn
+import uvloop
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
+
+from tidegauge.errors import TidegaugeError
+
+from .access import TokenGate, WatchedFile
+from .aggregator import Aggregator
+from .app import App, make_app
+from .config import parse_config
+from .cycle import Cycle
+from .intake import Shard
+from .meters import Meters
+from .metrics import ReportCollector
+from .settings import Settings, parse_settings
+from .sqlite import open_store
+from .store import StoreError
+
+__all__ = ["main"]
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run until SIGTERM or SIGINT; exits with status 1 and one line of reason when it cannot start."""
+    settings = parse_settings(arguments)
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings))
+    except (TidegaugeError, StoreError, OSError) as error:
+        sys.exit(f"tidegauge-aggregator: {error}")
+
+
+async def serve(settings: Settings) -> None:
+    """Open the store, listen, and work until the server is told to stop."""
+    config = WatchedFile(settings.config, parse_config) if settings.config else None
+    gate = TokenGate(settings.token_file)
+    registry = _registry()
+    listening = _listen(settings.host, settings.port)
+    aggregator = Aggregator(
+        open_store(settings.data_dir),
+        clock=time.time,
+        meters=Meters(registry),
+        shard=Shard(settings.shard, settings.shards),
+        retention_seconds=settings.retention_seconds,
+    )
+    cycle = Cycle(aggregator, config)
+    registry.register(ReportCollector(aggregator))
+    server = _server(make_app(aggregator, gate, registry))
+    working = asyncio.create_task(_work(aggregator, cycle, gate, server))
+    _announce(listening)
+    try:
+        await server.serve([listening])
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await aggregator.close()
+    if error := working.done() and not working.cancelled() and working.exception():
+        raise error
+
+
+async def _work(aggregator: Aggregator, cycle: Cycle, gate: TokenGate, server: uvicorn.Server) -> None:
+    """Load the store, then evaluate what becomes due, for ever; the server stops when this cannot go on."""
+    try:
+        await aggregator.start()
+        while True:
+            gate.refresh()
+            await cycle.step()
+            await asyncio.sleep(cycle.pause_seconds)
+    except Exception:
+        logger.exception("the aggregator cannot go on")
+        server.should_exit = True
+        raise
+
+
+class _Server(uvicorn.Server):
+    """Ends on SIGTERM and SIGINT, and lets the program end in order afterwards instead of by the signal."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals while the server runs."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+def _server(app: App) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            http="httptools",
+            loop="none",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=10,
+        )
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((host, port))
+    listening.listen(2048)
+    return listening
+
+
+def _announce(listening: socket.socket) -> None:
+    host, port = listening.getsockname()[:2]
+    print(json.dumps({"event": "listening", "host": host, "port": port}), flush=True)
+
+
+def _registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+        registry.register(collector)
+    return registry
+
+
+if __name__ == "__main__":
+    main()

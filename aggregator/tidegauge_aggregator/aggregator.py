@@ -1,0 +1,243 @@
+"""The aggregator without HTTP: takes profiles and panes, and knows what is known. `cycle` makes verdicts of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, TypeVar
+
+from tidegauge.counts import Counts
+from tidegauge.errors import ProfileError
+from tidegauge.pane import MAX_PANE_BYTES, Pane
+from tidegauge.profile import Profile
+
+from .config import Config
+from .intake import PaneName, Shard, check_model, check_time, decode_counts, digest_of, known, parse_pane
+from .loading import load_asleep
+from .meters import Meters
+from .refusal import Refusal
+from .store import Accepted, Fact, Outcome, Store, StoreError, StoreFull, WatchKey, WatchRow
+from .watch import Watch
+from .writer import Writer
+
+__all__ = ["MAX_PROFILE_BYTES", "Aggregator"]
+
+T = TypeVar("T")
+
+MAX_PROFILE_BYTES: Final = 128 << 20
+MAX_WAITING_BYTES: Final = 4 * MAX_PANE_BYTES  # of messages between their arrival and their commit
+DECODE_INLINE_BYTES: Final = 1 << 18  # a longer message is decoded in a thread, so that no other waits for it
+MAX_OPEN_PANES: Final = 64  # sums in memory per watch; beyond that, panes wait until older ones are merged
+MAX_EXPECTED_PODS: Final = 1_000_000
+
+
+class Aggregator:
+    """Takes panes and profiles; each is durable when the call returns.
+
+    Parameters
+    ----------
+    store
+        Where everything durable is; used by the aggregator's own writer thread only.
+    clock
+        Seconds since the epoch.
+    meters
+        Counters of the program's own work.
+    shard
+        Which share of the features is held here.
+    retention_seconds
+        How long counts are kept and how late a pane may come.
+
+    Attributes
+    ----------
+    profiles
+        Whole profiles by model and hash.
+    watches
+        What is watched, changed by the writer's deliveries only.
+    expected
+        Pods that a model should have, as was PUT.
+    config
+        Policies and expected pods as configured; `cycle.Cycle` keeps it fresh.
+    evaluator
+        The one thread that uses the watches' gauges.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], float],
+        meters: Meters,
+        shard: Shard,
+        retention_seconds: float,
+    ) -> None:
+        self.clock, self.meters, self.shard, self.retention_seconds = clock, meters, shard, retention_seconds
+        self.profiles: dict[tuple[str, str], Profile] = {}
+        self.watches: dict[WatchKey, Watch] = {}
+        self.expected: dict[str, int] = {}
+        self.config = Config()
+        self.evaluator = ThreadPoolExecutor(1, thread_name_prefix="evaluate")
+        self.started_seconds = clock()
+        self.is_ready = False
+        self.store_bytes = 0
+        self.writer = Writer(store, meters.store_seconds.observe)
+        self._waiting_bytes = 0
+
+    async def start(self) -> None:
+        """Load the store; raises `StoreError`."""
+        documents, self.expected, rows = await self.writer.submit(
+            lambda store: (list(store.profiles()), store.expected(), store.watches())
+        )
+        for model, name, document in documents:
+            self.profiles[model, name] = await asyncio.to_thread(Profile.from_bytes, document)
+        for row in rows:
+            whole = self.profiles.get((row.key.model, row.key.profile))
+            if whole is not None and (row.key.shard, row.key.shards) == (self.shard.index, self.shard.of):
+                load = partial(load_asleep, row=row, profile=self._shard_of(whole))
+                self.watches[row.key] = await self.writer.submit(load)
+        self.started_seconds = self.clock()
+        self.is_ready = True
+
+    async def close(self) -> None:
+        """Write down what was taken, then leave the store in order."""
+        await asyncio.to_thread(self.evaluator.shutdown)
+        await self.writer.close()
+
+    def expected_pods(self, model: str) -> int | None:
+        """How many pods somebody said that the model should have, in the config or by PUT; None if nobody did."""
+        said = [
+            pods
+            for pods in (self.config.model(model).expected_pods, self.expected.get(model))
+            if pods is not None
+        ]
+        return max(said, default=None)
+
+    def check_ready(self) -> None:
+        """Raise a `Refusal` (503) while the store is being loaded."""
+        if not self.is_ready:
+            raise Refusal(503, "loading", "the store is being loaded: send it again in some seconds")
+
+    async def read(self, run: Callable[[Store], T]) -> T:
+        """Ask the store; a `Refusal` (503) when it cannot answer."""
+        return await self._stored(self.writer.submit(run))
+
+    # --- profiles and expectations ---------------------------------------------------------------------
+
+    async def put_profile(self, model: str, profile: str, document: bytes) -> bool:
+        """Keep a profile; returns whether it is new.
+
+        Raises
+        ------
+        Refusal
+            422 not a profile, or another one than its name says; 503 the store cannot take it now.
+        """
+        self.check_ready()
+        check_model(model)
+        if (model, profile) in self.profiles:
+            return False
+        try:
+            parsed = await asyncio.to_thread(Profile.from_bytes, document)
+        except ProfileError as error:
+            raise Refusal(422, "not_a_profile", str(error)) from error
+        if parsed.hash != profile:
+            raise Refusal(
+                422, "not_this_profile", f"the path names profile {profile}, the document is {parsed.hash}"
+            )
+        self._shard_of(parsed)
+        now = self.clock()
+        await self._stored(self.writer.submit(lambda store: store.add_profile(model, profile, document, now)))
+        self.profiles[model, profile] = parsed
+        return True
+
+    async def put_expected(self, model: str, pods: int) -> None:
+        """Keep how many pods a model should have."""
+        self.check_ready()
+        check_model(model)
+        if not 0 <= pods <= MAX_EXPECTED_PODS:
+            raise Refusal(422, "bad_expected", f"{pods} pods: it must be 0 to {MAX_EXPECTED_PODS}")
+        await self._stored(self.writer.submit(lambda store: store.set_expected(model, pods)))
+        self.expected[model] = pods
+
+    def _shard_of(self, profile: Profile) -> Profile:
+        try:
+            return profile.shard(self.shard.index, self.shard.of)
+        except ProfileError as error:
+            raise Refusal(422, "too_few_features", str(error)) from error
+
+    # --- panes -----------------------------------------------------------------------------------------
+
+    async def take_pane(self, name: PaneName, body: bytes) -> Outcome:
+        """Count a pane once; durable when this returns.
+
+        Returns
+        -------
+        Outcome
+            Counted now or known before.
+
+        Raises
+        ------
+        Refusal
+            The pane may not be counted, or not now (404, 409, 413, 421, 422, 425, 503).
+        """
+        self.check_ready()
+        if self._waiting_bytes + len(body) > MAX_WAITING_BYTES:
+            raise Refusal(503, "busy", "too many panes wait for the disk: send it again in some seconds")
+        self._waiting_bytes += len(body)
+        try:
+            return await self._take(parse_pane(name, body, self.shard), body)
+        finally:
+            self._waiting_bytes -= len(body)
+
+    async def _take(self, pane: Pane, body: bytes) -> Outcome:
+        whole = known(self.profiles, pane.model, pane.profile)
+        now = self.clock()
+        check_time(pane, now, self.retention_seconds)
+        counts = await self._decode(pane, whole)
+        watch = await self._watch(pane, counts.profile)
+        self._check_room(watch, pane)
+        fact = Fact(watch.row.id, pane, digest_of(body), body, now)
+        deliver = partial(self._deliver, watch.row.key, counts)
+        accepted = await self._stored(self.writer.accept(fact, deliver))
+        self.meters.panes.labels(pane.model, accepted.outcome.value).inc()
+        if accepted.outcome is Outcome.CONFLICT:
+            raise Refusal(
+                409, "other_bytes", f"pane {pane.pane} of {pane.instance!r} came before with other bytes"
+            )
+        return accepted.outcome
+
+    async def _decode(self, pane: Pane, whole: Profile) -> Counts:
+        profile = whole.shard(self.shard.index, self.shard.of)
+        if len(pane.counts) <= DECODE_INLINE_BYTES:
+            return decode_counts(pane, profile)
+        return await asyncio.to_thread(decode_counts, pane, profile)
+
+    async def _watch(self, pane: Pane, profile: Profile) -> Watch:
+        key = WatchKey(pane.model, pane.profile, pane.pane_seconds, pane.shard, pane.shards)
+        if key not in self.watches:
+            now = self.clock()
+
+            def deliver(row: WatchRow) -> None:
+                self.watches.setdefault(key, Watch(row, profile))
+
+            await self._stored(self.writer.submit(lambda store: store.add_watch(key, now), deliver))
+        return self.watches[key]
+
+    def _check_room(self, watch: Watch, pane: Pane) -> None:
+        if len(watch.sums) >= MAX_OPEN_PANES and pane.pane not in watch.sums:
+            raise Refusal(503, "busy", "too many different panes at once: send it again in some seconds")
+
+    def _deliver(self, key: WatchKey, counts: Counts, fact: Fact, accepted: Accepted) -> None:
+        if accepted.outcome is Outcome.COUNTED:
+            self.watches[key].take(fact.pane, counts, accepted)
+
+    @staticmethod
+    async def _stored(work: Awaitable[T]) -> T:
+        try:
+            return await work
+        except StoreFull as error:
+            raise Refusal(503, "disk_full", f"the disk is full ({error}): send it again later") from error
+        except StoreError as error:
+            raise Refusal(
+                503, "store_failed", f"the store cannot take it now ({error}): send it again"
+            ) from error

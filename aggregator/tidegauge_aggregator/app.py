@@ -1,0 +1,159 @@
+"""The HTTP edge: every route but the panes' own (`panes_route`). `docs/aggregator-api.md` describes it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.exceptions import HTTPException
+
+from tidegauge.__about__ import __version__
+
+from .access import TokenGate
+from .aggregator import MAX_PROFILE_BYTES, Aggregator
+from .panes_route import App, PanesRoute, read_body
+from .reading import Reading
+from .refusal import Refusal
+
+__all__ = ["App", "make_app", "make_routes"]
+
+MAX_EXPECTED_BYTES: Final = 1 << 16
+MAX_HISTORY: Final = 10_000
+
+Model = Annotated[str | None, Query(description="Name of the model; may be left out when there is one.")]
+ProfileHash = Annotated[str | None, Query(description="Hash of a profile; the newest in use when left out.")]
+
+
+def make_app(aggregator: Aggregator, gate: TokenGate, registry: CollectorRegistry) -> App:
+    """The whole ASGI application."""
+    return PanesRoute(aggregator, gate, make_routes(aggregator, gate, registry))
+
+
+def make_routes(aggregator: Aggregator, gate: TokenGate, registry: CollectorRegistry) -> FastAPI:
+    """All routes but the panes'."""
+    app = FastAPI(title="Tidegauge aggregator", version=__version__, description="Panes in, verdicts out.")
+    _add_errors(app, aggregator)
+    _add_writes(app, aggregator, gate)
+    _add_reads(app, Reading(aggregator))
+    _add_health(app, aggregator, registry)
+    return app
+
+
+def _add_writes(app: FastAPI, aggregator: Aggregator, gate: TokenGate) -> None:
+    @app.put("/v1/models/{model}/profiles/{profile}", status_code=201)
+    async def put_profile(model: str, profile: str, request: Request, response: Response) -> dict[str, str]:
+        """Send a profile document, once for each model and profile."""
+        gate.check(_authorization(request))
+        document = await read_body(request.scope, request.receive, MAX_PROFILE_BYTES)
+        if not await aggregator.put_profile(model, profile, document):
+            response.status_code = 200
+        return {"profile": profile}
+
+    @app.put("/v1/models/{model}/expected", status_code=204)
+    async def put_expected(model: str, request: Request) -> None:
+        """Say how many pods the model should have: `{"pods": n}`."""
+        gate.check(_authorization(request))
+        body = await read_body(request.scope, request.receive, MAX_EXPECTED_BYTES)
+        await aggregator.put_expected(model, _pods(body))
+
+
+def _add_reads(app: FastAPI, reading: Reading) -> None:
+    @app.get("/v1/models/{model}/profiles/{profile}")
+    async def get_profile(model: str, profile: str) -> Response:
+        """The profile document."""
+        return Response(reading.profile(model, profile).to_bytes(), media_type="application/json")
+
+    @app.get("/v1/models")
+    async def get_models() -> JSONResponse:
+        """Names of models, their profiles and verdicts."""
+        return JSONResponse({"models": reading.models()})
+
+    @app.get("/v1/report")
+    async def get_report(model: Model = None, profile: ProfileHash = None) -> JSONResponse:
+        """The model's verdict, feature by feature, with its coverage."""
+        return JSONResponse(reading.report(model, profile))
+
+    @app.get("/v1/features/{name:path}")
+    async def get_feature(name: str, model: Model = None, profile: ProfileHash = None) -> JSONResponse:
+        """One feature: reference against live as distributions, all its statistics, its recent D."""
+        return JSONResponse(await reading.feature(name, model, profile))
+
+    @app.get("/v1/history")
+    async def get_history(
+        model: Model = None,
+        profile: ProfileHash = None,
+        since: Annotated[
+            str | None, Query(description="Seconds since the epoch, or an RFC 3339 time.")
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_HISTORY)] = 1000,
+    ) -> JSONResponse:
+        """Changes of verdict, newest first."""
+        return JSONResponse({"transitions": await reading.history(model, profile, since, limit)})
+
+
+def _add_health(app: FastAPI, aggregator: Aggregator, registry: CollectorRegistry) -> None:
+    @app.get("/healthz")
+    async def healthz() -> JSONResponse:
+        """Whether the process can go on: 503 when its store is damaged and only a restart helps."""
+        if aggregator.writer.damaged:
+            raise Refusal(503, "store_damaged", "the store is damaged: a restart moves it aside")
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/readyz")
+    async def readyz() -> JSONResponse:
+        """Whether the store is loaded."""
+        if not aggregator.is_ready:
+            raise Refusal(503, "loading", "the store is being loaded")
+        return JSONResponse({"status": "ready"})
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Metrics in the Prometheus text format."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_errors(app: FastAPI, aggregator: Aggregator) -> None:
+    def answer(refusal: Refusal) -> JSONResponse:
+        aggregator.meters.refused.labels(refusal.reason).inc()
+        headers = {"retry-after": "5"} if refusal.status == 503 else None
+        return JSONResponse(refusal.to_dict(), refusal.status, headers)
+
+    async def refused(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, Refusal)
+        return answer(error)
+
+    async def no_route(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        reason = {404: "no_such_route", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+        return answer(Refusal(error.status_code, reason, str(error.detail)))
+
+    async def bad_query(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        said = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        return answer(Refusal(422, "bad_query", said))
+
+    app.add_exception_handler(Refusal, refused)
+    app.add_exception_handler(HTTPException, no_route)
+    app.add_exception_handler(RequestValidationError, bad_query)
+
+
+def _authorization(request: Request) -> bytes | None:
+    header = request.headers.get("authorization")
+    return header.encode("latin-1") if header is not None else None
+
+
+def _pods(body: bytes) -> int:
+    try:
+        document: Any = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(422, "bad_expected", f"the body is not JSON: {error}") from error
+    pods = document.get("pods") if isinstance(document, dict) else None
+    if type(pods) is not int or set(document) != {"pods"}:
+        raise Refusal(
+            422, "bad_expected", f'the body must be {{"pods": n}} with a whole number, not {document!r:.100}'
+        )
+    return pods

@@ -1,0 +1,36 @@
+"""How much of the traffic a verdict rests on: pods heard from, rows counted, age of the newest pane."""
+
+from __future__ import annotations
+
+from tidegauge.report import Coverage
+
+from .schedule import last_pane_over
+from .watch import HEARD_PANES, Watch
+
+__all__ = ["coverage_of"]
+
+
+def coverage_of(watch: Watch, said: int | None, now_seconds: float) -> Coverage:
+    """A watch's coverage as it is now.
+
+    Parameters
+    ----------
+    watch
+        What was heard.
+    said
+        How many pods there should be, as somebody said. The pods that were seen lately are expected too.
+    now_seconds
+        The time.
+    """
+    over = last_pane_over(now_seconds, watch.pane_seconds)
+    lost = sum(watch.totals.lost.values())
+    counted = watch.totals.counted
+    age = None if watch.newest < 0 else max(0.0, now_seconds - (watch.newest + 1) * watch.pane_seconds)
+    return Coverage(
+        pods_heard=sum(account.highest > over - HEARD_PANES for account in watch.live.values()),
+        pods_expected=max(said or 0, len(watch.live)),
+        rows_counted=counted,
+        rows_lost=lost,
+        rows_ratio=counted / (counted + lost) if counted + lost else None,
+        newest_pane_age_seconds=age,
+    )

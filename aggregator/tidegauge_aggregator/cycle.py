@@ -1,0 +1,152 @@
+"""The recurring work: evaluate what is due, save and publish it, tidy up; wake watches and let them sleep."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from tidegauge.contract import Verdict
+
+from .access import WatchedFile
+from .aggregator import Aggregator
+from .config import Config
+from .evaluation import Gauge, Result
+from .housekeeping import Housekeeper
+from .loading import load_awake
+from .schedule import MAX_CATCH_UP_PANES, due_pane
+from .store import Store, StoreError, WatchKey
+from .watch import Watch
+
+__all__ = ["Cycle"]
+
+logger = logging.getLogger(__name__)
+
+SLEEP_SECONDS: Final = 3600.0  # a watch that was silent for so long is not held in memory
+RETRY_SECONDS: Final = 30.0
+MEASURE_EVERY_SECONDS: Final = 30.0
+MAX_LOOKS: Final = 32  # panes evaluated at one turn, so that all models move on together
+
+
+class Cycle:
+    """Turns what the aggregator took into verdicts.
+
+    Parameters
+    ----------
+    aggregator
+        Whose watches these are.
+    config
+        Policies and expected pods by model; None for the defaults.
+    """
+
+    pause_seconds: Final = 0.25
+
+    def __init__(self, aggregator: Aggregator, config: WatchedFile[Config] | None = None) -> None:
+        self._aggregator = aggregator
+        self._file = config
+        if config is not None:
+            aggregator.config = config.value
+        self._housekeeper = Housekeeper(aggregator.writer, aggregator.retention_seconds)
+        self._measured_seconds = 0.0
+        self._retry_seconds: dict[WatchKey, float] = {}
+
+    async def step(self) -> None:
+        """One turn over all watches."""
+        if self._file is not None and self._file.refresh():
+            self._aggregator.config = self._file.value
+        for key in list(self._aggregator.watches):
+            await self._turn(key)
+        await self._measure()
+
+    async def _measure(self) -> None:
+        now = self._aggregator.clock()
+        if abs(now - self._measured_seconds) >= MEASURE_EVERY_SECONDS:
+            self._measured_seconds = now
+            self._aggregator.store_bytes = await self._aggregator.writer.submit(
+                lambda store: store.size_bytes()
+            )
+
+    async def _turn(self, key: WatchKey) -> None:
+        watch, now = self._aggregator.watches[key], self._aggregator.clock()
+        if now < self._retry_seconds.get(key, 0.0):
+            return
+        try:
+            if watch.gauge is None and self._should_wake(watch, now):
+                await self._wake(key)
+                watch = self._aggregator.watches[key]
+            if watch.gauge is not None:
+                await self._evaluate(watch, watch.gauge, now)
+            await self._housekeeper.tidy(watch, now)
+        except Exception:
+            self._retry_seconds[key] = now + RETRY_SECONDS
+            logger.exception("%s: will be tried again in %g s", key, RETRY_SECONDS)
+
+    # --- asleep and awake ------------------------------------------------------------------------------
+
+    def _should_wake(self, watch: Watch, now: float) -> bool:
+        is_told = watch.report is not None and watch.report.verdict is Verdict.UNKNOWN
+        return bool(watch.sums) or now - watch.heard_seconds < SLEEP_SECONDS or not is_told
+
+    async def _wake(self, key: WatchKey) -> None:
+        watches = self._aggregator.watches
+        watch, policy = watches[key], self._aggregator.config.model(key.model).policy
+        whole = self._aggregator.profiles[key.model, key.profile]
+
+        def load(store: Store) -> Watch:
+            row = store.watch(watch.row.id)
+            return load_awake(store, row, watch.profile, Gauge(row, whole, watch.profile, policy))
+
+        def deliver(loaded: Watch) -> None:
+            watches[key] = loaded
+
+        await self._aggregator.writer.submit(load, deliver)
+
+    def _let_sleep(self, watch: Watch, now: float) -> None:
+        is_quiet = now - watch.heard_seconds > SLEEP_SECONDS and not watch.sums
+        if is_quiet and watch.report is not None and watch.report.verdict is Verdict.UNKNOWN:
+            watch.gauge = None
+
+    # --- evaluation ------------------------------------------------------------------------------------
+
+    async def _evaluate(self, watch: Watch, gauge: Gauge, now: float) -> None:
+        watch.drop_silent(now)
+        if gauge.policy != self._aggregator.config.model(watch.row.key.model).policy:
+            watch.gauge = None  # the next turn builds it again with the new policy
+            return
+        due = due_pane(
+            watch.evaluated,
+            watch.pane_seconds,
+            watch.live.values(),
+            now_seconds=now,
+            started_seconds=self._aggregator.started_seconds,
+        )
+        if due is None:
+            self._let_sleep(watch, now)
+            return
+        first = max(watch.evaluated + 1, due - MAX_CATCH_UP_PANES)
+        if watch.evaluated < 0:
+            first = max(first, min(watch.sums, default=due))
+        await self._look(watch, gauge, first, min(due, first + MAX_LOOKS - 1))
+
+    async def _look(self, watch: Watch, gauge: Gauge, first: int, last: int) -> None:
+        fresh = watch.take_unseen(last)
+        loop = asyncio.get_running_loop()
+        try:
+            with self._aggregator.meters.evaluation_seconds.time():
+                result = await loop.run_in_executor(
+                    self._aggregator.evaluator, gauge.evaluate, first, last, fresh
+                )
+        except Exception:
+            watch.gauge = None  # what it holds is not certain any more: the next turn builds it again
+            raise
+        watch.evaluated, watch.report = last, result.report
+        await self._save(watch, result)
+
+    async def _save(self, watch: Watch, result: Result) -> None:
+        """Save; the report stands even when the store cannot take it, and its changes wait for the next one."""
+        row = watch.unsaved = result.row.following(watch.unsaved)
+        try:
+            await self._aggregator.writer.submit(lambda store: store.save_evaluation(watch.row.id, row))
+            watch.unsaved = None
+        except StoreError as error:
+            logger.warning("evaluation of %s is not saved yet: %s", watch.row.key.model, error)

@@ -1,0 +1,138 @@
+"""The monitor of one watch, with what is stored of it. Used by the evaluating thread only, once it is built."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tidegauge.counts import Counts
+from tidegauge.errors import TidegaugeError
+from tidegauge.monitor import Monitor
+from tidegauge.policy import Policy
+from tidegauge.profile import Profile
+from tidegauge.report import Report
+
+from .store import EvaluationRow, TransitionRow, WatchRow
+from .transitions import transitions
+
+__all__ = ["Gauge", "Result"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an evaluation found, and what of it is to be stored."""
+
+    report: Report
+    row: EvaluationRow
+
+
+class Gauge:
+    """A monitor that can be stopped and built again without any difference.
+
+    Parameters
+    ----------
+    row
+        The watch as stored: what an earlier gauge left.
+    whole
+        The whole profile, whose pairs share the budget.
+    profile
+        The profile, or this replica's shard of it.
+    policy
+        The alarm policy.
+    """
+
+    def __init__(self, row: WatchRow, whole: Profile, profile: Profile, policy: Policy) -> None:
+        self.policy = policy
+        self.monitor = Monitor(
+            profile,
+            _fitting(policy, whole),
+            pairs=Monitor.count_pairs(whole),
+            pane_seconds=row.key.pane_seconds,
+        )
+        self.report: Report | None = None
+        self._profile = row.key.profile
+        self._late_rows = 0
+        self._was_ready = False
+        if row.state:
+            self._load(row)
+
+    def _load(self, row: WatchRow) -> None:
+        try:
+            self.monitor.load_state(row.state, row.baseline or None)
+            self.report = Report.from_dict(json.loads(row.report))
+        except TidegaugeError as error:
+            logger.warning("what was stored of %s does not fit, its alarms begin anew: %s", row.key, error)
+        self._late_rows = self.monitor.late_rows
+        self._was_ready = self.monitor.ready
+
+    @property
+    def reach_panes(self) -> int:
+        """Older panes than that are in no window."""
+        return self.monitor.windows.reach_panes
+
+    def restore(self, pane: int, counts: Counts, panes: int = 1) -> None:
+        """Add what was stored before the last evaluation."""
+        self.monitor.add(pane, counts, panes)
+        self.monitor.late_rows = self._late_rows
+
+    def evaluate(self, first: int, last: int, fresh: Sequence[tuple[int, Counts]]) -> Result:
+        """Add panes and do every look from pane `first` to pane `last`; each change of verdict on the way is kept."""
+        for pane, counts in fresh:
+            self.monitor.add(pane, counts)
+        changes: list[TransitionRow] = []
+        for pane in range(first, last + 1):
+            self._look(pane, is_last=pane == last, changes=changes)
+        assert self.report is not None
+        return Result(self.report, self._row(last, changes))
+
+    def _look(self, pane: int, *, is_last: bool, changes: list[TransitionRow]) -> None:
+        if not is_last and not self._has_changed(pane):
+            return
+        report = replace(self.monitor.report(pane), profile=self._profile)
+        changes += [
+            TransitionRow(pane, (pane + 1) * self.monitor.pane_seconds, json.dumps(change).encode())
+            for change in transitions(self.report, report)
+        ]
+        self.report = report
+
+    def _has_changed(self, pane: int) -> bool:
+        self.monitor.advance(pane)
+        self.monitor.refresh()
+        before = self.report
+        if before is None:
+            return True
+        names, critical = self.monitor.profile.names, self.monitor.alarms.critical
+        return before.stale != self.monitor.is_stale(pane) or any(
+            before.features[name].verdict is not verdict
+            or (before.features[name].severity == "critical") != is_critical
+            for name, verdict, is_critical in zip(
+                names, self.monitor.verdicts(pane), critical.tolist(), strict=True
+            )
+        )
+
+    def _row(self, pane: int, changes: Sequence[TransitionRow]) -> EvaluationRow:
+        assert self.report is not None
+        is_learned = self._was_ready
+        self._was_ready = self.monitor.ready
+        baseline = None if is_learned else self.monitor.baseline()
+        report = json.dumps(self.report.to_dict()).encode()
+        return EvaluationRow(pane, self.monitor.state(), baseline, report, changes)
+
+
+def _fitting(policy: Policy, profile: Profile) -> Policy:
+    """The policy without floors for features that this profile does not have."""
+    unknown = set(policy.per_feature) - set(profile.names)
+    if not unknown:
+        return policy
+    logger.warning(
+        "the policy names features %s, which profile %s does not have", sorted(unknown), profile.hash[:12]
+    )
+    known: Mapping[str, Any] = {
+        name: floors for name, floors in policy.per_feature.items() if name not in unknown
+    }
+    return replace(policy, per_feature=known)

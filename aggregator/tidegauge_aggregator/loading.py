@@ -1,0 +1,50 @@
+"""A watch as the store has it. Runs in the writer's thread, so that it is exactly what was committed by then."""
+
+from __future__ import annotations
+
+import json
+
+from tidegauge.counts import Counts
+from tidegauge.pane import Pane
+from tidegauge.profile import Profile
+from tidegauge.report import Report
+
+from .accounts import Totals
+from .compaction import BLOCK_PANES
+from .evaluation import Gauge
+from .store import Store, WatchRow
+from .watch import RECENT_PANES, Watch
+
+__all__ = ["load_asleep", "load_awake"]
+
+
+def load_asleep(store: Store, row: WatchRow, profile: Profile) -> Watch:
+    """Accounts and totals only: what can be said of a watch without its counts."""
+    report = Report.from_dict(json.loads(row.report)) if row.report else None
+    watch = Watch(row, profile, evaluated=row.evaluated, report=report)
+    watch.totals.add(Totals(row.forgotten.counted, dict(row.forgotten.lost)))
+    for name, account in store.accounts(row.id):
+        watch.totals.change(None, account)
+        watch.hear(name, account)
+        watch.newest = max(watch.newest, account.highest)
+    return watch
+
+
+def load_awake(store: Store, row: WatchRow, profile: Profile, gauge: Gauge) -> Watch:
+    """All of it: sums into the gauge's windows, messages that are not merged yet into memory."""
+    watch = load_asleep(store, row, profile)
+    watch.gauge = gauge
+    evaluated = row.evaluated
+    oldest = max(0, evaluated - gauge.reach_panes)
+    for panes in (BLOCK_PANES, 1):
+        for stored in store.sums(row.id, panes, oldest // panes * panes, watch.newest + 1):
+            gauge.restore(stored.pane, Counts.from_bytes(stored.counts, profile), panes)
+            if panes == 1 and stored.pane > watch.newest - RECENT_PANES:
+                watch.remember(stored.pane, stored.rows, stored.lost)
+    for message in store.inbox(row.id):
+        pane = Pane.from_bytes(message.message)
+        counts = Counts.from_bytes(pane.counts, profile)
+        watch.add(message.id, pane, counts)
+    for index, fresh in watch.take_unseen(evaluated):
+        gauge.restore(index, fresh)
+    return watch

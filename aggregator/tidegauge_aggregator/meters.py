@@ -1,0 +1,42 @@
+"""Counters of the program itself; what the reports say is exposed by `metrics`."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from tidegauge.contract import Metric
+
+__all__ = ["Meters"]
+
+_STORE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+_EVALUATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+
+
+class Meters:
+    """What the program counts of its own work.
+
+    Parameters
+    ----------
+    registry
+        Where the metrics are registered.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.panes = Counter(
+            Metric.AGGREGATOR_PANES, "Panes taken, by outcome.", ["model", "outcome"], registry=registry
+        )
+        self.refused = Counter(
+            Metric.AGGREGATOR_REFUSED, "Requests refused, by reason.", ["reason"], registry=registry
+        )
+        self.evaluation_seconds = Histogram(
+            Metric.AGGREGATOR_EVALUATION_SECONDS,
+            "Duration of one evaluation of all due windows of one model.",
+            buckets=_EVALUATION_BUCKETS,
+            registry=registry,
+        )
+        self.store_seconds = Histogram(
+            Metric.AGGREGATOR_STORE_SECONDS,
+            "Duration of one transaction of the store, disk included.",
+            buckets=_STORE_BUCKETS,
+            registry=registry,
+        )

@@ -1,0 +1,125 @@
+"""What the last reports say, as metrics: a few series per feature, never one per cell (`docs/metrics.md`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector
+
+from tidegauge.contract import Metric, Severity, Verdict
+from tidegauge.report import FeatureReport, Report
+
+from .aggregator import Aggregator
+from .reading import Reading
+from .watch import Watch
+
+__all__ = ["ReportCollector"]
+
+_SEVERITIES = {None: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
+_FEATURE_GAUGES = (
+    (
+        Metric.DRIFT_STATISTIC,
+        "D of a numeric feature, total variation distance of a categorical one.",
+        "statistic",
+    ),
+    (Metric.DRIFT_LOWER_BOUND, "Lower bound of the share of rows that moved.", "lower"),
+    (Metric.DRIFT_PVALUE, "p-value of one look alone, not corrected for looks and features.", "pvalue"),
+    (Metric.DRIFT_WINDOW_ROWS, "Rows in the window that the other figures are of.", "window_rows"),
+    (Metric.DRIFT_MISSING_RATIO, "Share of missing values in that window.", "missing_rate"),
+    (
+        Metric.DRIFT_DESIGN_EFFECT,
+        "Variance of the window's proportions over that of independent rows.",
+        "design_effect",
+    ),
+)
+
+
+class ReportCollector(Collector):
+    """Makes metrics of each model's current report when it is asked.
+
+    Parameters
+    ----------
+    aggregator
+        Whose reports they are.
+    """
+
+    def __init__(self, aggregator: Aggregator) -> None:
+        self._aggregator = aggregator
+        self._reading = Reading(aggregator)
+
+    def describe(self) -> list[Family]:
+        """Nothing: registering must not ask an aggregator that is not loaded yet."""
+        return []
+
+    def collect(self) -> Iterator[Family]:
+        """All families."""
+        if not self._aggregator.is_ready:
+            return
+        current = {model: self._reading.current(model) for model in self._reading.names()}
+        reports = {model: self._reading.report_of(model, watch) for model, watch in current.items()}
+        yield from _verdicts(reports)
+        yield from _features(reports)
+        yield from _coverage(reports)
+        yield from _rows({model: watch for model, watch in current.items() if watch is not None})
+        size = GaugeMetricFamily(Metric.AGGREGATOR_STORE_BYTES, "Bytes in use in the store.")
+        size.add_metric([], self._aggregator.store_bytes)
+        yield size
+
+
+def _verdicts(reports: dict[str, Report]) -> Iterator[Family]:
+    labels = ["model", "feature"]
+    verdict = GaugeMetricFamily(
+        Metric.DRIFT_VERDICT, "1 for the verdict that holds, 0 for the others.", labels=[*labels, "verdict"]
+    )
+    severity = GaugeMetricFamily(Metric.DRIFT_SEVERITY, "0 no drift, 1 warning, 2 critical.", labels=labels)
+    drifting = GaugeMetricFamily(Metric.DRIFT_FEATURES, "Features that drift.", labels=["model"])
+    for model, report in reports.items():
+        drifting.add_metric([model], len(report.drifting))
+        of_all: list[tuple[str, Report | FeatureReport]] = [("", report), *report.features.items()]
+        for name, found in of_all:
+            severity.add_metric([model, name], _SEVERITIES[found.severity])
+            for value in Verdict:
+                verdict.add_metric([model, name, value.value], float(found.verdict is value))
+    yield from (verdict, severity, drifting)
+
+
+def _features(reports: dict[str, Report]) -> Iterator[Family]:
+    for metric, text, field in _FEATURE_GAUGES:
+        family = GaugeMetricFamily(metric, text, labels=["model", "feature"])
+        for model, report in reports.items():
+            for name, feature in report.features.items():
+                value = getattr(feature, field)
+                if value is not None:
+                    family.add_metric([model, name], value)
+        yield family
+
+
+def _coverage(reports: dict[str, Report]) -> Iterator[Family]:
+    pods = GaugeMetricFamily(Metric.COVERAGE_PODS, "Pods heard from over pods expected.", labels=["model"])
+    rows = GaugeMetricFamily(Metric.COVERAGE_ROWS, "Rows counted over rows answered.", labels=["model"])
+    age = GaugeMetricFamily(Metric.NEWEST_PANE_AGE, "Seconds since the newest pane ended.", labels=["model"])
+    for model, report in reports.items():
+        coverage = report.coverage
+        if coverage is None:
+            continue
+        if coverage.pods_expected:
+            pods.add_metric([model], coverage.pods_heard / coverage.pods_expected)
+        if coverage.rows_ratio is not None:
+            rows.add_metric([model], coverage.rows_ratio)
+        if coverage.newest_pane_age_seconds is not None:
+            age.add_metric([model], coverage.newest_pane_age_seconds)
+    yield from (pods, rows, age)
+
+
+def _rows(watches: dict[str, Watch]) -> Iterator[Family]:
+    counted = CounterMetricFamily(Metric.AGGREGATOR_ROWS, "Rows counted.", labels=["model"])
+    lost = CounterMetricFamily(
+        Metric.AGGREGATOR_ROWS_LOST, "Rows answered but not counted.", labels=["model", "reason"]
+    )
+    for model, watch in watches.items():
+        counted.add_metric([model], watch.totals.counted)
+        for reason, rows in watch.totals.lost.items():
+            lost.add_metric([model, reason], rows)
+    yield from (counted, lost)

@@ -1,0 +1,192 @@
+"""What is known, for those who ask: models, reports, features, history."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from tidegauge.contract import Verdict
+from tidegauge.policy import Policy
+from tidegauge.profile import Profile
+from tidegauge.report import Baseline, FeatureReport, Report
+
+from .aggregator import Aggregator
+from .coverage import coverage_of
+from .distribution import describe_feature
+from .intake import known
+from .refusal import Refusal
+from .watch import Watch
+
+__all__ = ["Reading"]
+
+
+class Reading:
+    """Answers questions about what an aggregator knows.
+
+    Parameters
+    ----------
+    aggregator
+        Whose knowledge it is.
+    """
+
+    def __init__(self, aggregator: Aggregator) -> None:
+        self._aggregator = aggregator
+
+    # --- which one is meant ----------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        """All models that were heard of."""
+        said = {model for model, _ in self._aggregator.profiles}
+        return sorted(said | set(self._aggregator.config.models) | set(self._aggregator.expected))
+
+    def _model(self, model: str | None) -> str:
+        self._aggregator.check_ready()
+        names = self.names()
+        if model is None and len(names) == 1:
+            return names[0]
+        if model is None and names:
+            raise Refusal(400, "model_needed", f"{len(names)} models are watched: say which with ?model=")
+        if model not in names:
+            raise Refusal(404, "model_unknown", f"model {model!r} is not known here: it has sent no profile")
+        return model
+
+    def current(self, model: str) -> Watch | None:
+        """The watch that most recently brought a pane; of several, the one that began last."""
+        found = [watch for key, watch in self._aggregator.watches.items() if key.model == model]
+        return max(found, key=_recency, default=None)
+
+    def _watch(self, model: str, profile: str | None) -> Watch | None:
+        if profile is None:
+            return self.current(model)
+        known(self._aggregator.profiles, model, profile)
+        found = [
+            w for key, w in self._aggregator.watches.items() if (key.model, key.profile) == (model, profile)
+        ]
+        return max(found, key=_recency, default=None)
+
+    # --- answers ---------------------------------------------------------------------------------------
+
+    def profile(self, model: str, profile: str) -> Profile:
+        """A profile; a `Refusal` (404) when it is not here."""
+        self._aggregator.check_ready()
+        return known(self._aggregator.profiles, model, profile)
+
+    def models(self) -> list[dict[str, Any]]:
+        """All models with their profiles and verdicts."""
+        self._aggregator.check_ready()
+        return [self._summary(model) for model in self.names()]
+
+    def _summary(self, model: str) -> dict[str, Any]:
+        watch = self.current(model)
+        report = watch.report if watch else None
+        return {
+            "name": model,
+            "profiles": sorted(name for owner, name in self._aggregator.profiles if owner == model),
+            "profile": watch.row.key.profile if watch else None,
+            "verdict": (report.verdict if report else Verdict.UNKNOWN).value,
+            "severity": report.severity.value if report and report.severity else None,
+        }
+
+    def report(self, model: str | None, profile: str | None) -> dict[str, Any]:
+        """The report of a model, with its coverage as it is now."""
+        name = self._model(model)
+        watch = self._watch(name, profile)
+        shard = {"index": self._aggregator.shard.index, "of": self._aggregator.shard.of}
+        return self.report_of(name, watch, profile).to_dict() | {"shard": shard}
+
+    def report_of(self, model: str, watch: Watch | None, profile: str | None = None) -> Report:
+        """The last report of a watch, `Unknown` before the first."""
+        policy = self._aggregator.config.model(model).policy
+        if watch is None:
+            return _nothing(self._any_profile(model, profile), policy, model)
+        report = watch.report or _nothing(watch.profile, policy, model, watch.pane_seconds)
+        coverage = coverage_of(watch, self._aggregator.expected_pods(model), self._aggregator.clock())
+        return replace(report, profile=watch.row.key.profile).with_coverage(coverage, model)
+
+    def _any_profile(self, model: str, profile: str | None) -> Profile | None:
+        found = [
+            held
+            for (owner, name), held in self._aggregator.profiles.items()
+            if owner == model and profile in (None, name)
+        ]
+        return found[-1].shard(self._aggregator.shard.index, self._aggregator.shard.of) if found else None
+
+    async def feature(self, name: str, model: str | None, profile: str | None) -> dict[str, Any]:
+        """One feature: what the report says of it, distributions and timeline."""
+        owner = self._model(model)
+        watch = self._watch(owner, profile)
+        document = self.report_of(owner, watch, profile).to_dict()
+        feature = next((item for item in document["features"] if item["name"] == name), None)
+        if feature is None:
+            raise Refusal(404, "feature_unknown", f"model {owner!r} has no feature {name!r} here")
+        head = {key: document[key] for key in ("model", "profile", "pane", "time", "pane_seconds")}
+        if watch is None or watch.gauge is None:
+            return head | {"feature": feature, "distribution": [], "timeline": []}
+        loop = asyncio.get_running_loop()
+        shown = await loop.run_in_executor(
+            self._aggregator.evaluator, describe_feature, watch.gauge.monitor, name, feature["window"]
+        )
+        return head | {"feature": feature} | shown
+
+    async def history(
+        self, model: str | None, profile: str | None, since: str | None, limit: int
+    ) -> list[dict[str, Any]]:
+        """Changes of verdict, newest first, over all of the model's profiles unless one is named."""
+        name = self._model(model)
+        moment = _moment(since)
+        if profile is not None:
+            known(self._aggregator.profiles, name, profile)
+        ids = [
+            watch.row.id
+            for key, watch in self._aggregator.watches.items()
+            if key.model == name and profile in (None, key.profile)
+        ]
+        rows = await self._aggregator.read(
+            lambda store: [row for i in ids for row in store.transitions(i, moment, limit)]
+        )
+        newest = sorted(rows, key=lambda row: row.time_seconds, reverse=True)[:limit]
+        return [json.loads(row.body) for row in newest]
+
+
+def _recency(watch: Watch) -> tuple[int, float]:
+    """Newest pane's end first; of watches level with each other (a rollout), the one that began last."""
+    return (watch.newest + 1) * watch.pane_seconds // 30, watch.row.created_seconds
+
+
+def _nothing(profile: Profile | None, policy: Policy, model: str, pane_seconds: float = 10) -> Report:
+    """The report before anything is known."""
+    features = profile.monitored if profile else ()
+    return Report(
+        verdict=Verdict.UNKNOWN,
+        severity=None,
+        since=None,
+        pane=-1,
+        pane_seconds=pane_seconds,
+        rows=0,
+        profile=profile.hash if profile else "",
+        features={f.name: FeatureReport(name=f.name, kind=f.kind, verdict=Verdict.UNKNOWN) for f in features},
+        baseline=Baseline(state="learning", seconds=0.0, of_seconds=policy.learning_seconds),
+        stale=True,
+        model=model,
+        policy=policy.to_dict(),
+    )
+
+
+def _moment(since: str | None) -> float:
+    """Seconds since the epoch of a number or an RFC 3339 time."""
+    if since is None:
+        return 0.0
+    try:
+        return float(since)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(since)
+    except ValueError as error:
+        raise Refusal(
+            422, "bad_query", f"since={since!r}: seconds since the epoch or an RFC 3339 time"
+        ) from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

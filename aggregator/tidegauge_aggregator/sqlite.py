@@ -1,0 +1,452 @@
+"""The embedded store: one SQLite file in WAL mode, ``synchronous=FULL``: a commit is on the disk when it returns.
+
+The file is opened in exclusive locking mode: a second aggregator on the same folder refuses to start instead of counting
+apart from the first.
+
+That a pane was accepted is kept in two stages. For an hour the `ledger` holds a digest, so that other bytes under the same name are
+found out. Then `fold_ledger` turns it into one bit per instance and pane (`ledger_blocks`, 256 panes a row), kept as long as a pane
+of that age would be taken: once counted, a pane is never counted again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from .accounts import Account, Totals
+from .store import (
+    Accepted,
+    EvaluationRow,
+    Fact,
+    InboxRow,
+    Outcome,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    SumRow,
+    TransitionRow,
+    WatchKey,
+    WatchRow,
+)
+
+__all__ = ["FILE_NAME", "SqliteStore", "open_store"]
+
+logger = logging.getLogger(__name__)
+
+FILE_NAME: Final = "aggregator.sqlite"
+SCHEMA_VERSION: Final = 1
+PANES_PER_LEDGER_BLOCK: Final = 256
+LOCK_WAIT_SECONDS: Final = 10.0
+
+_SCHEMA: Final = """
+CREATE TABLE profiles (
+    model TEXT, profile TEXT, document BLOB, received REAL, PRIMARY KEY (model, profile)) WITHOUT ROWID;
+CREATE TABLE expected (model TEXT PRIMARY KEY, pods INTEGER) WITHOUT ROWID;
+CREATE TABLE watches (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT, profile TEXT, pane_seconds INTEGER, shard INTEGER, shards INTEGER,
+    created REAL, evaluated INTEGER DEFAULT -1, state BLOB DEFAULT x'', baseline BLOB DEFAULT x'',
+    report BLOB DEFAULT x'',
+    forgotten_counted INTEGER DEFAULT 0, forgotten_lost TEXT DEFAULT '{}',
+    UNIQUE (model, profile, pane_seconds, shard, shards));
+CREATE TABLE instances (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, name TEXT, pod TEXT, highest INTEGER, heard REAL, final INTEGER,
+    answered INTEGER, counted INTEGER, lost TEXT, UNIQUE (watch, name));
+CREATE TABLE ledger (
+    watch INTEGER, pane INTEGER, instance INTEGER, digest BLOB, received REAL,
+    PRIMARY KEY (watch, pane, instance)) WITHOUT ROWID;
+CREATE TABLE ledger_blocks (
+    watch INTEGER, block INTEGER, instance INTEGER, bits BLOB, PRIMARY KEY (watch, block, instance)) WITHOUT ROWID;
+CREATE TABLE inbox (id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, pane INTEGER, message BLOB);
+CREATE TABLE sums (
+    watch INTEGER, panes INTEGER, pane INTEGER, row_count INTEGER, lost INTEGER, counts BLOB,
+    PRIMARY KEY (watch, panes, pane));
+CREATE TABLE transitions (id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, pane INTEGER, time REAL, body BLOB);
+CREATE INDEX transitions_by_watch ON transitions (watch, id);
+"""
+_WATCH: Final = (
+    "id, model, profile, pane_seconds, shard, shards, created, evaluated, state, baseline, report,"
+    " forgotten_counted, forgotten_lost"
+)
+_ACCOUNT: Final = "pod, highest, heard, final, answered, counted, lost"
+
+
+def open_store(folder: Path) -> SqliteStore:
+    """Open the store in a folder; a damaged file is moved aside and an empty one begun, said loudly.
+
+    Raises
+    ------
+    StoreError
+        Another process has the file open, or the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / FILE_NAME
+    try:
+        return SqliteStore(path)
+    except StoreDamaged as error:
+        aside = _move_aside(path)
+        logger.error(
+            "store damaged (%s): moved to %s, beginning an empty one; rows counted before are lost",
+            error,
+            aside,
+        )
+        return SqliteStore(path)
+
+
+def _move_aside(path: Path) -> Path:
+    aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        companion = path.with_name(path.name + suffix)
+        if companion.exists():
+            companion.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+@contextmanager
+def _errors_of_the_store() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise StoreDamaged(str(error)) from error
+        if code == sqlite3.SQLITE_FULL:
+            raise StoreFull(str(error)) from error
+        raise StoreError(str(error)) from error
+
+
+class SqliteStore:
+    """The store in one SQLite file; `store.Store` says what each method does.
+
+    Parameters
+    ----------
+    path
+        The file; created when it is not there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with _errors_of_the_store():
+            self._db = sqlite3.connect(
+                path,
+                timeout=LOCK_WAIT_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _prepare(self) -> None:
+        for pragma in (
+            "locking_mode=EXCLUSIVE",
+            "page_size=8192",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "wal_autocheckpoint=2000",
+            "journal_size_limit=67108864",
+            "cache_size=-32768",
+        ):
+            self._db.execute(f"PRAGMA {pragma}").fetchall()
+        if self._value("PRAGMA quick_check(1)") != "ok":
+            raise StoreDamaged("its own check failed")
+        version = self._value("PRAGMA user_version")
+        if version == 0:
+            self._db.executescript(
+                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+            )
+        elif version != SCHEMA_VERSION:
+            raise StoreError(f"a store of version {version}; this program reads version {SCHEMA_VERSION}")
+
+    def _value(self, sql: str) -> Any:
+        return self._db.execute(sql).fetchone()[0]
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; durable at the end."""
+        with _errors_of_the_store():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Write the WAL back and close the file."""
+        self._db.close()
+
+    def size_bytes(self) -> int:
+        """Bytes of the file's pages that hold something."""
+        pages = self._value("PRAGMA page_count") - self._value("PRAGMA freelist_count")
+        return int(pages * self._value("PRAGMA page_size"))
+
+    def limit_pages(self, pages: int) -> None:
+        """Let the file grow to so many pages at most: the test's full disk."""
+        self._db.execute(f"PRAGMA max_page_count={pages}").fetchall()
+
+    # --- profiles, expectations ------------------------------------------------------------------------
+
+    def profiles(self) -> Iterator[tuple[str, str, bytes]]:
+        """Model, hash and document of each profile."""
+        yield from self._db.execute("SELECT model, profile, document FROM profiles")
+
+    def add_profile(self, model: str, profile: str, document: bytes, now_seconds: float) -> None:
+        """Keep a profile document."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO profiles VALUES (?, ?, ?, ?)", (model, profile, document, now_seconds)
+        )
+
+    def expected(self) -> dict[str, int]:
+        """Pods expected by model."""
+        return dict(self._db.execute("SELECT model, pods FROM expected"))
+
+    def set_expected(self, model: str, pods: int) -> None:
+        """Keep how many pods a model should have."""
+        self._db.execute("INSERT OR REPLACE INTO expected VALUES (?, ?)", (model, pods))
+
+    # --- watches ---------------------------------------------------------------------------------------
+
+    def watches(self) -> list[WatchRow]:
+        """All watches."""
+        return [_watch_row(row) for row in self._db.execute(f"SELECT {_WATCH} FROM watches")]
+
+    def watch(self, watch: int) -> WatchRow:
+        """One watch."""
+        return _watch_row(self._db.execute(f"SELECT {_WATCH} FROM watches WHERE id = ?", (watch,)).fetchone())
+
+    def add_watch(self, key: WatchKey, now_seconds: float) -> WatchRow:
+        """The watch of this key, new if it is not there."""
+        values = (key.model, key.profile, key.pane_seconds, key.shard, key.shards)
+        self._db.execute(
+            "INSERT OR IGNORE INTO watches (model, profile, pane_seconds, shard, shards, created)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (*values, now_seconds),
+        )
+        return next(row for row in self.watches() if row.key == key)
+
+    def drop_watch(self, watch: int) -> None:
+        """Forget a watch and all that belongs to it."""
+        for table in ("instances", "ledger", "ledger_blocks", "inbox", "sums", "transitions"):
+            self._db.execute(f"DELETE FROM {table} WHERE watch = ?", (watch,))
+        self._db.execute("DELETE FROM watches WHERE id = ?", (watch,))
+
+    def drop_unused_profiles(self, before_seconds: float) -> None:
+        """Forget profiles which no watch uses and which came before this time."""
+        self._db.execute(
+            "DELETE FROM profiles WHERE received < ? AND NOT EXISTS (SELECT 1 FROM watches"
+            " WHERE watches.model = profiles.model AND watches.profile = profiles.profile)",
+            (before_seconds,),
+        )
+
+    # --- panes -----------------------------------------------------------------------------------------
+
+    def accept(self, fact: Fact) -> Accepted:
+        """Write a pane down unless it is there already."""
+        pane, watch = fact.pane, fact.watch
+        row = self._db.execute(
+            f"SELECT id, {_ACCOUNT} FROM instances WHERE watch = ? AND name = ?", (watch, pane.instance)
+        ).fetchone()
+        before = _account(row[1:]) if row else None
+        after = Account.after(before, pane, fact.received_seconds)
+        if row:
+            known = self._known(fact, row[0])
+            if known is not None:
+                return Accepted(known)
+            instance = row[0]
+            self._update_instance(instance, after)
+        else:
+            instance = self._insert_instance(watch, pane.instance, after)
+        self._db.execute(
+            "INSERT INTO ledger VALUES (?, ?, ?, ?, ?)",
+            (watch, pane.pane, instance, fact.digest, fact.received_seconds),
+        )
+        inbox = self._db.execute(
+            "INSERT INTO inbox (watch, pane, message) VALUES (?, ?, ?)", (watch, pane.pane, fact.message)
+        ).lastrowid
+        return Accepted(Outcome.COUNTED, before, after, inbox or 0)
+
+    def _known(self, fact: Fact, instance: int) -> Outcome | None:
+        key = (fact.watch, fact.pane.pane, instance)
+        row = self._db.execute(
+            "SELECT digest FROM ledger WHERE watch = ? AND pane = ? AND instance = ?", key
+        ).fetchone()
+        if row:
+            return Outcome.KNOWN if row[0] == fact.digest else Outcome.CONFLICT
+        block, bit = divmod(fact.pane.pane, PANES_PER_LEDGER_BLOCK)
+        bits = self._ledger_bits(fact.watch, block, instance)
+        return Outcome.KNOWN if bits >> bit & 1 else None
+
+    def _ledger_bits(self, watch: int, block: int, instance: int) -> int:
+        row = self._db.execute(
+            "SELECT bits FROM ledger_blocks WHERE watch = ? AND block = ? AND instance = ?",
+            (watch, block, instance),
+        ).fetchone()
+        return int.from_bytes(row[0], "little") if row else 0
+
+    def _insert_instance(self, watch: int, name: str, account: Account) -> int:
+        cursor = self._db.execute(
+            f"INSERT INTO instances (watch, name, {_ACCOUNT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (watch, name, *_account_values(account)),
+        )
+        return cursor.lastrowid or 0
+
+    def _update_instance(self, instance: int, account: Account) -> None:
+        self._db.execute(
+            "UPDATE instances SET pod = ?, highest = ?, heard = ?, final = ?, answered = ?, counted = ?, lost = ?"
+            " WHERE id = ?",
+            (*_account_values(account), instance),
+        )
+
+    def accounts(self, watch: int) -> Iterator[tuple[str, Account]]:
+        """Instances of a watch by name."""
+        for name, *row in self._db.execute(
+            f"SELECT name, {_ACCOUNT} FROM instances WHERE watch = ?", (watch,)
+        ):
+            yield name, _account(row)
+
+    def inbox(self, watch: int) -> Iterator[InboxRow]:
+        """Messages that are not merged yet, in order of pane."""
+        ids = self._db.execute(
+            "SELECT pane, id FROM inbox WHERE watch = ? ORDER BY pane, id", (watch,)
+        ).fetchall()
+        for pane, row_id in ids:
+            message = self._db.execute("SELECT message FROM inbox WHERE id = ?", (row_id,)).fetchone()[0]
+            yield InboxRow(row_id, pane, message)
+
+    def take_from_inbox(self, ids: Sequence[int]) -> None:
+        """Drop messages that have been merged."""
+        self._db.executemany("DELETE FROM inbox WHERE id = ?", ((row_id,) for row_id in ids))
+
+    def sums(self, watch: int, panes: int, start: int, stop: int) -> Iterator[SumRow]:
+        """Sums of that many panes with ``start <= pane < stop``, in order."""
+        rows = self._db.execute(
+            "SELECT pane, panes, row_count, lost, counts FROM sums"
+            " WHERE watch = ? AND panes = ? AND pane >= ? AND pane < ? ORDER BY pane",
+            (watch, panes, start, stop),
+        )
+        for row in rows:
+            yield SumRow(*row)
+
+    def sum_panes(self, watch: int, panes: int, stop: int) -> list[int]:
+        """First panes of the sums of that many panes with ``pane < stop``, in order."""
+        rows = self._db.execute(
+            "SELECT pane FROM sums WHERE watch = ? AND panes = ? AND pane < ? ORDER BY pane",
+            (watch, panes, stop),
+        )
+        return [pane for (pane,) in rows]
+
+    def put_sum(self, watch: int, row: SumRow) -> None:
+        """Write a sum, instead of the one that stood there."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO sums VALUES (?, ?, ?, ?, ?, ?)",
+            (watch, row.panes, row.pane, row.rows, row.lost, row.counts),
+        )
+
+    def drop_sums(self, watch: int, panes: int, start: int, stop: int) -> None:
+        """Drop sums of that many panes with ``start <= pane < stop``."""
+        self._db.execute(
+            "DELETE FROM sums WHERE watch = ? AND panes = ? AND pane >= ? AND pane < ?",
+            (watch, panes, start, stop),
+        )
+
+    # --- evaluations -----------------------------------------------------------------------------------
+
+    def save_evaluation(self, watch: int, left: EvaluationRow) -> None:
+        """Keep what an evaluation left."""
+        self._db.execute(
+            "UPDATE watches SET evaluated = ?, state = ?, baseline = coalesce(?, baseline), report = ? WHERE id = ?",
+            (left.pane, left.state, left.baseline, left.report, watch),
+        )
+        self._db.executemany(
+            "INSERT INTO transitions (watch, pane, time, body) VALUES (?, ?, ?, ?)",
+            ((watch, row.pane, row.time_seconds, row.body) for row in left.transitions),
+        )
+
+    def transitions(self, watch: int, since_seconds: float, limit: int) -> list[TransitionRow]:
+        """Changes of verdict, newest first."""
+        rows = self._db.execute(
+            "SELECT pane, time, body FROM transitions WHERE watch = ? AND time >= ? ORDER BY id DESC LIMIT ?",
+            (watch, since_seconds, limit),
+        )
+        return [TransitionRow(*row) for row in rows]
+
+    # --- housekeeping ----------------------------------------------------------------------------------
+
+    def fold_ledger(self, watch: int, before_seconds: float, limit: int) -> int:
+        """Keep of panes received before that time only *that* they came; returns how many."""
+        rows = self._db.execute(
+            "SELECT pane, instance FROM ledger WHERE watch = ? AND received < ? LIMIT ?",
+            (watch, before_seconds, limit),
+        ).fetchall()
+        bits: dict[tuple[int, int], int] = {}
+        for pane, instance in rows:
+            block, bit = divmod(pane, PANES_PER_LEDGER_BLOCK)
+            bits[block, instance] = bits.get((block, instance), 0) | 1 << bit
+        for (block, instance), mask in bits.items():
+            both = mask | self._ledger_bits(watch, block, instance)
+            self._db.execute(
+                "INSERT OR REPLACE INTO ledger_blocks VALUES (?, ?, ?, ?)",
+                (watch, block, instance, both.to_bytes(PANES_PER_LEDGER_BLOCK // 8, "little")),
+            )
+        self._db.executemany(
+            "DELETE FROM ledger WHERE watch = ? AND pane = ? AND instance = ?",
+            ((watch, *row) for row in rows),
+        )
+        return len(rows)
+
+    def forget(self, watch: int, before_pane: int, before_seconds: float) -> None:
+        """Forget panes, transitions and instances older than that."""
+        block = before_pane // PANES_PER_LEDGER_BLOCK
+        self._db.execute("DELETE FROM ledger_blocks WHERE watch = ? AND block < ?", (watch, block))
+        self._db.execute("DELETE FROM sums WHERE watch = ? AND pane + panes <= ?", (watch, before_pane))
+        self._db.execute("DELETE FROM transitions WHERE watch = ? AND time < ?", (watch, before_seconds))
+        self._forget_instances(watch, before_seconds)
+
+    def _forget_instances(self, watch: int, before_seconds: float) -> None:
+        forgotten = self.watch(watch).forgotten
+        ids = []
+        for row_id, *row in self._db.execute(
+            f"SELECT id, {_ACCOUNT} FROM instances WHERE watch = ? AND heard < ?", (watch, before_seconds)
+        ):
+            ids.append((row_id,))
+            forgotten.change(None, _account(row))
+        self._db.executemany("DELETE FROM instances WHERE id = ?", ids)
+        self._db.execute(
+            "UPDATE watches SET forgotten_counted = ?, forgotten_lost = ? WHERE id = ?",
+            (forgotten.counted, json.dumps(forgotten.lost), watch),
+        )
+
+
+def _watch_row(row: tuple[Any, ...]) -> WatchRow:
+    created, evaluated, state, baseline, report, counted, lost = row[6:]
+    forgotten = Totals(counted, json.loads(lost))
+    return WatchRow(row[0], WatchKey(*row[1:6]), created, evaluated, state, baseline, report, forgotten)
+
+
+def _account(row: Sequence[Any]) -> Account:
+    pod, highest, heard, final, answered, counted, lost = row
+    return Account(pod, highest, heard, bool(final), answered, counted, json.loads(lost))
+
+
+def _account_values(account: Account) -> tuple[Any, ...]:
+    lost = json.dumps(account.lost) if account.lost else "{}"
+    return (
+        account.pod,
+        account.highest,
+        account.heard_seconds,
+        int(account.final),
+        account.answered,
+        account.counted,
+        lost,
+    )

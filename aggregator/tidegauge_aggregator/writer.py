@@ -1,0 +1,177 @@
+"""The one thread that touches the store, with group commit: all facts that wait share one transaction and one fsync.
+
+What is queued first happens first, and its outcome reaches the event loop first. Everything the program keeps in memory beside the
+store changes in those deliveries, so memory is at each moment the store as it was after some commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from .store import Accepted, Fact, Store, StoreDamaged
+
+__all__ = ["Writer"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+MAX_GROUP: Final = 512
+
+Deliver = Callable[[Fact, Accepted], None]
+
+
+class _Write:
+    """A fact and who waits for it."""
+
+    __slots__ = ("deliver", "fact", "future")
+
+    def __init__(self, fact: Fact, deliver: Deliver, future: asyncio.Future[Accepted]) -> None:
+        self.fact, self.deliver, self.future = fact, deliver, future
+
+
+class _Job:
+    """Anything else, a transaction of its own."""
+
+    __slots__ = ("deliver", "future", "run")
+
+    def __init__(
+        self, run: Callable[[Store], Any], deliver: Callable[[Any], None] | None, future: asyncio.Future[Any]
+    ) -> None:
+        self.run, self.deliver, self.future = run, deliver, future
+
+
+class Writer:
+    """Runs everything that needs the store, in order, in one thread.
+
+    Parameters
+    ----------
+    store
+        The store; nobody else may use it while the writer runs.
+    observe_seconds
+        Called in the writer's thread with the duration of each transaction.
+    """
+
+    def __init__(self, store: Store, observe_seconds: Callable[[float], None]) -> None:
+        self._store = store
+        self._observe = observe_seconds
+        self._queue: queue.SimpleQueue[_Write | _Job | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+        self.damaged = False
+        self._thread.start()
+
+    async def accept(self, fact: Fact, deliver: Deliver) -> Accepted:
+        """Write a fact; `deliver` runs in the event loop once it is durable, even if the caller is gone by then.
+
+        Raises
+        ------
+        StoreError
+            It was not written.
+        """
+        future: asyncio.Future[Accepted] = self._loop.create_future()
+        self._queue.put(_Write(fact, deliver, future))
+        return await future
+
+    def submit(
+        self, run: Callable[[Store], T], deliver: Callable[[T], None] | None = None
+    ) -> asyncio.Future[T]:
+        """Run a function of the store in a transaction of its own.
+
+        `deliver` takes its result in the event loop, before anything queued later is delivered.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Job(run, deliver, future))
+        return future
+
+    async def close(self) -> None:
+        """Finish what is queued, then close the store."""
+        self._queue.put(None)
+        await self._loop.run_in_executor(None, self._thread.join)
+        self._store.close()
+
+    # --- in the writer's thread ------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        running = True
+        while running:
+            for kind, items in itertools.groupby(self._gather(), key=type):
+                if kind is _Write:
+                    self._accept([item for item in items if isinstance(item, _Write)])
+                    continue
+                for item in items:
+                    if isinstance(item, _Job):
+                        self._do(item)
+                    else:
+                        running = False
+
+    def _gather(self) -> list[_Write | _Job | None]:
+        items = [self._queue.get()]
+        while len(items) < MAX_GROUP and not self._queue.empty():
+            items.append(self._queue.get())
+        return items
+
+    def _accept(self, group: Sequence[_Write]) -> None:
+        try:
+            accepted = self._transaction(lambda store: [store.accept(write.fact) for write in group])
+        except Exception as error:
+            self._call(self._fail, group, error)
+        else:
+            self._call(self._deliver, group, accepted)
+
+    def _do(self, job: _Job) -> None:
+        try:
+            result = self._transaction(job.run)
+        except Exception as error:
+            self._call(_resolve, job.future, None, error)
+        else:
+            self._call(self._deliver_job, job, result)
+
+    def _transaction(self, run: Callable[[Store], T]) -> T:
+        started = time.perf_counter()
+        try:
+            with self._store.transaction():
+                return run(self._store)
+        except StoreDamaged:
+            self.damaged = True
+            logger.exception("the store is damaged; a restart moves it aside")
+            raise
+        finally:
+            self._observe(time.perf_counter() - started)
+
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        self._loop.call_soon_threadsafe(function, *arguments)
+
+    # --- in the event loop -----------------------------------------------------------------------------
+
+    @staticmethod
+    def _deliver(group: Sequence[_Write], accepted: Sequence[Accepted]) -> None:
+        for write, outcome in zip(group, accepted, strict=True):
+            write.deliver(write.fact, outcome)
+            _resolve(write.future, outcome, None)
+
+    @staticmethod
+    def _deliver_job(job: _Job, result: Any) -> None:
+        if job.deliver is not None:
+            job.deliver(result)
+        _resolve(job.future, result, None)
+
+    @staticmethod
+    def _fail(group: Sequence[_Write], error: Exception) -> None:
+        for write in group:
+            _resolve(write.future, None, error)
+
+
+def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.done():  # the one who waited is gone
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
