@@ -1,28 +1,33 @@
 """Design effect: how much more a window's proportions vary than those of independent rows (Kish).
 
-At about 15 interior cut points (or categories), over disjoint windows of one length with n_k rows, c_k of them below the cut::
+At about 15 interior cut points (or categories), over W disjoint windows of one length with n_k rows, c_k of them below the
+cut, e_k rows expected there::
 
-    deff = sum_k n_k (p_k - p)^2 / ((W - 1) p (1 - p)),   p_k = c_k / n_k,  p = sum c_k / sum n_k
+    deff = (sum_k r_k^2 / n_k - (sum_k r_k)^2 / sum_k n_k) / ((W - 1) p (1 - p)),   r_k = c_k - e_k,   p = sum c_k / sum n_k
 
-averaged over the cut points. 1 for independent rows; larger for duplicates, retries, batch scoring, sessions, weather. Where
-the reference has hours of day, c_k is what is above the hour's expectation. A heuristic without a finite-sample theorem.
+averaged over the cut points. 1 for independent rows; larger for duplicates, retries, batch scoring, sessions, weather.
+A heuristic without a finite-sample theorem (`docs/statistics.md` gives what was measured).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.profile import DesignEffect, Feature
+from tidegauge.contract import PANE_SECONDS
+from tidegauge.profile import DesignEffect, Feature, NumericFeature, Profile
 from tidegauge.reference import Reference
 
-__all__ = ["MIN_WINDOWS", "Accumulator", "profile_table"]
+__all__ = ["MIN_WINDOWS", "Accumulator", "from_reference", "profile_table"]
 
 MIN_WINDOWS: Final = 12  # fewer disjoint windows say too little; the next shorter length stands in
 MAX_CUTS: Final = 15
+_ROWS_AT_ONCE: Final = 8192
+_LENGTHS: Final = 24  # of reference windows: 10 s doubled so often is 2.7 years
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -44,64 +49,60 @@ class Accumulator:
 
     def __init__(self, reference: Reference, lengths: int) -> None:
         self._reference = reference
-        self._cuts, self._cut_feature = _cuts(reference)
+        self._cuts, self._owner = _cuts(reference)
         features, cuts = len(reference.features), self._cuts.size
-        self.windows = np.zeros((lengths, features))
-        self.rows = np.zeros((lengths, features))
-        self.below = np.zeros((lengths, cuts))
-        self.residual = np.zeros((lengths, cuts))
-        self.square = np.zeros((lengths, cuts))
+        self.windows: FloatArray = np.zeros((lengths, features))
+        self.rows: FloatArray = np.zeros((lengths, features))
+        self.below: FloatArray = np.zeros((lengths, cuts))
+        self.residual: FloatArray = np.zeros((lengths, cuts))
+        self.square: FloatArray = np.zeros((lengths, cuts))
 
     def add(self, length: int, bins: FloatArray, expected: FloatArray, use: BoolArray) -> None:
-        """Add one window.
+        """Add windows.
 
         Parameters
         ----------
         length
-            Index of its length.
+            Index of their length.
         bins, expected
-            Its rows per bin and the reference's shares, shape ``(bins,)``.
+            Rows per bin, found and expected, shape ``(windows, bins)``.
         use
             Features to take into account, shape ``(features,)``.
         """
-        r, feature = self._reference, self._cut_feature
-        n = np.add.reduceat(bins, r.bin_offsets[:-1])
+        n = np.add.reduceat(bins, self._reference.bin_offsets[:-1], axis=1)
         taken = use & (n > 0)
-        below = np.where(taken[feature], self._at_cuts(bins), 0.0)
-        residual = np.where(taken[feature], below - n[feature] * self._at_cuts(expected), 0.0)
-        self.windows[length] += taken
-        self.rows[length] += np.where(taken, n, 0)
-        self.below[length] += below
-        self.residual[length] += residual
-        self.square[length] += residual**2 / np.maximum(n[feature], 1)
+        each = n[:, self._owner]
+        below = np.where(taken[:, self._owner], self._at_cuts(bins), 0.0)
+        residual = np.where(taken[:, self._owner], below - self._at_cuts(expected), 0.0)
+        self.windows[length] += taken.sum(axis=0)
+        self.rows[length] += np.where(taken, n, 0).sum(axis=0)
+        self.below[length] += below.sum(axis=0)
+        self.residual[length] += residual.sum(axis=0)
+        self.square[length] += (residual**2 / np.maximum(each, 1)).sum(axis=0)
 
     def values(self) -> FloatArray:
-        """Design effect by length and feature, at least 1, rising with the length; lengths with few windows inherit."""
-        per_cut = self._per_cut()
-        features = self.windows.shape[1]
-        result = np.ones((per_cut.shape[0], features))
-        for length in range(per_cut.shape[0]):
-            valid = np.isfinite(per_cut[length])
-            count = np.bincount(self._cut_feature[valid], minlength=features)
-            total = np.bincount(self._cut_feature[valid], per_cut[length, valid], minlength=features)
-            enough = (self.windows[length] >= MIN_WINDOWS) & (count > 0)
-            result[length] = np.where(enough, total / np.maximum(count, 1), 1.0)
-        return np.maximum.accumulate(result, axis=0)
-
-    def _per_cut(self) -> FloatArray:
-        rows, windows = self.rows[:, self._cut_feature], self.windows[:, self._cut_feature]
+        """Design effect by length and feature, at least 1 and rising; lengths with too few windows inherit."""
+        rows, windows = self.rows[:, self._owner], self.windows[:, self._owner]
         p = self.below / np.maximum(rows, 1)
         spread = p * (1 - p) * np.maximum(windows - 1, 1)
         between = self.square - self.residual**2 / np.maximum(rows, 1)
-        return np.where(spread > 1e-9, between / np.maximum(spread, 1e-9), np.nan)
+        valid = (spread > 1e-9) & (windows >= MIN_WINDOWS)
+        ratio = np.where(valid, between / np.where(valid, spread, 1), 0.0)
+        features = self.windows.shape[1]
+        result = np.ones((ratio.shape[0], features))
+        for length in range(ratio.shape[0]):
+            count = np.bincount(self._owner, valid[length], minlength=features)
+            total = np.bincount(self._owner, ratio[length], minlength=features)
+            result[length] = np.where(count > 0, total / np.maximum(count, 1), 1.0)
+        return np.asarray(np.maximum.accumulate(np.maximum(result, 1), axis=0))
 
     def _at_cuts(self, bins: FloatArray) -> FloatArray:
-        """Rows below each numeric cut, or in each category."""
+        """Rows up to each numeric cut, or in each category."""
         r = self._reference
-        ends = np.cumsum(bins)
-        before = np.concatenate(([0.0], ends))[r.bin_offsets[:-1]]
-        ordered = r.numeric[self._cut_feature]
-        return np.where(ordered, ends[self._cuts] - before[self._cut_feature], bins[self._cuts])
+        ends = np.cumsum(bins, axis=1)
+        before = np.concatenate((np.zeros((len(bins), 1)), ends), axis=1)[:, r.bin_offsets[:-1]]
+        cumulated = ends[:, self._cuts] - before[:, self._owner]
+        return np.where(r.numeric[self._owner], cumulated, bins[:, self._cuts])
 
     def to_dict(self) -> dict[str, Any]:
         """The sums as plain lists."""
@@ -121,19 +122,24 @@ def _cuts(reference: Reference) -> tuple[IntArray, IntArray]:
     cuts, owners = [], []
     for i, (begin, size) in enumerate(zip(reference.bin_offsets[:-1], reference.bin_sizes, strict=True)):
         share = reference.bin_share[begin : begin + size]
-        if reference.numeric[i]:
-            level = np.cumsum(share)
-            inner = np.flatnonzero((level > 1e-9) & (level < 1 - 1e-9))
-            inner = inner[np.unique(level[inner].round(12), return_index=True)[1]]
-            chosen = inner[
-                np.unique(np.linspace(0, max(0, inner.size - 1), min(MAX_CUTS, inner.size)).astype(int))
-            ]
-        else:
-            chosen = np.flatnonzero(share > 0)
-            chosen = chosen[np.argsort(-share[chosen], kind="stable")[:MAX_CUTS]]
+        chosen = _inner(share) if reference.numeric[i] else _common(share)
         cuts.append(begin + chosen)
         owners.append(np.full(chosen.size, i))
     return np.concatenate(cuts).astype(np.int64), np.concatenate(owners).astype(np.int64)
+
+
+def _inner(share: FloatArray) -> IntArray:
+    """At most `MAX_CUTS` bins at whose ends the cumulative share is new and neither 0 nor 1."""
+    level = np.cumsum(share)
+    inner = np.flatnonzero((share > 0) & (level < 1 - 1e-9))
+    places = np.linspace(0, max(0, inner.size - 1), min(MAX_CUTS, inner.size))
+    return np.asarray(inner[places.astype(np.int64)])
+
+
+def _common(share: FloatArray) -> IntArray:
+    """The `MAX_CUTS` most frequent bins."""
+    order = np.argsort(-share, kind="stable")[:MAX_CUTS]
+    return np.asarray(order[share[order] > 0])
 
 
 def profile_table(features: Iterable[Feature], window_seconds: FloatArray) -> tuple[FloatArray, BoolArray]:
@@ -142,19 +148,145 @@ def profile_table(features: Iterable[Feature], window_seconds: FloatArray) -> tu
     Returns
     -------
     values
-        Shape ``(windows, features)``: that of the shortest tabled length that is not below the window's, beyond the table its last;
-        1 for a feature without a table.
+        Shape ``(windows, features)``: that of the shortest tabled length that is not below the window's, beyond
+        the table its last; 1 for a feature without a table.
     known
         Which features have a table, shape ``(features,)``.
     """
-    columns, known = [], []
-    for feature in features:
-        table = feature.design_effect
-        known.append(table is not None)
-        columns.append(np.ones(window_seconds.size) if table is None else _look_up(table, window_seconds))
-    return np.stack(columns, axis=1), np.array(known, dtype=bool)
+    tables = [feature.design_effect for feature in features]
+    ones = np.ones(window_seconds.size)
+    columns = [ones if table is None else _look_up(table, window_seconds) for table in tables]
+    return np.stack(columns, axis=1), np.array([table is not None for table in tables], dtype=bool)
 
 
 def _look_up(table: DesignEffect, window_seconds: FloatArray) -> FloatArray:
     place = np.searchsorted(np.array(table.window_seconds), window_seconds * (1 - 1e-9), "left")
-    return np.array(table.values)[np.minimum(place, len(table.values) - 1)]
+    return np.asarray(np.array(table.values)[np.minimum(place, len(table.values) - 1)])
+
+
+# --- from reference rows with times ------------------------------------------------------------------------
+
+Part = tuple[list[npt.NDArray[Any]], FloatArray]
+
+
+def from_reference(profile: Profile, parts: Iterable[Part]) -> list[DesignEffect | None]:
+    """A profile's design effects from reference rows with times.
+
+    Parameters
+    ----------
+    profile
+        The profile, its design effects still unknown.
+    parts
+        The reference's rows in order of time over all parts (rows of one part may be in any order): columns as
+        `CellCounter.add` takes them, and their times in seconds since the epoch, shape ``(n,)``.
+
+    Returns
+    -------
+    list
+        For each monitored feature a table over windows of 10, 20, 40, ... seconds, as far as 12 disjoint windows hold rows; None where
+        there are not even 12 of the shortest, or where the parts are not in order (with a warning).
+    """
+    reference = Reference(profile)
+    folder = _Folder(reference)
+    newest = -np.inf
+    for columns, seconds in parts:
+        if not seconds.size:
+            continue
+        if seconds.min() < newest:
+            warnings.warn(
+                "times go back from one part of the data to the next: no design effect", stacklevel=2
+            )
+            return [None] * len(profile.monitored)
+        newest = float(seconds.max())
+        for unit, bins in _units(reference, columns, seconds):
+            folder.add(unit, bins)
+    return folder.tables()
+
+
+def _units(
+    reference: Reference, columns: list[npt.NDArray[Any]], seconds: FloatArray
+) -> Iterator[tuple[IntArray, FloatArray]]:
+    """Time units with rows, rising, and their rows per bin, shape ``(units, bins)``."""
+    order = np.argsort(seconds, kind="stable")
+    places = [_bin_places(reference, i, column) for i, column in enumerate(columns)]
+    for begin in range(0, order.size, _ROWS_AT_ONCE):
+        rows = order[begin : begin + _ROWS_AT_ONCE]
+        unit, index = np.unique((seconds[rows] // PANE_SECONDS).astype(np.int64), return_inverse=True)
+        bins = np.zeros((unit.size, reference.bin_cells.size))
+        for place in places:
+            known = place[rows] >= 0
+            np.add.at(bins, (index[known], place[rows][known]), 1)
+        yield unit, bins
+
+
+def _bin_places(reference: Reference, i: int, column: npt.NDArray[Any]) -> IntArray:
+    """Index of each value's bin among all features' bins, -1 for a missing one."""
+    feature = reference.features[i]
+    missing = np.isnan(column)
+    if isinstance(feature, NumericFeature):
+        values = column.astype(feature.cut_points.dtype)
+        cell = np.searchsorted(feature.cut_points, values, "left")
+        cell += np.searchsorted(feature.cut_points, values, "right")
+    else:
+        cell = np.clip(np.where(missing, 0, column), 0, feature.cells - 1).astype(np.int64)
+    place = np.searchsorted(reference.bin_cells, cell + reference.offsets[i], "right") - 1
+    return np.where(missing, -1, place)
+
+
+class _Folder:
+    """Folds time units into windows of all lengths as they come; keeps one open window per length."""
+
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
+        self._sums = Accumulator(reference, _LENGTHS)
+        self._open: list[tuple[IntArray, FloatArray, FloatArray] | None] = [None] * _LENGTHS
+        self._all = np.ones(len(reference.features), dtype=bool)
+
+    def add(self, unit: IntArray, bins: FloatArray) -> None:
+        """Add time units, none before the last ones."""
+        expected = self._expected(unit, bins)
+        for length in range(_LENGTHS):
+            unit, bins, expected = self._fold(length, unit, bins, expected)
+            if not unit.size:
+                return
+
+    def tables(self) -> list[DesignEffect | None]:
+        """Close the open windows and read off the tables."""
+        for length, rest in enumerate(self._open):
+            if rest is not None:
+                self._sums.add(length, rest[1], rest[2], self._all)
+        values = self._sums.values()
+        lengths = (self._sums.windows >= MIN_WINDOWS).sum(axis=0)
+        seconds = [float(PANE_SECONDS << i) for i in range(_LENGTHS)]
+        return [
+            DesignEffect(tuple(seconds[:n]), tuple(values[:n, i].tolist())) if n else None
+            for i, n in enumerate(lengths.tolist())
+        ]
+
+    def _fold(
+        self, length: int, unit: IntArray, bins: FloatArray, expected: FloatArray
+    ) -> tuple[IntArray, FloatArray, FloatArray]:
+        """Merge units into windows of this length, account for those that are over, and give them to the next length."""
+        window = unit >> min(length, 1)
+        rest = self._open[length]
+        if rest is not None:
+            window, bins = np.concatenate((rest[0], window)), np.concatenate((rest[1], bins))
+            expected = np.concatenate((rest[2], expected))
+        begins = np.flatnonzero(np.diff(window, prepend=window[0] - 1))
+        window, bins, expected = (
+            window[begins],
+            np.add.reduceat(bins, begins),
+            np.add.reduceat(expected, begins),
+        )
+        self._open[length] = (window[-1:], bins[-1:], expected[-1:])
+        if window.size > 1:
+            self._sums.add(length, bins[:-1], expected[:-1], self._all)
+        return window[:-1], bins[:-1], expected[:-1]
+
+    def _expected(self, unit: IntArray, bins: FloatArray) -> FloatArray:
+        r = self._reference
+        n = np.repeat(np.add.reduceat(bins, r.bin_offsets[:-1], axis=1), r.bin_sizes, axis=1)
+        if not r.hourly.any():
+            return np.asarray(n * r.bin_share)
+        hours = unit * PANE_SECONDS // 3600 % 24
+        return np.asarray(n * np.add.reduceat(r.hour_share, r.bin_cells, axis=1)[hours])

@@ -121,10 +121,10 @@ class Evaluator:
         """All statistics of all windows, each given by the blocks whose sum it is."""
         return self._decide(self._sum(windows), limits)
 
-    def bins(self, blocks: list[IntArray]) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """One window's counts per bin, its expected shares, and its values per feature."""
+    def bins(self, blocks: list[IntArray]) -> tuple[FloatArray, FloatArray]:
+        """One window's rows per bin, found and expected, each of shape ``(1, bins)``."""
         sums = self._sum([blocks])
-        return sums.bins[0], sums.expected[0], sums.n[0]
+        return sums.bins, sums.expected * np.repeat(sums.n, self.reference.bin_sizes, axis=1)
 
     def total(self, blocks: list[IntArray]) -> IntArray:
         """The sum of a window's blocks: a scratch vector, valid until the next call."""
@@ -352,10 +352,12 @@ class Evaluator:
         trials = trials / limits.design_effect
         excess = rate - limit
         found = (excess > 0) & r.decisive[_MISSING:, None, :]
-        found[found] = trials[found] * bernoulli_kl(rate[found], limit[found]) > exponent[found]
+        if found.any():
+            found[found] = trials[found] * bernoulli_kl(rate[found], limit[found]) > exponent[found]
         point[_MISSING:], detected[_MISSING:] = np.maximum(excess, 0), found
         bound = np.where(excess > 0, -limit, excess)
-        bound[found] = rate_lower_bound(rate[found], trials[found], exponent[found]) - limit[found]
+        if found.any():
+            bound[found] = rate_lower_bound(rate[found], trials[found], exponent[found]) - limit[found]
         lower[_MISSING:] = bound
 
 

@@ -209,7 +209,7 @@ class Monitor:
     def _learn(self, pane: int, due: list[int]) -> None:
         whole = [s for s in due if (pane + 1) % window_panes(s) == 0]
         for scale in whole:
-            bins, expected, _ = self.evaluator.bins(self.windows.window(scale))
+            bins, expected = self.evaluator.bins(self.windows.window(scale))
             self._accumulator.add(scale, bins, expected, ~self.alarms.alarmed)
         if self._baseline_panes * self.pane_seconds >= self.policy.learning_seconds:
             self._learned = True
@@ -217,7 +217,7 @@ class Monitor:
 
     def _set_design_effect(self) -> None:
         shape = (self.policy.scales, len(self.profile.monitored))
-        seconds = self.pane_seconds * 2.0 ** np.arange(self.policy.scales)
+        seconds = np.asarray(self.pane_seconds * 2.0 ** np.arange(self.policy.scales), dtype=np.float64)
         table, known = profile_table(self.profile.monitored, seconds)
         if self.policy.design_effect is not None:
             table, known = np.full(shape, self.policy.design_effect), np.ones(shape[1], dtype=bool)

@@ -77,7 +77,7 @@ class Reference:
         self.offsets: IntArray = profile.offsets
         self.starts: IntArray = profile.offsets[:-1]
         self.sizes: IntArray = np.diff(profile.offsets)
-        counts = np.concatenate([feature.counts for feature in features]).astype(np.float64)
+        counts = np.concatenate([feature.counts for feature in features])
         self.m: FloatArray = np.array([feature.total for feature in features], dtype=np.float64)
         self.known: BoolArray = self.m > 0
         self.share: FloatArray = counts / np.repeat(np.maximum(self.m, 1), self.sizes)
@@ -136,9 +136,8 @@ class Reference:
         self.hourly: BoolArray = np.array([f.hourly is not None for f in self.features])
         if not self.hourly.any():
             return
-        counts = np.concatenate(
-            [np.tile(f.counts, (24, 1)) if f.hourly is None else f.hourly for f in self.features], axis=1
-        )
+        tables = [np.tile(f.counts, (24, 1)) if f.hourly is None else f.hourly for f in self.features]
+        counts = np.concatenate(tables, axis=1)
         self.hour_m: FloatArray = np.add.reduceat(counts, self.starts, axis=1).astype(np.float64)
         # An hour the reference never saw is compared with the whole of it.
         share = counts / np.repeat(np.maximum(self.hour_m, 1), self.sizes, axis=1)

@@ -273,7 +273,8 @@ class _Watch:
         monitor.advance(pane)
         features = outline(monitor, pane)
         verdict, severity, _ = Report.judge(features, stale=monitor.is_stale(pane))
-        now = {None: (verdict, severity), **{f.name: (f.verdict, f.severity) for f in features}}
+        now: dict[str | None, tuple[Verdict, Severity | None]] = {None: (verdict, severity)}
+        now |= {f.name: (f.verdict, f.severity) for f in features}
         changed = [
             name for name, known in now.items() if self._seen.get(name, (Verdict.UNKNOWN, None)) != known
         ]

@@ -42,7 +42,7 @@ __all__ = [
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
-_BISECTIONS = 60
+_BISECTIONS = 40  # to 1e-12
 
 
 @dataclass(frozen=True, slots=True)
