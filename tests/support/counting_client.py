@@ -14,10 +14,10 @@ TIMEOUT_SECONDS = 20.0
 
 @dataclass
 class Counted:
-    """What became of all requests, of one row each.
+    """What became of all requests.
 
-    `in_doubt` were sent on a connection that broke before an answer: the row may be counted or not. `refused` got another
-    status than 200. `unsent` found nobody listening.
+    `in_doubt` were sent on a connection that broke before an answer: its rows may be counted or not.
+    `refused` got another status than 200. `unsent` found nobody listening.
     """
 
     answered: int = 0
@@ -38,8 +38,17 @@ class Counted:
 class CountingClient:
     """Sends requests over several connections until told to stop."""
 
-    def __init__(self, port: int, body: Callable[[int], bytes], connections: int = 6, pause: float = 0.01) -> None:
+    def __init__(
+        self,
+        port: int,
+        body: Callable[[int], bytes],
+        *,
+        path: str = "/predict",
+        connections: int = 6,
+        pause: float = 0.01,
+    ) -> None:
         self._port = port
+        self._path = path
         self._body = body
         self._pause = pause
         self._number = itertools.count()
@@ -93,7 +102,7 @@ class CountingClient:
                 return
             started = time.monotonic()
             try:
-                connection.request("POST", "/predict", self._body(next(self._number)))
+                connection.request("POST", self._path, self._body(next(self._number)))
                 response = connection.getresponse()
                 answer = response.read()
             except (OSError, http.client.HTTPException):

@@ -1,4 +1,4 @@
-"""How long a dead process stays dead: as the kubelet does it, with shorter times."""
+"""How long a dead process stays dead: as the kubelet does it, with times for one who waits at a desk."""
 
 from dataclasses import dataclass
 
@@ -20,8 +20,8 @@ class Backoff:
     """
 
     first_seconds: float = 1.0
-    most_seconds: float = 30.0
-    settled_seconds: float = 10.0
+    most_seconds: float = 5.0
+    settled_seconds: float = 5.0
     _next_seconds: float = 0.0
 
     def after(self, lived_seconds: float) -> float:

@@ -1,0 +1,207 @@
+"""The real local stack as a user starts it, `tidegauge up`, with what tests need around it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import psutil
+from support.waiting import wait_for
+
+from tidegauge.contract import Metric
+from tidegauge.local.network import is_healthy
+from tidegauge.local.state import ProcessState, StackState, load_state
+
+READY_SECONDS = 90.0
+STOP_SECONDS = 120.0
+
+DOCUMENT = """
+apiVersion: tidegauge.io/v1alpha1
+kind: DriftMonitoredModel
+metadata: {{name: house-prices}}
+spec:
+  model: {{storageUri: {bundle}}}
+  drift: {{capture: {{logSize: {log_size}}}}}
+  aggregator: {{replicas: {shards}}}
+"""
+
+
+class LocalStack:
+    """`tidegauge up` in a process of its own.
+
+    Parameters
+    ----------
+    folder
+        Where YAML and state go; it may hold mount points already.
+    bundle
+        The packed model.
+    wrapper
+        Words before the command, for example of `unshare`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        bundle: Path,
+        *,
+        replicas: int = 3,
+        pane_seconds: int = 1,
+        log_size: str = "64Mi",
+        shards: int = 1,
+        environment: Mapping[str, str] | None = None,
+        wrapper: Sequence[str] = (),
+    ) -> None:
+        self.folder = folder / "stack"
+        self.folder.mkdir(exist_ok=True)
+        document = folder / "dmm.yaml"
+        document.write_text(DOCUMENT.format(bundle=bundle, log_size=log_size, shards=shards))
+        options = [
+            "--replicas",
+            replicas,
+            "--pane-seconds",
+            pane_seconds,
+            "--port",
+            0,
+            "--aggregator-port",
+            0,
+        ]
+        command = [
+            sys.executable,
+            "-m",
+            "tidegauge.cli",
+            "up",
+            "-f",
+            document,
+            "--dir",
+            self.folder,
+            *options,
+        ]
+        self.output = folder / "up.log"
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*wrapper, *(str(word) for word in command)],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "COLUMNS": "200", **(environment or {})},
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        try:
+            self.until_ready()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    # --- what is there ---------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> StackState:
+        return load_state(self.folder)
+
+    @property
+    def port(self) -> int:
+        return int(self.state.url.rsplit(":", 1)[1])
+
+    def processes(self, role: str) -> list[ProcessState]:
+        return [process for process in self.state.processes if process.role == role]
+
+    def until_ready(self) -> None:
+        def ready() -> bool:
+            assert self.process.poll() is None, f"tidegauge up ended:\n{self.logs()}"
+            return (self.folder / "stack.json").exists() and self.state.ready
+
+        try:
+            wait_for(ready, "the stack ready", READY_SECONDS)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.logs()}") from None
+
+    def logs(self) -> str:
+        """The last lines of every process, for a failing test."""
+        files = [self.output, *sorted((self.folder / "logs").glob("*.log"))]
+        return "\n".join(f"== {f.name}\n" + "\n".join(f.read_text().splitlines()[-12:]) for f in files)
+
+    # --- what happens to it ----------------------------------------------------------------------------
+
+    def stop(self) -> int:
+        """Ctrl-C, and the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(STOP_SECONDS)
+
+    def kill(self) -> None:
+        """End everything, whatever state it is in; nothing may be left."""
+        started = self.descendants()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        psutil.wait_procs(started, timeout=10)
+        left = [
+            process
+            for process in started
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        ]
+        for process in left:
+            process.kill()
+        assert not left, f"left running by tidegauge up: {left}"
+
+    def descendants(self) -> list[psutil.Process]:
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+
+class Aggregator:
+    """An aggregator by itself over a stack's data, to see what is durable."""
+
+    def __init__(self, data: Path, wrapper: Sequence[str] = ()) -> None:
+        command = [
+            *wrapper,
+            sys.executable,
+            "-m",
+            "tidegauge_aggregator",
+            "--data-dir",
+            str(data),
+            "--port",
+            "0",
+        ]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.port = int(json.loads(self.process.stdout.readline())["port"])
+
+    def __enter__(self) -> Self:
+        wait_for(lambda: is_healthy(self.port, "/readyz"), "the aggregator ready")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def rows_counted(self) -> int:
+        return int(sum(metric(Metric.AGGREGATOR_ROWS, self.port).values()))
+
+    def rows_lost(self) -> dict[str, int]:
+        found = metric(Metric.AGGREGATOR_ROWS_LOST, self.port)
+        return {re.search(r'reason="(\w+)"', labels)[1]: int(rows) for labels, rows in found.items() if rows}
+
+
+def metric(name: Metric, port: int) -> dict[str, float]:
+    """Values of a metric by its labels' text, from one process."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    return {m[1] or "": float(m[2]) for m in re.finditer(rf"^{name}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE)}
+
+
+def last_report(stack: LocalStack) -> dict[str, object]:
+    """The report's document of a stack with one shard."""
+    with urllib.request.urlopen(f"{stack.state.aggregator_urls[0]}/v1/report", timeout=10) as answer:
+        return json.loads(answer.read())

@@ -1,0 +1,171 @@
+"""``make demo``: drift found by the real programs, in about a minute.
+
+Each step is a command that a user could type, printed before it runs.
+"""
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from tidegauge.cli.report import fetch
+from tidegauge.errors import ResourceError, TidegaugeError
+from tidegauge.local.state import STATE_FILE, StackState, load_state
+from tidegauge.report import Report
+
+__all__ = ["main"]
+
+EXAMPLE: Final = Path("examples/house-prices")
+REPLICAS: Final = 3
+PANE_SECONDS: Final = 2
+BASELINE_ROWS: Final = 6000
+DRIFT_ROWS: Final = 3000
+MOVED: Final = ("sqft", "age")
+RATE: Final = 600
+READY_SECONDS: Final = 60
+VERDICT_SECONDS: Final = 40
+STOP_SECONDS: Final = 60
+
+
+def main() -> int:
+    """Run the demo; returns the exit code: 0 when every step showed what it should."""
+    console = Console(soft_wrap=True, highlight=False)
+    if not (EXAMPLE / "build.py").exists():
+        console.print(f"The demo needs {EXAMPLE}: run it from the root of a checkout.")
+        return 2
+    try:
+        with tempfile.TemporaryDirectory(prefix="tidegauge-demo-") as folder:
+            Demo(console, Path(folder)).run()
+    except (TidegaugeError, subprocess.CalledProcessError) as error:
+        console.print(f"[red]The demo failed:[/] {error}")
+        return 1
+    return 0
+
+
+class Demo:
+    """The steps, over one folder."""
+
+    def __init__(self, console: Console, folder: Path) -> None:
+        self._console = console
+        self._folder = folder
+        self._stack = folder / "stack"
+        self._bundle = folder / "bundle"
+        self._started = time.monotonic()
+
+    def run(self) -> None:
+        """All steps in order; raises `ResourceError` when one does not show what it should."""
+        self._title("Fit a random forest on 20,000 houses and pack it with its reference profile")
+        self._command([sys.executable, str(EXAMPLE / "build.py"), str(self._folder)])
+        document = self._folder / "dmm.yaml"
+        document.write_bytes((EXAMPLE / "dmm.yaml").read_bytes())
+        self._title(f"Start {REPLICAS} model servers, {REPLICAS} drift sidecars and an aggregator")
+        self._console.print(
+            f"[dim]A pane lasts {PANE_SECONDS} s here, to keep this short; it is 10 s by default.[/]"
+        )
+        with self._running(document):
+            self._show_stable()
+            self._show_drift()
+            self._show_account()
+        self._title(f"Stopped cleanly, {time.monotonic() - self._started:.0f} s in all")
+
+    def _show_stable(self) -> None:
+        self._title("Send houses like those of the training data: the verdict is Stable")
+        self._simulate("--rows", str(BASELINE_ROWS))
+        self._await("Stable", 0)
+
+    def _show_drift(self) -> None:
+        self._title(
+            f"Now {' and '.join(MOVED)} move by two standard deviations: Drifting, and these two are named"
+        )
+        self._simulate("--rows", str(DRIFT_ROWS), *(word for name in MOVED for word in ("--feature", name)))
+        report = self._await("Drifting", 0)
+        if not set(MOVED) <= {feature.name for feature in report.drifting}:
+            raise ResourceError(f"{', '.join(MOVED)} moved, but {report.drifting} were named")
+
+    def _show_account(self) -> None:
+        self._title("Every answered row is counted, exactly once")
+        answered = BASELINE_ROWS + DRIFT_ROWS
+        counted, lost = self._counted(answered)
+        self._console.print(f"rows answered {answered:,} = rows counted {counted:,} + rows lost {lost:,}")
+        if counted + lost != answered:
+            raise ResourceError(f"{answered} rows were answered, {counted} counted and {lost} reported lost")
+
+    # --- how -------------------------------------------------------------------------------------------
+
+    def _title(self, text: str) -> None:
+        self._console.print(f"\n[bold]{text}[/]")
+
+    def _command(self, command: Sequence[str], *, check: bool = True) -> int:
+        self._console.print(f"[cyan]$ {_shown(command, self._folder)}[/]")
+        return subprocess.run(command, check=check).returncode
+
+    def _tidegauge(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "tidegauge.cli", *arguments]
+
+    def _simulate(self, *arguments: str) -> None:
+        target = ("--profile", str(self._bundle), "--dir", str(self._stack), "--rate", str(RATE))
+        self._command(self._tidegauge("simulate", *target, *arguments))
+
+    def _await(self, verdict: str, code: int) -> Report:
+        asked = ("report", "--dir", str(self._stack), "--wait", verdict, "--timeout", str(VERDICT_SECONDS))
+        if self._command(self._tidegauge(*asked), check=False) != code:
+            raise ResourceError(f"the verdict was not {verdict} within {VERDICT_SECONDS} s")
+        return fetch(self._state.aggregator_urls, None)
+
+    @property
+    def _state(self) -> StackState:
+        return load_state(self._stack)
+
+    def _counted(self, answered: int) -> tuple[int, int]:
+        """Rows counted and rows lost, once the last pane has come."""
+        deadline = time.monotonic() + VERDICT_SECONDS
+        while True:
+            coverage = fetch(self._state.aggregator_urls, None).coverage
+            counted, lost = (coverage.rows_counted, coverage.rows_lost) if coverage else (0, 0)
+            if counted + lost >= answered or time.monotonic() > deadline:
+                return counted, lost
+            time.sleep(PANE_SECONDS / 4)
+
+    @contextlib.contextmanager
+    def _running(self, document: Path) -> Iterator[None]:
+        options = ("--replicas", str(REPLICAS), "--pane-seconds", str(PANE_SECONDS))
+        ports = ("--port", "0", "--aggregator-port", "0")
+        command = self._tidegauge("up", "-f", str(document), *options, *ports, "--dir", str(self._stack))
+        self._console.print(f"[cyan]$ {_shown(command, self._folder)}[/]")
+        # A session of its own: Ctrl-C ends the demo, and the demo ends the stack.
+        with subprocess.Popen(command, start_new_session=True) as stack:
+            try:
+                self._await_ready(stack)
+                yield
+            finally:
+                stack.send_signal(signal.SIGINT)
+                code = stack.wait(STOP_SECONDS)
+        if code != 0:
+            raise ResourceError(f"the stack ended with exit code {code}")
+
+    def _await_ready(self, stack: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not ((self._stack / STATE_FILE).exists() and self._state.ready):
+            if stack.poll() is not None or time.monotonic() > deadline:
+                raise ResourceError(f"the stack was not ready within {READY_SECONDS} s")
+            time.sleep(0.1)
+
+
+def _shown(command: Sequence[str], folder: Path) -> str:
+    """A command as a user would type it."""
+    words = list(command[1:] if command[0] == sys.executable else command)
+    words = ["tidegauge", *words[2:]] if words[:2] == ["-m", "tidegauge.cli"] else ["python", *words]
+    return shlex.join(words).replace(str(folder) + os.sep, "demo/").replace(str(folder), "demo")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
