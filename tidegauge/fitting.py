@@ -25,7 +25,7 @@ from tidegauge.frames import (
     named_column,
     read_columns,
 )
-from tidegauge.profile import DTYPES, HOURS, MAX_CUT_POINTS, Feature, NumericFeature, Profile
+from tidegauge.profile import DTYPES, HOURS, MAX_CUT_POINTS, DesignEffect, Feature, NumericFeature, Profile
 from tidegauge.sources import chunks_of, is_path
 
 __all__ = ["SAMPLE_ROWS", "FitOptions", "fit_profile"]
@@ -81,7 +81,8 @@ def fit_profile(data: Any, options: FitOptions) -> Profile:
     """Make a profile of a frame, an array, rows or a file; see `Profile.fit`."""
     parts = _parts_of(data, options)
     features = _first_pass(parts(), options, whole=not is_path(data))
-    return _second_pass(parts(), features, options)
+    profile = _second_pass(parts(), features, options)
+    return profile if options.time is None else _with_design_effects(profile, parts())
 
 
 # --- data to parts -----------------------------------------------------------------------------------------
@@ -197,9 +198,12 @@ def _second_pass(parts: Iterator[_Part], features: list[Feature], options: FitOp
         counter.add(columns)
         if hourly and part.seconds is not None:
             _add_by_hour(hourly, columns, part.seconds)
-    counted = _counted(features, counter, hourly)
-    prediction = counted.pop() if counted[-1].name == PREDICTION else None
-    return Profile(tuple(counted), prediction, counter.rows)
+    return _profile(_counted(features, counter, hourly), counter.rows)
+
+
+def _profile(monitored: list[Feature], rows: int) -> Profile:
+    prediction = monitored.pop() if monitored[-1].name == PREDICTION else None
+    return Profile(tuple(monitored), prediction, rows)
 
 
 def _add_by_hour(
@@ -229,3 +233,26 @@ def _counted(features: list[Feature], counter: CellCounter, hourly: list[CellCou
         counted.append(replace(feature, **shared))
         begin = part.stop
     return counted
+
+
+# --- a third pass where times are known: how much rows of one time resemble each other ----------------------
+
+
+def _with_design_effects(profile: Profile, parts: Iterator[_Part]) -> Profile:
+    from tidegauge.design_effect import from_reference
+
+    rows = (
+        ([feature_values(part.columns[feature.name], feature) for feature in profile.monitored], part.seconds)
+        for part in parts
+        if part.seconds is not None
+    )
+    effects = from_reference(profile, rows)
+    pairs = zip(profile.monitored, effects, strict=True)
+    return _profile(
+        [replace(feature, design_effect=_rounded(effect)) for feature, effect in pairs], profile.rows
+    )
+
+
+def _rounded(effect: DesignEffect | None) -> DesignEffect | None:
+    """To three decimals: the rest depends on the order of additions, and the profile's hash must not."""
+    return effect and DesignEffect(effect.window_seconds, tuple(round(value, 3) for value in effect.values))

@@ -330,3 +330,18 @@ def test_what_is_no_table_is_refused(data: Any) -> None:
 def test_a_lazy_frame_is_asked_to_collect() -> None:
     with pytest.raises(SchemaError, match="collect"):
         Profile.fit(pl.LazyFrame({"x": [1]}))
+
+
+def test_times_state_how_much_rows_of_one_hour_resemble_each_other() -> None:
+    random = np.random.default_rng(4)
+    seconds = np.sort(random.random(20_000)) * 86_400 * 20
+    weather = random.normal(size=480)[(seconds // 3600).astype(int)]
+    frame = {"weather": weather, "own": random.normal(size=20_000)}
+    profile = Profile.fit(frame, time=seconds, prediction=random.normal(size=20_000))
+    shared, own, prediction = (feature.design_effect for feature in profile.monitored)
+    assert shared is not None
+    assert own is not None
+    assert prediction is not None
+    assert shared.values[-1] == pytest.approx(20_000 / 480, rel=0.4), "all rows of an hour are one"
+    assert max(own.values) < 1.6
+    assert Profile.fit(frame).features[0].design_effect is None
