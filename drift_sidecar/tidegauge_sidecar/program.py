@@ -51,6 +51,11 @@ class Sidecar:
     rng
         Jitter of the sender's waiting times.
 
+    Attributes
+    ----------
+    cutter, sender
+        What `run` turns, the sender in a thread of its own.
+
     Raises
     ------
     ProfileError
@@ -84,9 +89,9 @@ class Sidecar:
         state_file = StateFile(folder)
         position = recover_position(self._spool, state_file)
         self._rolling = RollingCounts(profile)
-        self._cutter = Cutter(folder, self._spool, profile, origin, position, self._rolling)
+        self.cutter = Cutter(folder, self._spool, profile, origin, position, self._rolling)
         observe = send_seconds(registry, model)
-        self._sender = Sender(
+        self.sender = Sender(
             self._spool, state_file, profile, transports, clock=monotonic, rng=rng, observe=observe
         )
         SidecarCollector(registry, model, self.snapshot)
@@ -105,7 +110,7 @@ class Sidecar:
         done.set()
 
     def _turn(self) -> None:
-        self._guarded(lambda: self._cutter.turn(self._clock_ns()))
+        self._guarded(lambda: self.cutter.turn(self._clock_ns()))
         self._turned_at = self._monotonic()
 
     def _guarded(self, work: Callable[[], object]) -> bool:
@@ -122,7 +127,7 @@ class Sidecar:
 
     def _finish(self) -> None:
         """Wait for the servers' last row, close the last pane, see it sent; each for a bounded time."""
-        self._wait(lambda: self._cutter.writers_are_dead, WAIT_FOR_WRITERS_SECONDS, between=self._turn)
+        self._wait(lambda: self.cutter.writers_are_dead, WAIT_FOR_WRITERS_SECONDS, between=self._turn)
         self._wait(lambda: self._guarded(self._close_last), WAIT_FOR_WRITERS_SECONDS)
         self._wait(lambda: not self._spool.panes(), LAST_SEND_SECONDS)
         if left := len(self._spool.panes()):
@@ -138,13 +143,13 @@ class Sidecar:
             between()
 
     def _close_last(self) -> None:
-        if not self._cutter.finish(self._clock_ns()):
+        if not self.cutter.finish(self._clock_ns()):
             _log.warning("a server still writes to the log: the last pane is not final")
 
     def _send_until(self, done: threading.Event) -> None:
         while not done.is_set():
             try:
-                wait = self._sender.step()
+                wait = self.sender.step()
             except Exception:  # a thread that died in silence would leave the spool to grow for ever
                 _log.exception("sending failed; it will be tried again")
                 wait = 1.0
@@ -159,7 +164,7 @@ class Sidecar:
 
     def snapshot(self) -> Snapshot:
         """The metrics' values now."""
-        cut, sent = self._cutter.totals, self._sender.totals
+        cut, sent = self.cutter.totals, self.sender.totals
         return Snapshot(
             rows=cut.rows,
             lost=dict(cut.lost + Counter({str(Lost.REFUSED): sent.refused_rows})),
@@ -175,6 +180,6 @@ class Sidecar:
 
     def _lag_seconds(self) -> float:
         spooled = self._spool.panes()[:1]
-        times = [self._cutter.oldest_waiting_ns, *(pane * self._pane_ns for pane in spooled)]
+        times = [self.cutter.oldest_waiting_ns, *(pane * self._pane_ns for pane in spooled)]
         now_ns = self._clock_ns()
         return max(0, now_ns - min((time for time in times if time is not None), default=now_ns)) / 1e9

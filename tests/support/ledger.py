@@ -61,6 +61,10 @@ class Ledger:
         return [Pane.from_bytes(body) for body in self.taken.values()]
 
     @property
+    def refused_panes(self) -> list[Pane]:
+        return [Pane.from_bytes(body) for body in self.refused.values()]
+
+    @property
     def rows(self) -> int:
         return sum(pane.rows for pane in self.panes)
 

@@ -25,14 +25,14 @@ class LogWriter:
         self.logged: list[npt.NDArray[np.float64]] = []
         self.writer = writer
         self._folder = folder
-        self._hash = profile_hash
+        self.profile_hash = profile_hash
         self._columns = columns
         self._segment_bytes = segment_bytes
         self._number = 0
         unnamed = folder / f"{writer}.new"
-        self._lock = os.open(unnamed, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        self._lock = open(unnamed, "w+b", buffering=0)  # noqa: SIM115 - locked as long as the writer lives
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        os.pwrite(self._lock, SEQUENCE.pack(0), 0)
+        self._store()
         unnamed.rename(folder / sequence_name(writer))
         self._open_segment()
 
@@ -64,8 +64,8 @@ class LogWriter:
         self._append(self._frame(rows, time_ns)[:size])
         self.die()
 
-    def die_unanswered(self, rows: npt.NDArray[np.float64], time_ns: int) -> None:
-        """Die between the write and the answer; the rows stand in the log."""
+    def die_before_counting(self, rows: npt.NDArray[np.float64], time_ns: int) -> None:
+        """Die between the write and the counter's store; the rows stand in the log."""
         self._append(self._frame(rows, time_ns))
         self.logged.append(rows)
         self.answered += len(rows)
@@ -79,7 +79,7 @@ class LogWriter:
     def die(self) -> None:
         """As kill -9 does it: the lock goes with the process."""
         self._segment.close()
-        os.close(self._lock)
+        self._lock.close()
 
     def _frame(self, rows: npt.NDArray[np.float64], time_ns: int) -> bytes:
         return encode_frame(rows.astype("<f8").tobytes(), len(rows), self.answered, time_ns)
@@ -91,8 +91,11 @@ class LogWriter:
 
     def _count(self, rows: int) -> None:
         self.answered += rows
-        os.pwrite(self._lock, SEQUENCE.pack(self.answered), 0)
+        self._store()
+
+    def _store(self) -> None:
+        os.pwrite(self._lock.fileno(), SEQUENCE.pack(self.answered), 0)
 
     def _open_segment(self) -> None:
         self._segment = open(self.segment, "ab", buffering=0)  # noqa: SIM115 - open as long as the writer lives
-        self._segment.write(SegmentHeader(self._columns, 8, self.answered, self._hash).encode())
+        self._segment.write(SegmentHeader(self._columns, 8, self.answered, self.profile_hash).encode())
