@@ -5,28 +5,12 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from support.controlplane.assets import find_assets
-from support.controlplane.build import Tell
 from support.controlplane.cluster import OwnCluster
+from support.controlplane.progress import progress
 from support.controlplane.unavailable import Unavailable
-
-
-def progress() -> Tell:
-    """Tell on standard error: one line that is written over on a terminal, else a line every 15 s."""
-    last = -15.0
-
-    def tell(text: str) -> None:
-        nonlocal last
-        if sys.stderr.isatty():
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-        elif (now := time.monotonic()) - last >= 15 or not text.startswith(("compiling", "fetching")):
-            last = now
-            print(text, file=sys.stderr, flush=True)
-
-    return tell
 
 
 def main() -> int:
