@@ -46,7 +46,7 @@ def explain(schema: RowSchema, body: bytes, error: Exception, key: str) -> Refus
         if key not in document:
             raise Refusal(
                 "bad_request",
-                f"the body has no {key!r}: it has {sorted(document)[:10]}{_near(key, document)}",
+                f"the body has no {key!r}: it has {sorted(document)[:10]}",
             )
         if key == "features":
             explain_features(schema, document[key], "features")

@@ -30,6 +30,7 @@ __all__ = ["run"]
 
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 20
+BACKLOG = 2048
 _log = logging.getLogger("tidegauge.serving")
 
 
@@ -72,6 +73,7 @@ def _uvicorn_config(settings: Settings, gate: Gate, registry: CollectorRegistry)
         log_config=None,
         server_header=False,
         proxy_headers=False,
+        backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
@@ -83,6 +85,7 @@ def _listen(settings: Settings) -> list[socket.socket]:
     own = socket.socket(family, socket.SOCK_STREAM)
     own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     own.bind((settings.host, settings.port))
+    own.listen(BACKLOG)  # before the port is told: whoever hears of it may connect at once
     return [own] if settings.fd < 0 else [own, socket.socket(fileno=settings.fd)]
 
 

@@ -156,7 +156,7 @@ class Tap:
                 self._take_back()
         else:
             self.dropped += rows
-        # After the frame, as one aligned 8-byte store: a process killed here leaves the old number or the new.
+        # After the frame, as one aligned 8-byte store: a process killed here leaves the old number or the new
         self._sequence += rows
         if self._counter is not None:
             self._counter[0] = self._sequence

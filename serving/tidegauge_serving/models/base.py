@@ -10,9 +10,19 @@ import numpy.typing as npt
 
 from tidegauge.bundle import ModelFile
 from tidegauge.errors import BundleError
+from tidegauge.profile import CategoricalFeature, Profile
 from tidegauge_serving.schema import Block
 
-__all__ = ["Artefact", "Label", "Model", "Predictions", "frame_of", "require_features", "typed_labels"]
+__all__ = [
+    "Artefact",
+    "Label",
+    "Model",
+    "Predictions",
+    "frame_of",
+    "require_features",
+    "require_numbers",
+    "typed_labels",
+]
 
 Label: TypeAlias = float | int | str | bool
 
@@ -84,19 +94,17 @@ def require_features(found: int, wanted: int, what: str) -> None:
         )
 
 
-def frame_of(
-    block: Block, names: tuple[str, ...], categories: dict[int, tuple[str, ...]] | None = None
-) -> Any:
-    """The block as a pandas frame, for models that need names or texts.
+def require_numbers(profile: Profile, library: str) -> None:
+    """Raise `BundleError` if a feature is categorical: boosters are served with numbers only."""
+    texts = [feature.name for feature in profile.features if isinstance(feature, CategoricalFeature)]
+    if texts:
+        raise BundleError(
+            f"{library} models are served with numbers only, the profile has categorical {texts}"
+        )
 
-    Parameters
-    ----------
-    block
-        The rows.
-    names
-        Names of the columns.
-    categories
-        If given, categorical columns become pandas categoricals with these categories.
+
+def frame_of(block: Block, names: tuple[str, ...]) -> Any:
+    """The block as a pandas frame with these column names, for models that pick columns by name.
 
     Raises
     ------
@@ -106,17 +114,9 @@ def frame_of(
     try:
         import pandas as pd
     except ImportError:
-        raise BundleError(
-            "this model needs pandas while it predicts: pip install 'tidegauge[pandas]'"
-        ) from None
-    columns: dict[str, Any] = {}
-    for at, name in enumerate(names):
-        if at not in block.texts:
-            columns[name] = block.values[:, at]
-        elif categories is None:
-            columns[name] = pd.Series(list(block.texts[at]), dtype=object)
-        else:
-            known = np.where(block.values[:, at] < len(categories[at]), block.values[:, at], -1)
-            codes = np.nan_to_num(known, nan=-1).astype(np.intp)
-            columns[name] = pd.Categorical.from_codes(codes.tolist(), pd.Index(categories[at]))
-    return pd.DataFrame(columns, copy=False)
+        raise BundleError("this model picks columns by name: pip install pandas beside the server") from None
+    columns = {
+        name: pd.Series(list(block.texts[at]), dtype=object) if at in block.texts else block.values[:, at]
+        for at, name in enumerate(names)
+    }
+    return pd.DataFrame(columns)

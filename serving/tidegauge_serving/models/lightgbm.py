@@ -3,8 +3,8 @@
 from typing import Any
 
 from tidegauge.bundle import ModelFile
-from tidegauge.profile import CategoricalFeature, Profile
-from tidegauge_serving.models.base import Artefact, Predictions, frame_of, require_features
+from tidegauge.profile import Profile
+from tidegauge_serving.models.base import Artefact, Predictions, require_features, require_numbers
 from tidegauge_serving.models.scores import ScoreReader
 from tidegauge_serving.schema import Block
 
@@ -26,23 +26,17 @@ class LightGBMModel:
     described
         Gives the classes of a classifier.
     profile
-        Gives names and categories.
+        Gives the features.
     """
 
     one = None
 
     def __init__(self, booster: Any, described: ModelFile, profile: Profile) -> None:
         self._booster = booster
-        self._names = tuple(feature.name for feature in profile.features)
-        require_features(booster.num_feature(), len(self._names), "the LightGBM model")
-        self._categories = {
-            at: feature.categories
-            for at, feature in enumerate(profile.features)
-            if isinstance(feature, CategoricalFeature)
-        }
+        require_features(booster.num_feature(), len(profile.features), "the LightGBM model")
+        require_numbers(profile, "LightGBM")
         self._read = ScoreReader(described.classes)
 
     def predict(self, block: Block) -> Predictions:
         """Predict a block of rows."""
-        rows = frame_of(block, self._names, self._categories) if self._categories else block.values
-        return self._read(self._booster.predict(rows, num_threads=1))
+        return self._read(self._booster.predict(block.values, num_threads=1))

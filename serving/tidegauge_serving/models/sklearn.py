@@ -47,7 +47,7 @@ class SklearnModel:
                 f"the model was fitted on {fitted}, the profile has {list(self._names)}: they differ"
             )
         categorical = any(isinstance(feature, CategoricalFeature) for feature in profile.features)
-        self._by_name = bool(fitted) and (categorical or hasattr(model, "steps"))
+        self._by_name = bool(fitted) and (categorical or _has_parts(model))
         _use_one_thread(model)
 
     def predict(self, block: Block) -> Predictions:
@@ -86,6 +86,12 @@ def _load_joblib(path: Path) -> Any:
     import joblib
 
     return joblib.load(path)
+
+
+def _has_parts(model: Any) -> bool:
+    """Whether the model is made of others, one of which may pick columns by name."""
+    parameters = model.get_params() if hasattr(model, "get_params") else {}
+    return any(hasattr(value, "fit") for value in parameters.values())
 
 
 def _use_one_thread(model: Any) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 
 from tidegauge.bundle import ModelFile
 from tidegauge.errors import BundleError
-from tidegauge.profile import CategoricalFeature, Profile
-from tidegauge_serving.models.base import Artefact, Predictions, frame_of, require_features
+from tidegauge.profile import Profile
+from tidegauge_serving.models.base import Artefact, Predictions, require_features, require_numbers
 from tidegauge_serving.models.scores import ScoreReader
 from tidegauge_serving.schema import Block
 
@@ -32,28 +32,23 @@ class XGBoostModel:
     described
         Gives the classes of a classifier.
     profile
-        Gives names and categories.
+        Gives the features.
     """
 
     one = None
 
     def __init__(self, booster: Any, described: ModelFile, profile: Profile) -> None:
         self._booster = booster
-        self._names = tuple(feature.name for feature in profile.features)
-        require_features(booster.num_features(), len(self._names), "the XGBoost model")
-        if booster.feature_names and list(booster.feature_names) != list(self._names):
+        names = [feature.name for feature in profile.features]
+        require_features(booster.num_features(), len(names), "the XGBoost model")
+        require_numbers(profile, "XGBoost")
+        if booster.feature_names and list(booster.feature_names) != names:
             raise BundleError(
-                f"the XGBoost model's features are {booster.feature_names}, the profile's {list(self._names)}"
+                f"the XGBoost model's features are {booster.feature_names}, the profile's {names}"
             )
-        self._categories = {
-            at: feature.categories
-            for at, feature in enumerate(profile.features)
-            if isinstance(feature, CategoricalFeature)
-        }
         self._read = ScoreReader(described.classes)
 
     def predict(self, block: Block) -> Predictions:
         """Predict a block of rows."""
-        rows = frame_of(block, self._names, self._categories) if self._categories else block.values
         with np.errstate(all="ignore"):
-            return self._read(self._booster.inplace_predict(rows, validate_features=False))
+            return self._read(self._booster.inplace_predict(block.values, validate_features=False))

@@ -95,11 +95,19 @@ def _from_json(tensor: "InputTensor") -> list[Any]:
     try:
         if not nested:
             return _FLAT[tensor.datatype].decode(tensor.data)
-        return [value for row in _NESTED[tensor.datatype].decode(tensor.data) for value in row]
+        rows = _NESTED[tensor.datatype].decode(tensor.data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(
             "wrong_type", f"tensor {tensor.name!r} of datatype {tensor.datatype}: {error}"
         ) from None
+    width = tensor.shape[1] if len(tensor.shape) == 2 else 1
+    ragged = next((index for index, row in enumerate(rows) if len(row) != width), None)
+    if ragged is not None:
+        raise Refusal(
+            "wrong_shape",
+            f"tensor {tensor.name!r} has {len(rows[ragged])} values in row {ragged}: its shape says {width}",
+        )
+    return [value for row in rows for value in row]
 
 
 def _from_bytes(tensor: "InputTensor", data: bytes) -> Any:

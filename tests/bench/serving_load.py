@@ -1,0 +1,131 @@
+"""A load client that costs much less than the server: prepared bytes, raw sockets, one process.
+
+Run as a program: one JSON line of `Load` on stdout.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+
+import uvloop
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one run measured."""
+
+    requests: int
+    errors: int
+    seconds: float
+    p50_seconds: float
+    p99_seconds: float
+
+    @property
+    def per_second(self) -> float:
+        return self.requests / self.seconds
+
+
+class Connection(asyncio.Protocol):
+    """Sends the next request once the answer to the last one is whole."""
+
+    def __init__(self, requests: list[bytes], start: int, until: float, times: list[float]) -> None:
+        self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._requests = requests
+        self._next = start
+        self._until = until
+        self._times = times
+        self._errors = 0
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._send()
+
+    def _send(self) -> None:
+        self._sent = time.perf_counter()
+        self._transport.write(self._requests[self._next % len(self._requests)])  # type: ignore[attr-defined]
+        self._next += 1
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer + data if self._buffer else data
+        head = buffer.find(b"\r\n\r\n")
+        if head < 0:
+            self._buffer = buffer
+            return
+        at = buffer.find(b"content-length: ") + 16
+        if len(buffer) < head + 4 + int(buffer[at : buffer.index(b"\r", at)]):
+            self._buffer = buffer
+            return
+        self._buffer = b""
+        now = time.perf_counter()
+        self._times.append(now - self._sent)
+        if not buffer.startswith(b"HTTP/1.1 200"):
+            self._errors += 1
+        if now < self._until:
+            self._send()
+        else:
+            self._transport.close()
+            self.done.set_result(self._errors)
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
+        if not self.done.done():
+            self.done.set_result(self._errors + 1)
+
+
+def http_post(path: str, body: bytes) -> bytes:
+    """A request's bytes."""
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def drive(port: int, requests: list[bytes], connections: int, seconds: float) -> Load:
+    times: list[float] = []
+    started = time.perf_counter()
+    until = started + seconds
+    loop = asyncio.get_running_loop()
+    opened = []
+    for index in range(connections):
+        _, protocol = await loop.create_connection(
+            lambda index=index: Connection(requests, index * 17, until, times), "127.0.0.1", port
+        )
+        opened.append(protocol)
+    errors = sum(await asyncio.gather(*(protocol.done for protocol in opened)))
+    cuts = statistics.quantiles(times, n=100, method="inclusive")
+    return Load(len(times), errors, time.perf_counter() - started, cuts[49], cuts[98])
+
+
+def measure(
+    port: int, path: str, bodies: list[bytes], connections: int, seconds: float, cpu: int | None = None
+) -> Load:
+    """Drive a server from a process of its own."""
+    command = [sys.executable, __file__, str(port), path, str(connections), str(seconds)]
+    if cpu is not None:
+        command += ["--cpu", str(cpu)]
+    text = json.dumps([body.decode() for body in bodies])
+    run = subprocess.run(command, input=text, capture_output=True, text=True, timeout=seconds + 60, check=True)
+    return Load(**json.loads(run.stdout))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("path")
+    parser.add_argument("connections", type=int)
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("--cpu", type=int)
+    given = parser.parse_args()
+    if given.cpu is not None:
+        os.sched_setaffinity(0, {given.cpu})
+    requests = [http_post(given.path, body.encode()) for body in json.load(sys.stdin)]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        print(json.dumps(asdict(runner.run(drive(given.port, requests, given.connections, given.seconds)))))
+
+
+if __name__ == "__main__":
+    main()
