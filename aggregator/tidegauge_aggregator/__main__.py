@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
@@ -30,7 +30,7 @@ from .settings import Settings, parse_settings
 from .sqlite import open_store
 from .store import StoreError
 
-__all__ = ["main"]
+__all__ = ["main", "serve"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,15 +50,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"tidegauge-aggregator: {error}")
 
 
-async def serve(settings: Settings) -> None:
-    """Open the store, listen, and work until the server is told to stop."""
+async def serve(settings: Settings, clock: Callable[[], float] = time.time) -> None:
+    """Open the store, listen, and work until the server is told to stop.
+
+    Parameters
+    ----------
+    settings
+        What to serve where.
+    clock
+        Seconds since the epoch.
+    """
     config = WatchedFile(settings.config, parse_config) if settings.config else None
     gate = TokenGate(settings.token_file)
     registry = _registry()
     listening = _listen(settings.host, settings.port)
     aggregator = Aggregator(
         open_store(settings.data_dir),
-        clock=time.time,
+        clock=clock,
         meters=Meters(registry),
         shard=Shard(settings.shard, settings.shards),
         retention_seconds=settings.retention_seconds,

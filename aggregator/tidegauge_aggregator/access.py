@@ -61,7 +61,7 @@ class WatchedFile(Generic[T]):
 
 
 def parse_token(data: bytes) -> bytes:
-    """The token in a file: its text without the surrounding white space; raises `ValueError` when there is none."""
+    """The token in a file, white space around it left out; raises `ValueError` when there is none."""
     token = data.strip()
     if not token:
         raise ValueError("the token file is empty: put the token into it, or start without --token-file")

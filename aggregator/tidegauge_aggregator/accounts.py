@@ -1,8 +1,8 @@
 """Who answered how many rows, and what became of them: the account of one instance, and their sum.
 
-An instance says in each pane how many rows it had answered before (`rows_before`, `lost_before`). Rows answered up to
-its newest pane, less the rows counted here and the rows it reported as lost, are rows that this store does not hold: an earlier
-disk held them. They are lost for the reason `store`, so that always::
+An instance says in each pane how many rows it had answered before (`rows_before`, `lost_before`). Rows
+answered up to its newest pane, less the rows counted here and the rows it reported as lost, are rows that
+this store does not hold: an earlier disk held them. They are lost for the reason `store`, so that always::
 
     rows answered = rows counted + rows lost
 """

@@ -1,4 +1,4 @@
-"""The aggregator without HTTP: takes profiles and panes, and knows what is known. `cycle` makes verdicts of it."""
+"""The aggregator without HTTP: takes profiles and panes. `cycle` makes verdicts of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .intake import PaneName, Shard, check_model, check_time, decode_counts, dig
 from .loading import load_asleep
 from .meters import Meters
 from .refusal import Refusal
-from .store import Accepted, Fact, Outcome, Store, StoreError, StoreFull, WatchKey, WatchRow
+from .store import Accepted, Fact, Outcome, Store, StoreError, StoreFullError, WatchKey, WatchRow
 from .watch import Watch
 from .writer import Writer
 
@@ -105,7 +105,7 @@ class Aggregator:
         await self.writer.close()
 
     def expected_pods(self, model: str) -> int | None:
-        """How many pods somebody said that the model should have, in the config or by PUT; None if nobody did."""
+        """How many pods the model should have by the config or by PUT; None if nobody said."""
         said = [
             pods
             for pods in (self.config.model(model).expected_pods, self.expected.get(model))
@@ -235,7 +235,7 @@ class Aggregator:
     async def _stored(work: Awaitable[T]) -> T:
         try:
             return await work
-        except StoreFull as error:
+        except StoreFullError as error:
             raise Refusal(503, "disk_full", f"the disk is full ({error}): send it again later") from error
         except StoreError as error:
             raise Refusal(

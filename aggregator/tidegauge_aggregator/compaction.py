@@ -1,6 +1,7 @@
-"""Merging in the store: messages of a pane into one sum, sums of old panes into blocks. Runs in the writer's thread.
+"""Merging in the store: messages of a pane into a sum, old sums into blocks. Runs in the writer's thread.
 
-Counts add, so this loses nothing but who sent what. Each step is one transaction: messages go when their sum is written.
+Counts add, so this loses nothing but who sent what. Each step is one transaction: messages go when their sum
+is written.
 """
 
 from __future__ import annotations

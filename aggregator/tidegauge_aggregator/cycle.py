@@ -143,7 +143,7 @@ class Cycle:
         await self._save(watch, result)
 
     async def _save(self, watch: Watch, result: Result) -> None:
-        """Save; the report stands even when the store cannot take it, and its changes wait for the next one."""
+        """Save; when the store cannot take it the report stands, and its changes wait for the next one."""
         row = watch.unsaved = result.row.following(watch.unsaved)
         try:
             await self._aggregator.writer.submit(lambda store: store.save_evaluation(watch.row.id, row))

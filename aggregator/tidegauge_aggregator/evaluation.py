@@ -1,4 +1,4 @@
-"""The monitor of one watch, with what is stored of it. Used by the evaluating thread only, once it is built."""
+"""The monitor of one watch, and what is stored of it. Once built, only the evaluating thread uses it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Gauge:
         self.monitor.late_rows = self._late_rows
 
     def evaluate(self, first: int, last: int, fresh: Sequence[tuple[int, Counts]]) -> Result:
-        """Add panes and do every look from pane `first` to pane `last`; each change of verdict on the way is kept."""
+        """Add panes and do every look from pane `first` to `last`; each change of verdict on the way is kept."""
         for pane, counts in fresh:
             self.monitor.add(pane, counts)
         changes: list[TransitionRow] = []

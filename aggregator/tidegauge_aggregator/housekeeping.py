@@ -1,4 +1,4 @@
-"""Keeping the store small: merges, folds and forgets, a little at each turn, so that no pane waits long for it."""
+"""Keeping the store small: merges, folds and forgets, a little at each turn, so that no pane waits long."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ class Housekeeper:
 
     def _forget(self, store: Store, watch: Watch, now_seconds: float) -> None:
         """One block, some of the ledger, and all that is older than the retention."""
-        # A block that the stored evaluation has not seen could not be told apart from its panes after a restart.
+        # A block that the stored evaluation has not seen could not be told apart from its panes after a
+        # restart.
         blocks = old_blocks(store, watch.row.id, watch.newest) if watch.unsaved is None else []
         for block in blocks[:1]:
             merge_block(store, watch.row.id, watch.profile, block)

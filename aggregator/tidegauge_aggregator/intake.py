@@ -1,4 +1,4 @@
-"""Is this message a pane that may be counted? Checks in the order of what they cost; each refusal has one reason."""
+"""Is this message a pane that may be counted? Checks in order of cost; each refusal has one reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A watch as the store has it. Runs in the writer's thread, so that it is exactly what was committed by then."""
+"""A watch as the store has it. Runs in the writer's thread: it is exactly what was committed by then."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
-"""The embedded store: one SQLite file in WAL mode, ``synchronous=FULL``: a commit is on the disk when it returns.
+"""The embedded store: one SQLite file, WAL mode, ``synchronous=FULL``: a commit is on the disk when it returns.
 
-The file is opened in exclusive locking mode: a second aggregator on the same folder refuses to start instead of counting
-apart from the first.
+The file is opened in exclusive locking mode: a second aggregator on the same folder refuses to start instead
+of counting apart from the first.
 
-That a pane was accepted is kept in two stages. For an hour the `ledger` holds a digest, so that other bytes under the same name are
-found out. Then `fold_ledger` turns it into one bit per instance and pane (`ledger_blocks`, 256 panes a row), kept as long as a pane
-of that age would be taken: once counted, a pane is never counted again.
+That a pane was accepted is kept in two stages. For an hour the `ledger` holds a digest, so that other bytes
+under the same name are found out. Then `fold_ledger` turns it into one bit per instance and pane
+(`ledger_blocks`, 256 panes a row), kept as long as a pane of that age would be taken: once counted, a pane
+is never counted again.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from .store import (
     Fact,
     InboxRow,
     Outcome,
-    StoreDamaged,
+    StoreDamagedError,
     StoreError,
-    StoreFull,
+    StoreFullError,
     SumRow,
     TransitionRow,
     WatchKey,
@@ -49,25 +50,26 @@ CREATE TABLE profiles (
     model TEXT, profile TEXT, document BLOB, received REAL, PRIMARY KEY (model, profile)) WITHOUT ROWID;
 CREATE TABLE expected (model TEXT PRIMARY KEY, pods INTEGER) WITHOUT ROWID;
 CREATE TABLE watches (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT, profile TEXT, pane_seconds INTEGER, shard INTEGER, shards INTEGER,
-    created REAL, evaluated INTEGER DEFAULT -1, state BLOB DEFAULT x'', baseline BLOB DEFAULT x'',
-    report BLOB DEFAULT x'',
+    id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT, profile TEXT, pane_seconds INTEGER, shard INTEGER,
+    shards INTEGER, created REAL, evaluated INTEGER DEFAULT -1, state BLOB DEFAULT x'', baseline BLOB DEFAULT
+    x'', report BLOB DEFAULT x'',
     forgotten_counted INTEGER DEFAULT 0, forgotten_lost TEXT DEFAULT '{}',
     UNIQUE (model, profile, pane_seconds, shard, shards));
 CREATE TABLE instances (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, name TEXT, pod TEXT, highest INTEGER, heard REAL, final INTEGER,
-    answered INTEGER, counted INTEGER, lost TEXT, UNIQUE (watch, name));
+    id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, name TEXT, pod TEXT, highest INTEGER, heard REAL,
+    final INTEGER, answered INTEGER, counted INTEGER, lost TEXT, UNIQUE (watch, name));
 CREATE TABLE ledger (
     watch INTEGER, pane INTEGER, instance INTEGER, digest BLOB, received REAL,
     PRIMARY KEY (watch, pane, instance)) WITHOUT ROWID;
 CREATE TABLE ledger_blocks (
-    watch INTEGER, block INTEGER, instance INTEGER, bits BLOB, PRIMARY KEY (watch, block, instance)) WITHOUT ROWID;
+    watch INTEGER, block INTEGER, instance INTEGER, bits BLOB, PRIMARY KEY (watch, block, instance)) WITHOUT
+    ROWID;
 CREATE TABLE inbox (id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, pane INTEGER, message BLOB);
 CREATE TABLE sums (
     watch INTEGER, panes INTEGER, pane INTEGER, row_count INTEGER, lost INTEGER, counts BLOB,
     PRIMARY KEY (watch, panes, pane));
-CREATE TABLE transitions (id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, pane INTEGER, time REAL, body BLOB);
-CREATE INDEX transitions_by_watch ON transitions (watch, id);
+CREATE TABLE transitions (id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, pane INTEGER, time REAL, body
+BLOB); CREATE INDEX transitions_by_watch ON transitions (watch, id);
 """
 _WATCH: Final = (
     "id, model, profile, pane_seconds, shard, shards, created, evaluated, state, baseline, report,"
@@ -88,7 +90,7 @@ def open_store(folder: Path) -> SqliteStore:
     path = folder / FILE_NAME
     try:
         return SqliteStore(path)
-    except StoreDamaged as error:
+    except StoreDamagedError as error:
         aside = _move_aside(path)
         logger.error(
             "store damaged (%s): moved to %s, beginning an empty one; rows counted before are lost",
@@ -115,9 +117,9 @@ def _errors_of_the_store() -> Iterator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise StoreDamaged(str(error)) from error
+            raise StoreDamagedError(str(error)) from error
         if code == sqlite3.SQLITE_FULL:
-            raise StoreFull(str(error)) from error
+            raise StoreFullError(str(error)) from error
         raise StoreError(str(error)) from error
 
 
@@ -157,7 +159,7 @@ class SqliteStore:
         ):
             self._db.execute(f"PRAGMA {pragma}").fetchall()
         if self._value("PRAGMA quick_check(1)") != "ok":
-            raise StoreDamaged("its own check failed")
+            raise StoreDamagedError("its own check failed")
         version = self._value("PRAGMA user_version")
         if version == 0:
             self._db.executescript(
@@ -303,8 +305,8 @@ class SqliteStore:
 
     def _update_instance(self, instance: int, account: Account) -> None:
         self._db.execute(
-            "UPDATE instances SET pod = ?, highest = ?, heard = ?, final = ?, answered = ?, counted = ?, lost = ?"
-            " WHERE id = ?",
+            "UPDATE instances SET pod = ?, highest = ?, heard = ?, final = ?, answered = ?, counted = ?,"
+            " lost = ? WHERE id = ?",
             (*_account_values(account), instance),
         )
 
@@ -365,7 +367,8 @@ class SqliteStore:
     def save_evaluation(self, watch: int, left: EvaluationRow) -> None:
         """Keep what an evaluation left."""
         self._db.execute(
-            "UPDATE watches SET evaluated = ?, state = ?, baseline = coalesce(?, baseline), report = ? WHERE id = ?",
+            "UPDATE watches SET evaluated = ?, state = ?, baseline = coalesce(?, baseline), report = ?"
+            " WHERE id = ?",
             (left.pane, left.state, left.baseline, left.report, watch),
         )
         self._db.executemany(

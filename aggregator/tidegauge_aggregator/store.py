@@ -1,8 +1,8 @@
 """What the aggregator needs of a durable store. `sqlite.SqliteStore` is the embedded one.
 
-Synchronous, used by one thread at a time (`writer.Writer`). Every change happens inside `Store.transaction`, which is
-durable when it is left without an error and undone when it is left with one. Bytes are kept as they came: what they mean is the
-business of the callers.
+Synchronous, used by one thread at a time (`writer.Writer`). Every change happens inside `Store.transaction`,
+which is durable when it is left without an error and undone when it is left with one. Bytes are kept as they
+came: what they mean is the business of the callers.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ __all__ = [
     "InboxRow",
     "Outcome",
     "Store",
-    "StoreDamaged",
+    "StoreDamagedError",
     "StoreError",
-    "StoreFull",
+    "StoreFullError",
     "SumRow",
     "TransitionRow",
     "WatchKey",
@@ -41,11 +41,11 @@ class StoreError(Exception):
     """The store could not do it now; nothing of the transaction happened."""
 
 
-class StoreFull(StoreError):
+class StoreFullError(StoreError):
     """There is no room on the disk."""
 
 
-class StoreDamaged(StoreError):
+class StoreDamagedError(StoreError):
     """The store's file is damaged; only a new start, which moves it aside, helps."""
 
 
@@ -170,7 +170,7 @@ class Store(Protocol):
     """A durable store."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing; durable at the end. Raises `StoreError`, `StoreFull`, `StoreDamaged`."""
+        """All or nothing; durable at the end. Raises `StoreError`, `StoreFullError`, `StoreDamagedError`."""
 
     def close(self) -> None:
         """Leave the store in order."""

@@ -1,6 +1,7 @@
 """What memory holds of one watch: sums of recent panes, who was heard, what was counted and lost.
 
-Changed in the event loop only, by the writer's deliveries: it is always the store as it was after some commit.
+Changed in the event loop only, by the writer's deliveries: it is always the store as it was after some
+commit.
 """
 
 from __future__ import annotations

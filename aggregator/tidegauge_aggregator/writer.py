@@ -1,7 +1,8 @@
-"""The one thread that touches the store, with group commit: all facts that wait share one transaction and one fsync.
+"""The one thread that touches the store. Group commit: all facts that wait share a transaction and an fsync.
 
-What is queued first happens first, and its outcome reaches the event loop first. Everything the program keeps in memory beside the
-store changes in those deliveries, so memory is at each moment the store as it was after some commit.
+What is queued first happens first, and its outcome reaches the event loop first. Everything the program
+keeps in memory beside the store changes in those deliveries, so memory is at each moment the store as it was
+after some commit.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from .store import Accepted, Fact, Store, StoreDamaged
+from .store import Accepted, Fact, Store, StoreDamagedError
 
 __all__ = ["Writer"]
 
@@ -68,7 +69,7 @@ class Writer:
         self._thread.start()
 
     async def accept(self, fact: Fact, deliver: Deliver) -> Accepted:
-        """Write a fact; `deliver` runs in the event loop once it is durable, even if the caller is gone by then.
+        """Write a fact; once it is durable `deliver` runs in the event loop, even if the caller is gone.
 
         Raises
         ------
@@ -138,7 +139,7 @@ class Writer:
         try:
             with self._store.transaction():
                 return run(self._store)
-        except StoreDamaged:
+        except StoreDamagedError:
             self.damaged = True
             logger.exception("the store is damaged; a restart moves it aside")
             raise
