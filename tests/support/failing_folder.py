@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Callable
+from typing import IO
 
 from tidegauge_sidecar.folder import Folder
 
@@ -17,6 +18,16 @@ class FailingFolder(Folder):
     halves_writes = False
     is_full = False
     steps = 0
+    held: IO[bytes] | None = None
+
+    def lock(self, name: str) -> IO[bytes] | None:
+        self.held = super().lock(name)
+        return self.held
+
+    def unlock(self) -> None:
+        """As the end of the process does it."""
+        if self.held is not None:
+            self.held.close()
 
     def write(self, name: str, data: bytes) -> None:
         if self.is_full:

@@ -70,8 +70,9 @@ class Pod:
         )
 
     def kill(self) -> None:
-        self.sidecar._lock.close()  # the process's end does it
-        self.start()
+        """Kill the sidecar and start another, which may be killed while it starts."""
+        self.folder.unlock()
+        self._survive(self.start)
 
     def turn(self) -> None:
         """One turn of the main loop; a planned kill is followed by a new process."""
