@@ -94,7 +94,7 @@ RULES: Final[dict[type, tuple[Rule, ...]]] = {
             "perFeature",
         ),
         Rule(
-            "!has(self.perFeature) || !has(self.features.exclude) || "
+            "!has(self.perFeature) || !has(self.features) || !has(self.features.exclude) || "
             "self.perFeature.all(f, !(f.name in self.features.exclude))",
             "must not name a feature that spec.drift.features.exclude names too",
             "perFeature",

@@ -1,5 +1,6 @@
 """A document's text to a checked `DriftMonitoredModel`, with errors that name the field."""
 
+import copy
 import difflib
 import re
 from typing import Any
@@ -47,8 +48,10 @@ _Loader.yaml_implicit_resolvers = {
 
 def _explained(message: str, document: object) -> str:
     """Turn msgspec's message round: the path first, then the rule and the value."""
-    rule, _, path = message.partition(" - at `$")
+    rule, _, path = message.replace(" - at `key` in `$", " - at `$").partition(" - at `$")
     path = path.rstrip("`").lstrip(".")
+    if path.endswith("[...]"):
+        path = _join(path.removesuffix("[...]"), _broken_entry(document, path.removesuffix("[...]"), message))
     if unknown := re.search(r"unknown field `(.+)`", rule):
         return f"{_join(path, unknown[1])}: no such field; {_nearest(unknown[1], _field_names(path))}"
     if missing := re.search(r"missing required field `(.+)`", rule):
@@ -71,18 +74,38 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
+def _broken_entry(document: object, path: str, message: str) -> str:
+    """The key of the map's entry that a message is about; msgspec says only which map it is."""
+    entries: dict[str, Any] = _at(document, path)
+    for key, value in entries.items():
+        alone = copy.deepcopy(document)
+        entries_alone: dict[str, Any] = _at(alone, path)
+        entries_alone.clear()
+        entries_alone[key] = value
+        try:
+            msgspec.convert(alone, schema.DriftMonitoredModel)
+        except msgspec.ValidationError as error:
+            if str(error) == message:
+                return key
+    return "..."
+
+
+def _at(document: Any, path: str) -> Any:
+    for step in _steps(path):
+        document = document[int(step) if isinstance(document, list) else step]
+    return document
+
+
 def _steps(path: str) -> list[str]:
     return re.findall(r"[^.\[\]]+", path)
 
 
 def _instead(document: object, path: str) -> str:
     """The value at a path, to be shown behind the rule; nothing where the path names no single value."""
-    value: Any = document
-    for step in _steps(path):
-        try:
-            value = value[int(step) if isinstance(value, list) else step]
-        except (KeyError, IndexError, TypeError, ValueError):
-            return ""
+    try:
+        value = _at(document, path)
+    except (KeyError, IndexError, TypeError, ValueError):
+        return ""
     return f", not {value!r}" if isinstance(value, str | int | float) else ""
 
 

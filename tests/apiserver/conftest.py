@@ -1,0 +1,115 @@
+"""A real API server for this tier, or the reason why there is none."""
+
+import contextlib
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from support.controlplane.api import Document, Refused
+from support.controlplane.cluster import Cluster
+from support.controlplane.progress import progress
+from support.controlplane.provide import prepare, provide
+from support.controlplane.unavailable import Unavailable
+from support.tiers import KEPT, NOT_RUN
+from support.waiting import wait_for
+
+HERE = Path(__file__).parent
+CRD = HERE.parents[1] / "crds/driftmonitoredmodels.tidegauge.io.yaml"
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what the tier needs before its first test, with the progress in sight."""
+    items = [item for item in session.items if HERE in item.path.parents]
+    if not items or session.config.option.collectonly:
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        reason = _why_not()
+    if reason is not None:
+        session.config.stash[NOT_RUN]["apiserver"] = reason
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _why_not() -> str | None:
+    try:
+        prepare(progress())
+    except Unavailable as reason:
+        return str(reason)
+    except RuntimeError as error:  # what is in the tree does not compile: that is ours to mend
+        raise pytest.UsageError(str(error)) from error
+    return None
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """etcd and an API server that know the resource; no controllers, so objects stay as they are applied."""
+    with _running(request, controllers=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def whole_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The same with controllers and scheduler: Deployments make pods, owners take theirs with them."""
+    with _running(request, controllers=True) as running:
+        yield running
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> str:
+    """A namespace of the test's own."""
+    return new_namespace(cluster)
+
+
+@pytest.fixture
+def whole_namespace(whole_cluster: Cluster) -> Iterator[str]:
+    """A namespace of the test's own in the cluster with controllers, removed with all that is in it."""
+    name = new_namespace(whole_cluster)
+    yield name
+    whole_cluster.admin.delete({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+
+def new_namespace(cluster: Cluster) -> str:
+    """A new namespace with a random name."""
+    name = f"test-{secrets.token_hex(4)}"
+    cluster.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return name
+
+
+@contextlib.contextmanager
+def _running(request: pytest.FixtureRequest, controllers: bool) -> Iterator[Cluster]:
+    folder = Path(tempfile.mkdtemp(prefix="tidegauge-cluster-"))
+    failed_before = request.session.testsfailed
+    try:
+        running = provide(folder, progress(), controllers)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    try:
+        _install(running, yaml.safe_load(CRD.read_text()))
+        yield running
+    finally:
+        running.stop()
+        if request.session.testsfailed > failed_before:
+            shutil.rmtree(folder / "etcd", ignore_errors=True)
+            request.config.stash[KEPT].append(str(folder))
+        else:
+            shutil.rmtree(folder)
+
+
+def _install(cluster: Cluster, definition: Document) -> None:
+    cluster.admin.apply(definition)
+    group = definition["spec"]["group"]
+    version = definition["spec"]["versions"][0]["name"]
+
+    def served() -> bool:
+        try:
+            cluster.admin.request("GET", f"/apis/{group}/{version}")
+            return True
+        except Refused:
+            return False
+
+    wait_for(served, "the resource is served")

@@ -1,0 +1,62 @@
+"""What every tier shares: the table, at the end of a run, of the tiers that ran and those that did not."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from support.tiers import KEPT, NOT_RUN, TIERS
+
+TESTS = Path(__file__).parent
+
+
+@dataclass
+class Tally:
+    """What came of one tier's tests."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    def words(self) -> str:
+        counted = [f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items())]
+        return f"{', '.join(counted)} in {self.seconds:.1f} s"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[NOT_RUN] = {}
+    config.stash[KEPT] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for folder in config.stash[KEPT]:
+        terminalreporter.write_line(f"logs of the failed run: {folder}")
+    if any(".py" in argument for argument in config.args) or config.option.collectonly:
+        return  # somebody runs a few tests and has not asked for tiers
+    tallies = _tallies(terminalreporter)
+    present = [tier for tier in TIERS if any((TESTS / tier).glob("**/test_*.py"))]
+    terminalreporter.section("tiers")
+    for tier in present:
+        if reason := config.stash[NOT_RUN].get(tier):
+            line = f"NOT RUN  {reason}"
+        elif tier not in tallies:
+            line = "NOT RUN  not asked for"
+        else:
+            line = tallies[tier].words()
+        terminalreporter.write_line(f"{tier:<11}{TIERS[tier]:<31}{line}")
+
+
+def _tallies(reporter: pytest.TerminalReporter) -> dict[str, Tally]:
+    tallies: dict[str, Tally] = {}
+    for outcome in ("passed", "failed", "error", "skipped", "xfailed", "xpassed"):
+        for report in reporter.stats.get(outcome, []):
+            if (tier := _tier(report.nodeid)) is not None:
+                tallies.setdefault(tier, Tally()).outcomes[outcome] += 1
+    for report in reporter.getreports(""):
+        if (tier := _tier(report.nodeid)) in tallies:
+            tallies[tier].seconds += report.duration
+    return tallies
+
+
+def _tier(nodeid: str) -> str | None:
+    steps = Path(nodeid.partition("::")[0]).parts
+    return steps[1] if len(steps) > 2 and steps[0] == "tests" else None
