@@ -17,6 +17,7 @@ from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, String
 
 from tidegauge.pack.form import Form
 from tidegauge.pack.inputs import Column, Training
+from tidegauge.pack.onnx_trees import tree_converters
 
 __all__ = ["MATRIX_INPUT", "Layout", "onnx_form"]
 
@@ -36,7 +37,13 @@ def onnx_form(model: Any, training: Training, layout: Layout, dtype: str) -> For
             for column in training.columns
         ]
     options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else None
-    converted = convert_sklearn(model, name="model", initial_types=inputs, options=options)
+    converted = convert_sklearn(
+        model,
+        name="model",
+        initial_types=inputs,
+        options=options,
+        custom_conversion_functions=tree_converters(),
+    )
     data = converted.SerializeToString()
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
 
