@@ -41,6 +41,19 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def also_listen(self, fd: int) -> None:
+        """Take connections from an inherited listening socket too."""
+        while not self.started:
+            await asyncio.sleep(0.01)
+        loop = asyncio.get_running_loop()
+        config, state = self.config, self.server_state
+
+        def protocol() -> asyncio.Protocol:
+            return config.http_protocol_class(config=config, server_state=state, app_state={}, _loop=loop)  # type: ignore[call-arg]
+
+        shared = socket.socket(fileno=fd)
+        self.servers.append(await loop.create_server(protocol, sock=shared, backlog=BACKLOG))
+
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
@@ -49,12 +62,12 @@ async def run(settings: Settings) -> None:
     registry.register(metrics)
     ProcessCollector(registry=registry)
     gate = Gate(metrics)
-    sockets = _listen(settings)
+    own = _listen(settings)
     server = _Server(_uvicorn_config(settings, gate, registry))
     _stop_on_signals(server, gate, settings)
-    print(json.dumps({"event": "listening", "port": sockets[0].getsockname()[1]}), flush=True)
-    loading = asyncio.create_task(_make_ready(settings, gate))
-    await server.serve(sockets=sockets)
+    print(json.dumps({"event": "listening", "port": own.getsockname()[1]}), flush=True)
+    loading = asyncio.create_task(_open(settings, gate, server))
+    await server.serve(sockets=[own])
     loading.cancel()
     with suppress(asyncio.CancelledError):
         await loading
@@ -79,14 +92,21 @@ def _uvicorn_config(settings: Settings, gate: Gate, registry: CollectorRegistry)
     )
 
 
-def _listen(settings: Settings) -> list[socket.socket]:
-    """The server's own socket, then the inherited one."""
+async def _open(settings: Settings, gate: Gate, server: _Server) -> None:
+    """Make the model ready, and only then take connections that another replica could answer as well."""
+    await _make_ready(settings, gate)
+    if settings.fd >= 0 and gate.service is not None and not gate.draining:
+        await server.also_listen(settings.fd)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The server's own socket."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     own = socket.socket(family, socket.SOCK_STREAM)
     own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     own.bind((settings.host, settings.port))
     own.listen(BACKLOG)  # before the port is told: whoever hears of it may connect at once
-    return [own] if settings.fd < 0 else [own, socket.socket(fileno=settings.fd)]
+    return own
 
 
 def _stop_on_signals(server: uvicorn.Server, gate: Gate, settings: Settings) -> None:
