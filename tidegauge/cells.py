@@ -91,21 +91,62 @@ class CellCounter:
             part.clear()
 
 
+class _Feature:
+    """One numeric feature's cut points, ready to be searched, and its sums."""
+
+    def __init__(self, position: int, feature: NumericFeature, start: int) -> None:
+        self.position, self.start = position, start
+        self.keys = _keys(feature)
+        self.cuts = feature.cut_points
+        self.edges = self.keys[_EDGES]
+        self.short_rows = self.cuts.size // _SHORT
+        self.ends: IntArray = np.zeros(self.keys.size, dtype=np.int64)
+        self.points: IntArray = np.zeros(self.cuts.size, dtype=np.int64)
+        # of short batches: values too low, not too high, present; and cells
+        self.short_ends: IntArray = np.zeros(len(_EDGES), dtype=np.int64)
+        self.short_cells: IntArray = np.zeros(feature.cells, dtype=np.int64)
+
+    def add_long(self, values: FloatArray) -> None:
+        """Search the keys in sorted values."""
+        ends = values.searchsorted(self.keys)
+        self.ends += ends
+        below = ends[_HEAD:-_TAIL]
+        equal = values.take(below, mode="clip") == self.cuts
+        if np.count_nonzero(equal):
+            at = equal.nonzero()[0]
+            self.points[at] += values.searchsorted(self.cuts[at], "right") - below[at]
+
+    def add_short(self, values: FloatArray) -> None:
+        """Search sorted values in the cut points."""
+        ends = values.searchsorted(self.edges)
+        self.short_ends += ends
+        values = values[: ends[-1]]
+        below = self.cuts.searchsorted(values)
+        cells = 2 * below + (self.cuts.take(below, mode="clip") == values)
+        np.add.at(self.short_cells, cells, 1)
+
+    def cells(self) -> IntArray:
+        """Values per cell."""
+        cells = self.short_cells.copy()
+        cells[::2] += np.diff(self.ends[_HEAD - 1 :])
+        cells[1::2] += self.points
+        cells[2::2] -= self.points
+        return cells
+
+    def clear(self) -> None:
+        for array in (self.ends, self.points, self.short_ends, self.short_cells):
+            array[:] = 0
+
+
 class _Numeric:
-    """The numeric features of one dtype, counted together."""
+    """The numeric features of one dtype, sorted together."""
 
     def __init__(
         self, positions: list[int], features: list[NumericFeature], starts: list[int], dtype: str
     ) -> None:
-        self.positions, self.features, self.starts, self.dtype = positions, features, starts, dtype
-        self.keys = [_keys(feature) for feature in features]
-        self.edges = [keys[_EDGES] for keys in self.keys]
-        self.rows = [0] * len(features)  # rows whose keys were searched; less if the column was left out
-        self.ends: list[IntArray] = [np.zeros(keys.size, dtype=np.int64) for keys in self.keys]
-        self.points: list[IntArray] = [np.zeros(f.cut_points.size, dtype=np.int64) for f in features]
-        # what short batches counted: below low, up to high, present; and cell by cell
-        self.short_ends: list[IntArray] = [np.zeros(len(_EDGES), dtype=np.int64) for _ in features]
-        self.direct: list[IntArray] = [np.zeros(f.cells, dtype=np.int64) for f in features]
+        self.positions, self.dtype = positions, dtype
+        self.features = [_Feature(*one) for one in zip(positions, features, starts, strict=True)]
+        self.rows: IntArray = np.zeros(len(features), dtype=np.int64)  # fewer where the column was left out
 
     def add(self, columns: Columns, part: slice) -> None:
         given = sum(position < len(columns) for position in self.positions)
@@ -113,8 +154,13 @@ class _Numeric:
             return
         block = self._block(columns, part, given)
         block.sort(axis=-1)
-        for index, row in enumerate(block):
-            self._add_sorted(index, row)
+        rows = block.shape[1]
+        self.rows[:given] += rows
+        for values, feature in zip(block, self.features, strict=False):
+            if rows < feature.short_rows:
+                feature.add_short(values)
+            else:
+                feature.add_long(values)
 
     def _block(self, columns: Columns, part: slice, given: int) -> FloatArray:
         """A new C-contiguous array of the features' columns, cast to their dtype."""
@@ -125,46 +171,19 @@ class _Numeric:
                 return np.array(columns[positions[0] : positions[-1] + 1, part], dtype=self.dtype, order="C")
             return np.array([columns[position][part] for position in positions], dtype=self.dtype, order="C")
 
-    def _add_sorted(self, index: int, values: FloatArray) -> None:
-        self.rows[index] += values.size
-        keys = self.keys[index]
-        cuts = keys[_HEAD:-_TAIL]
-        if values.size * _SHORT < cuts.size:
-            self._add_short(index, values, cuts)
-            return
-        ends = values.searchsorted(keys)
-        self.ends[index] += ends
-        below = ends[_HEAD:-_TAIL]
-        equal = values.take(below, mode="clip") == cuts
-        if equal.any():
-            at = equal.nonzero()[0]
-            self.points[index][at] += values.searchsorted(cuts[at], "right") - below[at]
-
-    def _add_short(self, index: int, values: FloatArray, cuts: FloatArray) -> None:
-        found = values.searchsorted(self.edges[index])
-        self.short_ends[index] += found
-        values = values[: found[-1]]
-        below = cuts.searchsorted(values)
-        cell = 2 * below + (cuts.take(below, mode="clip") == values)
-        np.add.at(self.direct[index], cell, 1)
-
-    def clear(self) -> None:
-        self.rows = [0] * len(self.rows)
-        for array in (*self.ends, *self.points, *self.short_ends, *self.direct):
-            array[:] = 0
-
     def read(self, cells: IntArray, missing: IntArray, beyond: IntArray) -> None:
         """Write the counts into their places in a whole profile's arrays."""
-        for index, (position, start) in enumerate(zip(self.positions, self.starts, strict=True)):
-            ends, points, direct = self.ends[index], self.points[index], self.direct[index]
-            mine = cells[start : start + direct.size]
-            mine[:] = direct
-            mine[::2] += np.diff(ends[_HEAD - 1 :])
-            mine[1::2] += points
-            mine[2::2] -= points
-            low, high, present = (ends[_EDGES] + self.short_ends[index]).tolist()
-            missing[position] = self.rows[index] - present
-            beyond[position] = low + present - high
+        for feature, rows in zip(self.features, self.rows.tolist(), strict=True):
+            mine = feature.cells()
+            cells[feature.start : feature.start + mine.size] = mine
+            low, high, present = (feature.ends[_EDGES] + feature.short_ends).tolist()
+            missing[feature.position] = rows - present
+            beyond[feature.position] = low + present - high
+
+    def clear(self) -> None:
+        self.rows[:] = 0
+        for feature in self.features:
+            feature.clear()
 
 
 def _keys(feature: NumericFeature) -> FloatArray:

@@ -61,19 +61,23 @@ def ks_two_sample(live: IntArray, reference: IntArray) -> KS:
 
     With cumulative counts A, C and totals n, m, ``D = max |m A_j - n C_j| / (n m)`` over all cells j.
     """
-    live_ends, reference_ends = np.cumsum(live), np.cumsum(reference)
-    n, m = int(live_ends[-1]), int(reference_ends[-1])
+    ends = live.cumsum(), reference.cumsum()
+    n, m = (int(end[-1]) for end in ends)
     if n == 0 or m == 0:
         return KS(0.0, 0.0, 1.0, 0.0, 0.0, n, m)
-    if n * m < 1 << 62:  # whole numbers, so that D is exact
-        gaps = (live_ends * m - reference_ends * n) / (n * m)
-        masses = np.minimum(live[::2] * m, reference[::2] * n) / (n * m)
-    else:
-        gaps = live_ends / n - reference_ends / m
-        masses = np.minimum(live[::2] / n, reference[::2] / m)
-    greater, less = max(0.0, float(gaps.max())), max(0.0, float(-gaps.min()))
+    live_weight, reference_weight, scale = _weights(n, m)
+    gaps = ends[0] * live_weight
+    gaps -= ends[1] * reference_weight
+    greater, less = (max(0, end.item()) / scale for end in (gaps.max(), -gaps.min()))
+    masses = np.minimum(live[::2] * live_weight, reference[::2] * reference_weight)
+    mass = masses.max().item() / scale
     d = max(greater, less)
-    return KS(d, d, min(1.0, d + float(masses.max())), greater, less, n, m)
+    return KS(d, d, min(1.0, d + mass), greater, less, n, m)
+
+
+def _weights(n: int, m: int) -> tuple[float, float, float]:
+    """Factors that bring live and reference counts to one scale: whole numbers, so that D is exact, if they fit."""
+    return (m, n, n * m) if n * m < 1 << 62 else (1 / n, 1 / m, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,11 +58,16 @@ def decode(data: bytes, profile: Profile) -> Counts:
     head_bytes = 8 * (1 + 2 * features)
     plain = _inflate(data[HEAD_BYTES:], head_bytes + width * profile.total_cells)
     head = _numbers(plain[:head_bytes], 8)
-    cells = np.empty(profile.total_cells, dtype=np.int64)
-    cells[_order(profile)] = _numbers(plain[head_bytes:], width)
+    cells = _numbers(plain[head_bytes:], width, _places(profile))
     counts = Counts(profile, int(head[0]), cells, head[1 : features + 1], head[features + 1 :])
     _check(counts)
     return counts
+
+
+@lru_cache(maxsize=64)
+def _places(profile: Profile) -> IntArray:
+    """Where each cell is in that order."""
+    return np.argsort(_order(profile))
 
 
 @lru_cache(maxsize=64)
@@ -83,9 +88,9 @@ def _planes(numbers: IntArray, width: int) -> bytes:
     return numbers.astype(f"<u{width}").view(np.uint8).reshape(-1, width).T.tobytes()
 
 
-def _numbers(planes: bytes, width: int) -> IntArray:
+def _numbers(planes: bytes, width: int, places: IntArray | slice = slice(None)) -> IntArray:
     interleaved = np.frombuffer(planes, dtype=np.uint8).reshape(width, -1).T
-    numbers: npt.NDArray[Any] = np.ascontiguousarray(interleaved).view(f"<u{width}").ravel()
+    numbers: npt.NDArray[Any] = np.ascontiguousarray(interleaved).view(f"<u{width}").ravel()[places]
     if width == 8 and numbers.size and int(numbers.max()) > MAX_ROWS:
         raise WireError(f"counts hold {numbers.max()}: at most {MAX_ROWS} rows are counted")
     return numbers.astype(np.int64)
