@@ -119,7 +119,7 @@ def test_an_aggregator_whose_disk_is_gone_reports_its_rows_as_lost(tmp_path, bun
         LocalStack(tmp_path, bundle) as stack,
         CountingClient(stack.port, body, connections=CONNECTIONS) as client,
     ):
-        wait_for(lambda: client.answered > 500, "traffic before")
+        wait_for(lambda: stack.rows_counted() > 500, "rows counted before")
         (aggregator,) = stack.processes("aggregator")
         shutil.rmtree(stack.folder / "aggregator-0")
         os.kill(aggregator.pid, signal.SIGKILL)

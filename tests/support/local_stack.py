@@ -14,7 +14,7 @@ from typing import Self
 import psutil
 from support.waiting import wait_for
 
-from tidegauge.contract import Metric
+from tidegauge.contract import Env, Metric
 from tidegauge.local.network import is_healthy
 from tidegauge.local.state import ProcessState, StackState, load_state
 
@@ -88,7 +88,7 @@ class LocalStack:
                 [*wrapper, *(str(word) for word in command)],
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "COLUMNS": "200", **(environment or {})},
+                env={**os.environ, "COLUMNS": "200", Env.DRAIN_SECONDS: "0", **(environment or {})},
                 start_new_session=True,
             )
 
@@ -130,6 +130,10 @@ class LocalStack:
         """The last lines of every process, for a failing test."""
         files = [self.output, *sorted((self.folder / "logs").glob("*.log"))]
         return "\n".join(f"== {f.name}\n" + "\n".join(f.read_text().splitlines()[-12:]) for f in files)
+
+    def rows_counted(self) -> int:
+        """Rows that the first aggregator holds now."""
+        return int(sum(metric(Metric.AGGREGATOR_ROWS, self.processes("aggregator")[0].port).values()))
 
     # --- what happens to it ----------------------------------------------------------------------------
 

@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from tidegauge import resource
+from tidegauge.contract import Severity
 from tidegauge.errors import ResourceError
+from tidegauge.policy import Policy
 
 SMALLEST = """
 apiVersion: tidegauge.io/v1alpha1
@@ -185,9 +187,17 @@ def test_the_policy_carries_budget_floors_and_exclusions():
         "false_alarms": 1.0,
         "period": "720h",
         "min_effect": {"warning": 0.05, "critical": 0.15},
-        "per_feature": {"sqft": {"warning": 0.1, "critical": 0.15}},
-        "exclude": ["customer_id"],
+        "per_feature": {
+            "sqft": {"warning": 0.1, "critical": 0.15},
+            "customer_id": {"warning": 1.0, "critical": 1.0},
+        },
     }
+
+
+def test_the_policy_is_one_that_the_library_takes():
+    policy = Policy(**resource.policy_of(resource.load(DESIGNED)))
+    assert policy.period_seconds == 30 * 24 * 3600
+    assert policy.floor("sqft", Severity.WARNING) == 0.1
 
 
 def described(node, path: str):

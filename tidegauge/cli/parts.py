@@ -8,10 +8,19 @@ from typing import Final
 
 import click
 
-__all__ = ["existing_file", "existing_folder", "warnings_as_lines"]
+from tidegauge.contract import PROFILE_FILE
+from tidegauge.profile import Profile
+
+__all__ = ["existing_file", "existing_folder", "load_profile", "profile_path", "warnings_as_lines"]
 
 existing_file: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+profile_path: Final = click.Path(exists=True, path_type=Path)
 existing_folder: Final = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+def load_profile(path: Path) -> Profile:
+    """The profile of a file, or of the bundle in a folder; raises `ProfileError`."""
+    return Profile.load(path / PROFILE_FILE if path.is_dir() else path)
 
 
 @contextlib.contextmanager

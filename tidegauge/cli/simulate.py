@@ -12,8 +12,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tidegauge.cli.parts import existing_file, existing_folder
-from tidegauge.contract import PROFILE_FILE, SERVING_PORT
+from tidegauge.cli.parts import existing_file, existing_folder, load_profile, profile_path
+from tidegauge.contract import SERVING_PORT
 from tidegauge.errors import ResourceError, SchemaError
 from tidegauge.local.load import Tally, drive
 from tidegauge.local.state import load_state
@@ -30,9 +30,9 @@ NOT_ALL_ANSWERED: Final = 1
 @click.command(name="simulate")
 @click.option(
     "--profile",
-    "profile_path",
+    "path",
     required=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=profile_path,
     help="The reference profile, or the bundle it lies in.",
 )
 @click.option("--url", default=_LOCAL, help="Address of the model's server.")
@@ -58,7 +58,7 @@ NOT_ALL_ANSWERED: Final = 1
 @click.option("--connections", type=click.IntRange(1, 256), default=8, help="Connections to send over.")
 @click.option("--seed", type=int, default=0, help="Seed of the random rows.")
 def command(
-    profile_path: Path,
+    path: Path,
     url: str,
     folder: Path | None,
     scenario: str | None,
@@ -75,7 +75,7 @@ def command(
 
     Exit code 1 when a row was not answered.
     """
-    profile = Profile.load(profile_path / PROFILE_FILE if profile_path.is_dir() else profile_path)
+    profile = load_profile(path)
     moved = _moved(scenario, features, shift)
     if source is not None:
         _refuse_both(source, moved)

@@ -1,0 +1,104 @@
+"""``tidegauge replay``: what would have alarmed on data of the past."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+import tidegauge
+from tidegauge import resource as custom_resource
+from tidegauge.cli.parts import existing_file, load_profile, profile_path
+from tidegauge.errors import PolicyError
+from tidegauge.policy import DEFAULT_MIN_EFFECT
+from tidegauge.replay import Transition
+
+
+@click.command(name="replay")
+@click.argument("file", type=existing_file)
+@click.option(
+    "--profile",
+    "path",
+    required=True,
+    type=profile_path,
+    help="The reference profile, or the bundle it lies in.",
+)
+@click.option("--time", metavar="COLUMN", help="Column with the rows' times.")
+@click.option("--pane", metavar="DURATION", help="Length of a pane, for example 1h; needs --time.")
+@click.option(
+    "--rows-per-pane", type=click.IntRange(min=1), help="Panes of so many rows, in the file's order."
+)
+@click.option(
+    "-f", "--file", "document", type=existing_file, help="Take the policy from this DriftMonitoredModel."
+)
+@click.option("--false-alarms", type=float, help="False alarms per period to expect at most.  [default: 1]")
+@click.option("--period", metavar="DURATION", help="The period of the budget.  [default: 720h]")
+@click.option(
+    "--warning", type=float, help="Smallest certain distance that raises a warning.  [default: 0.05]"
+)
+@click.option("--critical", type=float, help="Smallest certain distance that is critical.  [default: 0.15]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
+def command(
+    file: Path,
+    path: Path,
+    time: str | None,
+    pane: str | None,
+    rows_per_pane: int | None,
+    document: Path | None,
+    false_alarms: float | None,
+    period: str | None,
+    warning: float | None,
+    critical: float | None,
+    as_json: bool,
+) -> None:
+    """Run the production policy over FILE, CSV or Parquet, and print each change of a verdict."""
+    policy = _policy(document, false_alarms, period, {"warning": warning, "critical": critical})
+    history = tidegauge.replay(
+        load_profile(path), file, policy, time=time, pane=pane, rows_per_pane=rows_per_pane
+    )
+    if as_json:
+        for transition in history:
+            click.echo(json.dumps(transition.to_dict()))
+    else:
+        Console().print(_table(history))
+
+
+def _policy(
+    document: Path | None, false_alarms: float | None, period: str | None, floors: dict[str, float | None]
+) -> tidegauge.Policy:
+    asked: dict[str, Any] = {"false_alarms": false_alarms, "period": period}
+    given = {name: value for name, value in asked.items() if value is not None}
+    if own := {severity: floor for severity, floor in floors.items() if floor is not None}:
+        given["min_effect"] = {**DEFAULT_MIN_EFFECT, **own}
+    if document is None:
+        return tidegauge.Policy(**given)
+    if given:
+        raise PolicyError(f"{document} holds the policy: {', '.join(given)} cannot be given beside it")
+    return tidegauge.Policy(**custom_resource.policy_of(custom_resource.load(document.read_bytes())))
+
+
+def _table(history: list[Transition]) -> Table:
+    table = Table()
+    for column in ("row", "time", "feature", "verdict", "D", "certain", "window rows", "cause"):
+        table.add_column(
+            column, justify="left" if column in ("time", "feature", "verdict", "cause") else "right"
+        )
+    for transition in history:
+        table.add_row(*_row(transition))
+    return table
+
+
+def _row(transition: Transition) -> list[str]:
+    severity = f" ({transition.severity})" if transition.severity else ""
+    numbers = ("" if x is None else f"{x:.4f}" for x in (transition.statistic, transition.lower))
+    return [
+        f"{transition.row:,}",
+        transition.time or "",
+        transition.feature or "the model",
+        f"{transition.verdict}{severity}",
+        *numbers,
+        f"{transition.window_rows:,}",
+        transition.cause or "",
+    ]
