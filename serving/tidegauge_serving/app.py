@@ -167,6 +167,8 @@ def _add_metadata(app: FastAPI, gate: Gate) -> None:
 
     async def v1_model(model: str) -> dict[str, Any]:
         """Whether the model is ready."""
+        if model.endswith(":predict"):
+            raise Refusal("method_not_allowed", f"GET /v1/models/{model}: it takes POST")
         gate.require(model)
         return {"name": model, "ready": gate.ready}
 

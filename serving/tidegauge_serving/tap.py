@@ -90,6 +90,7 @@ class Tap:
         self._room = 0  # bytes that may still be appended before the folder is looked at again
         self._retry_at = 0.0
         self._lock = -1
+        self._page: mmap.mmap | None = None
         self._counter: memoryview | None = None
         self._roll()
 
@@ -109,9 +110,9 @@ class Tap:
         try:
             body = self._row_frame.pack(self._row_bytes, 1, sequence, time_ns, *values)
         except (struct.error, OverflowError):  # a value that the model took but float32 cannot hold
-            body = self._row_frame.pack(
-                self._row_bytes, 1, sequence, time_ns, *np.asarray(values, self._dtype).tolist()
-            )
+            with np.errstate(over="ignore"):
+                values = np.asarray(values, self._dtype).tolist()
+            body = self._row_frame.pack(self._row_bytes, 1, sequence, time_ns, *values)
         self._write(FRAME_MAGIC + zlib.crc32(body).to_bytes(4, "little") + body, 1)
 
     def append_rows(self, rows: npt.NDArray[np.float64], time_ns: int) -> None:
@@ -134,9 +135,11 @@ class Tap:
         if self._segment >= 0:
             os.close(self._segment)
             self._segment = -1
-        if self._lock >= 0:
+        if self._counter is not None and self._page is not None:
+            self._counter.release()
+            self._page.close()  # it holds the locked file open too
             os.close(self._lock)
-            self._lock = -1
+            self._counter = self._page = None
 
     # --- one frame -------------------------------------------------------------------------------------
 
@@ -212,12 +215,12 @@ class Tap:
             # written, not only mapped: a store to a page that a full disk has no room for would kill us
             if os.write(handle, SEQUENCE.pack(self._sequence)) != SEQUENCE.size:
                 raise OSError(f"{unnamed}: no room for the counter")
-            counter = memoryview(mmap.mmap(handle, SEQUENCE.size)).cast("Q")
+            page = mmap.mmap(handle, SEQUENCE.size)
             unnamed.rename(path)
         except OSError:
             os.close(handle)
             raise
-        self._lock, self._counter = handle, counter
+        self._lock, self._page, self._counter = handle, page, memoryview(page).cast("Q")
 
     def _open_segment(self) -> int:
         path = self._folder / segment_name(self._writer, self._number)

@@ -108,7 +108,9 @@ def measure(
     if cpu is not None:
         command += ["--cpu", str(cpu)]
     text = json.dumps([body.decode() for body in bodies])
-    run = subprocess.run(command, input=text, capture_output=True, text=True, timeout=seconds + 60, check=True)
+    run = subprocess.run(
+        command, input=text, capture_output=True, text=True, timeout=seconds + 60, check=True
+    )
     return Load(**json.loads(run.stdout))
 
 

@@ -1,0 +1,127 @@
+"""The server's application without a process: requests go straight into its ASGI callable."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from tidegauge_serving.app import make_app
+from tidegauge_serving.gate import Gate
+from tidegauge_serving.hot import HotPath
+from tidegauge_serving.metrics import ServingMetrics
+from tidegauge_serving.service import Service
+from tidegauge_serving.settings import Settings
+from tidegauge_serving.startup import load
+from tidegauge_serving.tap import Tap
+
+from tidegauge.taplog import SEGMENT_HEADER_BYTES, Frame, SegmentHeader, parse_frames
+
+NOW_NS = 1_767_225_600_123_456_789  # 2026-01-01T00:00:00.123456789Z
+
+
+class App:
+    """A loaded model behind its HTTP surface, with the tap on."""
+
+    def __init__(self, bundle: Path, log_dir: Path, *, random: Any = lambda: 0.0, **settings: Any) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.settings = Settings(bundle=bundle, log_dir=log_dir, **settings)
+        self.loaded = load(self.settings)
+        profile = self.loaded.profile
+        self.tap = Tap(
+            log_dir,
+            self.settings.log_bytes,
+            columns=len(profile.monitored),
+            value_bytes=8,
+            profile_hash=profile.hash,
+            writer="test",
+            monotonic=time.monotonic,
+        )
+        self.metrics = ServingMetrics()
+        self.registry = CollectorRegistry()
+        self.registry.register(self.metrics)
+        self.gate = Gate(self.metrics)
+        self.lines: list[bytes] = []
+        self.asgi = HotPath(
+            make_app(self.gate, self.registry), self.gate, self.settings.max_body_bytes, self.lines.append
+        )
+        self.service = Service(
+            self.settings.model or self.loaded.manifest.name,
+            self.loaded,
+            self.loaded.engine(self.settings),
+            self.tap,
+            self.metrics,
+            threshold=self.settings.row_score_threshold,
+            sample_rate=self.settings.sample_rate,
+            random=random,
+            now_ns=lambda: NOW_NS,
+        )
+        self.gate.open(self.service)
+
+    def close(self) -> None:
+        self.service.close()
+        self.loop.close()
+
+    def post(self, path: str, body: bytes | object, **headers: str) -> tuple[int, Any]:
+        status, _, answer = self.ask("POST", path, body, **headers)
+        return status, json.loads(answer)
+
+    def get(self, path: str) -> tuple[int, Any]:
+        status, _, answer = self.ask("GET", path, b"")
+        return status, json.loads(answer)
+
+    def ask(self, method: str, path: str, body: object, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.loop.run_until_complete(self.ask_async(method, path, data, headers))
+
+    async def ask_async(
+        self, method: str, path: str, data: bytes, headers: dict[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
+        every = {"content-length": str(len(data)), **{k.replace("_", "-"): v for k, v in headers.items()}}
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "scheme": "http",
+            "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in every.items()],
+        }
+        parts = [data[at : at + 65_536] for at in range(0, len(data), 65_536)] or [b""]
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await self.asgi(scope, receive, send)
+        answer = b"".join(message.get("body", b"") for message in sent[1:])
+        found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+        return sent[0]["status"], found, answer
+
+    def metric(self, name: str, **labels: str) -> float:
+        value = self.registry.get_sample_value(name, labels)
+        return 0.0 if value is None else value
+
+    def exposition(self) -> str:
+        return generate_latest(self.registry).decode()
+
+
+def read_log(folder: Path, writer: str = "test") -> tuple[SegmentHeader, list[Frame], int]:
+    """All frames of a writer in order, the first segment's header, and the damaged bytes."""
+    frames: list[Frame] = []
+    damaged = 0
+    first: SegmentHeader | None = None
+    for path in sorted(folder.glob(f"{writer}-*.rows")):
+        data = path.read_bytes()
+        header = SegmentHeader.decode(data)
+        first = first or header
+        parsed = parse_frames(data[SEGMENT_HEADER_BYTES:], header, complete=True)
+        frames += parsed.frames
+        damaged += parsed.corrupt_bytes
+    assert first is not None, f"no segment of {writer} in {folder}"
+    return first, frames, damaged

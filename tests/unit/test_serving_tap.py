@@ -1,0 +1,231 @@
+"""The tap: what is answered is in the log; what goes wrong there never reaches the answer."""
+
+import errno
+import fcntl
+import os
+import resource
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.serving_app import read_log
+from tidegauge_serving.tap import RETRY_SECONDS, Tap, standing_bytes
+
+from tidegauge.taplog import SEGMENT_BYTES, SEQUENCE, encode_frame
+
+HASH = "ab" * 32
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make_tap(folder: Path, budget: int = 64 << 20, columns: int = 3, value_bytes: int = 8, clock=None) -> Tap:
+    return Tap(
+        folder,
+        budget,
+        columns=columns,
+        value_bytes=value_bytes,
+        profile_hash=HASH,
+        writer="test",
+        monotonic=clock or Clock(),
+    )
+
+
+def counter(folder: Path) -> int:
+    return SEQUENCE.unpack((folder / "test.seq").read_bytes())[0]
+
+
+@pytest.mark.parametrize("value_bytes", [4, 8])
+def test_rows_come_back_from_the_log_as_they_were_answered(tmp_path: Path, value_bytes: int) -> None:
+    tap = make_tap(tmp_path, value_bytes=value_bytes)
+    tap.append_row((1.0, float("nan"), 3.5), 11)
+    tap.append_rows(np.arange(6.0).reshape(2, 3), 12)
+    tap.append_row((-1.5, 0.0, 2.0), 13)
+    header, frames, damaged = read_log(tmp_path)
+    rows = np.concatenate([np.frombuffer(f.payload, f"<f{value_bytes}").reshape(f.rows, 3) for f in frames])
+    np.testing.assert_array_equal(rows, [[1, np.nan, 3.5], [0, 1, 2], [3, 4, 5], [-1.5, 0, 2]])
+    assert (header.columns, header.value_bytes, header.profile_hash, header.first_sequence) == (
+        3,
+        value_bytes,
+        HASH,
+        0,
+    )
+    assert [(f.first_sequence, f.rows, f.time_ns) for f in frames] == [(0, 1, 11), (1, 2, 12), (3, 1, 13)]
+    assert damaged == 0
+    assert counter(tmp_path) == tap.sequence == tap.appended == 4
+
+
+def test_the_quick_frame_of_one_row_is_the_library_frame(tmp_path: Path) -> None:
+    make_tap(tmp_path).append_row((1.0, 2.0, 3.0), 99)
+    written = (tmp_path / "test-00000000.rows").read_bytes()[64:]
+    assert written == encode_frame(np.array([1.0, 2.0, 3.0]).tobytes(), 1, 0, 99)
+
+
+def test_a_value_too_large_for_float32_is_logged_as_infinite(tmp_path: Path) -> None:
+    tap = make_tap(tmp_path, value_bytes=4)
+    tap.append_row((1e300, 0.0, -1e300), 1)
+    tap.append_rows(np.array([[1e300, 0.0, 0.0]]), 1)
+    _, frames, _ = read_log(tmp_path)
+    assert [np.frombuffer(f.payload, "<f4")[0] for f in frames] == [np.inf, np.inf]
+
+
+def test_segments_roll_at_one_mebibyte(tmp_path: Path) -> None:
+    tap = make_tap(tmp_path)
+    for _ in range(7):
+        tap.append_rows(np.zeros((20_000, 3)), 1)
+    sizes = [path.stat().st_size for path in sorted(tmp_path.glob("*.rows"))]
+    assert len(sizes) == 3
+    assert all(size >= SEGMENT_BYTES for size in sizes[:-1])
+    _, frames, _ = read_log(tmp_path)
+    assert [frame.first_sequence for frame in frames] == list(range(0, 140_000, 20_000))
+
+
+def test_a_living_writer_holds_its_lock_and_a_closed_one_lets_go(tmp_path: Path) -> None:
+    tap = make_tap(tmp_path)
+    with (tmp_path / "test.seq").open() as reader:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(reader, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        tap.close()
+        fcntl.flock(reader, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_full_log_drops_rows_and_the_gap_tells_how_many(tmp_path: Path) -> None:
+    clock = Clock()
+    tap = make_tap(tmp_path, budget=10_000, clock=clock)
+    for _ in range(1_000):
+        tap.append_row((1.0, 2.0, 3.0), 1)
+        clock.now += 0.001
+    assert standing_bytes(tmp_path) <= 10_000 + 64
+    assert tap.dropped > 0
+    assert tap.appended + tap.dropped == tap.sequence == counter(tmp_path) == 1_000
+    for path in sorted(tmp_path.glob("*.rows"))[:-1]:
+        path.unlink()  # a sidecar has read them
+    clock.now += RETRY_SECONDS
+    dropped = tap.dropped
+    tap.append_row((7.0, 7.0, 7.0), 2)
+    assert tap.dropped == dropped
+    _, frames, _ = read_log(tmp_path)
+    assert frames[-1].first_sequence == 1_000
+
+
+def test_a_full_log_is_looked_at_again_only_now_and_then(tmp_path: Path) -> None:
+    clock = Clock()
+    tap = make_tap(tmp_path, budget=200, clock=clock)
+    for _ in range(10):
+        tap.append_row((1.0, 2.0, 3.0), 1)
+    for path in list(tmp_path.glob("*.rows"))[:-1]:
+        path.unlink()
+    before = tap.dropped
+    tap.append_row((1.0, 2.0, 3.0), 1)
+    assert tap.dropped == before + 1, "asked the folder again at once"
+    clock.now += RETRY_SECONDS
+    tap.append_row((1.0, 2.0, 3.0), 1)
+    assert tap.dropped == before + 1
+
+
+def test_a_full_log_leaves_its_open_segment_so_that_it_can_be_removed(tmp_path: Path) -> None:
+    clock = Clock()
+    tap = make_tap(tmp_path, budget=5_000, clock=clock)
+    for _ in range(200):
+        tap.append_row((1.0, 2.0, 3.0), 1)
+        clock.now += 0.01
+    names = sorted(path.name for path in tmp_path.glob("*.rows"))
+    assert (tmp_path / names[-1]).stat().st_size == 64
+    assert len(names) >= 2
+
+
+def test_what_others_wrote_counts_against_the_budget(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "pane").write_bytes(bytes(5_000))
+    tap = make_tap(tmp_path, budget=5_000)
+    tap.append_row((1.0, 2.0, 3.0), 1)
+    assert (tap.appended, tap.dropped) == (0, 1)
+    assert tap.standing_bytes() == 5_000 + 64 + 8
+
+
+def test_a_short_write_is_taken_back(tmp_path: Path) -> None:
+    clock = Clock()
+    tap = make_tap(tmp_path, clock=clock)
+    tap.append_row((1.0, 2.0, 3.0), 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = (tmp_path / "test-00000000.rows").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, hard))  # the kernel writes 20 bytes and no more
+    try:
+        tap.append_row((4.0, 5.0, 6.0), 1)
+        tap.append_row((4.0, 5.0, 6.0), 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tap.appended, tap.dropped, tap.sequence) == (1, 2, 3)
+    clock.now += RETRY_SECONDS
+    tap.append_row((7.0, 8.0, 9.0), 1)
+    _, frames, damaged = read_log(tmp_path)
+    assert [frame.first_sequence for frame in frames] == [0, 3]
+    assert damaged == 0
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
+def test_a_failing_disk_costs_rows_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    clock = Clock()
+    tap = make_tap(tmp_path, clock=clock)
+
+    def fail(*_: object) -> int:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", fail)
+        patch.setattr(os, "ftruncate", fail)
+        for _ in range(5):
+            tap.append_row((1.0, 2.0, 3.0), 1)
+            clock.now += RETRY_SECONDS
+    clock.now += RETRY_SECONDS
+    tap.append_row((4.0, 5.0, 6.0), 1)
+    _, frames, _ = read_log(tmp_path)
+    assert [frame.first_sequence for frame in frames] == [5]
+    assert (tap.appended, tap.dropped, counter(tmp_path)) == (1, 5, 6)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_really_full_disk_costs_rows_and_nothing_else(tmp_path: Path) -> None:
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], capture_output=True, check=False
+    )
+    if mount.returncode:
+        pytest.skip("no file system may be mounted here")
+    try:
+        clock = Clock()
+        tap = make_tap(tmp_path, clock=clock)
+        for _ in range(2_000):
+            tap.append_row((1.0, 2.0, 3.0), 1)
+            clock.now += 0.001
+        assert tap.dropped > 0
+        assert tap.appended + tap.dropped == counter(tmp_path) == 2_000
+        _, frames, damaged = read_log(tmp_path)
+        assert len(frames) == tap.appended
+        assert damaged == 0
+        tap.close()
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_folder_that_cannot_be_written_costs_rows_until_it_can(tmp_path: Path) -> None:
+    clock = Clock()
+    folder = tmp_path / "log"
+    folder.write_text("a file where the folder should be")
+    tap = make_tap(folder, clock=clock)
+    assert not tap.is_open
+    tap.append_row((1.0, 2.0, 3.0), 1)
+    folder.unlink()
+    clock.now += RETRY_SECONDS
+    tap.append_row((4.0, 5.0, 6.0), 2)
+    assert (tap.appended, tap.dropped, counter(folder)) == (1, 1, 2)
+    header, frames, _ = read_log(folder)
+    assert [frame.first_sequence for frame in frames] == [1]
+    assert header.first_sequence == 1
