@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, overload
 
 import numpy as np
@@ -11,73 +11,10 @@ import numpy.typing as npt
 
 from tidegauge.cells import CellCounter
 from tidegauge.errors import ProfileError, ProfileMismatch, SchemaError
+from tidegauge.ks import KS, ReferenceTable, ks_two_sample
 from tidegauge.profile import Feature, IntArray, NumericFeature, Profile
 
 __all__ = ["KS", "Accumulator", "Counts", "FeatureCounts", "count_rows", "ks_two_sample"]
-
-
-@dataclass(frozen=True, slots=True)
-class KS:
-    """Two-sample Kolmogorov-Smirnov result of live values against the reference.
-
-    Parameters
-    ----------
-    statistic, lower
-        D, the largest distance between the two ECDFs at a cut point or just below one.
-    upper
-        The distance over all values is at most this: ``D + max over gaps of min(live mass, reference
-        mass)``. Equal to `lower` where all distinct reference values are cut points.
-    greater, less
-        The one-sided D+ (live ECDF above: live values are smaller) and D-, as scipy's ``alternative``
-        calls them.
-    n, m
-        Live and reference values, missing ones left out.
-
-    Notes
-    -----
-    Without live or without reference values nothing is known: D is 0 and its upper bound 1.
-    """
-
-    statistic: float
-    lower: float
-    upper: float
-    greater: float
-    less: float
-    n: int
-    m: int
-
-    @property
-    def pvalue(self) -> float:
-        """Asymptotic two-sided p-value ``K(sqrt(nm / (n + m)) D)``, K the Kolmogorov survival function."""
-        if self.n == 0 or self.m == 0:
-            return 1.0
-        from scipy.special import kolmogorov
-
-        return float(kolmogorov(math.sqrt(self.n / (self.n + self.m) * self.m) * self.statistic))
-
-
-def ks_two_sample(live: IntArray, reference: IntArray) -> KS:
-    """D, its one-sided parts and its bracket from two vectors of cell counts, each of shape ``(2k + 1,)``.
-
-    With cumulative counts A, C and totals n, m, ``D = max |m A_j - n C_j| / (n m)`` over all cells j.
-    """
-    ends = live.cumsum(), reference.cumsum()
-    n, m = (int(end[-1]) for end in ends)
-    if n == 0 or m == 0:
-        return KS(0.0, 0.0, 1.0, 0.0, 0.0, n, m)
-    live_weight, reference_weight, scale = _weights(n, m)
-    gaps = ends[0] * live_weight
-    gaps -= ends[1] * reference_weight
-    greater, less = (max(0, end.item()) / scale for end in (gaps.max(), -gaps.min()))
-    masses = np.minimum(live[::2] * live_weight, reference[::2] * reference_weight)
-    mass = masses.max().item() / scale
-    d = max(greater, less)
-    return KS(d, d, min(1.0, d + mass), greater, less, n, m)
-
-
-def _weights(n: int, m: int) -> tuple[float, float, float]:
-    """Factors that bring live and reference counts to one scale: whole numbers, so that D is exact, if they fit."""
-    return (m, n, n * m) if n * m < 1 << 62 else (1 / n, 1 / m, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +117,7 @@ class Counts:
             The feature is categorical, or not in the profile.
         """
         if name is None:
-            numeric = (f.name for f in self.profile.monitored if isinstance(f, NumericFeature))
-            return {name: self.ks(name) for name in numeric}
+            return _table(self.profile).compare(self.cells)
         part = self.feature(name)
         if not isinstance(part.feature, NumericFeature):
             raise ProfileError(
@@ -213,6 +149,9 @@ class Counts:
         from tidegauge.wire import decode
 
         return decode(data, profile)
+
+
+_table = lru_cache(maxsize=64)(ReferenceTable)
 
 
 class Accumulator:
@@ -288,6 +227,10 @@ def count_rows(profile: Profile, rows: Any, prediction: Any = None) -> Counts:
     from tidegauge.sources import chunks_of, is_path
 
     accumulator = Accumulator(profile)
+    numeric = all(feature.kind == "numeric" for feature in profile.monitored)
+    if numeric and prediction is None and isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
+        accumulator.add(rows)
+        return accumulator.counts()
     for chunk in chunks_of(rows) if is_path(rows) else (rows,):
         accumulator.add_columns(feature_columns(profile, chunk, prediction))
     return accumulator.counts()

@@ -185,6 +185,12 @@ def test_a_categorical_feature_has_no_ks() -> None:
     assert list(WHOLE.ks()) == ["a", "b", "d", "prediction"]
 
 
+def test_all_features_at_once_and_one_by_one_are_the_same() -> None:
+    assert {name: WHOLE.ks(name) for name in WHOLE.ks()} == WHOLE.ks()
+    without = PROFILE.count_matrix(MATRIX[:, :4])
+    assert {name: without.ks(name) for name in without.ks()} == without.ks()
+
+
 def test_an_unknown_feature_is_named() -> None:
     with pytest.raises(ProfileError, match="'nope'"):
         WHOLE.ks("nope")
