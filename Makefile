@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-TIER   ?= unit stack
+TIER   ?= unit stack apiserver
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format soak bench clean
+.PHONY: help demo test check format crds soak bench clean
 
 help:  ## What this file can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ check: $(VENV)/.dev  ## Lint, format, types, import contracts
 format: $(VENV)/.dev  ## Let ruff mend what it can
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+crds: $(VENV)/.dev  ## Write crds/ from the types in tidegauge/resource
+	$(BIN)/python -m tidegauge.resource.crd > crds/driftmonitoredmodels.tidegauge.io.yaml
 
 soak: $(VENV)/.dev  ## The long random runs that `make test` leaves out
 	$(BIN)/python -m pytest tests -m soak --durations=10

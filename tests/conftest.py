@@ -50,8 +50,10 @@ def _tallies(reporter: pytest.TerminalReporter) -> dict[str, Tally]:
     for outcome in ("passed", "failed", "error", "skipped", "xfailed", "xpassed"):
         for report in reporter.stats.get(outcome, []):
             if (tier := _tier(report.nodeid)) is not None:
-                tallies.setdefault(tier, Tally()).outcomes[outcome] += 1
-    for report in reporter.getreports(""):
+                tally = tallies.setdefault(tier, Tally())
+                tally.outcomes[outcome] += 1
+                tally.seconds += report.duration
+    for report in reporter.getreports(""):  # setups and teardowns that went well
         if (tier := _tier(report.nodeid)) in tallies:
             tallies[tier].seconds += report.duration
     return tallies

@@ -102,14 +102,14 @@ def _running(request: pytest.FixtureRequest, controllers: bool) -> Iterator[Clus
 
 def _install(cluster: Cluster, definition: Document) -> None:
     cluster.admin.apply(definition)
-    group = definition["spec"]["group"]
-    version = definition["spec"]["versions"][0]["name"]
+    spec = definition["spec"]
+    path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
 
     def served() -> bool:
         try:
-            cluster.admin.request("GET", f"/apis/{group}/{version}")
-            return True
-        except Refused:
+            cluster.admin.request("GET", path)
+        except Refused:  # not known yet, or its storage is not ready yet
             return False
+        return True
 
     wait_for(served, "the resource is served")

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,13 +14,18 @@ import os, signal, sys, time
 pids = set()
 for line in sys.stdin:
     (pids.add if int(line) > 0 else pids.discard)(abs(int(line)))
-for sign, pause in ((signal.SIGTERM, 3), (signal.SIGKILL, 0)):
-    for pid in pids:
+def send(sign):
+    for pid in pids.copy():
         try:
             os.kill(pid, sign)
         except ProcessLookupError:
-            pass
-    time.sleep(pause if pids else 0)
+            pids.discard(pid)
+send(signal.SIGTERM)
+deadline = time.monotonic() + 5
+while pids and time.monotonic() < deadline:
+    time.sleep(0.05)
+    send(0)
+send(signal.SIGKILL)
 """
 
 
@@ -99,9 +103,9 @@ class Programs:
         return [why for program in self._running if (why := program.ended())]
 
     def kill(self, program: Program) -> None:
-        """End one as a crash would, leaving it among the running ones."""
-        program.process.send_signal(signal.SIGKILL)
-        program.process.wait()
+        """End one as a crash would."""
+        program.process.kill()
+        self.stop(program)
 
     def _tell_guard(self, pid: int) -> None:
         self._guard.stdin.write(b"%d\n" % pid)
