@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.profile import CategoricalFeature, Feature, FloatArray, IntArray, NumericFeature
+from tidegauge.features import CategoricalFeature, Feature, FloatArray, IntArray, NumericFeature
 
 __all__ = ["BLOCK_ROWS", "CellCounter"]
 

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from tidegauge.cells import CellCounter
 from tidegauge.errors import ProfileError, ProfileMismatch, SchemaError
+from tidegauge.features import Feature, IntArray, NumericFeature
 from tidegauge.ks import KS, ReferenceTable, ks_two_sample
-from tidegauge.profile import Feature, IntArray, NumericFeature, Profile
+from tidegauge.profile import Profile
 
 __all__ = ["KS", "Accumulator", "Counts", "FeatureCounts", "count_rows", "ks_two_sample"]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tidegauge.contract import PROFILE_SCHEMA
 from tidegauge.errors import ProfileError
-from tidegauge.profile import (
+from tidegauge.features import (
     HOURS,
     MAX_ROWS,
     CategoricalFeature,
@@ -19,8 +19,8 @@ from tidegauge.profile import (
     Feature,
     IntArray,
     NumericFeature,
-    Profile,
 )
+from tidegauge.profile import Profile
 
 __all__ = ["decode", "encode", "from_document", "profile_hash", "to_document"]
 
@@ -212,6 +212,7 @@ def _unpack(text: object, cells: int, where: str) -> IntArray:
 
 
 # --- parts of a document -----------------------------------------------------------------------------------
+
 
 def _fields(item: object, where: str, names: set[str] | frozenset[str]) -> dict[str, Any]:
     if not isinstance(item, dict) or item.keys() != names:

@@ -8,14 +8,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.features import MAX_CATEGORIES, CategoricalFeature, FloatArray, NumericFeature, category_text
 from tidegauge.frames import Column
-from tidegauge.profile import (
-    MAX_CATEGORIES,
-    CategoricalFeature,
-    FloatArray,
-    NumericFeature,
-    category_text,
-)
 
 __all__ = ["CategoricalDraft", "NumericDraft", "choose_cut_points"]
 

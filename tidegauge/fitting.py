@@ -16,6 +16,7 @@ from tidegauge.cells import CellCounter
 from tidegauge.contract import PREDICTION
 from tidegauge.drafts import CategoricalDraft, NumericDraft
 from tidegauge.errors import ProfileError, SchemaError
+from tidegauge.features import DTYPES, HOURS, MAX_CUT_POINTS, DesignEffect, Feature, NumericFeature
 from tidegauge.frames import (
     Column,
     epoch_seconds,
@@ -25,7 +26,7 @@ from tidegauge.frames import (
     named_column,
     read_columns,
 )
-from tidegauge.profile import DTYPES, HOURS, MAX_CUT_POINTS, DesignEffect, Feature, NumericFeature, Profile
+from tidegauge.profile import Profile
 from tidegauge.sources import chunks_of, is_path
 
 __all__ = ["SAMPLE_ROWS", "FitOptions", "fit_profile"]

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from tidegauge.contract import PREDICTION
 from tidegauge.errors import SchemaError
-from tidegauge.profile import CategoricalFeature, Feature, FloatArray, NumericFeature, Profile, category_text
+from tidegauge.features import CategoricalFeature, Feature, FloatArray, NumericFeature, category_text
+from tidegauge.profile import Profile
 
 __all__ = [
     "Column",

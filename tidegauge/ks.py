@@ -13,7 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from tidegauge.profile import IntArray, NumericFeature, Profile
+from tidegauge.features import IntArray, NumericFeature
+from tidegauge.profile import Profile
 
 __all__ = ["KS", "ReferenceTable", "ks_two_sample"]
 

@@ -2,224 +2,45 @@
 
 A profile is a frozen value. It is made once, by `Profile.fit`, saved as one JSON file
 (`docs/profile-format.md`) and identified by `Profile.hash`, a hash over everything that decides cells
-and reference counts: counts are added only across equal hashes.
-
-A numeric feature with cut points ``r_1 < ... < r_k`` has ``2k + 1`` cells in order: below r_1, at r_1,
-between r_1 and r_2, at r_2, ..., above r_k. A categorical feature has one cell per category and a last
-one for every other value.
+and reference counts: counts are added only across equal hashes. What a cell is, `tidegauge.features` says.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegauge.contract import PREDICTION
 from tidegauge.errors import ProfileError
+from tidegauge.features import (
+    CategoricalFeature,
+    DesignEffect,
+    Feature,
+    IntArray,
+    NumericFeature,
+    category_text,
+    require,
+)
 
 if TYPE_CHECKING:
     from tidegauge.counts import Counts
 
 __all__ = [
-    "DTYPES",
-    "MAX_CATEGORIES",
     "CategoricalFeature",
     "DesignEffect",
     "Feature",
     "NumericFeature",
     "Profile",
+    "Share",
     "category_text",
 ]
-
-DTYPES: Final = ("float64", "float32")
-MAX_CATEGORIES: Final = 1024
-MAX_CUT_POINTS: Final = 1 << 20
-MAX_ROWS: Final = 1 << 40  # in counts of any kind: sums over all cells of a feature stay below 2**63
-HOURS: Final = 24
-
-FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
-IntArray: TypeAlias = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class DesignEffect:
-    """Variance of a window's proportions over that of independent rows, by length of window.
-
-    Parameters
-    ----------
-    window_seconds
-        Lengths of window in seconds, rising.
-    values
-        The design effect at each, at least 1.
-    """
-
-    window_seconds: tuple[float, ...]
-    values: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        lengths, values = self.window_seconds, self.values
-        _require(len(lengths) == len(values) > 0, "design_effect", "one value per length of window")
-        _require(
-            all(math.isfinite(s) and s > 0 for s in lengths), "design_effect", "positive lengths of window"
-        )
-        _require(list(lengths) == sorted(set(lengths)), "design_effect", "rising lengths of window")
-        _require(all(math.isfinite(v) and v >= 1 for v in values), "design_effect", "values of at least 1")
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class NumericFeature:
-    """A numeric feature's cut points and what the reference counted between and at them.
-
-    Parameters
-    ----------
-    name
-        The feature's name.
-    dtype
-        ``float64`` or ``float32``: cut points and live values are cast to it before they are compared.
-    cut_points
-        Rising distinct values, shape ``(k,)``, of that dtype; infinities are ordinary values.
-    counts
-        Reference values per cell, int64, shape ``(2k + 1,)``.
-    missing
-        Reference rows without a value.
-    mean, sd
-        Mean and population standard deviation of the finite reference values; NaN without any.
-    min, max
-        Smallest and largest reference value; NaN without any.
-    beyond
-        Reference values with ``|z| > 3``: outside `beyond_limits`.
-    distinct
-        Number of distinct reference values, None where it was too large to be known.
-    hourly
-        Reference values per hour of day (UTC) and cell, shape ``(24, 2k + 1)``, or None.
-    design_effect
-        How much rows of one time resemble each other, or None where the reference had no timestamps.
-    """
-
-    kind: ClassVar[Literal["numeric"]] = "numeric"
-    name: str
-    dtype: str
-    cut_points: FloatArray
-    counts: IntArray
-    missing: int
-    mean: float
-    sd: float
-    min: float
-    max: float
-    beyond: int
-    distinct: int | None = None
-    hourly: IntArray | None = None
-    design_effect: DesignEffect | None = None
-
-    def __post_init__(self) -> None:
-        where = f"feature {self.name!r}"
-        _require(self.dtype in DTYPES, where, f"a dtype of {DTYPES}, not {self.dtype!r}")
-        _freeze(self, "cut_points", np.dtype(self.dtype))
-        cuts = self.cut_points
-        _require(
-            cuts.ndim == 1 and cuts.size <= MAX_CUT_POINTS, where, f"at most {MAX_CUT_POINTS} cut points"
-        )
-        _require(not np.isnan(cuts).any() and bool((cuts[1:] > cuts[:-1]).all()), where, "rising cut points")
-        _check_counts(self, 2 * cuts.size + 1)
-        _require(0 <= self.beyond <= self.total, where, "beyond between 0 and its values")
-        _require(not math.isinf(self.mean), where, "a finite mean")
-        _require(math.isnan(self.sd) or 0 <= self.sd < math.inf, where, "a finite sd from 0 on")
-
-    @property
-    def cells(self) -> int:
-        """Number of cells, ``2k + 1``."""
-        return self.counts.size
-
-    @cached_property
-    def total(self) -> int:
-        """Reference values, without the missing ones (m in the literature)."""
-        return int(self.counts.sum())
-
-    @property
-    def exact(self) -> bool:
-        """Whether every distinct reference value is a cut point, so that D has no bracket."""
-        return not self.counts[::2].any()
-
-    @cached_property
-    def beyond_limits(self) -> tuple[float, float]:
-        """``mean - 3 sd`` and ``mean + 3 sd`` in the feature's dtype; values outside count as beyond.
-
-        ``(-inf, inf)`` where the reference has no spread: then nothing is beyond.
-        """
-        if not self.sd > 0:
-            return -math.inf, math.inf
-        with np.errstate(over="ignore"):
-            limits = np.array([self.mean - 3 * self.sd, self.mean + 3 * self.sd]).astype(self.dtype)
-        return float(limits[0]), float(limits[1])
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class CategoricalFeature:
-    """A categorical feature's categories and how often the reference had each.
-
-    Parameters
-    ----------
-    name
-        The feature's name.
-    categories
-        Texts, most frequent first, at most `MAX_CATEGORIES`; a value is looked up by `category_text`.
-    counts
-        Reference rows per category, and in a last cell those of every other value; int64, shape ``(c + 1,)``.
-    missing, distinct, hourly, design_effect
-        As for `NumericFeature`.
-    """
-
-    kind: ClassVar[Literal["categorical"]] = "categorical"
-    name: str
-    categories: tuple[str, ...]
-    counts: IntArray
-    missing: int
-    distinct: int | None = None
-    hourly: IntArray | None = None
-    design_effect: DesignEffect | None = None
-
-    def __post_init__(self) -> None:
-        where = f"feature {self.name!r}"
-        _require(len(self.categories) <= MAX_CATEGORIES, where, f"at most {MAX_CATEGORIES} categories")
-        _require(len(set(self.categories)) == len(self.categories), where, "categories that differ")
-        _check_counts(self, len(self.categories) + 1)
-
-    @property
-    def cells(self) -> int:
-        """Number of cells: one per category and one for every other value."""
-        return self.counts.size
-
-    @cached_property
-    def total(self) -> int:
-        """Reference rows with a value."""
-        return int(self.counts.sum())
-
-    @cached_property
-    def codes(self) -> dict[str, int]:
-        """Index of each category's cell."""
-        return {category: index for index, category in enumerate(self.categories)}
-
-    def code(self, value: object) -> float:
-        """A value as the tap log and `Profile.count_matrix` hold it.
-
-        Returns
-        -------
-        float
-            The category's index; the number of categories for any other value; NaN for a missing one.
-        """
-        text = category_text(value)
-        return math.nan if text is None else float(self.codes.get(text, len(self.categories)))
-
-
-Feature: TypeAlias = NumericFeature | CategoricalFeature
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,16 +76,16 @@ class Profile:
     def __post_init__(self) -> None:
         names = [feature.name for feature in self.features]
         twice = sorted({name for name in names if names.count(name) > 1})
-        _require(not twice, "a profile", f"feature names that differ, but has {twice} twice")
-        _require(PREDICTION not in names, "a profile", f"{PREDICTION!r} for the model's prediction only")
-        _require(bool(self.monitored), "a profile", "at least one feature")
+        require(not twice, "a profile", f"feature names that differ, but has {twice} twice")
+        require(PREDICTION not in names, "a profile", f"{PREDICTION!r} for the model's prediction only")
+        require(bool(self.monitored), "a profile", "at least one feature")
         if self.prediction is not None:
-            _require(self.prediction.name == PREDICTION, "a profile", f"a prediction named {PREDICTION!r}")
+            require(self.prediction.name == PREDICTION, "a profile", f"a prediction named {PREDICTION!r}")
         for feature in self.monitored:
             where, total, distinct = f"feature {feature.name!r}", feature.total, feature.distinct
             complete = total + feature.missing == self.rows
-            _require(complete, where, f"counts and missing that sum to the profile's {self.rows} rows")
-            _require(
+            require(complete, where, f"counts and missing that sum to the profile's {self.rows} rows")
+            require(
                 distinct is None or 0 <= distinct <= total, where, f"distinct of at most its {total} values"
             )
 
@@ -482,50 +303,3 @@ class Profile:
             return Profile.from_bytes(Path(path).read_bytes())
         except ProfileError as error:
             raise ProfileError(f"{path}: {error}") from error
-
-
-def category_text(value: object) -> str | None:
-    """The text under which a value is a category; None when it is missing.
-
-    Whole numbers lose their decimal point (``3.0`` and ``3`` are one category), truth values are
-    ``True`` and ``False``.
-    """
-    if isinstance(value, str):
-        return str(value)
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return None
-    if isinstance(value, float | np.floating):
-        return None if math.isnan(value) else _number_text(float(value))
-    return str(value)
-
-
-def _number_text(value: float) -> str:
-    return str(int(value)) if value.is_integer() else repr(value)
-
-
-def _freeze(feature: Feature, name: str, dtype: np.dtype[Any]) -> None:
-    """Replace an array by a read-only copy of its own."""
-    array = np.array(getattr(feature, name), dtype=dtype)
-    array.setflags(write=False)
-    object.__setattr__(feature, name, array)
-
-
-def _check_counts(feature: Feature, cells: int) -> None:
-    where = f"feature {feature.name!r}"
-    _require(bool(feature.name), where, "a name")
-    _freeze(feature, "counts", np.dtype(np.int64))
-    _require(feature.counts.shape == (cells,), where, f"{cells} counts, one per cell")
-    _require(not (feature.counts < 0).any() and feature.missing >= 0, where, "counts from 0 on")
-    if feature.hourly is not None:
-        _freeze(feature, "hourly", np.dtype(np.int64))
-        hourly = feature.hourly
-        _require(hourly.shape == (HOURS, cells), where, f"hourly counts of shape {(HOURS, cells)}")
-        _require(not (hourly < 0).any(), where, "hourly counts from 0 on")
-        _require(
-            bool((hourly.sum(axis=0) == feature.counts).all()), where, "hourly counts that sum to its counts"
-        )
-
-
-def _require(holds: bool, where: str, rule: str) -> None:
-    if not holds:
-        raise ProfileError(f"{where} must have {rule}")

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.profile import NumericFeature, Profile
+from tidegauge.features import NumericFeature
+from tidegauge.profile import Profile
 
 __all__ = ["RowScorer"]
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from tidegauge.counts import Counts
 from tidegauge.errors import ProfileMismatch, WireError
-from tidegauge.profile import MAX_ROWS, IntArray, NumericFeature, Profile
+from tidegauge.features import MAX_ROWS, IntArray, NumericFeature
+from tidegauge.profile import Profile
 
 __all__ = ["decode", "encode"]
 
