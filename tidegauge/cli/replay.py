@@ -8,12 +8,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-import tidegauge
 from tidegauge import resource as custom_resource
 from tidegauge.cli.parts import existing_file, load_profile, profile_path
 from tidegauge.errors import PolicyError
-from tidegauge.policy import DEFAULT_MIN_EFFECT
-from tidegauge.replay import Transition
+from tidegauge.policy import DEFAULT_MIN_EFFECT, Policy
+from tidegauge.replay import Transition, replay
 
 
 @click.command(name="replay")
@@ -55,9 +54,7 @@ def command(
 ) -> None:
     """Run the production policy over FILE, CSV or Parquet, and print each change of a verdict."""
     policy = _policy(document, false_alarms, period, {"warning": warning, "critical": critical})
-    history = tidegauge.replay(
-        load_profile(path), file, policy, time=time, pane=pane, rows_per_pane=rows_per_pane
-    )
+    history = replay(load_profile(path), file, policy, time=time, pane=pane, rows_per_pane=rows_per_pane)
     if as_json:
         for transition in history:
             click.echo(json.dumps(transition.to_dict()))
@@ -67,16 +64,16 @@ def command(
 
 def _policy(
     document: Path | None, false_alarms: float | None, period: str | None, floors: dict[str, float | None]
-) -> tidegauge.Policy:
+) -> Policy:
     asked: dict[str, Any] = {"false_alarms": false_alarms, "period": period}
     given = {name: value for name, value in asked.items() if value is not None}
     if own := {severity: floor for severity, floor in floors.items() if floor is not None}:
         given["min_effect"] = {**DEFAULT_MIN_EFFECT, **own}
     if document is None:
-        return tidegauge.Policy(**given)
+        return Policy(**given)
     if given:
         raise PolicyError(f"{document} holds the policy: {', '.join(given)} cannot be given beside it")
-    return tidegauge.Policy(**custom_resource.policy_of(custom_resource.load(document.read_bytes())))
+    return Policy(**custom_resource.policy_of(custom_resource.load(document.read_bytes())))
 
 
 def _table(history: list[Transition]) -> Table:

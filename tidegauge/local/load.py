@@ -71,15 +71,24 @@ class _Paced:
         self._stop = stop
         self._lock = threading.Lock()
         self._due = time.monotonic()
+        self.error: Exception | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         while not self._stop.is_set():
             with self._lock:
-                body = next(self._bodies, None)
+                body = self._next()
                 due, self._due = self._due, self._due + self._interval
             if body is None or self._stop.wait(max(0.0, due - time.monotonic())):
                 return
             yield body
+
+    def _next(self) -> bytes | None:
+        """The next body; where they come from may fail, and then there is none."""
+        try:
+            return next(self._bodies, None)
+        except Exception as error:
+            self.error = self.error or error
+            return None
 
 
 def drive(
@@ -89,7 +98,7 @@ def drive(
     connections: int = 8,
     per_second: float | None = None,
     seconds: float | None = None,
-    progress: Callable[[int], None] = lambda sent: None,
+    progress: Callable[[int], None] | None = None,
 ) -> Tally:
     """POST each body once to ``URL/predict``, with one request at a time on each connection.
 
@@ -112,6 +121,8 @@ def drive(
     ------
     ResourceError
         If the URL is not one.
+    Exception
+        Whatever `bodies` raised, once requests that were under way have ended.
     """
     address = urlsplit(url)
     if address.scheme != "http" or not address.hostname:
@@ -128,6 +139,8 @@ def drive(
     for thread in threads:
         thread.start()
     _wait(threads, tallies, stop, seconds, progress)
+    if paced.error is not None:
+        raise paced.error
     return sum(tallies, Tally())
 
 
@@ -136,13 +149,14 @@ def _wait(
     tallies: list[Tally],
     stop: threading.Event,
     seconds: float | None,
-    progress: Callable[[int], None],
+    progress: Callable[[int], None] | None,
 ) -> None:
     deadline = None if seconds is None else time.monotonic() + seconds
     try:
         while alive := [thread for thread in threads if thread.is_alive()]:
             alive[0].join(_REPORT_SECONDS)
-            progress(sum(tally.sent for tally in tallies))
+            if progress is not None:
+                progress(sum(tally.sent for tally in tallies))
             if deadline is not None and time.monotonic() >= deadline:
                 stop.set()
     finally:

@@ -138,13 +138,11 @@ def _aggregator(resource: DriftMonitoredModel, layout: Layout, shard: int) -> Pr
 def _pod(resource: DriftMonitoredModel, layout: Layout, index: int) -> Iterator[Program]:
     pod = layout.pod_name(resource.metadata.name, index)
     shared = {Env.LOG_DIR: layout.log_folder(pod), Env.MODEL: resource.metadata.name}
-    yield _sidecar(resource, layout, pod, index, shared)
+    yield _sidecar(layout, pod, index, shared)
     yield _server(resource, layout, pod, index, shared)
 
 
-def _sidecar(
-    resource: DriftMonitoredModel, layout: Layout, pod: str, index: int, shared: Mapping[Env, object]
-) -> Program:
+def _sidecar(layout: Layout, pod: str, index: int, shared: Mapping[Env, object]) -> Program:
     settings = {
         **shared,
         Env.AGGREGATOR_URLS: ",".join(layout.aggregator_urls),

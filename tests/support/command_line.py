@@ -1,0 +1,18 @@
+"""The command `tidegauge` called in this process, as click's own tests do."""
+
+from click.testing import CliRunner, Result
+
+from tidegauge.cli import main
+
+
+def tidegauge(*arguments: object) -> Result:
+    """Run a command; `output` holds standard output and standard error."""
+    return CliRunner(env={"COLUMNS": "200"}).invoke(main, [str(argument) for argument in arguments])
+
+
+def assert_one_line_error(result: Result, *words: str) -> None:
+    """What every error of ours looks like: one line, exit code 2, no traceback."""
+    assert result.exit_code == 2, result.output
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stderr.startswith("tidegauge: ")
+    assert all(word in result.stderr for word in words), result.stderr

@@ -1,0 +1,63 @@
+"""The command as a whole: version, help, errors."""
+
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LinearRegression
+from support.command_line import assert_one_line_error, tidegauge
+
+import tidegauge as library
+from tidegauge.bundle import Manifest
+from tidegauge.local.backoff import Backoff
+
+
+def test_the_version_is_the_librarys():
+    assert tidegauge("--version").stdout.split()[-1] == library.__version__
+
+
+def test_help_lists_every_command():
+    listed = tidegauge("--help").stdout
+    assert all(name in listed for name in ("pack", "profile", "replay", "report", "simulate", "up"))
+
+
+def test_an_unknown_command_is_refused_with_2():
+    assert tidegauge("reprot").exit_code == 2
+
+
+def test_report_does_not_import_what_only_packing_needs():
+    heavy = {"sklearn", "pandas", "scipy", "onnxruntime"}
+    code = f"import sys, tidegauge.cli.report; print({heavy} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+def test_pack_makes_a_bundle_that_is_whole(tmp_path):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(300, 2)), columns=["a", "b"]).assign(y=lambda f: 3 * f.a - f.b)
+    frame.to_parquet(tmp_path / "train.parquet")
+    joblib.dump(LinearRegression().fit(frame[["a", "b"]], frame["y"]), tmp_path / "model.joblib")
+    arguments = ("--model", tmp_path / "model.joblib", "--data", tmp_path / "train.parquet", "--target", "y")
+    result = tidegauge("pack", *arguments, "-o", tmp_path / "bundle", "--name", "line")
+    assert result.exit_code == 0, result.output
+    manifest = Manifest.load(tmp_path / "bundle")
+    manifest.verify(tmp_path / "bundle")
+    assert manifest.name == "line"
+    assert "line as onnx" in result.stdout
+    assert_one_line_error(tidegauge("pack", *arguments[:-1], "z", "-o", tmp_path / "other"), "z")
+
+
+def test_a_resource_that_breaks_a_rule_is_one_line(tmp_path):
+    document = tmp_path / "dmm.yaml"
+    document.write_text(
+        "apiVersion: tidegauge.io/v1alpha1\nkind: DriftMonitoredModel\nmetadata: {name: a}\nspec: {}"
+    )
+    assert_one_line_error(tidegauge("up", "-f", document), "spec.model: required")
+
+
+def test_a_dead_process_waits_longer_each_time_until_it_lived_long_enough():
+    backoff = Backoff()
+    assert [backoff.after(0.1) for _ in range(5)] == [0, 1, 2, 4, 5]
+    assert backoff.after(60) == 0
+    assert backoff.after(0.1) == 1

@@ -1,0 +1,88 @@
+"""``tidegauge replay``: the library's replay, as lines."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from support.command_line import assert_one_line_error, tidegauge
+
+import tidegauge as library
+from tidegauge.replay import replay
+
+FIELDS = {"row", "time", "feature", "verdict", "severity", "statistic", "lower", "window_rows", "cause"}
+
+
+@pytest.fixture(autouse=True)
+def profile(tmp_path):
+    rng = np.random.default_rng(1)
+    made = library.Profile.fit(pd.DataFrame(rng.normal(size=(5000, 2)), columns=["temp", "wind"]))
+    made.save(tmp_path / "profile.json")
+    return made
+
+
+@pytest.fixture
+def past(tmp_path):
+    rng = np.random.default_rng(2)
+    hours = pd.date_range("2026-01-01", periods=400, freq="h").repeat(20)
+    temp = rng.normal(size=hours.size) + np.where(hours < "2026-01-11", 0, 1.5)
+    frame = pd.DataFrame({"time": hours, "temp": temp, "wind": rng.normal(size=hours.size)})
+    frame.to_parquet(tmp_path / "past.parquet")
+    return tmp_path / "past.parquet"
+
+
+def test_json_lines_are_what_the_library_finds(profile, past, tmp_path):
+    result = tidegauge(
+        "replay", past, "--profile", tmp_path / "profile.json", "--time", "time", "--pane", "1h", "--json"
+    )
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    expected = replay(profile, past, library.Policy(), time="time", pane="1h")
+    assert lines == [transition.to_dict() for transition in expected]
+    assert set(lines[0]) == FIELDS
+    assert "temp" in {line["feature"] for line in lines if line["verdict"] == "Drifting"}
+
+
+def test_the_table_names_feature_and_time(past, tmp_path):
+    result = tidegauge("replay", past, "--profile", tmp_path, "--rows-per-pane", 100)
+    assert "temp" in result.stdout
+    assert "Drifting" in result.stdout
+
+
+def test_a_higher_floor_alarms_less(past, tmp_path):
+    arguments = ("replay", past, "--profile", tmp_path, "--rows-per-pane", 100, "--json")
+    default = tidegauge(*arguments).stdout
+    deaf = tidegauge(*arguments, "--warning", 0.9, "--critical", 0.95).stdout
+    assert "Drifting" in default
+    assert "Drifting" not in deaf
+
+
+def test_the_policy_can_be_the_resources(past, tmp_path):
+    document = tmp_path / "dmm.yaml"
+    document.write_text(
+        "apiVersion: tidegauge.io/v1alpha1\nkind: DriftMonitoredModel\nmetadata: {name: a}\n"
+        "spec: {model: {storageUri: b}, drift: {features: {exclude: [temp]}}}"
+    )
+    result = tidegauge(
+        "replay", past, "--profile", tmp_path, "--rows-per-pane", 100, "--json", "-f", document
+    )
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert "temp" not in {line["feature"] for line in lines if line["verdict"] == "Drifting"}
+    both = tidegauge(
+        "replay", past, "--profile", tmp_path, "--rows-per-pane", 100, "-f", document, "--period", "1h"
+    )
+    assert_one_line_error(both, "period")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([], "pane"),
+        (["--pane", "1h"], "time"),
+        (["--time", "when", "--pane", "1h"], "when"),
+        (["--rows-per-pane", "10", "--false-alarms", "0"], "false_alarms=0"),
+    ],
+)
+def test_what_cannot_be_replayed_is_one_line(past, tmp_path, arguments, word):
+    assert_one_line_error(tidegauge("replay", past, "--profile", tmp_path, *arguments), word)

@@ -1,0 +1,131 @@
+"""``tidegauge report``: the verdict as table, JSON and exit code."""
+
+import json
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from support.command_line import assert_one_line_error, tidegauge
+from support.stub_server import stub_server
+
+import tidegauge as library
+from tidegauge.report import Coverage, Report
+
+COVERAGE = Coverage(pods_heard=3, pods_expected=3, rows_counted=12_000, rows_lost=7)
+
+
+def report_after(shift: float, panes: int = 20, policy: object = None) -> Report:
+    """What a real monitor says after traffic with `sqft` moved by `shift` standard deviations."""
+    rng = np.random.default_rng(5)
+    profile = library.Profile.fit(pd.DataFrame(rng.normal(size=(5000, 2)), columns=["sqft", "age"]))
+    monitor = library.Monitor(profile, policy or library.Policy(design_effect=1))
+    for pane in range(panes):
+        monitor.add(
+            pane,
+            profile.count(pd.DataFrame({"sqft": rng.normal(shift, 1, 600), "age": rng.normal(size=600)})),
+        )
+    return monitor.report(panes - 1 if panes else 0).with_coverage(COVERAGE, "house-prices")
+
+
+@pytest.fixture(scope="module")
+def stable() -> Report:
+    return report_after(0)
+
+
+@pytest.fixture(scope="module")
+def drifting() -> Report:
+    return report_after(1)
+
+
+def answering(*reports: Report):
+    """A server that gives each report once, the last one for ever."""
+    left, lock = list(reports), threading.Lock()
+
+    def answer(_path: str, _body: bytes) -> tuple[int, bytes]:
+        with lock:
+            report = left.pop(0) if len(left) > 1 else left[0]
+        return 200, json.dumps(report.to_dict()).encode()
+
+    return stub_server(answer)
+
+
+def test_a_drifting_model_exits_with_3_and_names_its_features(drifting):
+    with answering(drifting) as url:
+        result = tidegauge("report", "--url", url)
+    assert result.exit_code == 3, result.output
+    assert "house-prices: Drifting (critical)" in result.stdout
+    assert "drifting: sqft" in result.stdout
+    assert "pods heard: 3/3" in result.stdout
+    assert "rows counted: 12,000, lost: 7" in result.stdout
+
+
+def test_a_stable_model_exits_with_0(stable):
+    with answering(stable) as url:
+        result = tidegauge("report", "--url", url)
+    assert (result.exit_code, "Stable" in result.stdout) == (0, True)
+
+
+def test_silence_is_unknown_and_exits_with_4():
+    with answering(report_after(0, panes=0)) as url:
+        assert tidegauge("report", "--url", url).exit_code == 4
+
+
+def test_json_is_the_reports_own_document(drifting):
+    with answering(drifting) as url:
+        result = tidegauge("report", "--url", url, "--json")
+    assert Report.from_dict(json.loads(result.stdout)).to_dict() == drifting.to_dict()
+
+
+def test_wait_ends_with_0_when_the_verdict_comes(stable, drifting):
+    with answering(stable, stable, drifting) as url:
+        result = tidegauge("report", "--url", url, "--wait", "Drifting", "--timeout", 20)
+    assert result.exit_code == 0
+    assert "Drifting" in result.stdout
+
+
+def test_wait_ends_with_1_when_it_does_not_come(stable):
+    started = time.monotonic()
+    with answering(stable) as url:
+        result = tidegauge("report", "--url", url, "--wait", "Drifting", "--timeout", 1)
+    assert result.exit_code == 1
+    assert time.monotonic() - started < 10
+
+
+def test_the_shards_of_a_model_are_joined():
+    rng = np.random.default_rng(6)
+    profile = library.Profile.fit(rng.normal(size=(4000, 2)), feature_names=["sqft", "age"])
+    shards = []
+    for index in range(2):
+        share = profile.shard(index, 2)
+        monitor = library.Monitor(
+            share, library.Policy(design_effect=1), pairs=library.Monitor.count_pairs(profile)
+        )
+        monitor.add(0, profile.count(rng.normal([2, 0], 1, size=(900, 2))).select(share))
+        shards.append(monitor.report(0).with_coverage(COVERAGE, "house-prices"))
+    with answering(shards[0]) as one, answering(shards[1]) as other:
+        result = tidegauge("report", "--url", one, "--url", other, "--json")
+    document = json.loads(result.stdout)
+    assert result.exit_code == 3
+    assert document["drifting"] == ["sqft"]
+    assert {feature["name"] for feature in document["features"]} == {"sqft", "age"}
+
+
+def test_no_aggregator_is_one_line():
+    assert_one_line_error(tidegauge("report", "--url", "http://127.0.0.1:9"), "http://127.0.0.1:9")
+
+
+def test_an_aggregators_own_words_are_passed_on():
+    refusal = json.dumps({"error": {"reason": "model_unknown", "message": "no model xyz here"}}).encode()
+    with stub_server(lambda _path, _body: (404, refusal)) as url:
+        assert_one_line_error(tidegauge("report", "--url", url, "--model", "xyz"), "no model xyz here")
+
+
+def test_an_answer_that_is_no_report_is_one_line():
+    with stub_server(lambda _path, _body: (200, b"{}")) as url:
+        assert_one_line_error(tidegauge("report", "--url", url), "not a report")
+
+
+def test_a_folder_without_a_stack_is_one_line(tmp_path):
+    assert_one_line_error(tidegauge("report", "--dir", tmp_path), "no stack runs there")

@@ -1,0 +1,159 @@
+"""``tidegauge simulate``: which rows it sends, and what it says became of them."""
+
+import json
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from support.command_line import assert_one_line_error, tidegauge
+from support.stub_server import stub_server
+
+from tidegauge.local.load import drive
+from tidegauge.profile import Profile
+
+FRAME = pd.DataFrame(
+    {
+        "sqft": np.random.default_rng(1).normal(2000, 500, 2000),
+        "age": np.random.default_rng(2).normal(30, 10, 2000),
+        "kind": np.random.default_rng(3).choice(["a", "b"], 2000),
+    }
+)
+
+
+@pytest.fixture
+def profile(tmp_path):
+    Profile.fit(FRAME).save(tmp_path / "profile.json")
+    return tmp_path / "profile.json"
+
+
+class Model:
+    """Answers every row and remembers it."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, object]] = []
+
+    def __call__(self, path: str, body: bytes) -> tuple[int, bytes]:
+        assert path == "/predict"
+        self.rows.append(json.loads(body)["features"])
+        return 200, b"{}"
+
+
+def means(model: Model) -> dict[str, float]:
+    return pd.DataFrame(model.rows)[["sqft", "age"]].mean().to_dict()
+
+
+def test_baseline_sends_rows_like_the_reference_and_counts_them(profile):
+    with stub_server(model := Model()) as url:
+        result = tidegauge("simulate", "--profile", profile, "--url", url, "--rows", 500)
+    assert result.exit_code == 0, result.output
+    assert "sent 500  answered 500  failed 0" in result.stdout
+    assert len(model.rows) == 500
+    assert means(model) == pytest.approx({"sqft": 2000, "age": 30}, rel=0.08)
+
+
+def test_a_feature_named_is_the_only_one_that_moves(profile):
+    with stub_server(model := Model()) as url:
+        tidegauge("simulate", "--profile", profile, "--url", url, "--rows", 500, "--feature", "sqft")
+    assert means(model) == pytest.approx({"sqft": 3000, "age": 30}, rel=0.08)
+
+
+def test_a_shift_is_in_standard_deviations(profile):
+    arguments = ("--rows", 500, "--feature", "age", "--shift", -1)
+    with stub_server(model := Model()) as url:
+        tidegauge("simulate", "--profile", profile, "--url", url, *arguments)
+    assert means(model) == pytest.approx({"sqft": 2000, "age": 20}, rel=0.08)
+
+
+def test_the_same_seed_sends_the_same_rows(profile):
+    sent = []
+    for _ in range(2):
+        with stub_server(model := Model()) as url:
+            tidegauge("simulate", "--profile", profile, "--url", url, "--rows", 50, "--connections", 1)
+        sent.append(model.rows)
+    assert sent[0] == sent[1]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_rows_of_a_file_are_sent_in_order_with_missing_values_as_null(profile, tmp_path, suffix):
+    path = tmp_path / f"rows.{suffix}"
+    rows = FRAME.head(20).assign(price=1.0)
+    rows.loc[3, "sqft"] = np.nan
+    rows.to_csv(path, index=False) if suffix == "csv" else rows.to_parquet(path)
+    with stub_server(model := Model()) as url:
+        result = tidegauge("simulate", "--profile", profile, "--url", url, "--file", path, "--connections", 1)
+    assert result.exit_code == 0, result.output
+    assert [row["kind"] for row in model.rows] == rows["kind"].tolist()
+    assert model.rows[3]["sqft"] is None
+    assert set(model.rows[0]) == {"sqft", "age", "kind"}
+
+
+def test_the_rate_is_kept(profile):
+    with stub_server(Model()) as url:
+        started = time.monotonic()
+        tidegauge("simulate", "--profile", profile, "--url", url, "--rows", 100, "--rate", 200)
+    assert time.monotonic() - started >= 0.49
+
+
+def test_an_end_in_seconds_is_kept(profile):
+    with stub_server(model := Model()) as url:
+        result = tidegauge("simulate", "--profile", profile, "--url", url, "--seconds", 0.5, "--rate", 100)
+    assert 10 < len(model.rows) <= 80
+    assert f"answered {len(model.rows)}" in result.stdout
+
+
+def test_rows_that_are_refused_are_told_with_the_first_reason(profile):
+    answers = iter([(200, b"{}"), (422, b'{"error": {"message": "no feature agee"}}')])
+    lock = threading.Lock()
+
+    def answer(_path: str, _body: bytes) -> tuple[int, bytes]:
+        with lock:
+            return next(answers)
+
+    with stub_server(answer) as url:
+        result = tidegauge("simulate", "--profile", profile, "--url", url, "--rows", 2, "--connections", 1)
+    assert result.exit_code == 1
+    assert "answered 1  failed 1" in result.stdout
+    assert "1 x status 422" in result.stdout
+    assert "no feature agee" in result.stdout
+
+
+def test_nobody_listening_is_one_line(profile):
+    result = tidegauge("simulate", "--profile", profile, "--url", "http://127.0.0.1:9", "--rows", 5)
+    assert result.exit_code == 2
+    assert "tidegauge: http://127.0.0.1:9: no server answers there\n" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--feature", "sqfft"], "sqfft"),
+        (["--feature", "kind", "--shift", "1"], "kind is categorical"),
+        (["--url", "127.0.0.1:8080"], "127.0.0.1:8080"),
+    ],
+)
+def test_what_cannot_be_sent_is_one_line(profile, arguments, word):
+    result = tidegauge("simulate", "--profile", profile, "--url", "http://127.0.0.1:9", *arguments)
+    assert result.exit_code == 2
+    assert word in result.stderr.splitlines()[-1]
+
+
+def test_a_file_without_the_models_features_is_one_line(profile, tmp_path):
+    FRAME.drop(columns="age").head(3).to_csv(tmp_path / "rows.csv", index=False)
+    assert_last_line = tidegauge("simulate", "--profile", profile, "--file", tmp_path / "rows.csv")
+    assert assert_last_line.exit_code == 2
+    assert "no column age" in assert_last_line.stderr
+
+
+def test_a_profile_that_is_none_is_one_line(tmp_path):
+    (tmp_path / "profile.json").write_text("{}")
+    assert_one_line_error(tidegauge("simulate", "--profile", tmp_path / "profile.json"))
+
+
+def test_every_body_is_sent_once_over_many_connections():
+    with stub_server(model := Model()) as url:
+        bodies = (json.dumps({"features": {"n": n}}).encode() for n in range(300))
+        tally = drive(url, bodies, connections=16)
+    assert (tally.sent, tally.answered) == (300, 300)
+    assert sorted(row["n"] for row in model.rows) == list(range(300))
