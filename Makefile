@@ -27,8 +27,9 @@ format: $(VENV)/.dev  ## Let ruff mend what it can
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-crds: $(VENV)/.dev  ## Write crds/ from the types in tidegauge/resource
+crds: $(VENV)/.dev  ## Write crds/ and docs/custom-resource.md from the types in tidegauge/resource
 	$(BIN)/python -m tidegauge.resource.crd > crds/driftmonitoredmodels.tidegauge.io.yaml
+	$(BIN)/python -m tidegauge.resource.manual > docs/custom-resource.md
 
 soak: $(VENV)/.dev  ## The long random runs that `make test` leaves out
 	$(BIN)/python -m pytest tests -m soak --durations=10

@@ -1,6 +1,7 @@
 """The resource on a real API server, as a user of kubectl meets it."""
 
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -103,8 +104,15 @@ def with_verdict(api: Api, namespace: str) -> Document:
 
 def test_the_definition_is_established_and_structural(cluster: Cluster) -> None:
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/driftmonitoredmodels.tidegauge.io"
-    conditions = cluster.admin.request("GET", path)["status"]["conditions"]
-    assert {c["type"]: c["status"] for c in conditions} == {"NamesAccepted": "True", "Established": "True"}
+
+    def conditions() -> dict[str, str]:
+        status = cluster.admin.request("GET", path)["status"]
+        return {condition["type"]: condition["status"] for condition in status["conditions"]}
+
+    wait_for(lambda: conditions().get("Established") == "True", "the definition is established")
+    assert conditions() == {"NamesAccepted": "True", "Established": "True"}, (
+        "NonStructuralSchema is not there"
+    )
 
 
 def test_the_smallest_resource_gets_all_defaults(cluster: Cluster, namespace: str) -> None:
@@ -147,6 +155,17 @@ def test_what_is_unusual_and_right_is_taken(cluster: Cluster, namespace: str, sp
     model = a_model(namespace, **spec)
     cluster.admin.create(model, dry_run=True)
     resource.load(yaml.safe_dump(model))
+
+
+EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*/dmm.yaml"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
+def test_an_example_is_taken_once_its_bundle_has_an_address(
+    cluster: Cluster, namespace: str, path: Path
+) -> None:
+    somewhere = {"metadata": {"namespace": namespace}, "spec": {"model": {"storageUri": "s3://models/1"}}}
+    cluster.admin.create(merged(yaml.safe_load(path.read_text()), somewhere))
 
 
 def test_a_spec_writer_cannot_write_the_status(cluster: Cluster, namespace: str) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tidegauge.resource import crd
+from tidegauge.resource import crd, manual
 from tidegauge.resource.cel import RULES
 
-FILE = Path(__file__).parents[2] / "crds/driftmonitoredmodels.tidegauge.io.yaml"
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "crds/driftmonitoredmodels.tidegauge.io.yaml"
 VERSION = crd.definition()["spec"]["versions"][0]
 
 
@@ -22,12 +23,15 @@ def fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[s
         yield from fields(field.get("items", {}), f"{here}[]")
 
 
-ROOT = VERSION["schema"]["openAPIV3Schema"]
-FIELDS = dict(fields(ROOT))
+FIELDS = dict(fields(VERSION["schema"]["openAPIV3Schema"]))
 
 
 def test_the_file_is_current() -> None:
     assert FILE.read_text() == crd.to_yaml(crd.definition()), "run `make crds`"
+
+
+def test_the_manual_is_current() -> None:
+    assert (ROOT / "docs/custom-resource.md").read_text() == manual.page(), "run `make crds`"
 
 
 def test_the_file_says_what_the_definition_says() -> None:

@@ -36,7 +36,9 @@ URI_PATTERN: Final = r"^((file|pvc|http|https|s3|gs|gcs|abfs|abfss|az)://.+|[^:]
 QUANTITY_PATTERN: Final = r"^([0-9]+[.]?[0-9]*|[.][0-9]+)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi|[eE][0-9]+)?$"
 _LABEL_NAME: Final = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _DOMAIN: Final = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
-RESOURCE_PATTERN: Final = rf"^(cpu|memory|ephemeral-storage|hugepages-[A-Za-z0-9]+|{_DOMAIN}/{_LABEL_NAME})$"
+RESOURCE_PATTERN: Final = (
+    rf"^(cpu|memory|ephemeral-storage|hugepages-[A-Za-z0-9]{1, 20}|{_DOMAIN}/{_LABEL_NAME})$"
+)
 LABEL_PATTERN: Final = rf"^({_DOMAIN}/)?{_LABEL_NAME}$"
 LABEL_VALUE_PATTERN: Final = rf"^({_LABEL_NAME})?$"
 
@@ -74,12 +76,10 @@ Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Count = Annotated[int, Meta(ge=0, le=MOST)]
 Effect = Annotated[float, Meta(ge=0, le=1)]
 Quantity = Annotated[str, Meta(pattern=QUANTITY_PATTERN, max_length=32)] | Annotated[int, Meta(ge=0)]
-Quantities = Annotated[
-    dict[Annotated[str, Meta(pattern=RESOURCE_PATTERN, max_length=317)], Quantity], Meta(max_length=16)
-]
+Quantities = Annotated[dict[Annotated[str, Meta(pattern=RESOURCE_PATTERN)], Quantity], Meta(max_length=16)]
 Labels = Annotated[
     dict[
-        Annotated[str, Meta(pattern=LABEL_PATTERN, max_length=317)],
+        Annotated[str, Meta(pattern=LABEL_PATTERN)],
         Annotated[str, Meta(pattern=LABEL_VALUE_PATTERN, max_length=63)],
     ],
     Meta(max_length=32),

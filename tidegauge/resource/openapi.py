@@ -111,22 +111,14 @@ class _Writer:
         schema = _present(
             type="object", maxProperties=info.max_length, additionalProperties=self.of(info.value_type)
         )
-        return schema | {"x-kubernetes-validations": list(_key_rules(info.key_type))}
+        return schema | {"x-kubernetes-validations": [_key_rule(info.key_type)]}
 
 
-def _key_rules(key: Any) -> list[Schema]:
+def _key_rule(key: Any) -> Schema:
     """OpenAPI 3.0 cannot say how a map's keys look; CEL can."""
-    words = IN_WORDS[key.pattern]
-    rules = [{"rule": f"self.all(key, key.matches('{key.pattern}'))", "message": f"each key must be {words}"}]
-    if key.max_length is not None:
-        most = key.max_length
-        rules.append(
-            {
-                "rule": f"self.all(key, key.size() <= {most})",
-                "message": f"each key has at most {most} characters",
-            }
-        )
-    return rules
+    pattern = key.pattern
+    rule = f"self.all(key, key.matches('{pattern}'))"
+    return {"rule": rule, "message": f"each key must be {IN_WORDS[pattern]}"}
 
 
 def _scalar(info: Any) -> Schema:
