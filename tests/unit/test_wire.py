@@ -136,3 +136,17 @@ def one(size: int, place: int, value: int) -> np.ndarray:
 def test_counts_that_no_rows_can_give_are_refused(data: bytes) -> None:
     with pytest.raises(WireError):
         Counts.from_bytes(data, PROFILE)
+
+
+def test_the_example_of_the_documentation() -> None:
+    profile = Profile.fit({"x": [1.0, 2.0], "c": ["a", "a"]})
+    counts = profile.count([{"x": 0.5, "c": "a"}, {"x": 2, "c": "b"}, {"x": None, "c": "a"}])
+    data = counts.to_bytes()
+    assert data[:8] == b"TIDECNT1"
+    assert data[8:40].hex() == profile.hash
+    assert data[40] == 1
+    plain = zlib.decompress(data[41:])
+    head = np.frombuffer(plain[:40], np.uint8).reshape(8, 5)
+    assert head[0].tolist() == [3, 1, 0, 0, 0]
+    assert not head[1:].any()
+    assert list(plain[40:]) == [1, 0, 0, 2, 1, 0, 1]
