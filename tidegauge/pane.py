@@ -21,6 +21,7 @@ MAX_PANE_BYTES: Final = 32 << 20
 _LENGTH: Final = struct.Struct("<I")
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
+_REASON: Final = re.compile(r"[a-z_]{1,32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ class Pane:
     rows_before, lost_before
         The instance's running totals before this pane: they tell an aggregator with a new disk what it never saw.
     pod
-        Name for people of the pod.
+        Name for people of the pod: at most 253 printable characters.
     final
         Whether the instance ended on purpose with this pane.
     counts
@@ -77,6 +78,9 @@ class Pane:
         _require(0 <= self.pane < 1 << 53, "pane", self.pane, "an index from 0 on")
         _require(1 <= self.pane_seconds <= 86_400, "pane_seconds", self.pane_seconds, "1 to 86400")
         _require(0 <= self.shard < self.shards <= 1024, "shard", self.shard, f"below shards={self.shards}")
+        _require(len(self.pod) <= 253 and self.pod.isprintable(), "pod", self.pod, "253 printable characters")
+        _require(len(self.lost) <= 16, "lost", len(self.lost), "at most 16 reasons")
+        _require(all(map(_REASON.fullmatch, self.lost)), "lost", [*self.lost], "reasons like 'full'")
         counts = (self.rows, self.rows_before, self.lost_before, *self.lost.values())
         _require(all(0 <= n < 1 << 63 for n in counts), "rows", counts, "counts from 0 on")
 
@@ -113,7 +117,7 @@ _TYPES: Final[dict[str, type]] = {
 def _read_meta(text: bytes) -> dict[str, Any]:
     try:
         meta = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WireError(f"a pane message whose JSON part cannot be read: {error}") from error
     if not isinstance(meta, dict) or set(meta) != {f.name for f in fields(Pane)} - {"counts"}:
         raise WireError(f"a pane message whose JSON part has not exactly the fields {sorted(_TYPES)}")

@@ -63,7 +63,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     option("--profile", Env.PROFILE, "path of profile.json", kind=Path)
     option("--model", Env.MODEL, "name of the model", kind=_model)
     option("--aggregator-urls", Env.AGGREGATOR_URLS, "aggregators, one per shard, by commas", kind=_urls)
-    option("--pod", Env.POD, "name of this pod", default="")
+    option("--pod", Env.POD, "name of this pod", kind=_pod, default="")
     option("--token-file", Env.TOKEN_FILE, "file with the aggregator's bearer token", kind=_path, default="")
     option(
         "--pane-seconds", Env.PANE_SECONDS, "length of a pane", kind=_pane_seconds, default=str(PANE_SECONDS)
@@ -93,6 +93,12 @@ class _Options:
 def _model(text: str) -> str:
     if not _MODEL.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r}: a model's name must be a lower-case DNS name")
+    return text
+
+
+def _pod(text: str) -> str:
+    if len(text) > 253 or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!r}: a pod's name must have at most 253 printable characters")
     return text
 
 

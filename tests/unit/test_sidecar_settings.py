@@ -38,6 +38,7 @@ def test_a_flag_wins_over_the_environment() -> None:
         (Env.AGGREGATOR_URLS, "aggregator:8090", "must open with http:// or https://"),
         (Env.AGGREGATOR_URLS, ",", "name at least one address"),
         (Env.MODEL, "House Prices", "must be a lower-case DNS name"),
+        (Env.POD, "two\nlines", "at most 253 printable characters"),
         (Env.PANE_SECONDS, "0", "a whole number from 1 to 86400"),
         (Env.PANE_SECONDS, "ten", "a whole number from 1 to 86400"),
         (Env.PORT, "70000", "a whole number from 0 to 65535"),
