@@ -204,6 +204,8 @@ def floats_of(column: Column, dtype: str = "float64") -> FloatArray:
     with np.errstate(over="ignore", invalid="ignore"):
         if values.dtype.kind in "iufb":
             return values.astype(dtype)
+        if values.dtype.kind in "mM":
+            return np.full(values.size, np.nan, dtype)
         numbers = np.fromiter((_float(value) for value in values.tolist()), np.float64, len(values))
         return numbers.astype(dtype)
 

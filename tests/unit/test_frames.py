@@ -81,6 +81,15 @@ def test_what_is_no_number_is_missing() -> None:
     assert counts.feature("x").cells.tolist() == [0, 2, 0, 1, 1]
 
 
+def test_times_are_no_numbers() -> None:
+    profile = Profile.fit({"x": [1.0, 2.0]})
+    for times in (
+        pd.date_range("2024-01-01", periods=2),
+        pd.date_range("2024-01-01", periods=2).to_pydatetime(),
+    ):
+        assert profile.count({"x": times}).missing.tolist() == [2]
+
+
 def test_a_key_that_a_row_lacks_is_missing() -> None:
     assert PROFILE.count([RECORDS[0], {"sqft": 1}]).feature("city").missing == 1
 
