@@ -289,4 +289,4 @@ class _Folder:
         if not r.hourly.any():
             return np.asarray(n * r.bin_share)
         hours = unit * PANE_SECONDS // 3600 % 24
-        return np.asarray(n * np.add.reduceat(r.hour_share, r.bin_cells, axis=1)[hours])
+        return np.asarray(n * r.hour_bins[hours])

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtri, xlogy
 
+from tidegauge.counts import Counts
 from tidegauge.reference import BINS, STATISTICS, Reference
 from tidegauge.statistics import bernoulli_kl, rate_lower_bound
 
@@ -75,7 +76,7 @@ class Evaluation:
         return Evaluation(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Sums:
     """What one pass over each window's cells leaves, shapes ``(windows, features)`` and ``(windows, bins)``."""
 
@@ -92,8 +93,9 @@ class _Sums:
 class Evaluator:
     """Evaluates stacked windows against one reference.
 
-    Vectors are laid out as ``cells | missing | beyond`` (see `pack`), then, for a reference with hours of day, rows per
-    hour and feature.
+    A pane's *vector* is what the rings hold: cells | missing | beyond, then, for a reference with hours of day, rows per hour and
+    feature. The cells are cumulated within each feature, so that a window's ECDF is a sum of blocks and nothing else; floats
+    hold whole numbers exactly up to 9e15.
     """
 
     def __init__(self, reference: Reference) -> None:
@@ -103,104 +105,100 @@ class Evaluator:
         self.has_hours = bool(reference.hourly.any())
         self.width = self.cells + self.features * (26 if self.has_hours else 2)
         self._scratch = np.empty(self.cells)
-        self._total = np.empty(self.width, dtype=np.int64)
+        self._total = np.empty(self.width)
 
-    def fill(
-        self, vector: IntArray, cells: IntArray, missing: IntArray, beyond: IntArray, hour: int | None
-    ) -> None:
-        """Add one pane's counts to a vector of the rings."""
+    def fill(self, raw: IntArray, counts: Counts, hour: int | None) -> None:
+        """Add counts to a pane's raw vector, int64, shape ``(width,)``: as the rings hold it, but not cumulated."""
         c, f = self.cells, self.features
-        vector[:c] += cells
-        vector[c : c + f] += missing
-        vector[c + f : c + 2 * f] += beyond
+        raw[:c] += counts.cells
+        raw[c : c + f] += counts.missing
+        raw[c + f : c + 2 * f] += counts.beyond
         if self.has_hours and hour is not None:
-            hours = vector[c + 2 * f :].reshape(24, f)
-            hours[hour] += np.add.reduceat(cells, self.reference.starts)
+            raw[c + 2 * f :].reshape(24, f)[hour] += np.add.reduceat(counts.cells, self.reference.starts)
 
-    def evaluate(self, windows: list[list[IntArray]], limits: Limits) -> Evaluation:
+    def vector(self, raw: IntArray) -> FloatArray:
+        """A pane's raw vector as the rings hold it."""
+        r, c = self.reference, self.cells
+        vector = raw.astype(np.float64)
+        np.cumsum(raw[:c], out=vector[:c])
+        before = np.concatenate(([0.0], vector[r.offsets[1:-1] - 1]))
+        vector[:c] -= np.repeat(before, r.sizes)
+        return vector
+
+    def evaluate(self, windows: list[list[FloatArray]], limits: Limits) -> Evaluation:
         """All statistics of all windows, each given by the blocks whose sum it is."""
         return self._decide(self._sum(windows), limits)
 
-    def bins(self, blocks: list[IntArray]) -> tuple[FloatArray, FloatArray]:
+    def bins(self, blocks: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
         """One window's rows per bin, found and expected, each of shape ``(1, bins)``."""
         sums = self._sum([blocks])
         return sums.bins, sums.expected * np.repeat(sums.n, self.reference.bin_sizes, axis=1)
 
-    def total(self, blocks: list[IntArray]) -> IntArray:
-        """The sum of a window's blocks: a scratch vector, valid until the next call."""
-        total = self._total
-        if not blocks:
-            total[:] = 0
-        elif len(blocks) == 1:
-            return blocks[0]
-        else:
-            np.add(blocks[0], blocks[1], out=total)
-            for block in blocks[2:]:
-                total += block
-        return total
+    def counts(self, blocks: list[FloatArray], feature: int) -> tuple[IntArray, int, int]:
+        """One feature's cell counts in a window, its missing rows and its values beyond."""
+        total, c = self._add(blocks), self.cells
+        begin, end = self.reference.offsets[feature : feature + 2]
+        cells = np.diff(total[begin:end], prepend=0.0).astype(np.int64)
+        return cells, int(total[c + feature]), int(total[c + self.features + feature])
 
     # --- the pass over cells ---------------------------------------------------------------------------
 
-    def _sum(self, windows: list[list[IntArray]]) -> _Sums:
-        r, rows, f = self.reference, len(windows), self.features
-        shape, bins = (rows, f), (rows, r.bin_cells.size)
-        sums = _Sums(
-            n=np.empty(shape), m=np.empty(shape), distance=np.empty(shape), rank=np.empty(shape),
-            bins=np.empty(bins), expected=np.empty(bins),
-            missing=np.empty(shape), beyond=np.empty(shape),
-        )  # fmt: skip
+    def _add(self, blocks: list[FloatArray]) -> FloatArray:
+        """The sum of a window's blocks: a scratch vector, valid until the next call."""
+        total = self._total
+        if len(blocks) == 1:
+            return blocks[0]
+        if not blocks:
+            total[:] = 0
+            return total
+        np.add(blocks[0], blocks[1], out=total)
+        for block in blocks[2:]:
+            total += block
+        return total
+
+    def _sum(self, windows: list[list[FloatArray]]) -> _Sums:
+        r, rows = self.reference, len(windows)
+        features, bins = (rows, self.features), (rows, r.bin_cells.size)
+        sums = _Sums(*(np.empty(shape) for shape in (*[features] * 4, bins, bins, features, features)))
         for row, blocks in enumerate(windows):
-            self._sum_row(sums, row, self.total(blocks))
+            self._sum_row(sums, row, self._add(blocks))
         return sums
 
-    def _sum_row(self, sums: _Sums, row: int, total: IntArray) -> None:
+    def _sum_row(self, sums: _Sums, row: int, total: FloatArray) -> None:
         r, c, f = self.reference, self.cells, self.features
         cells = total[:c]
         sums.missing[row], sums.beyond[row] = total[c : c + f], total[c + f : c + 2 * f]
-        sums.bins[row] = np.add.reduceat(cells, r.bin_cells)
-        n = np.add.reduceat(sums.bins[row], r.bin_offsets[:-1])
-        sums.n[row] = n
-        share, sums.m[row], base = self._expected(total, n)
-        sums.expected[row] = r.bin_share if share is r.share else np.add.reduceat(share, r.bin_cells)
+        sums.n[row] = n = cells[r.offsets[1:] - 1]
+        sums.bins[row] = r.bins_of(cells)
+        ecdf, sums.m[row] = self._expected(total)
+        sums.expected[row] = r.bin_share if ecdf is r.ecdf else r.bins_of(ecdf)
+        gap = self._scratch
         inverse = 1 / np.maximum(n, 1)
-        ranked = np.multiply(cells, r.midrank, out=self._scratch)
-        sums.rank[row] = np.add.reduceat(ranked, r.starts) * inverse
-        sums.rank[row] -= base
-        sums.distance[row] = self._distance(cells, share, n, inverse)
-
-    def _distance(self, cells: IntArray, share: FloatArray, n: FloatArray, inverse: FloatArray) -> FloatArray:
-        r, gap = self.reference, self._scratch
-        every = inverse[0] if (inverse == inverse[0]).all() else np.repeat(inverse, r.sizes)
-        np.multiply(cells, every, out=gap)
-        gap -= share
-        unknown = np.flatnonzero((n == 0) | ~r.known)
-        for i in (
-            unknown
-        ):  # no rows: no distance, and nothing that the running sum would carry to the next feature
-            gap[r.offsets[i] : r.offsets[i + 1]] = 0
-        np.cumsum(gap, out=gap)
+        np.multiply(
+            cells, inverse[0] if (inverse == inverse[0]).all() else np.repeat(inverse, r.sizes), out=gap
+        )
+        gap -= ecdf
         high, low = np.maximum.reduceat(gap, r.starts), np.minimum.reduceat(gap, r.starts)
-        distance: FloatArray = np.maximum(high, -low)
-        distance[unknown] = 0
-        return distance
+        gap *= r.rank_step
+        known = (n > 0) & r.known
+        sums.distance[row] = np.where(known, np.maximum(high, -low), 0.0)
+        sums.rank[row] = np.where(known, -np.add.reduceat(gap, r.starts), 0.0)
 
-    def _expected(self, total: IntArray, n: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray | float]:
-        """The reference's shares per cell, its size, and the mean rank it expects, for this window's hours of day."""
+    def _expected(self, total: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The reference's ECDF per cell and its size, for this window's hours of day."""
         r = self.reference
         if not self.has_hours:
-            return r.share, r.m, 0.5
+            return r.ecdf, r.m
         hours = total[self.cells + 2 * self.features :].reshape(24, self.features)
         weight = hours / np.maximum(hours.sum(axis=0), 1)
-        used = np.flatnonzero(weight.any(axis=1))
-        share, noise = np.zeros(self.cells), np.zeros(self.features)
-        for hour in used:
-            share += r.hour_share[hour] * np.repeat(weight[hour], r.sizes)
+        ecdf, noise = np.zeros(self.cells), np.zeros(self.features)
+        for hour in np.flatnonzero(weight.any(axis=1)):
+            ecdf += r.hour_ecdf[hour] * np.repeat(weight[hour], r.sizes)
             noise += weight[hour] ** 2 / np.maximum(r.hour_m[hour], 1)
         # Features without hours of day, and windows without them, are compared with the whole reference.
-        plain = ~r.hourly | (weight.sum(axis=0) == 0)
-        share = np.where(np.repeat(plain, r.sizes), r.share, share)
-        m = np.where(plain, r.m, 1 / np.maximum(noise, 1e-300))
-        return share, m, np.add.reduceat(share * r.midrank, r.starts)
+        plain = ~r.hourly | (noise == 0)
+        m = np.where(plain, r.m, 1 / np.where(plain, 1.0, noise))
+        return np.where(np.repeat(plain, r.sizes), r.ecdf, ecdf), m
 
     # --- decisions -------------------------------------------------------------------------------------
 

@@ -142,19 +142,16 @@ class Monitor:
             self._keep(pane_id, counts)
             return
         self._last_closed_rows = max(last, last if self._last_closed_rows is None else self._last_closed_rows)
-        vector = np.zeros(self.evaluator.width, dtype=np.int64)
-        self._fill(vector, pane_id, counts)
-        if not self.windows.add(pane_id, vector, panes):
+        raw = np.zeros(self.evaluator.width, dtype=np.int64)
+        self.evaluator.fill(raw, counts, self._hour(pane_id))
+        if not self.windows.add(pane_id, self.evaluator.vector(raw), panes):
             self.late_rows += counts.rows
 
     def _keep(self, pane: int, counts: Counts) -> None:
-        vector = self._pending.get(pane)
-        if vector is None:
-            vector = self._pending[pane] = np.zeros(self.evaluator.width, dtype=np.int64)
-        self._fill(vector, pane, counts)
-
-    def _fill(self, vector: IntArray, pane: int, counts: Counts) -> None:
-        self.evaluator.fill(vector, counts.cells, counts.missing, counts.beyond, self._hour(pane))
+        raw = self._pending.get(pane)
+        if raw is None:
+            raw = self._pending[pane] = np.zeros(self.evaluator.width, dtype=np.int64)
+        self.evaluator.fill(raw, counts, self._hour(pane))
 
     def _hour(self, pane: int) -> int | None:
         """Hour of day (UTC) of a pane, None where panes are longer than an hour or no times."""
@@ -179,9 +176,9 @@ class Monitor:
         return min((p for p in self._pending if p > frontier), default=1 << 62)
 
     def _step(self, pane: int) -> None:
-        vector = self._pending.pop(pane, None)
-        self.windows.close(pane, vector)
-        if vector is not None:
+        raw = self._pending.pop(pane, None)
+        self.windows.close(pane, None if raw is None else self.evaluator.vector(raw))
+        if raw is not None:
             self._last_closed_rows = pane
             self._baseline_panes += not self._ready
         due = [s for s in range(self.policy.scales) if (pane + 1) % hop_panes(s) == 0]
@@ -258,7 +255,7 @@ class Monitor:
 
     def verdicts(self, pane_id: int) -> list[Verdict]:
         """Each feature's verdict, by what the last looks found."""
-        best = self.standing.best(self.alarms.cleared[0])
+        best = self.standing.best(self.alarms)
         silent = self.is_stale(pane_id) | ~self.reference.decisive.any(axis=0)
         blind = best.eps > self._min_effect[1]
         unsure = ~self._known_effect & best.detected & (best.lower > self._min_effect[0])

@@ -7,6 +7,7 @@ for a categorical one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -84,14 +85,26 @@ class Reference:
         self.numeric: BoolArray = np.array([isinstance(f, NumericFeature) for f in features])
         self.discrete: BoolArray = np.array([is_discrete(f) for f in features])
         self.continuous: BoolArray = self.numeric & ~self.discrete
-        # Mid-ranks: half a cell's own mass lies below its values. Their reference mean is 1/2.
-        ends = np.concatenate([np.cumsum(s) for s in np.split(self.share, self.starts[1:])])
-        self.midrank: FloatArray = ends - self.share / 2
+        self.ecdf: FloatArray = self._within_features(np.cumsum, self.share)
+        # Mid-ranks: half a cell's own mass lies below its values. Their mean over a window, less 1/2, is minus the sum over
+        # cells of (G - F) times the step to the next cell's mid-rank (Abel's summation).
+        self.rank_step: FloatArray = self._within_features(
+            lambda midrank: np.diff(midrank, append=midrank[-1]), self.ecdf - self.share / 2
+        )
         self._lay_bins()
         self._set_decisive()
         self.pairs = int(self.decisive.sum()) if pairs is None else pairs
         self.rate_bounds = self._rate_bounds(max(1, self.pairs))
         self._lay_hours()
+
+    def _within_features(self, work: Callable[[FloatArray], FloatArray], values: FloatArray) -> FloatArray:
+        return np.concatenate([work(part) for part in np.split(values, self.starts[1:])])
+
+    def bins_of(self, cumulated: FloatArray) -> FloatArray:
+        """Mass per bin, from mass per cell cumulated within each feature."""
+        bins = cumulated[self._bin_ends]
+        bins[1:] -= np.where(self._bin_first[1:], 0.0, bins[:-1])
+        return bins
 
     def _lay_bins(self) -> None:
         starts = [
@@ -101,6 +114,8 @@ class Reference:
         self.bin_sizes: IntArray = np.array([s.size for s in starts], dtype=np.int64)
         self.bin_offsets: IntArray = np.concatenate(([0], np.cumsum(self.bin_sizes)))
         self.bin_cells: IntArray = np.concatenate([s + o for s, o in zip(starts, self.starts, strict=True)])
+        self._bin_ends: IntArray = np.append(self.bin_cells[1:], self.offsets[-1]) - 1
+        self._bin_first: BoolArray = np.isin(self.bin_cells, self.starts)
         self.bin_share: FloatArray = np.add.reduceat(self.share, self.bin_cells)
         parts = np.split(self.bin_share, self.bin_offsets[1:-1])
         self.largest_bin: IntArray = self.bin_offsets[:-1] + [int(part.argmax()) for part in parts]
@@ -142,7 +157,9 @@ class Reference:
         # An hour the reference never saw is compared with the whole of it.
         share = counts / np.repeat(np.maximum(self.hour_m, 1), self.sizes, axis=1)
         seen = np.repeat(self.hour_m > 0, self.sizes, axis=1)
-        self.hour_share: FloatArray = np.where(seen, share, self.share)
+        share = np.where(seen, share, self.share)
+        self.hour_ecdf: FloatArray = np.stack([self._within_features(np.cumsum, row) for row in share])
+        self.hour_bins: FloatArray = np.add.reduceat(share, self.bin_cells, axis=1)
         self.hour_m = np.where(self.hour_m > 0, self.hour_m, self.m)
 
 

@@ -281,7 +281,7 @@ class _Watch:
         self._seen = now
         if not changed:
             return
-        best = monitor.standing.best(monitor.alarms.cleared[0])
+        best = monitor.standing.best(monitor.alarms)
         time = _time((pane + 1) * monitor.pane_seconds if monitor.timed else seconds)
         leading = int(best.lower.argmax())
         for name in changed:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.alarm import Look
+from tidegauge.alarm import Alarms, Look
 
 __all__ = ["Best", "Standing"]
 
@@ -65,9 +65,13 @@ class Standing:
         """The largest number of rows in any window."""
         return int(self._rows.max())
 
-    def best(self, cleared: IntArray) -> Best:
-        """The best look of each feature among windows that lie after the feature's last clearing."""
-        counts = (self._first[:, None] > cleared) & np.isfinite(self._lower)
+    def best(self, alarms: Alarms) -> Best:
+        """The look that says most about each feature, among windows that lie after its last clearing.
+
+        While an alarm is calming down, windows longer than its owner hold the past and are left out.
+        """
+        counts = (self._first[:, None] > alarms.cleared[0]) & np.isfinite(self._lower)
+        counts &= (alarms.calm[0] < 0) | (np.arange(len(self._first))[:, None] <= alarms.owner[0])
         lower = np.where(counts, self._lower, -np.inf)
         # Of equal bounds (none is common: no rows) the shortest window stands.
         scale = lower.argmax(axis=0)

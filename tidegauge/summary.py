@@ -23,21 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["outline", "summarise"]
 
-IntArray = npt.NDArray[np.int64]
-
 
 def summarise(monitor: Monitor, pane: int) -> Report:
     """The report at the end of a pane, from what the monitor's last looks found."""
-    best = monitor.standing.best(monitor.alarms.cleared[0])
-    totals = {
-        int(s): monitor.evaluator.total(monitor.windows.window(int(s))).copy()
-        for s in set(best.scale)
-        if s >= 0
-    }
-    features = [
-        _with_figures(monitor, i, known, best, totals.get(int(best.scale[i])))
-        for i, known in enumerate(outline(monitor, pane))
-    ]
+    best = monitor.standing.best(monitor.alarms)
+    features = [_with_figures(monitor, i, known, best) for i, known in enumerate(outline(monitor, pane))]
     stale = monitor.is_stale(pane)
     verdict, severity, since = Report.judge(features, stale=stale)
     return Report(
@@ -81,12 +71,10 @@ def outline(monitor: Monitor, pane: int) -> list[FeatureReport]:
     ]
 
 
-def _with_figures(
-    monitor: Monitor, i: int, known: FeatureReport, best: Best, total: IntArray | None
-) -> FeatureReport:
-    if total is None:
-        return known
+def _with_figures(monitor: Monitor, i: int, known: FeatureReport, best: Best) -> FeatureReport:
     scale = int(best.scale[i])
+    if scale < 0:
+        return known
     return replace(
         known,
         detected=bool(best.detected[i]),
@@ -97,21 +85,19 @@ def _with_figures(
         window_seconds=(1 << scale) * monitor.pane_seconds,
         window_rows=int(best.rows[i]),
         design_effect=float(monitor.design_effect[scale, i]),
-        **_measures(monitor, i, best, total),
+        **_measures(monitor, i, best),
     )
 
 
-def _measures(monitor: Monitor, i: int, best: Best, total: IntArray) -> dict[str, Any]:
+def _measures(monitor: Monitor, i: int, best: Best) -> dict[str, Any]:
     """Everything that is worked out for the leading window only."""
-    r, c, f = monitor.reference, monitor.evaluator.cells, len(monitor.profile.monitored)
-    feature = monitor.profile.monitored[i]
-    begin, end = r.offsets[i], r.offsets[i + 1]
-    cells = total[begin:end]
-    n, missing, beyond = int(cells.sum()), int(total[c + i]), int(total[c + f + i])
+    r, feature = monitor.reference, monitor.profile.monitored[i]
+    cells, missing, beyond = monitor.evaluator.counts(monitor.windows.window(int(best.scale[i])), i)
+    n = int(cells.sum())
     result: dict[str, Any] = {"missing_rate": missing / (n + missing) if n + missing else None}
     if n == 0 or not r.known[i]:
         return result
-    starts = r.bin_cells[r.bin_offsets[i] : r.bin_offsets[i + 1]] - begin
+    starts = r.bin_cells[r.bin_offsets[i] : r.bin_offsets[i + 1]] - r.offsets[i]
     live, reference = np.add.reduceat(cells, starts), np.add.reduceat(feature.counts, starts)
     index, g = psi(live, reference), g_test(live, reference)
     result |= {
@@ -141,7 +127,7 @@ def _measures(monitor: Monitor, i: int, best: Best, total: IntArray) -> dict[str
     return result
 
 
-def _wasserstein(feature: NumericFeature, cells: IntArray) -> float | None:
+def _wasserstein(feature: NumericFeature, cells: npt.NDArray[np.int64]) -> float | None:
     if not np.isfinite(feature.cut_points).all() or feature.cut_points.size < 2:
         return None
     return wasserstein(cells, feature.counts, feature.cut_points.astype(np.float64))

@@ -20,6 +20,7 @@ RING: Final = 4
 _NONE: Final = -(1 << 62)
 
 IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 
 
 def window_panes(scale: int) -> int:
@@ -38,7 +39,7 @@ def block_panes(scale: int) -> int:
 
 
 class Windows:
-    """Rings of blocks of int64 vectors.
+    """Rings of blocks of vectors that add.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ class Windows:
 
     def __init__(self, width: int, scales: int) -> None:
         self._levels = max(1, scales - 2)
-        self._blocks: IntArray = np.zeros((self._levels, RING, width), dtype=np.int64)
+        self._blocks: FloatArray = np.zeros((self._levels, RING, width))
         # Which block stands in each place; a place whose block is not the one looked for counts as empty.
         self._ids: IntArray = np.full((self._levels, RING), _NONE, dtype=np.int64)
         self.frontier: int | None = None
@@ -65,7 +66,7 @@ class Windows:
         """After so many panes without rows every window is empty."""
         return int(window_panes(self._levels + 2))
 
-    def close(self, pane: int, vector: IntArray | None) -> None:
+    def close(self, pane: int, vector: FloatArray | None) -> None:
         """Close the next pane with what was counted in it (None: nothing).
 
         `pane` follows the frontier, or skips so far ahead that nothing kept could be in a window any more.
@@ -78,7 +79,7 @@ class Windows:
                 break
             self._merge(level, pane >> level)
 
-    def add(self, pane: int, vector: IntArray, panes: int = 1) -> bool:
+    def add(self, pane: int, vector: FloatArray, panes: int = 1) -> bool:
         """Add a pane at or before the frontier, or an aligned run of `panes` panes that begins with it.
 
         Returns
@@ -95,7 +96,7 @@ class Windows:
                 kept = True
         return kept
 
-    def window(self, scale: int) -> list[IntArray]:
+    def window(self, scale: int) -> list[FloatArray]:
         """The blocks whose sum is the newest window of that scale: views, at most four, empty ones left out."""
         assert self.frontier is not None
         panes = window_panes(scale)
@@ -107,7 +108,7 @@ class Windows:
             return self._kept(scale - 1, self.frontier >> (scale - 1), 2)
         return [block for _, block in self.blocks(scale)]
 
-    def blocks(self, scale: int) -> list[tuple[int, IntArray]]:
+    def blocks(self, scale: int) -> list[tuple[int, FloatArray]]:
         """The newest window's own blocks that hold anything, each with its first pane."""
         level = max(0, scale - 2)
         newest = self._newest(level)
@@ -124,17 +125,17 @@ class Windows:
         assert self.frontier is not None
         return ((self.frontier + 1) >> level) - 1
 
-    def _kept(self, level: int, newest: int, blocks: int) -> list[IntArray]:
+    def _kept(self, level: int, newest: int, blocks: int) -> list[FloatArray]:
         indices = range(newest - blocks + 1, newest + 1)
         return [self._blocks[level, i % RING] for i in indices if self._ids[level, i % RING] == i]
 
-    def _block(self, level: int, index: int) -> IntArray:
+    def _block(self, level: int, index: int) -> FloatArray:
         """The place of a block, emptied if another block stood there."""
         place = index % RING
         if self._ids[level, place] != index:
             self._ids[level, place] = index
             self._blocks[level, place] = 0
-        block: IntArray = self._blocks[level, place]
+        block: FloatArray = self._blocks[level, place]
         return block
 
     def _merge(self, level: int, index: int) -> None:
