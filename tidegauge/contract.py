@@ -31,6 +31,9 @@ PREDICTION: Final = "prediction"
 MANIFEST_FILE: Final = "manifest.json"
 PROFILE_FILE: Final = "profile.json"
 
+# --- where a pod mounts the claim of a pvc:// bundle ---------------------------------------------------
+PVC_MOUNT: Final = "/mnt/pvc"
+
 
 class Verdict(StrEnum):
     """What is known of one feature, or of the model. Silence is `UNKNOWN`, never `STABLE`."""

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from math import isfinite
 from typing import Final
 
 import numpy as np
@@ -44,9 +45,10 @@ class Histogram:
         self.total = 0.0
 
     def observe(self, value: float) -> None:
-        """Count one value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+        """Count one value if it is finite: one infinity would make the sum infinite for ever."""
+        if isfinite(value):
+            self.counts[bisect_left(self.bounds, value)] += 1
+            self.total += value
 
     def observe_many(self, values: npt.NDArray[np.float64]) -> None:
         """Count the finite ones of many values."""

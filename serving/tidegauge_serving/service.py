@@ -138,7 +138,7 @@ class Service:
         if number is not None:
             value = number(label)
             values = (*values, value)
-            if metrics.predictions is not None and value == value:
+            if metrics.predictions is not None:
                 metrics.predictions.observe(value)
         if self._tap is not None:
             if self._sample_rate < 1.0 and self._random() >= self._sample_rate:

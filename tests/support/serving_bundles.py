@@ -116,3 +116,77 @@ def edit_manifest(folder: Path, **changes: Any) -> None:
             part = part[parent]
         part[last] = value
     path.write_text(json.dumps(document))
+
+
+def flight_frame(rows: int = 1_500, seed: int = 5) -> Any:
+    """Flight-like rows: numbers with gaps, texts with gaps, and whether the flight was late."""
+    import pandas as pd
+
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "temp": np.where(rng.random(rows) < 0.05, np.nan, rng.normal(10, 8, rows)),
+            "carrier": rng.choice(["AA", "UA", "DL", None], rows, p=[0.4, 0.3, 0.25, 0.05]),
+            "distance": rng.integers(100, 3000, rows).astype(float),
+        }
+    )
+    late = (frame["temp"].fillna(10) + 8 * (frame["carrier"] == "UA") + rng.normal(0, 4, rows)) > 14
+    return frame.assign(late=np.where(late, "late", "on time"))
+
+
+FLIGHT_ROW = {"temp": 12.5, "carrier": "UA", "distance": 800.0}
+
+
+def flight_pipeline() -> Any:
+    """An unfitted classifier of flights: imputation for numbers, one-hot texts, trees."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    columns = ColumnTransformer(
+        [
+            ("texts", OneHotEncoder(handle_unknown="ignore"), ["carrier"]),
+            ("numbers", SimpleImputer(), ["temp", "distance"]),
+        ]
+    )
+    return make_pipeline(columns, LogisticRegression(max_iter=2000))
+
+
+def flight_bundle(folder: Path, *, format: str = "onnx") -> Path:  # noqa: A002
+    """A classifier of late flights over numbers and texts, with missing values in training."""
+    import pandas as pd
+
+    frame = flight_frame()
+    X = frame.drop(columns="late")
+    if format == "onnx":
+        X["carrier"] = X["carrier"].where(X["carrier"].notna(), "")
+    model = flight_pipeline().fit(X, frame["late"])
+    predictions = model.predict(X)
+    profile = Profile.fit(frame.drop(columns="late"), 128, prediction=predictions)
+    if format == "onnx":
+        from skl2onnx import convert_sklearn
+        from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+        inputs = [
+            (
+                name,
+                (StringTensorType if pd.api.types.is_string_dtype(X[name]) else FloatTensorType)([None, 1]),
+            )
+            for name in X
+        ]
+        artefact = convert_sklearn(
+            model, initial_types=inputs, options={id(model): {"zipmap": False}}
+        ).SerializeToString()
+    else:
+        artefact = sklearn_bytes(model, format)
+    return write_bundle(
+        folder,
+        artefact=artefact,
+        format=format,
+        profile=profile,
+        example=FLIGHT_ROW,
+        classes=model.classes_.tolist(),
+        name="late-flights",
+    )
