@@ -1,8 +1,8 @@
 """The pane message: what a drift sidecar sends for one pane, and an aggregator takes once.
 
 Layout: ``TIDEPAN1``, length of the JSON part (u32, little-endian), the JSON part, the counts
-(`tidegauge.wire`), and the crc32 of all before it (u32). A message is bytes that never change once made, so that
-sending it again is sending the same fact.
+(`tidegauge.wire`), and the crc32 of all before it (u32). A message is bytes that never change once made, so
+that sending it again is sending the same fact.
 """
 
 import json
