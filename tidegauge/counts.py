@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, overload
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy.typing as npt
 from tidegauge.cells import CellCounter
 from tidegauge.errors import ProfileError, ProfileMismatch, SchemaError
 from tidegauge.features import Feature, IntArray, NumericFeature
-from tidegauge.ks import KS, ReferenceTable, ks_two_sample
+from tidegauge.ks import KS, ks_two_sample
 from tidegauge.profile import Profile
 
 __all__ = ["KS", "Accumulator", "Counts", "FeatureCounts", "count_rows", "ks_two_sample"]
@@ -118,7 +117,7 @@ class Counts:
             The feature is categorical, or not in the profile.
         """
         if name is None:
-            return _table(self.profile).compare(self.cells)
+            return self.profile.ks_table.compare(self.cells)
         part = self.feature(name)
         if not isinstance(part.feature, NumericFeature):
             raise ProfileError(
@@ -150,9 +149,6 @@ class Counts:
         from tidegauge.wire import decode
 
         return decode(data, profile)
-
-
-_table = lru_cache(maxsize=64)(ReferenceTable)
 
 
 class Accumulator:

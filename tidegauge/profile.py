@@ -31,6 +31,7 @@ from tidegauge.features import (
 
 if TYPE_CHECKING:
     from tidegauge.counts import Counts
+    from tidegauge.ks import ReferenceTable
 
 __all__ = [
     "CategoricalFeature",
@@ -147,6 +148,29 @@ class Profile:
 
     def __repr__(self) -> str:
         return f"Profile({len(self.monitored)} features, {self.rows} rows, hash {self.hash[:12]})"
+
+    # --- tables derived from it, made when first used ---------------------------------------------------
+
+    @cached_property
+    def ks_table(self) -> ReferenceTable:
+        """The numeric features' reference counts, laid out for `Counts.ks`."""
+        from tidegauge.ks import ReferenceTable
+
+        return ReferenceTable(self)
+
+    @cached_property
+    def wire_order(self) -> IntArray:
+        """Indices of the cells in the order of the wire: open intervals and categories, then points."""
+        features = self.monitored
+        is_point = [
+            np.arange(f.cells) % 2 == 1 if f.kind == "numeric" else np.zeros(f.cells, bool) for f in features
+        ]
+        return np.argsort(np.concatenate(is_point), kind="stable")
+
+    @cached_property
+    def wire_places(self) -> IntArray:
+        """Where each cell is in `wire_order`."""
+        return np.argsort(self.wire_order)
 
     def shard(self, index: int, of: int) -> Profile:
         """Every `of`-th monitored feature from `index` on, as a profile of its own.

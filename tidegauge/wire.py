@@ -7,7 +7,6 @@ leaves long runs of zeros.
 """
 
 import zlib
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy.typing as npt
 
 from tidegauge.counts import Counts
 from tidegauge.errors import ProfileMismatch, WireError
-from tidegauge.features import MAX_ROWS, IntArray, NumericFeature
+from tidegauge.features import MAX_ROWS, IntArray
 from tidegauge.profile import Profile
 
 __all__ = ["decode", "encode"]
@@ -28,7 +27,7 @@ _WIDTHS: Final = (1, 2, 4, 8)
 def encode(counts: Counts) -> bytes:
     """Counts as bytes; the same counts always give the same bytes."""
     head = np.concatenate([[counts.rows], counts.missing, counts.beyond])
-    cells = counts.cells[_order(counts.profile)]
+    cells = counts.cells[counts.profile.wire_order]
     largest = int(cells.max(initial=0))
     width = next(w for w in _WIDTHS if largest < 1 << (8 * w))
     packer = zlib.compressobj(level=6, strategy=zlib.Z_RLE)
@@ -59,30 +58,10 @@ def decode(data: bytes, profile: Profile) -> Counts:
     head_bytes = 8 * (1 + 2 * features)
     plain = _inflate(data[HEAD_BYTES:], head_bytes + width * profile.total_cells)
     head = _numbers(plain[:head_bytes], 8)
-    cells = _numbers(plain[head_bytes:], width, _places(profile))
+    cells = _numbers(plain[head_bytes:], width, profile.wire_places)
     counts = Counts(profile, int(head[0]), cells, head[1 : features + 1], head[features + 1 :])
     _check(counts)
     return counts
-
-
-@lru_cache(maxsize=64)
-def _places(profile: Profile) -> IntArray:
-    """Where each cell is in that order."""
-    return np.argsort(_order(profile))
-
-
-@lru_cache(maxsize=64)
-def _order(profile: Profile) -> IntArray:
-    """Indices of all open intervals and categories, then of all points."""
-    is_point = np.concatenate(
-        [
-            np.arange(feature.cells) % 2 == 1
-            if isinstance(feature, NumericFeature)
-            else np.zeros(feature.cells, bool)
-            for feature in profile.monitored
-        ]
-    )
-    return np.argsort(is_point, kind="stable")
 
 
 def _planes(numbers: IntArray, width: int) -> bytes:

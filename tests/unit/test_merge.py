@@ -101,6 +101,24 @@ def test_short_and_long_batches_count_alike(rows: int) -> None:
         assert counts.feature(feature.name).cells.tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("rows", [5, 500])
+def test_values_at_cut_points_are_told_from_those_between(rows: int) -> None:
+    profile = Profile.fit({"x": np.arange(0.0, 400.0, 2.0)})
+    values = np.resize([-1.0, 0.0, 1.0, 2.0, 398.0, 399.0, 2.0], rows)
+    expected = np.bincount((values + 1).astype(int), minlength=401)
+    assert profile.count({"x": values}).cells.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("rows", [2, 200])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_value_at_three_standard_deviations_is_not_beyond(rows: int, dtype: str) -> None:
+    profile = Profile.fit({"x": np.linspace(-7, 9, 100)}, dtypes={"x": dtype})
+    limits = np.array(profile.features[0].beyond_limits, dtype=dtype)
+    outside = np.nextafter(limits, np.array([-np.inf, np.inf], dtype=dtype))
+    assert profile.count({"x": np.resize(limits, rows)}).beyond.tolist() == [0]
+    assert profile.count({"x": np.resize(outside, rows)}).beyond.tolist() == [rows]
+
+
 def test_codes_that_are_no_category_count_as_other() -> None:
     rows = np.resize(MATRIX, (6, 5))
     rows[:, 2] = [-1, 3, 99, 0.5, np.inf, 1]
