@@ -5,6 +5,7 @@ import copy
 import hashlib
 import json
 import math
+import tracemalloc
 import zlib
 from contextlib import suppress
 from dataclasses import replace
@@ -189,8 +190,13 @@ def test_a_file_that_is_no_profile_is_named(tmp_path: Path) -> None:
 
 def test_hours_that_inflate_without_end_are_refused_early() -> None:
     bomb = base64.b64encode(zlib.compress(bytes(1 << 26))).decode()
+    document = changed(("features", 0, "hourly"), bomb)
+    tracemalloc.start()
     with pytest.raises(ProfileError, match="hourly"):
-        Profile.from_dict(changed(("features", 0, "hourly"), bomb))
+        Profile.from_dict(document)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 1 << 20
 
 
 JSON = st.recursive(

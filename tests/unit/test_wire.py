@@ -1,5 +1,6 @@
 """Counts as bytes: the same counts come back, anything else is refused."""
 
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -103,8 +104,12 @@ def test_mutated_bytes_are_the_same_counts_or_refused(position: int, byte: int) 
 
 def test_a_stream_that_inflates_without_end_is_refused_early() -> None:
     bomb = zlib.compress(bytes(1 << 26), 9)
+    tracemalloc.start()
     with pytest.raises(WireError, match="exactly"):
         Counts.from_bytes(DATA[:HEAD_BYTES] + bomb, PROFILE)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 1 << 20
 
 
 def forged(**changes: object) -> bytes:
