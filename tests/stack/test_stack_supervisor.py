@@ -12,7 +12,7 @@ import pytest
 from support.waiting import wait_for
 
 from tidegauge.local.guard import Guard
-from tidegauge.local.network import free_ports, is_healthy, listen
+from tidegauge.local.network import free_ports, listen, unhealthy
 from tidegauge.local.supervisor import Program, Role, Supervisor
 
 WAIT = """
@@ -56,11 +56,11 @@ class Toys:
             )
             for name, (role, code) in codes.items()
         ]
-        self.supervisor = Supervisor(programs, group, self.is_ready, self.lines.append)
+        self.supervisor = Supervisor(programs, group, self.unready, self.lines.append)
 
     @staticmethod
-    def is_ready(program: Program) -> bool:
-        return program.log_file.read_bytes() != b""
+    def unready(program: Program) -> str | None:
+        return None if program.log_file.read_bytes() else ""
 
     def until_ready(self) -> None:
         wait_for(lambda: self.supervisor.step() and self.supervisor.ready, "all toys ready")
@@ -165,10 +165,10 @@ def test_a_shared_socket_is_served_by_whoever_lives(toys):
         port, code = front.getsockname()[1], SERVE.format(fd=front.fileno())
         stack = toys(inherited=(front.fileno(),), a=(Role.SERVER, code), b=(Role.SERVER, code))
         stack.until_ready()
-        assert is_healthy(port, "/")
+        assert unhealthy(port, "/") is None
         stack.process("a").kill()
         wait_for(lambda: stack.supervisor.step() and stack.lines, "the death noticed")
-        assert all(is_healthy(port, "/", 5.0) for _ in range(20))
+        assert all(unhealthy(port, "/", 5.0) is None for _ in range(20))
 
 
 def test_free_ports_are_different_and_outside_the_range_of_outgoing_connections():

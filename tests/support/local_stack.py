@@ -15,7 +15,7 @@ import psutil
 from support.waiting import wait_for
 
 from tidegauge.contract import Env, Metric
-from tidegauge.local.network import is_healthy
+from tidegauge.local.network import unhealthy
 from tidegauge.local.state import ProcessState, StackState, load_state
 
 READY_SECONDS = 90.0
@@ -183,7 +183,7 @@ class Aggregator:
         self.port = int(json.loads(self.process.stdout.readline())["port"])
 
     def __enter__(self) -> Self:
-        wait_for(lambda: is_healthy(self.port, "/readyz"), "the aggregator ready")
+        wait_for(lambda: unhealthy(self.port, "/readyz") is None, "the aggregator ready")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -144,25 +144,24 @@ def _headline(report: Report) -> str:
 
 def _table(report: Report) -> Table:
     table = Table()
-    for column in ("feature", "verdict", "D", "certain", "p", "window", "rows", "since"):
-        table.add_column(column, justify="left" if column in ("feature", "verdict", "since") else "right")
+    for column in ("feature", "verdict", "D", "certain", "p", "window", "rows"):
+        table.add_column(column, justify="left" if column in ("feature", "verdict") else "right")
     for feature in report.features.values():
-        table.add_row(*_row(report, feature))
+        table.add_row(*_row(feature))
     return table
 
 
-def _row(report: Report, feature: FeatureReport) -> list[str]:
+def _row(feature: FeatureReport) -> list[str]:
     colour = _COLOUR.get(feature.verdict, "cyan")
-    severity = f" ({feature.severity})" if feature.severity else ""
+    certain = None if feature.lower is None else max(0.0, feature.lower)  # below 0 nothing is certain
     return [
         feature.name,
-        f"[{colour}]{feature.verdict}{severity}[/]",
+        f"[{colour}]{feature.severity or feature.verdict}[/]",
         _number(feature.statistic, ".4f"),
-        _number(feature.lower, ".4f"),
+        _number(certain, ".4f"),
         _number(feature.pvalue, ".2g"),
         "" if feature.window_seconds is None else f"{feature.window_seconds:.0f} s",
         f"{feature.window_rows:,}",
-        report.time(feature.since) or "",
     ]
 
 

@@ -116,8 +116,8 @@ def _folder(folder: Path | None) -> Iterator[Path]:
 def _run(stack: Stack, folder: Path, console: Console, asked_to_end: _Asked) -> None:
     told_ready = False
     stack.step()
-    console.print(_table(stack.state, folder))
-    console.print(f"Files in {folder}; what runs where, for programs: {STATE_FILE}")
+    console.print(_table(stack.state))
+    console.print(f"Logs in {folder}/logs/PROCESS.log; the same table for programs in {folder / STATE_FILE}")
     while not asked_to_end.yes:
         stack.step()
         if stack.was_ready and not told_ready:
@@ -137,11 +137,10 @@ def _ready_line(state: StackState) -> str:
     )
 
 
-def _table(state: StackState, folder: Path) -> Table:
+def _table(state: StackState) -> Table:
     table = Table(title=f"{state.model} at {state.url}", title_justify="left")
-    for column in ("process", "role", "pid", "port", "log"):
-        table.add_column(column, justify="right" if column in ("pid", "port") else "left")
+    for column in ("process", "role", "pid", "port"):
+        table.add_column(column, justify="right" if column in ("pid", "port") else "left", no_wrap=True)
     for process in state.processes:
-        log = str(Path(process.log_file).relative_to(folder))
-        table.add_row(process.name, process.role, str(process.pid), str(process.port), log)
+        table.add_row(process.name, process.role, str(process.pid), str(process.port))
     return table

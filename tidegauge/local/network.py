@@ -2,13 +2,14 @@
 
 import errno
 import http.client
+import json
 import random
 import socket
 from typing import Final
 
 from tidegauge.errors import ResourceError
 
-__all__ = ["free_ports", "is_healthy", "listen"]
+__all__ = ["free_ports", "listen", "unhealthy"]
 
 HOST: Final = "127.0.0.1"
 _BACKLOG: Final = 1024
@@ -63,13 +64,23 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def is_healthy(port: int, path: str, timeout_seconds: float = 0.5) -> bool:
-    """Whether the process behind a port answers a path with 200 in time."""
+def unhealthy(port: int, path: str, timeout_seconds: float = 0.5) -> str | None:
+    """Why the process behind a port is not well: its own words, "" without an answer, None if it is well."""
     connection = http.client.HTTPConnection(HOST, port, timeout=timeout_seconds)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == http.HTTPStatus.OK
+        response = connection.getresponse()
+        body = response.read()
     except (OSError, http.client.HTTPException):
-        return False
+        return ""
     finally:
         connection.close()
+    return None if response.status == http.HTTPStatus.OK else _message(body)
+
+
+def _message(body: bytes) -> str:
+    """The message in an error's body, `{"error": {"message": ...}}`."""
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return body.decode(errors="replace")[:200]

@@ -15,7 +15,7 @@ from typing import Final
 from tidegauge.contract import PANE_SECONDS
 from tidegauge.errors import ResourceError
 from tidegauge.local.guard import Guard
-from tidegauge.local.network import HOST, free_ports, is_healthy, listen
+from tidegauge.local.network import HOST, free_ports, listen, unhealthy
 from tidegauge.local.plan import Layout, aggregator_config, local_path, profile_path, programs
 from tidegauge.local.state import StackState
 from tidegauge.local.supervisor import Program, Supervisor
@@ -136,7 +136,7 @@ def running(
     with listen(options.port) as front, Guard() as guard:
         layout = _layout(resource, folder, pods, options, front, bundle, profile)
         _write_files(resource, layout, pods)
-        supervisor = Supervisor(programs(resource, layout), guard.group, _is_ready, tell)
+        supervisor = Supervisor(programs(resource, layout), guard.group, _unready, tell)
         stack = Stack(resource, layout, front, supervisor)
         try:
             yield stack
@@ -193,5 +193,5 @@ def _write_files(resource: DriftMonitoredModel, layout: Layout, pods: int) -> No
     layout.token_file.write_text(secrets.token_urlsafe(32))
 
 
-def _is_ready(program: Program) -> bool:
-    return is_healthy(program.port, program.ready_path)
+def _unready(program: Program) -> str | None:
+    return unhealthy(program.port, program.ready_path)

@@ -15,6 +15,7 @@ from tidegauge.local.state import ProcessState
 __all__ = ["Program", "Role", "Supervisor"]
 
 _POLL_SECONDS: Final = 0.02
+_LATE_SECONDS: Final = 5.0
 
 
 class Role(StrEnum):
@@ -48,6 +49,7 @@ class _Kept:
     due_at: float = 0.0
     restarts: int = -1  # the first start is none
     ready: bool = False
+    told: str = ""
 
 
 class Supervisor:
@@ -59,8 +61,8 @@ class Supervisor:
         What to run.
     group
         Process group that all of them join.
-    is_ready
-        Whether a program answers as ready.
+    unready
+        Why a program is not ready, "" when it says nothing, None when it is ready.
     tell
         Takes one line for people when something ends or starts again.
     clock
@@ -71,13 +73,13 @@ class Supervisor:
         self,
         programs: Iterable[Program],
         group: int,
-        is_ready: Callable[[Program], bool],
+        unready: Callable[[Program], str | None],
         tell: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kept = [_Kept(program) for program in programs]
         self._group = group
-        self._is_ready = is_ready
+        self._unready = unready
         self._tell = tell
         self._clock = clock
 
@@ -113,10 +115,17 @@ class Supervisor:
         if (code := kept.process.poll()) is not None:
             self._plan_restart(kept, code)
             return True
-        if not kept.ready and self._is_ready(kept.program):
-            kept.ready = True
-            return True
-        return False
+        return not kept.ready and self._probe(kept)
+
+    def _probe(self, kept: _Kept) -> bool:
+        """Whether the process has become ready; one that takes long has its reason told, each once."""
+        reason = self._unready(kept.program)
+        kept.ready = reason is None
+        is_late = self._clock() - kept.started_at > _LATE_SECONDS
+        if reason and is_late and reason != kept.told:
+            kept.told = reason
+            self._tell(f"{kept.program.name} is not ready: {reason}")
+        return kept.ready
 
     def _start(self, kept: _Kept) -> None:
         program = kept.program

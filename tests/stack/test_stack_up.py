@@ -1,0 +1,134 @@
+"""`tidegauge up` as a user runs it: from the YAML to the verdict, and a clean end."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+from support.command_line import tidegauge
+from support.local_stack import LocalStack
+from support.serving_bundles import house_bundle
+from support.waiting import wait_for
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory) -> Path:
+    return house_bundle(tmp_path_factory.mktemp("bundle") / "bundle")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory, bundle):
+    with LocalStack(tmp_path_factory.mktemp("stack"), bundle, replicas=2, shards=2) as stack:
+        yield stack
+
+
+def test_a_stack_of_two_shards_goes_from_rows_to_a_verdict(stack, bundle):
+    sent = tidegauge(
+        "simulate", "--profile", bundle, "--dir", stack.folder, "--rows", 2000, "--scenario", "high"
+    )
+    assert "answered 2,000  failed 0" in sent.stdout
+    assert tidegauge("report", "--dir", stack.folder, "--wait", "Drifting", "--timeout", 60).exit_code == 0
+    wait_for(lambda: counted(stack) == 2000, "every row in the report")
+    assert document(stack)["coverage"]["pods_expected"] == 2
+    assert {feature["name"] for feature in document(stack)["features"]} >= {"sqft", "age", "prediction"}
+
+
+def read(stack: LocalStack) -> str:
+    return stack.output.read_text()
+
+
+def document(stack: LocalStack) -> dict:
+    return json.loads(tidegauge("report", "--dir", stack.folder, "--json").stdout)
+
+
+def counted(stack: LocalStack) -> int:
+    return document(stack)["coverage"]["rows_counted"]
+
+
+def test_every_process_is_in_the_table_and_in_the_state_file(stack):
+    printed = stack.output.read_text()
+    processes = stack.state.processes
+    assert [p.role for p in processes].count("server") == 2
+    assert [p.role for p in processes].count("aggregator") == 2
+    assert all(p.name in printed and str(p.pid) in printed and str(p.port) in printed for p in processes)
+    assert all(Path(p.log_file).exists() for p in processes)
+    assert "Ready: house-prices answers at" in printed
+
+
+def test_each_replica_answers_on_its_own_port_too(stack):
+    for process in stack.processes("server"):
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{process.port}/v2/models/house-prices", timeout=10
+        ) as answer:
+            assert json.loads(answer.read())["name"] == "house-prices"
+
+
+def test_panes_without_the_runs_token_are_refused(stack):
+    request = urllib.request.Request(
+        f"{stack.state.aggregator_urls[0]}/v1/models/x/expected", b"{}", method="PUT"
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    assert refused.value.code == 401
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_end_that_is_asked_for_is_clean(tmp_path, bundle, how):
+    with LocalStack(tmp_path, bundle, replicas=1) as stack:
+        started = stack.descendants()
+        assert len(started) >= 3
+        stack.process.send_signal(how)
+        assert stack.process.wait(60) == 0, stack.logs()
+        assert psutil.wait_procs(started, timeout=5)[1] == []
+        assert not (stack.folder / "pods").exists(), "a pod's log folder goes with its pod"
+        assert stack.output.read_text().endswith("Stopped.\n")
+
+
+def test_killing_the_parent_with_9_leaves_nothing_running(tmp_path, bundle):
+    with LocalStack(tmp_path, bundle, replicas=1) as stack:
+        started = stack.descendants()
+        os.kill(stack.process.pid, signal.SIGKILL)
+        stack.process.wait(10)
+        assert psutil.wait_procs(started, timeout=10)[1] == []
+
+
+def test_a_bundle_that_cannot_be_served_is_told_on_the_screen(tmp_path, bundle):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in bundle.iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    (broken / "model.onnx").write_bytes(b"not a model")
+    stack = LocalStack(tmp_path, broken, replicas=1)
+    try:
+        said = wait_for(
+            lambda: re.search(r"house-prices-0-server is not ready: .*sha256.*", read(stack)), "why", 60
+        )
+        assert "model.onnx" in said[0]
+    finally:
+        stack.kill()
+
+
+def test_a_port_that_is_taken_is_one_line(stack, tmp_path):
+    document = tmp_path / "dmm.yaml"
+    document.write_text((stack.folder.parent / "dmm.yaml").read_text())
+    taken = tidegauge("up", "-f", document, "--port", stack.state.url.rsplit(":", 1)[1])
+    assert taken.exit_code == 2
+    assert "choose another, or 0 for any" in taken.stderr
+
+
+def test_the_demo_shows_stable_then_drifting():
+    demo = subprocess.run(
+        [sys.executable, "-m", "tidegauge.local.demo"], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert demo.stdout.index("house-prices: Stable") < demo.stdout.index("house-prices: Drifting")
+    assert "rows answered 9,000 = rows counted 9,000 + rows lost 0" in demo.stdout
