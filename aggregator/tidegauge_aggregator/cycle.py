@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Final
 
 from tidegauge.contract import Verdict
@@ -14,7 +15,7 @@ from .config import Config
 from .evaluation import Gauge, Result
 from .housekeeping import Housekeeper
 from .loading import load_awake
-from .schedule import MAX_CATCH_UP_PANES, due_pane
+from .schedule import MAX_CATCH_UP_PANES, due_pane, last_pane_over
 from .store import Store, StoreError, WatchKey
 from .watch import Watch
 
@@ -92,8 +93,13 @@ class Cycle:
         watch, policy = watches[key], self._aggregator.config.model(key.model).policy
         whole = self._aggregator.profiles[key.model, key.profile]
 
+        now = self._aggregator.clock()
+
         def load(store: Store) -> Watch:
             row = store.watch(watch.row.id)
+            if row.evaluated >= 0:
+                over = last_pane_over(now, row.key.pane_seconds)
+                row = replace(row, evaluated=max(row.evaluated, over - MAX_CATCH_UP_PANES))
             return load_awake(store, row, watch.profile, Gauge(row, whole, watch.profile, policy))
 
         def deliver(loaded: Watch) -> None:
@@ -122,10 +128,14 @@ class Cycle:
         )
         if due is None:
             self._let_sleep(watch, now)
-            return
-        first = max(watch.evaluated + 1, due - MAX_CATCH_UP_PANES)
-        if watch.evaluated < 0:
-            first = max(first, min(watch.sums, default=due))
+        elif 0 <= watch.evaluated < due - 2 * MAX_CATCH_UP_PANES:
+            watch.gauge = None  # the clock jumped: the next turn builds it again further on
+        else:
+            await self._look_at(watch, gauge, due)
+
+    async def _look_at(self, watch: Watch, gauge: Gauge, due: int) -> None:
+        first = watch.evaluated + 1 if watch.evaluated >= 0 else min(watch.sums, default=due)
+        first = max(first, due - 2 * MAX_CATCH_UP_PANES)
         await self._look(watch, gauge, first, min(due, first + MAX_LOOKS - 1))
 
     async def _look(self, watch: Watch, gauge: Gauge, first: int, last: int) -> None:

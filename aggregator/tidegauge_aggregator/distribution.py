@@ -20,7 +20,7 @@ IntArray = npt.NDArray[np.int64]
 
 MAX_BINS: Final = 50
 MAX_CATEGORIES: Final = 20
-TIMELINE_LEVELS: Final = (10, 8, 6, 4, 2)  # four blocks of 1024, 256, 64, 16 and 4 panes, coarse ones first
+TIMELINE_LEVELS: Final = (10, 8, 6, 4, 2, 0)  # four blocks each of 1024, 256, 64, 16, 4 and 1 panes
 
 
 def describe_feature(monitor: Monitor, name: str, window: int | None) -> dict[str, Any]:
@@ -37,22 +37,21 @@ def describe_feature(monitor: Monitor, name: str, window: int | None) -> dict[st
     """
     position = monitor.profile.position(name)
     feature = monitor.profile.monitored[position]
-    cells = slice(int(monitor.profile.offsets[position]), int(monitor.profile.offsets[position + 1]))
-    live = _window(monitor, window)[cells]
+    live = _live(monitor, position, window)
     return {
         "window": window,
         "reference_rows": feature.total,
         "live_rows": int(live.sum()),
         "distribution": list(_distribution(feature, live)),
-        "timeline": list(_timeline(monitor, feature, cells)),
+        "timeline": list(_timeline(monitor, position)),
     }
 
 
-def _window(monitor: Monitor, window: int | None) -> IntArray:
+def _live(monitor: Monitor, position: int, window: int | None) -> IntArray:
     if monitor.evaluated_through is None:
-        return np.zeros(monitor.evaluator.width, dtype=np.int64)
+        return np.zeros(monitor.profile.monitored[position].cells, dtype=np.int64)
     scale = monitor.policy.scales - 1 if window is None else window.bit_length() - 1
-    return monitor.evaluator.total(monitor.windows.window(scale)).copy()
+    return monitor.evaluator.counts(monitor.windows.window(scale), position)[0]
 
 
 def _distribution(feature: Feature, live: IntArray) -> Iterator[dict[str, Any]]:
@@ -99,7 +98,7 @@ def _shares(feature: Feature, live: IntArray, reference: int, counted: int) -> d
     return {"reference": reference / max(1, feature.total), "live": counted / max(1, int(live.sum()))}
 
 
-def _timeline(monitor: Monitor, feature: Feature, cells: slice) -> Iterator[dict[str, Any]]:
+def _timeline(monitor: Monitor, position: int) -> Iterator[dict[str, Any]]:
     """The distance of each block that is kept, the finer ones only where no coarser one is."""
     following = 0
     if monitor.evaluated_through is None:
@@ -108,7 +107,7 @@ def _timeline(monitor: Monitor, feature: Feature, cells: slice) -> Iterator[dict
         if level + 2 >= monitor.policy.scales:
             continue
         for pane, block in monitor.windows.blocks(level + 2):
-            counted = block[cells]
+            counted = monitor.evaluator.counts([block], position)[0]
             if pane >= following and counted.any():
                 following = pane + (1 << level)
                 yield {
@@ -116,7 +115,7 @@ def _timeline(monitor: Monitor, feature: Feature, cells: slice) -> Iterator[dict
                     "panes": 1 << level,
                     "start_seconds": pane * monitor.pane_seconds,
                     "rows": int(counted.sum()),
-                    "statistic": _distance(feature, counted),
+                    "statistic": _distance(monitor.profile.monitored[position], counted),
                 }
 
 

@@ -60,6 +60,9 @@ class Gauge:
         self._was_ready = False
         if row.state:
             self._load(row)
+            self.monitor.windows.frontier = (
+                row.evaluated
+            )  # further on than the state where looks are left out
 
     def _load(self, row: WatchRow) -> None:
         try:
@@ -81,7 +84,7 @@ class Gauge:
         self.monitor.late_rows = self._late_rows
 
     def evaluate(self, first: int, last: int, fresh: Sequence[tuple[int, Counts]]) -> Result:
-        """Add panes and do every look from pane `first` to `last`; each change of verdict on the way is kept."""
+        """Add panes and do every look from pane `first` to `last`; changes of verdict on the way are kept."""
         for pane, counts in fresh:
             self.monitor.add(pane, counts)
         changes: list[TransitionRow] = []

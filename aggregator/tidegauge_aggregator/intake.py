@@ -96,8 +96,6 @@ def _check_numbers(pane: Pane) -> None:
         raise Refusal(
             422, "too_many_rows", f"more rows than one pane or instance can have: {pane.rows}, {lost} lost"
         )
-    if len(pane.lost) > 16 or any(len(reason) > 64 for reason in pane.lost) or len(pane.pod) > 253:
-        raise Refusal(422, "not_a_pane", "a pane with more than 16 reasons of loss, or too long a name in it")
 
 
 def check_time(pane: Pane, now_seconds: float, retention_seconds: float) -> None:

@@ -11,7 +11,7 @@ __all__ = ["MAX_CATCH_UP_PANES", "SETTLE_PANES", "due_pane", "last_pane_over"]
 
 LAG_SECONDS: Final = 5.0  # at most; half a pane where that is shorter
 SETTLE_PANES: Final = 2  # after a start, so long for the pods to send what they kept
-MAX_CATCH_UP_PANES: Final = 2304  # looks further back than that are left out
+MAX_CATCH_UP_PANES: Final = 720  # looks further back than that are left out
 
 
 def last_pane_over(now_seconds: float, pane_seconds: int) -> int:

@@ -1,4 +1,4 @@
-"""The embedded store: one SQLite file, WAL mode, ``synchronous=FULL``: a commit is on the disk when it returns.
+"""The embedded store: one SQLite file, WAL mode, ``synchronous=FULL``: what is committed is on the disk.
 
 The file is opened in exclusive locking mode: a second aggregator on the same folder refuses to start instead
 of counting apart from the first.
@@ -134,6 +134,7 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         with _errors_of_the_store():
+            self.path = path
             self._db = sqlite3.connect(
                 path,
                 timeout=LOCK_WAIT_SECONDS,
