@@ -134,7 +134,7 @@ class Cutter:
     def finish(self, now_ns: int) -> bool:
         """Read to the end and close every pane; whether all writers were dead, so that the last is final."""
         sights = self._look()
-        while self._read(sights, now_ns) < self._current(now_ns):
+        while self._read(sights, now_ns) < now_ns // self._pane_ns:
             self._close(final=False)
         final = self.writers_are_dead
         self._close(final=final)
@@ -161,7 +161,7 @@ class Cutter:
 
     def _read(self, sights: dict[str, Sight], now_ns: int) -> int:
         """Read what belongs into the open pane, opening one if need be; returns its id."""
-        current = self._current(now_ns)
+        current = now_ns // self._pane_ns
         if self._open_id is None:
             heads = [reader.head_time_ns(sights[name], self) for name, reader in self._readers.items()]
             first = min((head // self._pane_ns for head in heads if head is not None), default=current)
@@ -170,10 +170,6 @@ class Cutter:
         for writer, reader in self._readers.items():
             reader.read(sights[writer], before_ns, self)
         return self._open_id
-
-    def _current(self, now_ns: int) -> int:
-        """The pane of the own clock; panes never go back, even if the clock does."""
-        return max(now_ns // self._pane_ns, self._open_id or 0, self.position.pane + 1)
 
     def _is_over(self, now_ns: int) -> bool:
         assert self._open_id is not None  # asked after a read

@@ -42,15 +42,25 @@ def some_rows(count: int, seed: int) -> npt.NDArray[np.float64]:
 class Pod:
     """Drives `Sidecar`'s two halves by hand; `kill` is kill -9 of the sidecar."""
 
-    def __init__(self, path: Path, *, shards: int = 1, profile: Profile | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        shards: int = 1,
+        profile: Profile | None = None,
+        kill_after: int | None = None,
+        halves_writes: bool = False,
+    ) -> None:
         self.profile = profile or small_profile()
         self.path = path
+        path.mkdir(exist_ok=True)
         self.folder = FailingFolder(path)
         self.now_ns = START_NS
         self.seconds = 0.0
         self.writers: list[LogWriter] = []
         self.ledgers = [Ledger(self.profile) for _ in range(shards)]
-        self.start()
+        self.folder.kill_after, self.folder.halves_writes = kill_after, halves_writes
+        self._survive(self.start)
 
     # --- the sidecar -----------------------------------------------------------------------------------
 
