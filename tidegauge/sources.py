@@ -60,7 +60,8 @@ def _read(path: str | Path, batches: Iterator[Any]) -> Iterator[dict[str, Column
 def _parquet_batches(path: str) -> Iterator[Any]:
     from pyarrow.parquet import ParquetFile
 
-    with ParquetFile(path) as file:
+    # without the read-ahead cache, which keeps all that was read until the file is closed
+    with ParquetFile(path, pre_buffer=False) as file:
         _require_distinct(file.schema_arrow.names)
         yield from file.iter_batches(batch_size=CHUNK_ROWS)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from tidegauge import NumericFeature, Profile, ProfileError, SchemaError, fitting, sources
@@ -145,3 +146,19 @@ def test_a_files_prediction_and_time_are_names_of_columns(path: Path) -> None:
         Profile.fit(path, prediction=np.zeros(ROWS))
     with pytest.raises(ProfileError, match="time of a file"):
         Profile.fit(path, time=np.zeros(ROWS))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_reading_a_file_holds_little_of_it_in_memory(tmp_path: Path, suffix: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(sources, "CHUNK_ROWS", 5000)
+    monkeypatch.setattr(sources, "_CSV_BLOCK_BYTES", 200_000)
+    path = tmp_path / f"x.{suffix}"
+    frame = pd.DataFrame(RANDOM.normal(size=(200_000, 4)), columns=list("abcd"))
+    if suffix == "csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path, row_group_size=5000)
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in sources.chunks_of(path)]
+    assert len(held) >= 40
+    assert max(held) < frame.memory_usage().sum() / 3
