@@ -2,9 +2,9 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,11 @@ class Histogram:
 class ServingMetrics(Collector):
     """Counters of one server; register it in a `CollectorRegistry`.
 
+    Parameters
+    ----------
+    model
+        The model's name, the label of every family; empty until it is known.
+
     Attributes
     ----------
     tap_counts
@@ -74,7 +79,8 @@ class ServingMetrics(Collector):
         Set once the tap is there: returns the bytes that stand in the log.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: str = "") -> None:
+        self.model = model
         self.ready = False
         self.requests: defaultdict[tuple[str, int], int] = defaultdict(int)
         self.errors: defaultdict[str, int] = defaultdict(int)
@@ -96,62 +102,61 @@ class ServingMetrics(Collector):
         yield from self._traffic()
         yield from self._values()
         yield from self._tap()
-        yield GaugeMetricFamily(
-            Metric.SERVING_READY, "1 while the server answers predictions", float(self.ready)
-        )
+        yield self._gauge(Metric.SERVING_READY, "1 while the server answers predictions", float(self.ready))
 
     def _traffic(self) -> Iterator[Family]:
-        requests = CounterMetricFamily(
-            Metric.SERVING_REQUESTS, "Prediction requests answered", labels=("protocol", "code")
+        requests = {(protocol, str(code)): count for (protocol, code), count in self.requests.items()}
+        yield self._counter(
+            Metric.SERVING_REQUESTS, "Prediction requests answered", requests, "protocol", "code"
         )
-        for (protocol, code), count in self.requests.items():
-            requests.add_metric((protocol, str(code)), count)
-        yield requests
-        errors = CounterMetricFamily(Metric.SERVING_ERRORS, "Requests refused or failed", labels=("reason",))
-        for reason, count in self.errors.items():
-            errors.add_metric((reason,), count)
-        yield errors
-        seconds = HistogramMetricFamily(
-            Metric.SERVING_REQUEST_SECONDS,
-            "Time from a request's headers to its answer",
-            labels=("protocol",),
+        errors = {(reason,): count for reason, count in self.errors.items()}
+        yield self._counter(Metric.SERVING_ERRORS, "Requests refused or failed", errors, "reason")
+        seconds = {(protocol,): histogram for protocol, histogram in self.seconds.items()}
+        yield self._histogram(
+            Metric.SERVING_REQUEST_SECONDS, "Time from a request's headers to its answer", seconds, "protocol"
         )
-        for protocol, histogram in self.seconds.items():
-            seconds.add_metric((protocol,), histogram.buckets(), histogram.total)
-        yield seconds
 
     def _values(self) -> Iterator[Family]:
-        yield CounterMetricFamily(Metric.SERVING_ROWS, "Rows predicted", value=self.rows)
-        yield CounterMetricFamily(
+        yield self._counter(Metric.SERVING_ROWS, "Rows predicted", {(): self.rows})
+        yield self._counter(
             Metric.SERVING_HIGH_SCORE_ROWS,
             "Rows whose drift score was above the threshold",
-            value=self.high_rows,
+            {(): self.high_rows},
         )
-        scores = HistogramMetricFamily(Metric.SERVING_ROW_SCORE, "Drift score of rows, mean |z|")
-        scores.add_metric((), self.scores.buckets(), self.scores.total)
-        yield scores
+        yield self._histogram(Metric.SERVING_ROW_SCORE, "Drift score of rows, mean |z|", {(): self.scores})
         if self.predictions is not None:
-            predictions = HistogramMetricFamily(
-                Metric.SERVING_PREDICTION, "Predictions, by the profile's quantiles of them"
+            yield self._histogram(
+                Metric.SERVING_PREDICTION,
+                "Predictions, by the profile's quantiles of them",
+                {(): self.predictions},
             )
-            predictions.add_metric((), self.predictions.buckets(), self.predictions.total)
-            yield predictions
 
     def _tap(self) -> Iterator[Family]:
         if self.tap_counts is None or self.standing_bytes is None:
             return
         appended, dropped = self.tap_counts()
-        rows = CounterMetricFamily(Metric.TAP_ROWS, "Rows answered, by what the tap did", labels=("outcome",))
-        for outcome, count in (
-            ("appended", appended),
-            ("dropped", dropped),
-            ("unsampled", self.unsampled_rows),
-        ):
-            rows.add_metric((outcome,), count)
-        yield rows
-        yield GaugeMetricFamily(
-            Metric.TAP_STANDING_BYTES, "Bytes standing in the log folder", self.standing_bytes()
+        rows = {("appended",): appended, ("dropped",): dropped, ("unsampled",): self.unsampled_rows}
+        yield self._counter(Metric.TAP_ROWS, "Rows answered, by what the tap did", rows, "outcome")
+        yield self._gauge(
+            Metric.TAP_STANDING_BYTES, "Bytes standing in the log folder", float(self.standing_bytes())
         )
+
+    def _counter(self, name: Metric, text: str, values: Mapping[Any, int], *labels: str) -> Family:
+        family = CounterMetricFamily(name, text, labels=("model", *labels))
+        for key, value in values.items():
+            family.add_metric((self.model, *key), value)
+        return family
+
+    def _gauge(self, name: Metric, text: str, value: float) -> Family:
+        family = GaugeMetricFamily(name, text, labels=("model",))
+        family.add_metric((self.model,), value)
+        return family
+
+    def _histogram(self, name: Metric, text: str, values: Mapping[Any, Histogram], *labels: str) -> Family:
+        family = HistogramMetricFamily(name, text, labels=("model", *labels))
+        for key, histogram in values.items():
+            family.add_metric((self.model, *key), histogram.buckets(), histogram.total)
+        return family
 
 
 def prediction_histogram(profile: Profile) -> Histogram | None:

@@ -31,6 +31,7 @@ __all__ = ["run"]
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 20
 BACKLOG = 2048
+LAST_CONNECTION_SECONDS = 0.2  # for requests on connections that were accepted last
 _log = logging.getLogger("tidegauge.serving")
 
 
@@ -57,7 +58,7 @@ class _Server(uvicorn.Server):
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    metrics = ServingMetrics()
+    metrics = ServingMetrics(settings.model)
     registry = CollectorRegistry()
     registry.register(metrics)
     ProcessCollector(registry=registry)
@@ -112,13 +113,21 @@ def _listen(settings: Settings) -> socket.socket:
 def _stop_on_signals(server: uvicorn.Server, gate: Gate, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
 
+    def finish() -> None:
+        server.should_exit = True
+
+    def stop_accepting() -> None:
+        for listener in getattr(server, "servers", ()):  # none yet if it was told to stop at once
+            listener.close()
+        loop.call_later(LAST_CONNECTION_SECONDS, finish)
+
     def stop() -> None:
         if gate.draining:  # asked twice
-            server.should_exit = True
+            finish()
             return
         gate.drain()
         _log.info("stopping: not ready, stops in %s s", settings.drain_seconds)
-        loop.call_later(settings.drain_seconds, setattr, server, "should_exit", True)
+        loop.call_later(settings.drain_seconds, stop_accepting)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)

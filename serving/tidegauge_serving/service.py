@@ -74,6 +74,7 @@ class Service:
         self.name = name
         self.schema = loaded.schema
         self.metrics = metrics
+        metrics.model = name
         self.now_ns = now_ns
         self.classes = loaded.manifest.model.classes
         self.has_probabilities = loaded.has_probabilities

@@ -50,7 +50,7 @@ class Settings:
 
     bundle: Path
     model: str = ""
-    host: str = "127.0.0.1"
+    host: str = "0.0.0.0"
     port: int = SERVING_PORT
     fd: int = -1
     log_dir: Path | None = None
@@ -95,7 +95,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
     add("--bundle", Env.BUNDLE, "", str, "folder of the bundle")
     add("--model", Env.MODEL, "", str, "the model's name in URLs, the bundle's own if empty")
-    add("--host", Env.HOST, "127.0.0.1", str, "address to listen on")
+    add("--host", Env.HOST, "0.0.0.0", str, "address to listen on")
     add("--port", Env.PORT, str(SERVING_PORT), _whole(0, 65_535), "port, 0 for a free one")
     add("--log-dir", Env.LOG_DIR, "", str, "folder of the tap's log, no log if empty")
     add("--log-bytes", Env.LOG_BYTES, str(64 << 20), _whole(4096), "most bytes in the log folder")

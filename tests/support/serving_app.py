@@ -104,7 +104,7 @@ class App:
         return sent[0]["status"], found, answer
 
     def metric(self, name: str, **labels: str) -> float:
-        value = self.registry.get_sample_value(name, labels)
+        value = self.registry.get_sample_value(name, {"model": self.service.name, **labels})
         return 0.0 if value is None else value
 
     def exposition(self) -> str:

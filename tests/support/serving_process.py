@@ -58,7 +58,8 @@ def serving(
     bundle: Path, *arguments: str, scratch: Path, cpu: int | None = None, pass_fds: Sequence[int] = ()
 ) -> Iterator[ServingProcess]:
     """Start a server on a free port; end it with SIGKILL whatever happened."""
-    command = [sys.executable, "-m", "tidegauge_serving", "--bundle", str(bundle), "--port", "0", *arguments]
+    command = [sys.executable, "-m", "tidegauge_serving", "--host", "127.0.0.1", "--port", "0"]
+    command += ["--bundle", str(bundle), *arguments]
     log = scratch / f"serving-{os.urandom(4).hex()}.log"
     with log.open("w") as stderr:
         process = subprocess.Popen(

@@ -9,7 +9,7 @@ from tidegauge.contract import Env
 
 EACH = {
     Env.MODEL: ("--model", "other", "model", "other"),
-    Env.HOST: ("--host", "0.0.0.0", "host", "0.0.0.0"),
+    Env.HOST: ("--host", "127.0.0.1", "host", "127.0.0.1"),
     Env.PORT: ("--port", "0", "port", 0),
     Env.LOG_DIR: ("--log-dir", "/log", "log_dir", Path("/log")),
     Env.LOG_BYTES: ("--log-bytes", "100000", "log_bytes", 100_000),
