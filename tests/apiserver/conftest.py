@@ -87,6 +87,7 @@ def _running(request: pytest.FixtureRequest, controllers: bool) -> Iterator[Clus
     try:
         running = provide(folder, progress(), controllers)
     except Unavailable as reason:
+        shutil.rmtree(folder)
         pytest.skip(str(reason))
     try:
         _install(running, yaml.safe_load(CRD.read_text()))

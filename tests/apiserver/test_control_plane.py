@@ -1,6 +1,7 @@
 """The tests' own cluster: who may do what, what comes back, and that nothing of it outlives the tests."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -125,30 +126,24 @@ def failure_of(cluster: Cluster, document: Document) -> str:
 
 
 @own_only
-def test_an_api_server_that_went_away_comes_back_with_everything(tmp_path: Path) -> None:
-    cluster = OwnCluster(find_assets(print), tmp_path)
-    try:
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kept"}}
-        cluster.admin.create(namespace)
-        cluster.pause_api_server()
-        with pytest.raises(httpx.ConnectError):
-            cluster.admin.find(namespace)
-        cluster.resume_api_server()
-        assert cluster.admin.find(namespace)
-    finally:
-        cluster.stop()
+def test_an_api_server_that_went_away_comes_back_with_everything(cluster: OwnCluster, namespace: str) -> None:
+    cluster.admin.create(a_deployment(namespace, "kept"))
+    cluster.pause_api_server()
+    with pytest.raises(httpx.TransportError):
+        cluster.admin.find(a_deployment(namespace, "kept"))
+    cluster.resume_api_server()
+    assert cluster.admin.find(a_deployment(namespace, "kept"))
 
 
-@own_only
 def test_nothing_outlives_tests_that_are_killed(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path\n"
-        "from support.controlplane.assets import find_assets\n"
-        "from support.controlplane.cluster import OwnCluster\n"
-        "OwnCluster(find_assets(print), Path(sys.argv[1])); print('ready', flush=True); time.sleep(600)"
+        "import sys, time; from pathlib import Path; from support.controlplane.programs import Programs\n"
+        "programs = Programs(Path(sys.argv[1])); sleep = Path(sys.argv[2])\n"
+        "for name in 'one', 'two': programs.start(sleep, '600', name=name)\n"
+        "print('ready', flush=True); time.sleep(600)"
     )
     tests = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)],
+        [sys.executable, "-c", script, str(tmp_path), str(shutil.which("sleep"))],
         env={**os.environ, "PYTHONPATH": str(TESTS)},
         stdout=subprocess.PIPE,
         text=True,
@@ -156,7 +151,7 @@ def test_nothing_outlives_tests_that_are_killed(tmp_path: Path) -> None:
     assert tests.stdout
     assert tests.stdout.readline() == "ready\n"
     started = psutil.Process(tests.pid).children(recursive=True)
-    assert len(started) == 3, "etcd, the API server and their guard"
+    assert len(started) == 3, "the two programs and their guard"
     tests.send_signal(signal.SIGKILL)
     tests.wait()
     _, alive = psutil.wait_procs(started, timeout=20)

@@ -12,6 +12,8 @@ from support.controlplane.cluster import OwnCluster
 from support.controlplane.progress import progress
 from support.controlplane.unavailable import Unavailable
 
+_ENDINGS = {signal.SIGINT, signal.SIGTERM}
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m support.controlplane", description=__doc__)
@@ -34,9 +36,9 @@ def _run(cluster: OwnCluster) -> int:
             f"export KUBECONFIG={cluster.kubeconfig()} PATH=$PATH:{cluster.kubectl_program.parent}",
             flush=True,
         )
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
-    except KeyboardInterrupt:
-        pass
+        # Blocked only now: the programs would inherit it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+        signal.sigwait(_ENDINGS)
     finally:
         cluster.stop()
         shutil.rmtree(cluster.folder)

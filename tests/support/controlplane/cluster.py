@@ -4,11 +4,13 @@ import os
 import re
 import ssl
 import subprocess
+import zlib
 from pathlib import Path
 from typing import Any
 
+import httpx
 import yaml
-from support.controlplane.api import Api
+from support.controlplane.api import Api, Refused
 from support.controlplane.assets import Assets
 from support.controlplane.certificates import Authority, Pair
 from support.controlplane.programs import Program, Programs, free_ports
@@ -21,9 +23,14 @@ ADMIN = ("tidegauge-admin", ("system:masters",))
 class Cluster:
     """What tests ask of a cluster, wherever it comes from."""
 
-    folder: Path
-    kubectl_program: Path
+    address: str
     admin: Api
+
+    def __init__(self, folder: Path, kubectl: Path) -> None:
+        self.folder = folder
+        self.kubectl_program = kubectl
+        self._programs = Programs(folder)
+        self._apis: list[Api] = []
 
     def api(self, user: str, groups: tuple[str, ...] = ()) -> Api:
         """The API as this user of these groups sees it."""
@@ -34,8 +41,22 @@ class Cluster:
         raise NotImplementedError
 
     def stop(self) -> None:
-        """End what was started."""
-        raise NotImplementedError
+        """End what was started, the last first; a cluster that stood before stays."""
+        for api in self._apis:
+            api.close()
+        self._programs.stop_all()
+
+    def wait_until_ready(self) -> None:
+        """Wait for the API server, or for one of the programs to end too early."""
+        wait_for(self._is_ready, "the API server is ready", timeout_seconds=60)
+
+    def _is_ready(self) -> bool:
+        assert not (failures := self._programs.failures()), "\n".join(failures)
+        try:
+            self.admin.request("GET", "/readyz")
+        except (Refused, httpx.TransportError):
+            return False
+        return True
 
     def kubectl(self, *arguments: str, typed: str | None = None, check: bool = True) -> str:
         """What kubectl prints, as the administrator; both streams where it may fail."""
@@ -59,29 +80,22 @@ class OwnCluster(Cluster):
     """
 
     def __init__(self, assets: Assets, folder: Path, controllers: bool = False) -> None:
-        self.folder = folder
-        self.kubectl_program = assets["kubectl"]
+        super().__init__(folder, assets["kubectl"])
         self._assets = assets
-        self._programs = Programs(folder)
         self._authority = Authority(folder)
         self._etcd, self._etcd_peer, self._port = free_ports(3)
-        self._apis: list[Api] = []
+        self.address = f"https://127.0.0.1:{self._port}"
         self._server_pair = self._authority.server("apiserver")
         self._account_key = self._authority.bare_key("service-accounts")
         self.admin = self.api(*ADMIN)
         try:
             self.etcd = self._start_etcd()
             self.api_server = self._start_api_server()
-            wait_for(self._answers, "the API server is ready", 60)
+            self.wait_until_ready()
             self.controllers = self._start_controllers() if controllers else []
         except BaseException:
             self.stop()
             raise
-
-    @property
-    def address(self) -> str:
-        """Base address of the API server."""
-        return f"https://127.0.0.1:{self._port}"
 
     def api(self, user: str, groups: tuple[str, ...] = ()) -> Api:
         """The API as this user of these groups sees it."""
@@ -105,12 +119,6 @@ class OwnCluster(Cluster):
         )
         return path
 
-    def stop(self) -> None:
-        """Stop all programs, the API server before etcd."""
-        for api in self._apis:
-            api.close()
-        self._programs.stop_all()
-
     def pause_api_server(self) -> None:
         """Take the API server away, as a crash would."""
         self._programs.kill(self.api_server)
@@ -118,22 +126,13 @@ class OwnCluster(Cluster):
     def resume_api_server(self) -> None:
         """Bring the API server back on the same port."""
         self.api_server = self._start_api_server()
-        wait_for(self._answers, "the API server is back", 60)
+        self.wait_until_ready()
 
     def _client(self, user: str, groups: tuple[str, ...]) -> Pair:
-        file = "user-" + re.sub(r"[^a-z0-9]+", "-", "-".join((user, *groups)).lower())
+        who = ",".join((user, *groups))
+        file = f"user-{re.sub(r'[^a-z0-9]+', '-', user.lower())}-{zlib.crc32(who.encode()):08x}"
         pair = Pair(self.folder / f"{file}.crt", self.folder / f"{file}.key")
         return pair if pair.key.exists() else self._authority.client(file, user, groups)
-
-    def _answers(self) -> bool:
-        assert not (failures := self._programs.failures()), "\n".join(failures)
-        try:
-            self.admin.request("GET", "/readyz")
-        except (
-            Exception
-        ):  # whatever it is: not ready yet, and the bound on waiting says when that is a failure
-            return False
-        return True
 
     def _start_etcd(self) -> Program:
         return self._programs.start(
@@ -198,21 +197,30 @@ class ExistingCluster(Cluster):
 
     TEST_CONTEXTS = re.compile(r"^(kind|k3d|minikube|tidegauge)(-|$)")
 
-    def __init__(self, kubectl: Path, folder: Path) -> None:
-        self.folder = folder
-        self.kubectl_program = kubectl
-        context = self._config("current-context")
-        if not self.TEST_CONTEXTS.match(context):
+    @classmethod
+    def check_context(cls, kubectl: Path) -> None:
+        """Make sure that the current context is of a cluster made for tests.
+
+        Raises
+        ------
+        Unavailable
+            It is not.
+        """
+        said = subprocess.run([kubectl, "config", "current-context"], text=True, capture_output=True)
+        context = said.stdout.strip() or "not set"
+        if not cls.TEST_CONTEXTS.match(context):
             raise Unavailable(
                 f"the context is {context}: tests touch only kind-*, k3d-*, minikube and tidegauge-*"
             )
-        self._programs = Programs(folder)
-        self._apis: list[Api] = []
+
+    def __init__(self, kubectl: Path, folder: Path) -> None:
+        self.check_context(kubectl)
+        super().__init__(folder, kubectl)
         (port,) = free_ports(1)
         self.address = f"http://127.0.0.1:{port}"
         self._programs.start(kubectl, "proxy", f"--port={port}")
         self.admin = self.api("")
-        wait_for(self._answers, "kubectl proxy answers", 30)
+        self.wait_until_ready()
 
     def api(self, user: str, groups: tuple[str, ...] = ()) -> Api:
         """The API as this user of these groups would see it."""
@@ -225,26 +233,6 @@ class ExistingCluster(Cluster):
         path = self.folder / f"{user or 'admin'}.kubeconfig"
         path.write_text(yaml.safe_dump(_kubeconfig({"server": self.address}, acting)))
         return path
-
-    def stop(self) -> None:
-        """Stop the proxy; the cluster stays."""
-        for api in self._apis:
-            api.close()
-        self._programs.stop_all()
-
-    def _answers(self) -> bool:
-        assert not (failures := self._programs.failures()), "\n".join(failures)
-        try:
-            self.admin.request("GET", "/readyz")
-        except Exception:  # not there yet
-            return False
-        return True
-
-    def _config(self, command: str) -> str:
-        result = subprocess.run(
-            [self.kubectl_program, "config", command], text=True, capture_output=True, check=False
-        )
-        return result.stdout.strip() or "not set"
 
 
 def _kubeconfig(cluster: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def prepare(tell: Tell) -> None:
         It cannot, with the reason.
     """
     if uses_existing():
-        _kubectl_of_the_machine()
+        ExistingCluster.check_context(_kubectl_of_the_machine())
     else:
         find_assets(tell)
 
