@@ -11,7 +11,7 @@ from tidegauge.frames import Column, read_columns
 __all__ = ["CHUNK_ROWS", "chunks_of", "is_path"]
 
 CHUNK_ROWS: Final = 65_536
-_CSV_BLOCK_BYTES: Final = 8 << 20
+_CSV_BLOCK_BYTES: Final = 1 << 20  # pyarrow reads about two dozen ahead
 _CSV: Final = (".csv", ".csv.gz", ".csv.bz2", ".csv.zst")
 _PARQUET: Final = (".parquet", ".pq")
 _COLUMN_NUMBER: Final = re.compile(r"CSV column #(\d+)")

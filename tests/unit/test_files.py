@@ -151,7 +151,7 @@ def test_a_files_prediction_and_time_are_names_of_columns(path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_reading_a_file_holds_little_of_it_in_memory(tmp_path: Path, suffix: str, monkeypatch: Any) -> None:
     monkeypatch.setattr(sources, "CHUNK_ROWS", 5000)
-    monkeypatch.setattr(sources, "_CSV_BLOCK_BYTES", 200_000)
+    monkeypatch.setattr(sources, "_CSV_BLOCK_BYTES", 40_000)
     path = tmp_path / f"x.{suffix}"
     frame = pd.DataFrame(RANDOM.normal(size=(200_000, 4)), columns=list("abcd"))
     if suffix == "csv":
