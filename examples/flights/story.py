@@ -63,7 +63,7 @@ def train(rows: pd.DataFrame) -> Pipeline:
     rows = rows[rows[TARGET].notna()]
     encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     columns = ColumnTransformer([("texts", encoder, TEXTS)], remainder="passthrough")
-    model = make_pipeline(columns, HistGradientBoostingRegressor(max_iter=100, random_state=13))
+    model = make_pipeline(columns, HistGradientBoostingRegressor(max_iter=50, random_state=13))
     return model.fit(rows[FEATURES], rows[TARGET])
 
 

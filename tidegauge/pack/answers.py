@@ -1,6 +1,7 @@
 """A model's answers, and how far another form of the same model answers differently."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from tidegauge.profile import category_text
 __all__ = [
     "MAX_RELATIVE_DIFFERENCE",
     "Answers",
+    "Original",
     "class_labels",
     "difference",
     "in_chunks",
@@ -32,8 +34,30 @@ def class_labels(model: Any) -> tuple[Label, ...]:
     return () if classes is None else tuple(np.asarray(classes).tolist())
 
 
-def original_answers(model: Any, rows: "pd.DataFrame | npt.NDArray[Any]") -> Answers:
-    """The original model's answer for each row.
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What the original model answers to the training rows.
+
+    Parameters
+    ----------
+    answers
+        Shape ``(n,)``.
+    decided
+        Rows whose label is more than a rounding: a classifier's two largest probabilities differ by more than
+        `MAX_RELATIVE_DIFFERENCE`. All rows of other models. Shape ``(n,)``.
+    """
+
+    answers: Answers
+    decided: npt.NDArray[np.bool_]
+
+    @property
+    def labels(self) -> bool:
+        """Whether the answers are labels."""
+        return self.answers.dtype == object
+
+
+def original_answers(model: Any, rows: "pd.DataFrame | npt.NDArray[Any]") -> Original:
+    """Ask the original model.
 
     Raises
     ------
@@ -46,7 +70,12 @@ def original_answers(model: Any, rows: "pd.DataFrame | npt.NDArray[Any]") -> Ans
         raise BundleError(
             f"the model cannot predict the training rows: {type(error).__name__}: {error}"
         ) from error
-    return checked(raw, labels=bool(class_labels(model)))
+    answers = checked(raw, labels=bool(class_labels(model)))
+    decided = np.ones(len(answers), dtype=bool)
+    if answers.dtype == object and hasattr(model, "predict_proba"):
+        best = np.sort(model.predict_proba(rows), axis=1)
+        decided = best[:, -1] - best[:, -2] > MAX_RELATIVE_DIFFERENCE
+    return Original(answers, decided)
 
 
 def checked(raw: Any, *, labels: bool) -> Answers:
@@ -73,33 +102,31 @@ def checked(raw: Any, *, labels: bool) -> Answers:
     return answers
 
 
-def in_chunks(predict: Callable[[pd.DataFrame], Any], frame: pd.DataFrame, *, labels: bool) -> Answers:
-    """Answers of `predict` for all rows, asked for a chunk of rows at a time."""
+def in_chunks(
+    predict: Callable[[pd.DataFrame], Any], frame: pd.DataFrame, *, labels: bool, rows: int = CHUNK_ROWS
+) -> Answers:
+    """Answers of `predict` for all rows, asked for so many rows at a time."""
     parts = [
-        checked(predict(frame.iloc[start : start + CHUNK_ROWS]), labels=labels)
-        for start in range(0, len(frame), CHUNK_ROWS)
+        checked(predict(frame.iloc[start : start + rows]), labels=labels)
+        for start in range(0, len(frame), rows)
     ]
     return np.concatenate(parts)
 
 
-def difference(packed: Answers, original: Answers) -> float:
-    """Largest relative difference of two models' answers.
+def difference(packed: Answers, original: Original) -> float:
+    """How far another form's answers, to all rows or the first ones, are from the original's.
 
     Returns
     -------
     float
         For numbers, the largest ``|packed - original| / max(|original|, mean |original|)``: an answer near
-        0 is measured by what answers are like, not by itself. For labels, the share of rows whose labels
-        differ.
+        0 is measured by what answers are like, not by itself. For labels, the share of decided rows whose
+        labels differ.
     """
-    if packed.shape != original.shape:
-        raise BundleError(
-            f"the packed model answers with shape {packed.shape}, the original with {original.shape}"
-        )
-    if original.dtype == object:
-        return float(np.mean(packed != original))
-    exact = original.astype(np.float64)
-    size = np.abs(exact)
-    scale = np.maximum(size, size.mean())
+    answers, decided = original.answers[: len(packed)], original.decided[: len(packed)]
+    if original.labels:
+        return float(np.sum((packed != answers) & decided) / max(1, decided.sum()))
+    exact = answers.astype(np.float64)
+    scale = np.maximum(np.abs(exact), np.abs(original.answers.astype(np.float64)).mean())
     gap = np.abs(packed.astype(np.float64) - exact)
     return float(np.max(np.divide(gap, scale, out=gap, where=scale > 0)))

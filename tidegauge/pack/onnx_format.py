@@ -1,9 +1,9 @@
 """scikit-learn to ONNX.
 
 Two layouts of the inputs. ``matrix``: one tensor named `MATRIX_INPUT` of shape ``(n, features)``.
-``columns``: one tensor of shape ``(n, 1)`` per feature, named as the feature; needed where some features
-are texts, and by transformers that pick columns by name. A missing text is the empty text. The first output
-is the prediction.
+``columns``: one tensor of shape ``(n, 1)`` per feature, in their order, named as the feature (what no
+identifier may hold becomes ``_``); needed where some features are texts, and by transformers that pick
+columns by name. A missing text is the empty text. The first output is the prediction.
 """
 
 from typing import Any, Final, Literal
@@ -15,6 +15,7 @@ import pandas as pd
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
+from tidegauge.errors import BundleError
 from tidegauge.pack.form import Form
 from tidegauge.pack.inputs import Column, Training
 from tidegauge.pack.onnx_trees import tree_converters
@@ -45,20 +46,33 @@ def onnx_form(model: Any, training: Training, layout: Layout, dtype: str) -> For
         custom_conversion_functions=tree_converters(),
     )
     data = converted.SerializeToString()
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(data, _like_the_server(), providers=["CPUExecutionProvider"])
+    names = [each.name for each in session.get_inputs()]
+    if len(names) != len(inputs):
+        raise BundleError(f"the converter kept {len(names)} of {len(inputs)} inputs: {names}")
 
     def predict(rows: pd.DataFrame) -> Any:
-        return session.run(None, _feed(rows, training.columns, layout, dtype))[0]
+        tensors = _tensors(rows, training.columns, layout, dtype)
+        return session.run(None, dict(zip(names, tensors, strict=True)))[0]
 
     return Form(format="onnx", file="model.onnx", data=data, dtype=dtype, predict=predict)
 
 
-def _feed(
+def _like_the_server() -> onnxruntime.SessionOptions:
+    """One thread: with more, sums over trees round otherwise."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return options
+
+
+def _tensors(
     rows: pd.DataFrame, columns: tuple[Column, ...], layout: Layout, dtype: str
-) -> dict[str, npt.NDArray[Any]]:
+) -> list[npt.NDArray[Any]]:
+    """The rows as the model's inputs, in their order."""
     if layout == "matrix":
-        return {MATRIX_INPUT: rows.to_numpy(dtype=dtype, na_value=np.nan)}
-    return {column.name: _tensor(rows[column.name], column, dtype) for column in columns}
+        return [rows.to_numpy(dtype=dtype, na_value=np.nan)]
+    return [_tensor(rows[column.name], column, dtype) for column in columns]
 
 
 def _tensor(values: "pd.Series[Any]", column: Column, dtype: str) -> npt.NDArray[Any]:

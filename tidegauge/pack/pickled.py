@@ -72,9 +72,22 @@ def _same_bytes(data: bytes) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for old, new in files.items():
-            _write(archive, new, members[old])
+            _write(archive, new, _without_padding(members[old]) if new.endswith(".npy") else members[old])
         _write(archive, _SCHEMA, json.dumps(schema, separators=(",", ":")).encode())
     return target.getvalue()
+
+
+def _without_padding(npy: bytes) -> bytes:
+    """An array file with zeros between the fields of its records, where trees keep what memory held."""
+    array = np.load(io.BytesIO(npy), allow_pickle=False)
+    if array.dtype.names is None:
+        return npy
+    clean = np.zeros_like(array)
+    for name in array.dtype.names:
+        clean[name] = array[name]
+    buffer = io.BytesIO()
+    np.save(buffer, clean, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def _rename(node: Any, ids: dict[int, int], files: dict[str, str], members: dict[str, bytes]) -> None:
