@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 from support.counting_client import Counted, CountingClient
-from support.local_stack import Aggregator, LocalStack
+from support.local_stack import Aggregator, LocalStack, metric
 from support.serving_bundles import house_bundle
 from support.small_disk import SmallDisk
 from support.waiting import wait_for
+
+from tidegauge.contract import Metric
 
 KILLS = 50
 CONNECTIONS = 6
@@ -203,6 +205,12 @@ def small_disk():
         disk.remove()
 
 
+def refused_for_a_full_disk(stack: LocalStack) -> float:
+    (aggregator,) = stack.processes("aggregator")
+    refused = metric(Metric.AGGREGATOR_REFUSED, aggregator.port)
+    return sum(number for labels, number in refused.items() if "disk_full" in labels)
+
+
 def test_an_aggregator_with_a_full_disk_takes_up_where_it_stopped(tmp_path, bundle, small_disk):
     disk = small_disk(tmp_path / "stack" / "aggregator-0", "32m")
     with LocalStack(tmp_path, bundle, wrapper=disk.inside) as stack:
@@ -210,7 +218,8 @@ def test_an_aggregator_with_a_full_disk_takes_up_where_it_stopped(tmp_path, bund
             wait_for(lambda: client.answered > 500, "traffic before")
             disk.fill()
             full, before = time.monotonic(), client.answered
-            wait_for(lambda: client.answered > before + 2000, "traffic while the disk is full")
+            wait_for(lambda: refused_for_a_full_disk(stack), "a pane refused", 60)
+            wait_for(lambda: client.answered > before + 1000, "traffic while the disk is full")
             disk.free()
             freed, before = time.monotonic(), client.answered
             wait_for(lambda: client.answered > before + 500, "traffic after")

@@ -1,5 +1,6 @@
 """The command `tidegauge`: one file per command or group of commands."""
 
+import errno
 import importlib
 from typing import Final
 
@@ -22,7 +23,7 @@ _COMMANDS: Final = {
 
 
 class _Commands(click.Group):
-    """Commands by name, and every error of ours as one line with exit code 2."""
+    """Commands by name; our own errors and those of files are one line with exit code 2."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(_COMMANDS)
@@ -38,6 +39,11 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except TidegaugeError as error:
             raise Failure(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read our output has enough; click ends quietly
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            raise Failure(f"{where}{error.strerror or error}") from error
 
 
 class Failure(click.ClickException):
