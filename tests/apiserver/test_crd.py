@@ -115,6 +115,13 @@ def test_the_definition_is_established_and_structural(cluster: Cluster) -> None:
     )
 
 
+def test_kubectl_applies_the_file(cluster: Cluster) -> None:
+    file = Path(__file__).parents[2] / "crds/driftmonitoredmodels.tidegauge.io.yaml"
+    assert " serverside-applied" in cluster.kubectl(
+        "apply", "--server-side", "--force-conflicts", "-f", str(file)
+    )
+
+
 def test_the_smallest_resource_gets_all_defaults(cluster: Cluster, namespace: str) -> None:
     created = cluster.admin.create(a_model(namespace))
     assert created["spec"] == yaml.safe_load(FILLED_IN)

@@ -107,7 +107,7 @@ def _build_into(folder: Path, tell: Tell) -> None:
         (new / program).symlink_to("controlplane")
     (new / "packages").unlink()
     new.rename(folder)
-    tell(f"control plane built in {time.monotonic() - started:.0f} s")
+    tell(f"control plane built in {time.monotonic() - started:.0f} s\n")
 
 
 def _fetched_packages(new: Path, tell: Tell) -> int:
