@@ -5,15 +5,16 @@ Pure: bytes in, bytes out. `tidegauge_serving.tap` writes with it, `tidegauge_si
 A *writer* (one serving process) owns two kinds of file in the log folder:
 
 ``WRITER.seq``
-    8 bytes, little-endian: the next sequence number. It is stored after the frame that used the numbers below it was
-    written or dropped, so every number below it is in the log or lost. The writer holds an exclusive `flock` on it for life;
-    a reader that gets the lock knows that the writer is dead.
+    8 bytes, little-endian: the next sequence number. It is stored after the frame that used the numbers
+    below it was written or dropped, so every number below it is in the log or lost. The writer holds an
+    exclusive `flock` on it for life; a reader that gets the lock knows that the writer is dead.
 ``WRITER-NNNNNNNN.rows``
-    Segments: one `SegmentHeader`, then frames, each appended by one ``write()`` before its rows' answer is sent.
+    Segments: one `SegmentHeader`, then frames, each appended by one ``write()`` before its rows' answer
+    is sent.
 
-A frame holds the rows of one request, row-major, as little-endian floats of `value_bytes` bytes: the model's features
-in profile order, then the prediction if the profile has one. A categorical value is its index in the
-profile's categories (their number means "none of them"); NaN is missing.
+A frame holds the rows of one request, row-major, as little-endian floats of `value_bytes` bytes: the
+model's features in profile order, then the prediction if the profile has one. A categorical value is its
+index in the profile's categories (their number means "none of them"); NaN is missing.
 """
 
 import re
@@ -161,8 +162,8 @@ def parse_frames(data: bytes, header: SegmentHeader, *, complete: bool) -> Parse
     header
         The segment's header.
     complete
-        Whether nothing more can be appended (the writer rolled on or is dead). If so, a torn frame at the end is
-        damage; if not, it is left for the next call.
+        Whether nothing more can be appended (the writer rolled on or is dead). If so, a torn frame at the
+        end is damage; if not, it is left for the next call.
     """
     view = memoryview(data)
     frames: list[Frame] = []

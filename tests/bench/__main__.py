@@ -10,10 +10,9 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.rows import Row
 from rich.console import Console
 from rich.table import Table
-
-from bench.rows import Row
 
 HERE = Path(__file__).parent
 OUTPUT = Path("bench-results/bench.json")
@@ -22,8 +21,9 @@ OUTPUT = Path("bench-results/bench.json")
 def main() -> int:
     names = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones (default: all): {', '.join(names)}")
-    parser.add_argument("--quick", action="store_true", help="smaller runs, for a look; the figures are rougher")
+    which = f"which ones (default: all): {', '.join(names)}"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=which)
+    parser.add_argument("--quick", action="store_true", help="smaller runs, for a look; rougher figures")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(names)
     if unknown:

@@ -8,13 +8,15 @@ ROOT = Path(__file__).parents[2]
 
 
 def tracked_files() -> list[Path]:
-    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
-    return [ROOT / name for name in listing.decode().split("\0") if name and (ROOT / name).exists()]
+    command = ["git", "ls-files", "-z"]
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    return [ROOT / name for name in listing.split("\0") if name and (ROOT / name).exists()]
 
 
 def test_no_folder_shadows_the_standard_library() -> None:
-    shadowing = [path for path in tracked_files() if path.name == "__init__.py" and path.parent.name in sys.stdlib_module_names]
-    assert not shadowing, f"an __init__.py here hides a standard module from every Python started above: {shadowing}"
+    packages = [path.parent for path in tracked_files() if path.name == "__init__.py"]
+    shadowing = [path for path in packages if path.name in sys.stdlib_module_names]
+    assert not shadowing, f"packages that hide a standard module from every Python started above: {shadowing}"
 
 
 def test_tests_are_not_packages() -> None:
