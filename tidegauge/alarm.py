@@ -88,6 +88,8 @@ class Alarms:
         counts = self.cleared < look.first_pane
         above = (found.lower > floors) | (floors == 0)
         evidence = counts & found.detected & above
+        if not evidence.any() and not self.alarmed.any():
+            return
         fresh = evidence & (self.owner == _NEVER)
         self.since[fresh] = look.last_pane
         smaller = evidence & (self.owner > look.scale)

@@ -57,7 +57,7 @@ class Accumulator:
         self.residual: FloatArray = np.zeros((lengths, cuts))
         self.square: FloatArray = np.zeros((lengths, cuts))
 
-    def add(self, length: int, bins: FloatArray, expected: FloatArray, use: BoolArray) -> None:
+    def add(self, length: int, bins: FloatArray, expected: FloatArray) -> None:
         """Add windows.
 
         Parameters
@@ -66,11 +66,9 @@ class Accumulator:
             Index of their length.
         bins, expected
             Rows per bin, found and expected, shape ``(windows, bins)``.
-        use
-            Features to take into account, shape ``(features,)``.
         """
         n = np.add.reduceat(bins, self._reference.bin_offsets[:-1], axis=1)
-        taken = use & (n > 0)
+        taken = n > 0
         each = n[:, self._owner]
         below = np.where(taken[:, self._owner], self._at_cuts(bins), 0.0)
         residual = np.where(taken[:, self._owner], below - self._at_cuts(expected), 0.0)
@@ -240,7 +238,6 @@ class _Folder:
         self._reference = reference
         self._sums = Accumulator(reference, _LENGTHS)
         self._open: list[tuple[IntArray, FloatArray, FloatArray] | None] = [None] * _LENGTHS
-        self._all = np.ones(len(reference.features), dtype=bool)
 
     def add(self, unit: IntArray, bins: FloatArray) -> None:
         """Add time units, none before the last ones."""
@@ -254,7 +251,7 @@ class _Folder:
         """Close the open windows and read off the tables."""
         for length, rest in enumerate(self._open):
             if rest is not None:
-                self._sums.add(length, rest[1], rest[2], self._all)
+                self._sums.add(length, rest[1], rest[2])
         values = self._sums.values()
         lengths = (self._sums.windows >= MIN_WINDOWS).sum(axis=0)
         seconds = [float(PANE_SECONDS << i) for i in range(_LENGTHS)]
@@ -280,7 +277,7 @@ class _Folder:
         )
         self._open[length] = (window[-1:], bins[-1:], expected[-1:])
         if window.size > 1:
-            self._sums.add(length, bins[:-1], expected[:-1], self._all)
+            self._sums.add(length, bins[:-1], expected[:-1])
         return window[:-1], bins[:-1], expected[:-1]
 
     def _expected(self, unit: IntArray, bins: FloatArray) -> FloatArray:

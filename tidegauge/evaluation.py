@@ -6,7 +6,7 @@ and the reference's). A feature's bound is that of the statistic which decided.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +73,7 @@ class Evaluation:
 
     def row(self, index: int) -> Evaluation:
         """One window's result, arrays of shape ``(features,)``."""
-        return Evaluation(*(getattr(self, field.name)[index] for field in fields(self)))
+        return Evaluation(*(getattr(self, name)[index] for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ class Monitor:
         self._budget = self.policy.budget(self.reference.pairs, pane_seconds)
         self._min_effect = np.array([[self.policy.floor(n, s) for n in profile.names] for s in SEVERITIES])
         self._accumulator = Accumulator(self.reference, self.policy.scales)
+        self._hops = [hop_panes(scale) for scale in range(self.policy.scales)]
         self._baseline_panes = 0
         self._learned = False
         self._set_design_effect()
@@ -181,7 +182,7 @@ class Monitor:
         if raw is not None:
             self._last_closed_rows = pane
             self._baseline_panes += not self._ready
-        due = [s for s in range(self.policy.scales) if (pane + 1) % hop_panes(s) == 0]
+        due = [scale for scale, hop in enumerate(self._hops) if (pane + 1) % hop == 0]
         for look in self._look(due):
             self.alarms.update(look, self.floors)
             self.standing.take(look)
@@ -207,8 +208,8 @@ class Monitor:
         whole = [s for s in due if (pane + 1) % window_panes(s) == 0]
         for scale in whole:
             bins, expected = self.evaluator.bins(self.windows.window(scale))
-            self._accumulator.add(scale, bins, expected, ~self.alarms.alarmed)
-        if self._baseline_panes * self.pane_seconds >= self.policy.learning_seconds:
+            self._accumulator.add(scale, bins, expected)
+        if self.baseline_seconds >= self.policy.learning_seconds:
             self._learned = True
             self._set_design_effect()
 

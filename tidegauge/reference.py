@@ -118,7 +118,7 @@ class Reference:
         self._bin_first: BoolArray = np.isin(self.bin_cells, self.starts)
         self.bin_share: FloatArray = np.add.reduceat(self.share, self.bin_cells)
         parts = np.split(self.bin_share, self.bin_offsets[1:-1])
-        self.largest_bin: IntArray = self.bin_offsets[:-1] + [int(part.argmax()) for part in parts]
+        self.largest_bin: IntArray = self.bin_offsets[:-1] + np.array([part.argmax() for part in parts])
         self.unseen_bins: BoolArray = np.concatenate(
             [_unseen_cells(f) if not c else np.zeros(s.size, dtype=bool)
              for f, c, s in zip(self.features, self.continuous, starts, strict=True)]
@@ -128,9 +128,8 @@ class Reference:
         """Which statistic may alarm for which feature, shape ``(statistics, features)``."""
         continuous, known = self.continuous & self.known, self.known
         spread = np.array([isinstance(f, NumericFeature) and f.sd > 0 for f in self.features])
-        complete = np.array([f.total + f.missing > 0 for f in self.features])
         self.decisive: BoolArray = np.stack(
-            [continuous, continuous, known, complete, known & ~self.continuous, continuous & spread]
+            [continuous, continuous, known, known, known & ~self.continuous, continuous & spread]
         )
 
     def _rate_bounds(self, pairs: int) -> FloatArray:

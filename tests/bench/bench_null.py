@@ -7,6 +7,7 @@ distribution is the reference's; only their cell counts are kept.
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,6 +138,9 @@ class Outcome:
 
     episodes: npt.NDArray[np.float64]
     naive: npt.NDArray[np.float64]
+    learning_episodes: (
+        float  # of these, raised while the design effect was being learned; per stream, not scaled
+    )
     alarmed_share: float
     seconds: float
 
@@ -151,7 +155,7 @@ def simulate(process: Process, profile: Profile, policy: Policy, days: int, seed
     )
     cells_of, naive = _Cells(profile), _Naive(profile)
     missing = np.zeros(streams, dtype=np.int64)
-    episodes, alarmed_panes = np.zeros(streams), 0
+    episodes, alarmed_panes, learning = np.zeros(streams), 0, 0
     before = np.zeros(streams, dtype=bool)
     for first in range(0, days * DAY_PANES, BATCH):
         panes = np.arange(first, first + BATCH)
@@ -160,48 +164,54 @@ def simulate(process: Process, profile: Profile, policy: Policy, days: int, seed
             monitor.add(pane, Counts(profile, PANE_ROWS, cells, missing, beyond))
             monitor.advance(pane)
             alarmed = monitor.alarms.alarmed
-            episodes += alarmed & ~before
+            raised = alarmed & ~before
+            episodes += raised
+            learning += 0 if monitor.ready else int(raised.sum())
             alarmed_panes += int(alarmed.sum())
             before = alarmed
             naive.take(pane, cells)
     scale = 30 / days
     share = alarmed_panes / (days * DAY_PANES * streams)
-    return Outcome(episodes * scale, naive.episodes * scale, share, time.perf_counter() - begin)
+    return Outcome(
+        episodes * scale, naive.episodes * scale, learning / streams, share, time.perf_counter() - begin
+    )
 
 
-def run(quick: bool) -> list[Row]:
-    """Target: independent rows stay within the budget of 1 per 30 days."""
-    days, streams = (2, 8) if quick else (30, 40)
-    policy = Policy(min_effect={"warning": 0, "critical": 0.15}, design_effect=1)
-    learned = Policy(min_effect={"warning": 0, "critical": 0.15})
-    plain = _fitted(np.random.default_rng(11), streams)
-    cyclic = _fitted(np.random.default_rng(12), streams, cycle=0.3)
-    runs = [
-        (Process("independent rows", _independent, "0.19-0.58"), plain, policy),
-        (Process("bursts of 20 rows, correlation .3", _bursts, "0.56"), plain, learned),
-        (Process("AR(1) of 5 minutes, sd .1", _wandering(0.1, 30), "0.11"), plain, learned),
-        (Process("daily cycle .3 sd, hour-of-day reference", _daily(0.3), "0.11"), cyclic, learned),
-    ]
-    rows = []
-    for seed, (process, profile, used) in enumerate(runs):
-        outcome = simulate(process, profile, used, days, seed)
-        independent = used is policy
-        detail = {
+PROCESSES = (
+    Process("independent rows", _independent, "0.19-0.58"),
+    Process("bursts of 20 rows, correlation .3", _bursts, "0.56"),
+    Process("AR(1) of 5 minutes, sd .1", _wandering(0.1, 30), "0.11"),
+    Process("daily cycle .3 sd, hour-of-day reference", _daily(0.3), "0.11"),
+)
+
+
+def _run_one(index: int, days: int, streams: int) -> Row:
+    process, independent = PROCESSES[index], index == 0
+    profile = _fitted(np.random.default_rng(10 + index), streams, cycle=0.3 if index == 3 else 0)
+    # Independent rows are said to be so; of the others the design effect is learned in the first three days.
+    policy = Policy(min_effect={"warning": 0, "critical": 0.15}, design_effect=1 if independent else None)
+    outcome = simulate(process, profile, policy, days, index)
+    return Row(
+        f"no drift, {process.name}: false alarms per stream and 30 days ({streams} streams, {days} days)",
+        f"{outcome.episodes.mean():.2f} (naive p<.05: {outcome.naive.mean():.0f})",
+        "<= 1" if independent else "",
+        bool(outcome.episodes.mean() <= 1) if independent else None,
+        {
             "streams": streams,
             "days": days,
             "streams_without_alarm": int((outcome.episodes == 0).sum()),
             "naive_episodes": float(outcome.naive.mean()),
+            "learning_episodes": outcome.learning_episodes,
             "share_of_time_alarmed": outcome.alarmed_share,
             "published": process.published,
             "seconds": outcome.seconds,
-        }
-        rows.append(
-            Row(
-                f"no drift, {process.name}: false alarms per stream and 30 days ({streams} streams, {days} days)",
-                f"{outcome.episodes.mean():.2f} (naive p<.05: {outcome.naive.mean():.0f})",
-                "<= 1" if independent else "",
-                bool(outcome.episodes.mean() <= 1) if independent else None,
-                detail,
-            )
-        )
-    return rows
+        },
+    )
+
+
+def run(quick: bool) -> list[Row]:
+    """Target: independent rows stay within the budget of 1 per 30 days. Full: about 10 minutes on two cores."""
+    days, streams = (1, 8) if quick else (30, 40)
+    with ProcessPoolExecutor(max_workers=2) as pool:
+        indices = range(len(PROCESSES))
+        return list(pool.map(_run_one, indices, [days] * len(indices), [streams] * len(indices)))
