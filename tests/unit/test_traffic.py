@@ -82,12 +82,10 @@ def test_a_profile_of_odd_features_can_be_drawn_from():
             "one": np.array(["only"] * 10, dtype=object),
         }
     )
-    for scenario in Scenario:
+    for scenario, shift in (("baseline", 0), ("moderate", 0.5), ("high", 2)):
         made = columns(profile, 100, scenario, np.random.default_rng(6))
         assert not np.isnan(made["infinite"]).any()
-        assert made["constant"].mean() == pytest.approx(
-            4 + {"baseline": 0, "moderate": 0.5, "high": 2}[scenario], abs=0.2
-        )
+        assert made["constant"].mean() == pytest.approx(4 + shift, abs=0.2)
         assert set(made["one"]) <= {"only", "other"}
 
 
