@@ -46,7 +46,7 @@ def run_case(seed: int) -> Case:
     reference = with_missing(random, sample(random, shape, m, 0.0), random.choice([0.0, 0.1]))
     live = with_missing(random, sample(random, shape, n, shift), random.choice([0.0, 0.2]))
     reference[0], live[0] = sample(random, shape, 2, 0.0)
-    cut_points = m if random.random() < 0.5 else int(random.integers(1, 200))
+    cut_points = m if random.random() < 0.4 else int(random.integers(1, max(2, min(200, m // 2))))
     dtype = "float32" if shape in ("float32", "tenths") else "float64"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
