@@ -125,6 +125,12 @@ def test_a_port_that_is_taken_is_one_line(stack, tmp_path):
     assert "choose another, or 0 for any" in taken.stderr
 
 
+def test_two_stacks_in_one_folder_are_refused(stack):
+    again = tidegauge("up", "-f", stack.folder.parent / "dmm.yaml", "--port", 0, "--dir", stack.folder)
+    assert again.exit_code == 2
+    assert "another stack runs in this folder" in again.stderr
+
+
 def test_the_demo_shows_stable_then_drifting():
     demo = subprocess.run(
         [sys.executable, "-m", "tidegauge.local.demo"], cwd=ROOT, capture_output=True, text=True, timeout=300

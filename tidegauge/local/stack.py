@@ -1,5 +1,6 @@
 """One local stack from start to clean end."""
 
+import fcntl
 import json
 import os
 import random
@@ -129,11 +130,11 @@ def running(
     Raises
     ------
     ResourceError
-        If the bundle or profile is not there, or a port is taken.
+        If the bundle or profile is not there, a port is taken, or another stack runs in that folder.
     """
     pods = resource.spec.pods if options.pods is None else options.pods
     bundle, profile = _found(resource, resource_folder)
-    with listen(options.port) as front, Guard() as guard:
+    with _alone_in(folder), listen(options.port) as front, Guard() as guard:
         layout = _layout(resource, folder, pods, options, front, bundle, profile)
         _write_files(resource, layout, pods)
         supervisor = Supervisor(programs(resource, layout), guard.group, _unready, tell)
@@ -142,6 +143,16 @@ def running(
             yield stack
         finally:
             stack.kill()
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ResourceError(f"{folder}: another stack runs in this folder, choose another one") from None
+        yield
 
 
 def clear_pods(folder: Path) -> None:
