@@ -150,7 +150,11 @@ def test_the_designed_resource_is_kept_as_it_is_written(cluster: Cluster, namesp
         {"drift": {"perFeature": [{"name": "sqft", "minEffect": {"warning": 0.1}}]}},
         {"drift": {"perFeature": [{"name": "sqft", "minEffect": {}}], "features": {}}},
         {"drift": {"minEffect": {"critical": 1}, "budget": {"falseAlarms": 1e-6, "period": "1h30m"}}},
-        {"model": {"resources": {"limits": {"memory": "1.5Gi", "nvidia.com/gpu": 1}}}},
+        {
+            "model": {
+                "resources": {"limits": {"memory": "1.5Gi", "nvidia.com/gpu": 1, "hugepages-2Mi": "4Mi"}}
+            }
+        },
         {"model": {"resources": {"requests": {"memory": "1e9"}, "limits": {"memory": "1Gi"}}}},
         {"model": {"resources": {"requests": {"cpu": ".5"}, "limits": {"cpu": 1}}}},
         {"aggregator": {"storage": {"storageClassName": "fast"}}},

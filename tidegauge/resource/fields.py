@@ -37,7 +37,7 @@ QUANTITY_PATTERN: Final = r"^([0-9]+[.]?[0-9]*|[.][0-9]+)(m|k|M|G|T|P|Ki|Mi|Gi|T
 _LABEL_NAME: Final = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _DOMAIN: Final = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
 RESOURCE_PATTERN: Final = (
-    rf"^(cpu|memory|ephemeral-storage|hugepages-[A-Za-z0-9]{1, 20}|{_DOMAIN}/{_LABEL_NAME})$"
+    rf"^(cpu|memory|ephemeral-storage|hugepages-[A-Za-z0-9]{{1,20}}|{_DOMAIN}/{_LABEL_NAME})$"
 )
 LABEL_PATTERN: Final = rf"^({_DOMAIN}/)?{_LABEL_NAME}$"
 LABEL_VALUE_PATTERN: Final = rf"^({_LABEL_NAME})?$"
@@ -60,27 +60,34 @@ _UNIT_BYTES: Final[dict[str, int]] = {
     **{unit: 1024**power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"), 1)},
 }
 
+
+def matching(pattern: str, also: str = "", **bounds: int) -> Meta:
+    """Text that matches a pattern to its end; `also` is what a cluster holds it to, where that differs.
+
+    Python's ``$`` matches before a line break at the end too, the API server's does not.
+    """
+    arguments: dict[str, Any] = {"extra_json_schema": {"pattern": also or pattern}, **bounds}
+    return Meta(pattern=pattern.removesuffix("$") + r"\Z", **arguments)
+
+
 MOST: Final = 2**31 - 1  # Kubernetes counts pods in 32 bits
 
-Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
+Name = Annotated[str, matching(NAME_PATTERN)]
 FeatureName = Annotated[str, Meta(min_length=1, max_length=253)]
 # Three groups of six digits: what the cluster's own durations of 64 bits can hold.
-Duration = Annotated[str, Meta(pattern=DURATION_PATTERN, max_length=20)]
-Size = Annotated[str, Meta(pattern=SIZE_PATTERN, max_length=20)]
+Duration = Annotated[str, matching(DURATION_PATTERN, max_length=20)]
+Size = Annotated[str, matching(SIZE_PATTERN, max_length=20)]
 # In a cluster there is no folder that a path without a scheme could start from.
-Uri = Annotated[
-    str,
-    Meta(pattern=URI_PATTERN, max_length=2048, extra_json_schema={"pattern": CLUSTER_URI_PATTERN}),
-]
+Uri = Annotated[str, matching(URI_PATTERN, CLUSTER_URI_PATTERN, max_length=2048)]
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Count = Annotated[int, Meta(ge=0, le=MOST)]
 Effect = Annotated[float, Meta(ge=0, le=1)]
-Quantity = Annotated[str, Meta(pattern=QUANTITY_PATTERN, max_length=32)] | Annotated[int, Meta(ge=0)]
-Quantities = Annotated[dict[Annotated[str, Meta(pattern=RESOURCE_PATTERN)], Quantity], Meta(max_length=16)]
+Quantity = Annotated[str, matching(QUANTITY_PATTERN, max_length=32)] | Annotated[int, Meta(ge=0)]
+Quantities = Annotated[dict[Annotated[str, matching(RESOURCE_PATTERN)], Quantity], Meta(max_length=16)]
 Labels = Annotated[
     dict[
-        Annotated[str, Meta(pattern=LABEL_PATTERN)],
-        Annotated[str, Meta(pattern=LABEL_VALUE_PATTERN, max_length=63)],
+        Annotated[str, matching(LABEL_PATTERN)],
+        Annotated[str, matching(LABEL_VALUE_PATTERN, max_length=63)],
     ],
     Meta(max_length=32),
 ]

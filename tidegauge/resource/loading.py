@@ -65,8 +65,8 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 def _plain(rule: str) -> str:
-    if (regex := re.search(r"matching regex '(.*)'$", rule)) and regex[1] in fields.IN_WORDS:
-        return f"expected {fields.IN_WORDS[regex[1]]}"
+    if regex := re.search(r"matching regex '(.*?)\\+Z'$", rule):
+        return f"expected {fields.IN_WORDS[regex[1] + '$']}"
     return rule[:1].lower() + rule[1:].replace("`", "")
 
 

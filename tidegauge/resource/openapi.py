@@ -87,19 +87,19 @@ class _Writer:
         inner = [kind for kind in info.types if not isinstance(kind, types.NoneType)]
         if len(inner) == 1:
             return self.of(inner[0])
-        texts = next(kind for kind in inner if isinstance(kind, types.StrType))
-        numbers = next(kind for kind in inner if isinstance(kind, types.IntType))
+        by_type = {schema["type"]: schema for schema in map(self.of, inner)}
+        texts, numbers = by_type["string"], by_type["integer"]
         return {
             "x-kubernetes-int-or-string": True,
             "anyOf": [{"type": "integer"}, {"type": "string"}],
-            "minimum": numbers.ge,
-            "pattern": texts.pattern,
-            "maxLength": texts.max_length,
+            "minimum": numbers["minimum"],
+            "pattern": texts["pattern"],
+            "maxLength": texts["maxLength"],
         }
 
     def list(self, info: types.VarTupleType) -> Schema:
         schema = _present(type="array", maxItems=info.max_length, items=self.of(info.item_type))
-        if isinstance(info.item_type, types.StrType):
+        if schema["items"]["type"] == "string":
             return schema | {"x-kubernetes-list-type": "set"}
         if (key := self.keys.get(getattr(info.item_type, "cls", object))) is None:
             return schema | {"x-kubernetes-list-type": "atomic"}
@@ -111,12 +111,11 @@ class _Writer:
         schema = _present(
             type="object", maxProperties=info.max_length, additionalProperties=self.of(info.value_type)
         )
-        return schema | {"x-kubernetes-validations": [_key_rule(info.key_type)]}
+        return schema | {"x-kubernetes-validations": [_key_rule(self.of(info.key_type)["pattern"])]}
 
 
-def _key_rule(key: Any) -> Schema:
+def _key_rule(pattern: str) -> Schema:
     """OpenAPI 3.0 cannot say how a map's keys look; CEL can."""
-    pattern = key.pattern
     rule = f"self.all(key, key.matches('{pattern}'))"
     return {"rule": rule, "message": f"each key must be {IN_WORDS[pattern]}"}
 
