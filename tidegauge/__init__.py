@@ -20,11 +20,11 @@ from tidegauge.errors import (
 )
 
 if TYPE_CHECKING:
+    from tidegauge.backtest import replay
     from tidegauge.counts import KS, Accumulator, Counts
     from tidegauge.monitor import Monitor
     from tidegauge.policy import Policy
     from tidegauge.profile import CategoricalFeature, NumericFeature, Profile
-    from tidegauge.replay import replay
     from tidegauge.report import Report
     from tidegauge.rowscore import RowScorer
 
@@ -39,7 +39,7 @@ _HOMES = {
     "Profile": "profile",
     "Report": "report",
     "RowScorer": "rowscore",
-    "replay": "replay",
+    "replay": "backtest",
 }
 
 __all__ = [

@@ -100,7 +100,7 @@ def _categorical(name: str, old: CategoricalFeature, new: CategoricalFeature) ->
 
 
 def _certain_excess(one: CategoricalFeature, other: CategoricalFeature, categories: list[str]) -> float:
-    """Share of `one`'s rows that is certainly in excess: a category `other` does not name may be all its rest."""
+    """Share of rows certainly in excess in `one`: a category `other` does not name may be all of its rest."""
     rest = float(other.counts[-1] / other.total)
     least, most = _shares(one, categories, 0.0), _shares(other, categories, rest)
     return float(np.maximum(least - most, 0).sum())

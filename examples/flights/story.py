@@ -24,11 +24,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
 from tidegauge import Profile, replay
+from tidegauge.backtest import Transition
 from tidegauge.contract import PREDICTION, Severity, Verdict
 from tidegauge.counts import Counts
 from tidegauge.pack import Packed, pack_model
 from tidegauge.profile import NumericFeature
-from tidegauge.replay import Transition
 from tidegauge.statistics import total_variation
 
 WEATHER = ["temp", "dewp", "humid", "wind_speed", "precip", "pressure", "visib"]

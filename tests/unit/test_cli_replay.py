@@ -8,7 +8,7 @@ import pytest
 from support.command_line import assert_one_line_error, tidegauge
 
 import tidegauge as library
-from tidegauge.replay import replay
+from tidegauge.backtest import replay
 
 FIELDS = {"row", "time", "feature", "verdict", "severity", "statistic", "lower", "window_rows", "cause"}
 

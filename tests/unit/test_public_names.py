@@ -63,3 +63,8 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_every_error_is_public() -> None:
     assert set(import_module("tidegauge.errors").__all__) <= set(tidegauge.__all__)
+
+
+def test_no_module_hides_a_public_name() -> None:
+    homes = {home for home in tidegauge._HOMES.values()}
+    assert not homes & set(tidegauge._HOMES), "importing such a module would put it in the place of the name"

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from tidegauge import resource as custom_resource
+from tidegauge.backtest import Transition, replay
 from tidegauge.cli.parts import existing_file, load_profile, profile_path
 from tidegauge.errors import PolicyError
 from tidegauge.policy import DEFAULT_MIN_EFFECT, Policy
-from tidegauge.replay import Transition, replay
 
 
 @click.command(name="replay")

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Final
 
 import click
-import httpx
 from rich.console import Console
 from rich.table import Table
 
 from tidegauge.cli.parts import existing_folder
 from tidegauge.contract import AGGREGATOR_PORT, Verdict
 from tidegauge.errors import ResourceError, TidegaugeError
+from tidegauge.local.reports import fetch_report
 from tidegauge.local.state import load_state
 from tidegauge.report import FeatureReport, Report
 
@@ -20,7 +20,6 @@ EXIT_CODES: Final = {Verdict.STABLE: 0, Verdict.DRIFTING: 3, Verdict.UNKNOWN: 4,
 NOT_IN_TIME: Final = 1
 _LOCAL: Final = f"http://127.0.0.1:{AGGREGATOR_PORT}"
 _POLL_SECONDS: Final = 0.5
-_TIMEOUT_SECONDS: Final = 10.0
 
 
 @click.command(name="report")
@@ -55,44 +54,13 @@ def command(
     """
     addresses = load_state(folder).aggregator_urls if folder else list(urls)
     if awaited is None:
-        report = fetch(addresses, model)
+        report = fetch_report(addresses, model)
         code = EXIT_CODES[report.verdict]
     else:
         report = _await(Verdict(awaited), addresses, model, timeout)
         code = 0 if report.verdict == awaited else NOT_IN_TIME
     _print(report, as_json)
     raise click.exceptions.Exit(code)
-
-
-def fetch(urls: list[str], model: str | None) -> Report:
-    """The report of a model, joined over the shards' aggregators.
-
-    Raises
-    ------
-    ResourceError
-        An aggregator does not answer, or has no report of that model.
-    WireError
-        An answer is no report, or they do not fit together.
-    """
-    return Report.join([_fetch(url, model) for url in urls])
-
-
-def _fetch(url: str, model: str | None) -> Report:
-    try:
-        answer = httpx.get(
-            f"{url.rstrip('/')}/v1/report", params={"model": model} if model else {}, timeout=_TIMEOUT_SECONDS
-        )
-        document = answer.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise ResourceError(f"{url}: no aggregator answers there ({error})") from error
-    if answer.status_code != httpx.codes.OK:
-        raise ResourceError(f"{url}: {_message(document)}")
-    return Report.from_dict(document)
-
-
-def _message(document: object) -> str:
-    error = document.get("error") if isinstance(document, dict) else None
-    return str(error.get("message")) if isinstance(error, dict) else str(document)
 
 
 def _await(verdict: Verdict, urls: list[str], model: str | None, timeout_seconds: float) -> Report:
@@ -111,7 +79,7 @@ def _await(verdict: Verdict, urls: list[str], model: str | None, timeout_seconds
 
 def _try(urls: list[str], model: str | None) -> tuple[Report | None, TidegaugeError | None]:
     try:
-        return fetch(urls, model), None
+        return fetch_report(urls, model), None
     except TidegaugeError as error:  # not there yet, or restarting
         return None, error
 

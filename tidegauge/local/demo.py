@@ -17,8 +17,8 @@ from typing import Final
 
 from rich.console import Console
 
-from tidegauge.cli.report import fetch
 from tidegauge.errors import ResourceError, TidegaugeError
+from tidegauge.local.reports import fetch_report
 from tidegauge.local.state import STATE_FILE, StackState, load_state
 from tidegauge.report import Report
 
@@ -119,7 +119,7 @@ class Demo:
         asked = ("report", "--dir", str(self._stack), "--wait", verdict, "--timeout", str(VERDICT_SECONDS))
         if self._command(self._tidegauge(*asked), check=False) != code:
             raise ResourceError(f"the verdict was not {verdict} within {VERDICT_SECONDS} s")
-        return fetch(self._state.aggregator_urls, None)
+        return fetch_report(self._state.aggregator_urls)
 
     @property
     def _state(self) -> StackState:
@@ -129,7 +129,7 @@ class Demo:
         """Rows counted and rows lost, once the last pane has come."""
         deadline = time.monotonic() + VERDICT_SECONDS
         while True:
-            coverage = fetch(self._state.aggregator_urls, None).coverage
+            coverage = fetch_report(self._state.aggregator_urls).coverage
             counted, lost = (coverage.rows_counted, coverage.rows_lost) if coverage else (0, 0)
             if counted + lost >= answered or time.monotonic() > deadline:
                 return counted, lost
