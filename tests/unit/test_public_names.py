@@ -66,5 +66,5 @@ def test_every_error_is_public() -> None:
 
 
 def test_no_module_hides_a_public_name() -> None:
-    homes = {home for home in tidegauge._HOMES.values()}
+    homes = set(tidegauge._HOMES.values())
     assert not homes & set(tidegauge._HOMES), "importing such a module would put it in the place of the name"
