@@ -1,5 +1,6 @@
 """The custom resource: what is read, what is refused, and in which words."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -8,6 +9,7 @@ import pytest
 from tidegauge import resource
 from tidegauge.contract import Severity
 from tidegauge.errors import ResourceError
+from tidegauge.resource.fields import quantity_of
 from tidegauge.policy import Policy
 
 SMALLEST = """
@@ -176,7 +178,8 @@ def test_durations_are_seconds(text, seconds):
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("64Mi", 67_108_864), ("1Gi", 1 << 30), ("1.5k", 1500), ("12", 12), ("2M", 2_000_000)]
+    ("text", "size"),
+    [("64Mi", 67_108_864), ("1Gi", 1 << 30), ("1.5k", 1500), ("12", 12), ("4Ki", 4096), ("2M", 2_000_000)],
 )
 def test_sizes_are_bytes(text, size):
     assert resource.bytes_of(text) == size
@@ -226,3 +229,11 @@ def test_the_examples_are_sound():
     found = sorted(Path(__file__).parents[2].glob("examples/*/*.yaml"))
     for path in found:
         resource.load(path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("200m", "0.2"), (2, "2"), ("64Ki", "65536"), ("1.5k", "1500"), ("1e3", "1000"), (".5", "0.5")],
+)
+def test_quantities_are_exact_numbers(text, number):
+    assert quantity_of(text) == Decimal(number)

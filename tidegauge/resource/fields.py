@@ -117,7 +117,7 @@ def seconds_of(duration: str) -> int:
 
 def bytes_of(size: str) -> int:
     """Bytes in a size such as ``64Mi``, as `Size` allows it."""
-    number = size.rstrip("kMGTi")
+    number = size.rstrip("kKMGTi")
     return int(float(number) * _UNIT_BYTES[size[len(number) :]])
 
 
@@ -126,7 +126,7 @@ def quantity_of(quantity: str | int) -> Decimal:
     text = str(quantity)
     if text.endswith("m"):
         return Decimal(text[:-1]) / 1000
-    number = text.rstrip("kMGTPi")
+    number = text.rstrip("kKMGTPi")
     return Decimal(number) * _UNIT_BYTES[text[len(number) :]]
 
 
