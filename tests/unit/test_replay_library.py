@@ -1,0 +1,133 @@
+"""Replay tells what would have alarmed, for frames and files, in order of time or not."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from support.drift import independent
+
+from tidegauge import Policy, PolicyError, Profile, SchemaError, replay
+from tidegauge.backtest import Transition
+
+ROWS = 12_000
+HOUR = 3600
+
+
+@pytest.fixture(scope="module")
+def month() -> pl.DataFrame:
+    """100 rows an hour; x moves by 1.5 sd between hours 40 and 80."""
+    random = np.random.default_rng(1)
+    hour = np.repeat(np.arange(ROWS // 100), 100)
+    shift = np.where((hour >= 40) & (hour < 80), 1.5, 0.0)
+    seconds = 1_700_000_000 // HOUR * HOUR + hour * HOUR + np.tile(np.arange(100) * 36, ROWS // 100)
+    return pl.DataFrame(
+        {
+            "at": pl.Series(seconds * 1000).cast(pl.Datetime("ms")),
+            "x": random.normal(size=ROWS) + shift,
+            "y": random.normal(size=ROWS),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def profile() -> Profile:
+    values = np.random.default_rng(2).normal(size=(20_000, 2))
+    return Profile.fit(values, 255, ["x", "y"])
+
+
+def _of(history: list[Transition], feature: str | None) -> list[tuple[str, int]]:
+    return [(t.verdict.value, t.row) for t in history if t.feature == feature]
+
+
+def test_it_says_which_feature_drifted_since_when_and_when_it_returned(
+    profile: Profile, month: pl.DataFrame
+) -> None:
+    history = replay(profile, month, independent(), time="at", pane="1h")
+    x = _of(history, "x")
+    alarm = next(row for verdict, row in x if verdict == "Drifting")
+    assert 4000 < alarm <= 4500
+    assert next(row for verdict, row in x if verdict == "Stable" and row > alarm) in range(8000, 9500)
+    assert {verdict for verdict, _ in _of(history, "y")} <= {"Learning", "Stable"}
+    raised = next(t for t in history if t.feature is None and t.verdict.value == "Drifting")
+    assert (raised.row, raised.cause, raised.window_rows > 0) == (alarm, raised.cause, True)
+    assert raised.lower > 0.05
+    assert raised.time.endswith(":00:00Z")
+
+
+def test_rows_out_of_order_are_put_in_order(profile: Profile, month: pl.DataFrame, tmp_path: Path) -> None:
+    wanted = replay(profile, month, independent(), time="at", pane="1h")
+    shuffled = month.sample(fraction=1, shuffle=True, seed=3)
+    assert replay(profile, shuffled, independent(), time="at", pane="1h") == wanted
+    shuffled.write_parquet(tmp_path / "month.parquet")
+    assert replay(profile, tmp_path / "month.parquet", independent(), time="at", pane="1h") == wanted
+
+
+def test_a_file_gives_what_the_frame_gives(profile: Profile, month: pl.DataFrame, tmp_path: Path) -> None:
+    month.write_parquet(tmp_path / "month.parquet")
+    month.write_csv(tmp_path / "month.csv")
+    wanted = replay(profile, month, independent(), time="at", pane="2h")
+    for name in ("month.parquet", "month.csv"):
+        assert replay(profile, tmp_path / name, independent(), time="at", pane="2h") == wanted
+
+
+def test_panes_of_so_many_rows_need_no_time(profile: Profile, month: pl.DataFrame, tmp_path: Path) -> None:
+    rows = month.drop("at")
+    history = replay(profile, rows, independent(), rows_per_pane=100)
+    alarm = next(row for verdict, row in _of(history, "x") if verdict == "Drifting")
+    assert 4000 < alarm <= 4500
+    assert {t.time for t in history} == {None}
+    rows.write_parquet(tmp_path / "rows.parquet")
+    assert replay(profile, tmp_path / "rows.parquet", independent(), rows_per_pane=100) == history
+    assert replay(profile, rows.to_numpy(), independent(), rows_per_pane=100) == history
+
+
+def test_a_file_out_of_order_cannot_be_cut_by_rows(
+    profile: Profile, month: pl.DataFrame, tmp_path: Path
+) -> None:
+    month.reverse().write_parquet(tmp_path / "month.parquet")
+    with pytest.raises(SchemaError, match="order"):
+        replay(profile, tmp_path / "month.parquet", independent(), time="at", rows_per_pane=100)
+
+
+def test_no_rows_are_no_transitions(profile: Profile, month: pl.DataFrame) -> None:
+    assert replay(profile, month.head(0), independent(), time="at", pane="1h") == []
+
+
+def test_progress_is_told_in_rows(profile: Profile, month: pl.DataFrame) -> None:
+    told: list[int] = []
+    replay(profile, month.head(1000), independent(), time="at", pane="1h", progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1000
+
+
+def test_transitions_are_plain_values_too(profile: Profile, month: pl.DataFrame) -> None:
+    first = replay(profile, month.head(500), independent(), time="at", pane="1h")[0].to_dict()
+    assert list(first) == [
+        "row", "time", "feature", "verdict", "severity", "statistic", "lower", "window_rows", "cause"
+    ]  # fmt: skip
+    assert type(first["verdict"]) is str
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({}, "rows_per_pane"),
+        ({"pane": "1h", "time": "at", "rows_per_pane": 10}, "not both"),
+        ({"pane": "1h"}, "time="),
+        ({"rows_per_pane": 0}, "rows_per_pane=0"),
+        ({"rows_per_pane": 1.5}, "rows_per_pane=1.5"),
+        ({"pane": "soon", "time": "at"}, "pane='soon'"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused_by_name(
+    profile: Profile, month: pl.DataFrame, arguments: dict[str, object], named: str
+) -> None:
+    with pytest.raises(PolicyError) as refused:
+        replay(profile, month, Policy(), **arguments)  # type: ignore[arg-type]
+    assert named in str(refused.value)
+
+
+def test_a_column_that_is_not_there_is_named(profile: Profile, month: pl.DataFrame) -> None:
+    with pytest.raises(SchemaError, match="when"):
+        replay(profile, month, Policy(), time="when", pane="1h")
