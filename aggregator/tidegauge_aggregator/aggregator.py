@@ -224,8 +224,12 @@ class Aggregator:
         return self.watches[key]
 
     def _check_room(self, watch: Watch, pane: Pane) -> None:
-        if len(watch.sums) >= MAX_OPEN_PANES and pane.pane not in watch.sums:
+        if watch.is_going or (len(watch.sums) >= MAX_OPEN_PANES and pane.pane not in watch.sums):
             raise Refusal(503, "busy", "too many different panes at once: send it again in some seconds")
+
+    def forget(self, key: WatchKey) -> None:
+        """Drop a watch from memory, once the store has dropped it."""
+        del self.watches[key]
 
     def _deliver(self, key: WatchKey, counts: Counts, fact: Fact, accepted: Accepted) -> None:
         if accepted.outcome is Outcome.COUNTED:

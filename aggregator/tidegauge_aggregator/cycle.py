@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 SLEEP_SECONDS: Final = 3600.0  # a watch that was silent for so long is not held in memory
 RETRY_SECONDS: Final = 30.0
-MEASURE_EVERY_SECONDS: Final = 30.0
+SELDOM_SECONDS: Final = 30.0
 MAX_LOOKS: Final = 32  # panes evaluated at one turn, so that all models move on together
 
 
@@ -48,7 +48,7 @@ class Cycle:
         if config is not None:
             aggregator.config = config.value
         self._housekeeper = Housekeeper(aggregator.writer, aggregator.retention_seconds)
-        self._measured_seconds = 0.0
+        self._seldom_seconds = 0.0
         self._retry_seconds: dict[WatchKey, float] = {}
 
     async def step(self) -> None:
@@ -57,15 +57,35 @@ class Cycle:
             self._aggregator.config = self._file.value
         for key in list(self._aggregator.watches):
             await self._turn(key)
-        await self._measure()
-
-    async def _measure(self) -> None:
         now = self._aggregator.clock()
-        if abs(now - self._measured_seconds) >= MEASURE_EVERY_SECONDS:
-            self._measured_seconds = now
-            self._aggregator.store_bytes = await self._aggregator.writer.submit(
-                lambda store: store.size_bytes()
+        if abs(now - self._seldom_seconds) >= SELDOM_SECONDS:
+            self._seldom_seconds = now
+            await self._do_seldom(now - self._aggregator.retention_seconds)
+
+    async def _do_seldom(self, before_seconds: float) -> None:
+        """Drop what was silent for longer than the retention, and measure the store."""
+        aggregator = self._aggregator
+        try:
+            for key, watch in list(aggregator.watches.items()):
+                if watch.gauge is None and watch.heard_seconds < before_seconds and not watch.sums:
+                    await self._drop(key, watch)
+            unused = await aggregator.writer.submit(lambda store: store.drop_unused_profiles(before_seconds))
+            for owner in unused:
+                aggregator.profiles.pop(owner, None)
+            aggregator.store_bytes = await aggregator.writer.submit(lambda store: store.size_bytes())
+        except StoreError as error:
+            logger.warning("the store cannot be tidied now: %s", error)
+
+    async def _drop(self, key: WatchKey, watch: Watch) -> None:
+        watch.is_going = True
+        try:
+            await self._aggregator.writer.submit(
+                lambda store: store.drop_watch(watch.row.id), lambda _: self._aggregator.forget(key)
             )
+        finally:
+            watch.is_going = False
+        self._housekeeper.drop(watch)
+        self._retry_seconds.pop(key, None)
 
     async def _turn(self, key: WatchKey) -> None:
         watch, now = self._aggregator.watches[key], self._aggregator.clock()

@@ -41,7 +41,7 @@ class Settings:
     """
 
     data_dir: Path
-    host: str = "127.0.0.1"
+    host: str = "0.0.0.0"
     port: int = AGGREGATOR_PORT
     token_file: Path | None = None
     config: Path | None = None
@@ -61,7 +61,7 @@ def parse_settings(
     )
     default = _from_environment(environment)
     parser.add_argument("--data-dir", type=Path, **default(Env.DATA_DIR), help="folder of the store")
-    parser.add_argument("--host", **default(Env.HOST, "127.0.0.1"), help="address to listen on")
+    parser.add_argument("--host", **default(Env.HOST, "0.0.0.0"), help="address to listen on")
     parser.add_argument(
         "--port", type=_port, **default(Env.PORT, AGGREGATOR_PORT), help="port; 0 takes a free one"
     )

@@ -244,13 +244,14 @@ class SqliteStore:
             self._db.execute(f"DELETE FROM {table} WHERE watch = ?", (watch,))
         self._db.execute("DELETE FROM watches WHERE id = ?", (watch,))
 
-    def drop_unused_profiles(self, before_seconds: float) -> None:
-        """Forget profiles which no watch uses and which came before this time."""
-        self._db.execute(
+    def drop_unused_profiles(self, before_seconds: float) -> list[tuple[str, str]]:
+        """Forget profiles which no watch uses and which came before; returns model and hash of each."""
+        return self._db.execute(
             "DELETE FROM profiles WHERE received < ? AND NOT EXISTS (SELECT 1 FROM watches"
-            " WHERE watches.model = profiles.model AND watches.profile = profiles.profile)",
+            " WHERE watches.model = profiles.model AND watches.profile = profiles.profile)"
+            " RETURNING model, profile",
             (before_seconds,),
-        )
+        ).fetchall()
 
     # --- panes -----------------------------------------------------------------------------------------
 

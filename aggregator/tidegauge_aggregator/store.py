@@ -204,8 +204,8 @@ class Store(Protocol):
     def drop_watch(self, watch: int) -> None:
         """Forget a watch and all that belongs to it."""
 
-    def drop_unused_profiles(self, before_seconds: float) -> None:
-        """Forget profiles which no watch uses and which came before this time."""
+    def drop_unused_profiles(self, before_seconds: float) -> list[tuple[str, str]]:
+        """Forget profiles which no watch uses and which came before; returns model and hash of each."""
 
     # panes
     def accept(self, fact: Fact) -> Accepted:

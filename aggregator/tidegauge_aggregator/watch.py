@@ -105,6 +105,8 @@ class Watch:
         The newest pane that came, -1 before the first.
     evaluated, report
         The last pane that was evaluated, and what was found.
+    is_going
+        Whether it is being dropped, and must not take any pane.
     unsaved
         An evaluation that the store could not take yet.
     gauge
@@ -123,6 +125,7 @@ class Watch:
     report: Report | None = None
     gauge: Gauge | None = None
     unsaved: EvaluationRow | None = None
+    is_going: bool = False
 
     @property
     def pane_seconds(self) -> int:

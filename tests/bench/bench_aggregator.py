@@ -1,8 +1,9 @@
-"""The aggregator under 1,000 instances x 50 features: processor time per pane of 10 s, and memory over an hour.
+"""The aggregator under 1,000 instances x 50 features: processor time per pane of 10 s, memory over an hour.
 
-Panes come over HTTP from another process as fast as they are taken; the clock is simulated, so an hour of panes
-takes minutes. Every pane is on the disk before it is acknowledged. Each message's counts are of 1,000 rows. Memory
-is watched over a further hour of panes, of 100 instances: what is held hardly depends on how many send.
+Panes come over HTTP from another process as fast as they are taken; the clock is simulated, so an hour of
+panes takes minutes. Every pane is on the disk before it is acknowledged. Each message's counts are of 1,000
+rows. Memory is watched over a further hour of panes, of 100 instances: what is held hardly depends on how
+many send.
 """
 
 import asyncio

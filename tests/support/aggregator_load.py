@@ -121,4 +121,4 @@ if __name__ == "__main__":
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         data = Path(sys.argv[1])
-        runner.run(serve(Settings(data_dir=data / "data", port=0), SharedClock(data / "clock")))
+        runner.run(serve(Settings(data_dir=data / "data", host="127.0.0.1", port=0), SharedClock(data / "clock")))

@@ -1,4 +1,4 @@
-"""An aggregator in this process, on a real store in a folder, with a clock that the test sets; asked over ASGI."""
+"""An aggregator in this process: a real store in a folder, a clock that the test sets, asked over ASGI."""
 
 import asyncio
 import functools
@@ -63,7 +63,7 @@ class Clock:
 
 @dataclass
 class Pod:
-    """A sidecar as the aggregator sees it: it remembers what was taken of it, and repeats a pane byte for byte."""
+    """A sidecar as the aggregator sees it: it knows what it sent before, as its running totals."""
 
     instance: str
     profile: Profile

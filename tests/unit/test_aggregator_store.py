@@ -114,16 +114,21 @@ def test_a_store_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / FILE_NAME)
-    with pytest.raises(RuntimeError), store.transaction():
-        store.set_expected("m", 3)
-        raise RuntimeError
+
+    def act() -> None:
+        with store.transaction():
+            store.set_expected("m", 3)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        act()
     assert store.expected() == {}
     store.close()
 
 
 @in_loop
 async def test_merging_in_any_order_keeps_every_count(tmp_path: Path) -> None:
-    """Panes of hours, in order, late and very late: in the end the store's sums are all that was sent, to the count."""
+    """Panes in order, late and very late: in the end the store's sums are all that was sent, to the count."""
     rng = np.random.default_rng(4)
     total, pods = Counts.zero(PROFILE), [Pod(f"i{i}", PROFILE) for i in range(3)]
     newest = START + FINE_PANES + 3 * BLOCK_PANES
@@ -179,3 +184,32 @@ async def test_what_is_older_than_the_retention_is_forgotten(tmp_path: Path) -> 
     assert coverage["rows_lost"] == 3
     async with running(tmp_path, clock, retention_seconds=3600) as again:
         assert (await again.report())["coverage"]["rows_lost"] == 3
+
+
+@in_loop
+async def test_a_model_that_was_silent_for_the_retention_leaves_nothing(tmp_path: Path) -> None:
+    clock = Clock()
+    async with running(tmp_path, clock, retention_seconds=7200) as rig:
+        await rig.put_profile(PROFILE)
+        await rig.send(Pod("a", PROFILE), START, rows(1))
+        await rig.evaluate(START)
+        for _ in range(60):
+            clock.now += 300
+            for _ in range(3):
+                await rig.cycle.step()
+        assert await rig.get("/v1/models") == {"models": []}
+        for table in (
+            "watches",
+            "profiles",
+            "instances",
+            "ledger",
+            "ledger_blocks",
+            "sums",
+            "inbox",
+            "transitions",
+        ):
+            assert await query(rig, f"SELECT count(*) FROM {table}") == [(0,)], table
+        pane = int(clock.now // PANE_SECONDS) - 1
+        assert (await rig.send(Pod("b", PROFILE), pane, rows(2))).status_code == 404
+        await rig.put_profile(PROFILE)
+        assert (await rig.send(Pod("b", PROFILE), pane, rows(2))).status_code == 201

@@ -154,7 +154,7 @@ async def _told(rig: Rig) -> dict[str, Any]:
 
 @in_loop
 async def test_a_restart_changes_nothing(tmp_path: Path) -> None:
-    """The same panes, once in one life, once with a crash at several moments: the same report, the same history."""
+    """The same panes in one life, and with crashes between: the same report, the same history."""
     profile = small_profile()
     panes = range(START - 70, START + 250)
 
