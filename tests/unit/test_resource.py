@@ -9,8 +9,8 @@ import pytest
 from tidegauge import resource
 from tidegauge.contract import Severity
 from tidegauge.errors import ResourceError
-from tidegauge.resource.fields import quantity_of
 from tidegauge.policy import Policy
+from tidegauge.resource.fields import quantity_of
 
 SMALLEST = """
 apiVersion: tidegauge.io/v1alpha1
