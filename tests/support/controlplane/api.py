@@ -10,7 +10,7 @@ import httpx
 Document = dict[str, Any]
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """The API server said no."""
 
     def __init__(self, status: Document) -> None:
