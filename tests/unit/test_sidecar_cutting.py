@@ -171,6 +171,16 @@ def test_a_write_that_is_not_finished_is_waited_for(pod: Pod) -> None:
     assert (spooled(pod)[0].rows, spooled(pod)[0].lost) == (2, {})
 
 
+def test_rows_behind_a_frame_that_never_ends_are_not_given_up(pod: Pod) -> None:
+    writer = pod.writer()
+    writer.litter(encode_frame(bytes(64 * 32), 64, 0, START_NS)[:40])
+    answer(pod, 1, rows=2)
+    turn_at(pod, 5)
+    writer.roll()
+    turn_at(pod, 11)
+    assert (spooled(pod)[0].rows, spooled(pod)[0].lost) == (2, {})
+
+
 def test_rows_that_were_never_answered_are_not_lost(pod: Pod) -> None:
     writer = pod.writer()
     answer(pod, 1)
