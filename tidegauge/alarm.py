@@ -1,11 +1,12 @@
 """Alarms over time: raised at once, cleared with hysteresis. One state for each feature and severity.
 
-- *Raise*: a look at any scale that detects, with a lower bound above the floor, raises the alarm. Its *owner* is the smallest
-  scale that has confirmed it since.
-- *Clear*: only the owner decides. When its windows have been calm (point estimate minus half its half-width below the floor) for one
-  full window, the alarm clears, and the pane where the calm began is remembered.
-- *After*: a window counts again for that feature once all of it lies after that pane. So a long window that still holds the old drift
-  cannot raise the alarm again; a drift that goes on is found again by windows that hold nothing else.
+- *Raise*: a look at any scale that detects, with a lower bound above the floor, raises the alarm. Its
+  *owner* is the smallest scale that has confirmed it since.
+- *Clear*: only the owner decides. When its windows have been calm (point estimate minus half its half-width
+  below the floor) for one full window, the alarm clears, and the pane where the calm began is remembered.
+- *After*: a window counts again for that feature once all of it lies after that pane. So a long window that
+  still holds the old drift cannot raise the alarm again; a drift that goes on is found again by windows
+  that hold nothing else.
 """
 
 from __future__ import annotations

@@ -37,13 +37,15 @@ class Transition:
     row
         Rows replayed when it was seen, in order of time.
     time
-        End of the pane at which it was seen, RFC 3339, UTC; with `rows_per_pane` the time of its last row, or None.
+        End of the pane at which it was seen, RFC 3339, UTC; with `rows_per_pane` the time of its last row,
+        or None.
     feature
         Name of the feature, None for the model.
     verdict, severity
         What is known from here on.
     statistic, lower, window_rows, cause
-        Of the leading window then; for the model those of the feature with the largest lower bound. None without rows.
+        Of the leading window then; for the model those of the feature with the largest lower bound. None
+        without rows.
     """
 
     row: int
@@ -89,8 +91,8 @@ def replay(
     profile
         The reference.
     data
-        A frame, ``(n, features)`` array or list of dicts, or the path of a CSV or Parquet file, read in chunks. Rows that are not in
-        order of `time` are put in order.
+        A frame, ``(n, features)`` array or list of dicts, or the path of a CSV or Parquet file, read in
+        chunks. Rows that are not in order of `time` are put in order.
     policy
         As in production; the default policy if None.
     time
@@ -112,7 +114,8 @@ def replay(
     Raises
     ------
     PolicyError
-        Neither or both of `pane` and `rows_per_pane`, `pane` without `time`, or a number that is not possible.
+        Neither or both of `pane` and `rows_per_pane`, `pane` without `time`, or a number that is not
+        possible.
     SchemaError
         A column is not there, or a time cannot be read.
     """
@@ -120,7 +123,11 @@ def replay(
     policy = replace(policy or Policy(), stale=_FOR_EVER)
     monitor = Monitor(profile, policy, pane_seconds=seconds or PANE_SECONDS, timed=seconds is not None)
     rows = _rows(profile, data, time, prediction, ordered=seconds is None)
-    slices = _by_time(profile, rows, seconds) if seconds else _by_number(profile, rows, rows_per_pane or 1)
+    if seconds is None or time is None:
+        slices = _by_number(profile, rows, rows_per_pane or 1)
+    else:
+        ordered = not is_path(data) or _file_is_in_order(data, time)
+        slices = _by_time(profile, rows, seconds, ordered=ordered)
     return list(_transitions(monitor, slices, progress))
 
 
@@ -181,7 +188,8 @@ def _in_order(path: str | Path, time: str | None, chunks: Iterator[_Rows]) -> It
         if seconds is not None and seconds.size:
             if seconds[0] < newest or (seconds[1:] < seconds[:-1]).any():
                 raise SchemaError(
-                    f"{path}: rows are not in order of {time!r}. With rows_per_pane a file must be: sort it, or use pane="
+                    f"{path}: rows are not in order of {time!r}. With rows_per_pane a file must be: sort it, "
+                    "or use pane="
                 )
             newest = seconds[-1]
         yield values, seconds
@@ -199,18 +207,32 @@ def _by_number(profile: Profile, chunks: Iterable[_Rows], rows_per_pane: int) ->
             done, begin = done + end - begin, end
 
 
-def _by_time(profile: Profile, chunks: Iterable[_Rows], pane_seconds: float) -> Iterator[_Slice]:
-    """Slices in the order of their panes. Chunks of a file in order need no memory, others that of all panes' counts."""
+def _by_time(
+    profile: Profile, chunks: Iterable[_Rows], pane_seconds: float, *, ordered: bool
+) -> Iterator[_Slice]:
+    """Slices in the order of their panes; rows that are not in order need memory for all panes' counts."""
+    slices = (part for rows in chunks for part in _cut(profile, _sorted(rows), pane_seconds))
+    if ordered:
+        yield from slices
+        return
     kept: dict[int, list[tuple[bytes, float | None]]] = {}
-    open_pane: int | None = None
-    for rows in chunks:
-        for part in _cut(profile, _sorted(rows), pane_seconds):
-            data = part.counts.to_bytes()
-            kept.setdefault(part.pane, []).append((data, part.seconds))
-            open_pane = part.pane if open_pane is None else max(open_pane, part.pane)
+    for part in slices:
+        kept.setdefault(part.pane, []).append((part.counts.to_bytes(), part.seconds))
     for pane in sorted(kept):
         for data, seconds in kept[pane]:
             yield _Slice(pane, Counts.from_bytes(data, profile), seconds)
+
+
+def _file_is_in_order(path: str | Path, time: str) -> bool:
+    """Whether a file's panes can be replayed as they are read: a pass over its times alone."""
+    newest = -np.inf
+    for chunk in chunks_of(path):
+        seconds = epoch_seconds(named_column(chunk, time, "time"))
+        if seconds.size:
+            if seconds.min() < newest:
+                return False
+            newest = float(seconds.max())
+    return True
 
 
 def _cut(profile: Profile, rows: _Rows, pane_seconds: float) -> Iterator[_Slice]:

@@ -1,12 +1,13 @@
 """Design effect: how much more a window's proportions vary than those of independent rows (Kish).
 
-At about 15 interior cut points (or categories), over W disjoint windows of one length with n_k rows, c_k of them below the
-cut, e_k rows expected there::
+At about 15 interior cut points (or categories), over W disjoint windows of one length with n_k rows, c_k of
+them below the cut, e_k rows expected there::
 
-    deff = (sum_k r_k^2 / n_k - (sum_k r_k)^2 / sum_k n_k) / ((W - 1) p (1 - p)),   r_k = c_k - e_k,   p = sum c_k / sum n_k
+    deff = (sum_k r_k^2 / n_k - (sum_k r_k)^2 / sum_k n_k) / ((W - 1) p (1 - p))
+    r_k = c_k - e_k,   p = sum c_k / sum n_k
 
-averaged over the cut points. 1 for independent rows; larger for duplicates, retries, batch scoring, sessions, weather.
-A heuristic without a finite-sample theorem (`docs/statistics.md` gives what was measured).
+averaged over the cut points. 1 for independent rows; larger for duplicates, retries, batch scoring,
+sessions, weather. A heuristic without a finite-sample theorem (`docs/statistics.md` gives what was measured).
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Accumulator:
         self.square[length] += (residual**2 / np.maximum(each, 1)).sum(axis=0)
 
     def values(self) -> FloatArray:
-        """Design effect by length and feature, at least 1 and rising; lengths with too few windows inherit."""
+        """Design effect by length and feature, at least 1 and rising; lengths with few windows inherit."""
         rows, windows = self.rows[:, self._owner], self.windows[:, self._owner]
         p = self.below / np.maximum(rows, 1)
         spread = p * (1 - p) * np.maximum(windows - 1, 1)
@@ -146,8 +147,8 @@ def profile_table(features: Iterable[Feature], window_seconds: FloatArray) -> tu
     Returns
     -------
     values
-        Shape ``(windows, features)``: that of the shortest tabled length that is not below the window's, beyond
-        the table its last; 1 for a feature without a table.
+        Shape ``(windows, features)``: that of the shortest tabled length that is not below the window's,
+        beyond the table its last; 1 for a feature without a table.
     known
         Which features have a table, shape ``(features,)``.
     """
@@ -175,14 +176,15 @@ def from_reference(profile: Profile, parts: Iterable[Part]) -> list[DesignEffect
     profile
         The profile, its design effects still unknown.
     parts
-        The reference's rows in order of time over all parts (rows of one part may be in any order): columns as
-        `CellCounter.add` takes them, and their times in seconds since the epoch, shape ``(n,)``.
+        The reference's rows in order of time over all parts (rows of one part may be in any order): columns
+        as `CellCounter.add` takes them, and their times in seconds since the epoch, shape ``(n,)``.
 
     Returns
     -------
     list
-        For each monitored feature a table over windows of 10, 20, 40, ... seconds, as far as 12 disjoint windows hold rows; None where
-        there are not even 12 of the shortest, or where the parts are not in order (with a warning).
+        For each monitored feature a table over windows of 10, 20, 40, ... seconds, as far as 12 disjoint
+        windows hold rows; None where there are not even 12 of the shortest, or where the parts are not in
+        order (with a warning).
     """
     reference = Reference(profile)
     folder = _Folder(reference)
@@ -263,7 +265,7 @@ class _Folder:
     def _fold(
         self, length: int, unit: IntArray, bins: FloatArray, expected: FloatArray
     ) -> tuple[IntArray, FloatArray, FloatArray]:
-        """Merge units into windows of this length, account for those that are over, and give them to the next length."""
+        """Merge units into windows of this length, add those that are over, and pass them on."""
         window = unit >> min(length, 1)
         rest = self._open[length]
         if rest is not None:

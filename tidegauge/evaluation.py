@@ -1,7 +1,7 @@
 """One look: all statistics of all features over the windows that are due. The hot path of the monitor.
 
-Every statistic gives a *lower confidence bound* on the share of rows that moved (the distance between the window's distribution
-and the reference's). A feature's bound is that of the statistic which decided.
+Every statistic gives a *lower confidence bound* on the share of rows that moved (the distance between the
+window's distribution and the reference's). A feature's bound is that of the statistic which decided.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _KS, _RANK, _G, _MISSING = 0, 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the budget allows each window, shape ``(windows,)``, and its design effect, ``(windows, features)``."""
+    """The budget's share of each window, ``(windows,)``; design effects, ``(windows, features)``."""
 
     alpha: FloatArray
     deviation: FloatArray
@@ -48,8 +48,8 @@ class Evaluation:
     lower
         Lower confidence bound of the statistic in `cause`; minus infinity without rows.
     middle
-        The largest of (point + lower) / 2 over the statistics: below the effect floor, a window is calm. Infinite
-        without rows.
+        The largest of (point + lower) / 2 over the statistics: below the effect floor, a window is calm.
+        Infinite without rows.
     eps
         Half-width of the bound: a distance up to it cannot be shown. Infinite without rows.
     detected
@@ -78,7 +78,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """What one pass over each window's cells leaves, shapes ``(windows, features)`` and ``(windows, bins)``."""
+    """What one pass over each window's cells leaves: ``(windows, features)`` and ``(windows, bins)``."""
 
     n: FloatArray
     m: FloatArray
@@ -93,9 +93,9 @@ class _Sums:
 class Evaluator:
     """Evaluates stacked windows against one reference.
 
-    A pane's *vector* is what the rings hold: cells | missing | beyond, then, for a reference with hours of day, rows per hour and
-    feature. The cells are cumulated within each feature, so that a window's ECDF is a sum of blocks and nothing else; floats
-    hold whole numbers exactly up to 9e15.
+    A pane's *vector* is what the rings hold: cells | missing | beyond, then, for a reference with hours of
+    day, rows per hour and feature. The cells are cumulated within each feature, so that a window's ECDF is
+    a sum of blocks and nothing else; floats hold whole numbers exactly up to 9e15.
     """
 
     def __init__(self, reference: Reference) -> None:
@@ -108,7 +108,7 @@ class Evaluator:
         self._total = np.empty(self.width)
 
     def fill(self, raw: IntArray, counts: Counts, hour: int | None) -> None:
-        """Add counts to a pane's raw vector, int64, shape ``(width,)``: as the rings hold it, but not cumulated."""
+        """Add counts to a pane's raw vector, int64, shape ``(width,)``, not cumulated."""
         c, f = self.cells, self.features
         raw[:c] += counts.cells
         raw[c : c + f] += counts.missing
@@ -273,7 +273,7 @@ class Evaluator:
         self, sums: _Sums, limits: Limits, noise: FloatArray, eps: FloatArray,
         point: FloatArray, lower: FloatArray, detected: BoolArray,
     ) -> tuple[FloatArray, FloatArray]:  # fmt: skip
-        """G on bins, those expecting too few rows pooled; the bound is that of the total variation distance."""
+        """G on bins, those expecting too few rows pooled; the bound is one of total variation."""
         r = self.reference
         n, m = np.maximum(sums.n, 1), np.maximum(sums.m, 1)
         live, expected = sums.bins, sums.expected
@@ -318,7 +318,7 @@ class Evaluator:
     def _pool(
         self, live: FloatArray, expected: FloatArray, smaller: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Bins that expect fewer than `MIN_BIN_ROWS` rows as one; as part of the largest where even that is too few."""
+        """Bins that expect fewer than `MIN_BIN_ROWS` rows as one; part of the largest if that is too few."""
         r, starts = self.reference, self.reference.bin_offsets[:-1]
         small = expected * np.repeat(smaller, r.bin_sizes, axis=1) < MIN_BIN_ROWS
         pooled_live = np.add.reduceat(np.where(small, live, 0.0), starts, axis=1)
@@ -339,7 +339,7 @@ class Evaluator:
     def _decide_rates(
         self, sums: _Sums, limits: Limits, point: FloatArray, lower: FloatArray, detected: BoolArray
     ) -> None:
-        """Missing, unseen and exceedance rates against upper bounds of the reference's own (Chernoff, any n)."""
+        """Missing, unseen and exceedance rates against upper bounds of the reference's own."""
         r = self.reference
         unseen = np.add.reduceat(np.where(r.unseen_bins, sums.bins, 0.0), r.bin_offsets[:-1], axis=1)
         hits = np.stack([sums.missing, unseen, sums.beyond])

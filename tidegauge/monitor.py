@@ -1,7 +1,8 @@
 """The monitor: panes of counts in, verdicts out. No clock: the caller says which pane is over.
 
-All it remembers is the rings of counts (`windows`), which are a pure function of the panes, and a small alarm state. So it can be stopped
-and built again from stored panes and `Monitor.state` without any difference.
+All it remembers is the rings of counts (`windows`), which are a pure function of the panes, and a small
+alarm state. So it can be stopped and built again from stored panes and `Monitor.state` without any
+difference.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tidegauge.contract import PANE_SECONDS, Verdict
 from tidegauge.counts import Counts
 from tidegauge.design_effect import Accumulator, profile_table
 from tidegauge.errors import PolicyError, ProfileMismatch, WireError
-from tidegauge.evaluation import Evaluation, Evaluator, Limits
+from tidegauge.evaluation import Evaluator, Limits
 from tidegauge.policy import LEARNING_FLOOR, Policy
 from tidegauge.profile import Profile
 from tidegauge.reference import Reference
@@ -42,13 +43,13 @@ class Monitor:
     policy
         The alarm policy; the default one if None.
     pairs
-        (feature, statistic) pairs that may alarm in the whole deployment. A shard is given those of the whole profile
-        (`Monitor.count_pairs`), so that all shards share one budget.
+        (feature, statistic) pairs that may alarm in the whole deployment. A shard is given those of the
+        whole profile (`Monitor.count_pairs`), so that all shards share one budget.
     pane_seconds
         Length of a pane. Pane ``i`` begins at ``i * pane_seconds`` after the epoch.
     timed
-        Whether that is so. False where panes are so many rows each: then there are no hours of day, and a pane counts
-        as one of `pane_seconds` for the budget.
+        Whether that is so. False where panes are so many rows each: then there are no hours of day, and a
+        pane counts as one of `pane_seconds` for the budget.
 
     Examples
     --------
@@ -112,8 +113,8 @@ class Monitor:
     def add(self, pane_id: int, counts: Counts, panes: int = 1) -> None:
         """Take a pane's counts, in any order; counts of the same pane add up.
 
-        Panes up to `evaluated_through` go into the blocks that are still kept: looks that are done stay as they are, later
-        looks see them. Rows that no kept block holds are counted in `late_rows`.
+        Panes up to `evaluated_through` go into the blocks that are still kept: looks that are done stay as
+        they are, later looks see them. Rows that no kept block holds are counted in `late_rows`.
 
         Parameters
         ----------
@@ -122,8 +123,9 @@ class Monitor:
         counts
             Counted over this monitor's profile.
         panes
-            Number of panes that the counts hold together: a power of two that `pane_id` is a multiple of. Only for rebuilding
-            the past after `load_state`: such a block must lie before the newest ``4 * panes`` panes.
+            Number of panes that the counts hold together: a power of two that `pane_id` is a multiple of.
+            Only for rebuilding the past after `load_state`: such a block must lie before the newest ``4 *
+            panes`` panes.
 
         Raises
         ------
@@ -297,7 +299,7 @@ class Monitor:
         return json.dumps(values, separators=(",", ":")).encode()
 
     def baseline(self) -> bytes:
-        """What the design effect is learned from: to be stored with the state until `ready`, then once more."""
+        """What the design effect is learned from: stored with the state until `ready`, then once more."""
         values = {
             "version": STATE_VERSION,
             "profile": self.profile.hash,
@@ -347,6 +349,7 @@ class Monitor:
             raise WireError(f"not a monitor state of version {STATE_VERSION}")
         if values.get("profile") != self.profile.hash:
             raise ProfileMismatch(
-                f"a state of profile {str(values.get('profile'))[:12]}, the monitor's is {self.profile.hash[:12]}"
+                f"a state of profile {str(values.get('profile'))[:12]}; the monitor's is "
+                f"{self.profile.hash[:12]}"
             )
         return values

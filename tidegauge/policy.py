@@ -4,8 +4,8 @@ With S scales of windows, K (feature, statistic) pairs that may alarm and N_w lo
 
     alpha_w = false_alarms / (S * K * N_w)
 
-so the expected number of looks that alarm falsely is at most `false_alarms` in every period, over all features
-together, whatever their dependence and however windows overlap (`docs/statistics.md`).
+so the expected number of looks that alarm falsely is at most `false_alarms` in every period, over all
+features together, whatever their dependence and however windows overlap (`docs/statistics.md`).
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class Policy:
     period
         ``"720h"``, ``"30d"`` or seconds.
     min_effect
-        The share of rows that must have moved, at least, by severity: ``{"warning": 0.05, "critical": 0.15}``. 0 asks for
-        significance only. A severity left out keeps its default.
+        The share of rows that must have moved, at least, by severity: ``{"warning": 0.05, "critical":
+        0.15}``. 0 asks for significance only. A severity left out keeps its default.
     per_feature
         Other floors for some features, ``{"sqft": {"warning": 0.1}}``.
     scales
@@ -102,8 +102,8 @@ class Policy:
     learning
         Time with rows after which the design effect is known from the live baseline.
     design_effect
-        None: taken from the profile, else learned. A number from 1 on: that, at once, for all windows (1 means that rows are
-        independent).
+        None: taken from the profile, else learned. A number from 1 on: that, at once, for all windows (1
+        means that rows are independent).
     stale
         Age of the newest pane with rows above which the verdict is `Unknown`.
 
@@ -215,5 +215,6 @@ def _floors(name: str, given: object) -> dict[str, float]:
 def _ordered(name: str, floors: Mapping[str, float]) -> None:
     if floors["warning"] > floors["critical"]:
         raise PolicyError(
-            f"{name}: warning={floors['warning']:g} above critical={floors['critical']:g}: warning may not be the higher"
+            f"{name}: warning={floors['warning']:g} above critical={floors['critical']:g}: "
+            "warning may not be the higher"
         )

@@ -1,8 +1,8 @@
 """The profile as the tables that evaluation needs: what is compared with what, laid out as the counts are.
 
-All features' cells stand one after the other, as in `Counts.cells`; so do their *bins*, runs of cells for G and total
-variation: about 16 of equal reference mass for a numeric feature, every cell for one with few distinct values, every category
-for a categorical one.
+All features' cells stand one after the other, as in `Counts.cells`; so do their *bins*, runs of cells for G
+and total variation: about 16 of equal reference mass for a numeric feature, every cell for one with few
+distinct values, every category for a categorical one.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ class Reference:
         self.discrete: BoolArray = np.array([is_discrete(f) for f in features])
         self.continuous: BoolArray = self.numeric & ~self.discrete
         self.ecdf: FloatArray = self._within_features(np.cumsum, self.share)
-        # Mid-ranks: half a cell's own mass lies below its values. Their mean over a window, less 1/2, is minus the sum over
-        # cells of (G - F) times the step to the next cell's mid-rank (Abel's summation).
+        # Mid-ranks: half a cell's own mass lies below its values. Their mean over a window, less 1/2, is
+        # minus the sum over cells of (G - F) times the step to the next cell's mid-rank (Abel's summation).
         self.rank_step: FloatArray = self._within_features(
             lambda midrank: np.diff(midrank, append=midrank[-1]), self.ecdf - self.share / 2
         )
@@ -146,7 +146,7 @@ class Reference:
         return rate_upper_bound(hits / np.maximum(trials, 1), trials, alpha)
 
     def _lay_hours(self) -> None:
-        """Hour-of-day shares ``(24, cells)`` and totals ``(24, features)``, or None where no feature has them."""
+        """Hour-of-day ECDFs ``(24, cells)`` and totals ``(24, features)``."""
         self.hourly: BoolArray = np.array([f.hourly is not None for f in self.features])
         if not self.hourly.any():
             return
@@ -163,7 +163,7 @@ class Reference:
 
 
 def _unseen_cells(feature: Feature) -> BoolArray:
-    """Cells of values that the reference does not name: the last category, or between a few distinct values."""
+    """Cells of values that the reference does not name: the last category, or between few values."""
     cells = np.zeros(feature.cells, dtype=bool)
     if isinstance(feature, CategoricalFeature):
         cells[-1] = True

@@ -1,7 +1,7 @@
 """The report: what is known of each feature and of the model, as typed values and as JSON.
 
-Standard library only, so that programs which only pass reports on need neither numpy nor scipy. The document is described in
-`docs/report-format.md`.
+Standard library only, so that programs which only pass reports on need neither numpy nor scipy. The
+document is described in `docs/report-format.md`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class FeatureReport:
     statistic
         D of a numeric feature, total variation distance of a categorical one.
     lower, upper
-        Bounds of the share of rows that moved, at the budget's confidence; `lower` is that of the statistic in `cause`.
+        Bounds of the share of rows that moved, at the budget's confidence; `lower` is that of the statistic
+        in `cause`.
     pvalue
         Of one look alone, design effect taken into account; not corrected for looks and features.
     cause
@@ -80,11 +81,13 @@ class FeatureReport:
     design_effect
         Variance of the window's proportions over that of independent rows, as taken into account.
     missing_rate, unseen_rate, exceedance_rate
-        Shares of missing values; of values that the reference does not name; of values with abs(z) > 3. None where it does not apply.
+        Shares of missing values; of values that the reference does not name; of values with abs(z) > 3.
+        None where it does not apply.
     rank_mean
         Mean of the reference's mid-ranks; 1/2 without drift.
     g, psi, psi_noise, js, wasserstein
-        Other measures of the same window; `psi_noise` is what psi would be without drift. None where it does not apply.
+        Other measures of the same window; `psi_noise` is what psi would be without drift. None where it
+        does not apply.
     """
 
     name: str
@@ -179,8 +182,9 @@ class Report:
     ) -> tuple[Verdict, Severity | None, int | None]:
         """The model's verdict, severity and since.
 
-        Drifting if any feature drifts, as severe as the worst, since the earliest; else Unknown without rows or without fresh
-        rows; else Learning while any feature is learning; else Stable. Features without reference values are left out.
+        Drifting if any feature drifts, as severe as the worst, since the earliest; else Unknown without
+        rows or without fresh rows; else Learning while any feature is learning; else Stable. Features
+        without reference values are left out.
         """
         known = [f for f in features if f.verdict is not Verdict.UNKNOWN]
         drifting = [f for f in known if f.verdict is Verdict.DRIFTING]

@@ -1,13 +1,14 @@
 """Statistics from counts: pure functions of a window's and the reference's cell counts.
 
-`Counts.ks` gives D and its bracket; here is the rest. Every function takes counts, not rows, so its result depends neither on the
-order of rows nor on how they were split over pods and panes. Shapes: ``cells`` (2k + 1 of a numeric feature, see `Profile`), ``bins``
-(any runs of cells, or categories).
+`Counts.ks` gives D and its bracket; here is the rest. Every function takes counts, not rows, so its result
+depends neither on the order of rows nor on how they were split over pods and panes. Shapes: ``cells`` (2k +
+1 of a numeric feature, see `Profile`), ``bins`` (any runs of cells, or categories).
 
 References
 ----------
-Massart 1990, Ann. Probab. 18:1269 (DKW); Wei & Dudley 2012, arXiv 1107.5356 (two-sample DKW); Potgieter et al. 2023,
-arXiv 2307.11878 (PSI); Williams 1976, Biometrika 63:33 (correction of G); Hoeffding 1963 (kl bound).
+Massart 1990, Ann. Probab. 18:1269 (DKW); Wei & Dudley 2012, arXiv 1107.5356 (two-sample DKW); Potgieter et
+al. 2023, arXiv 2307.11878 (PSI); Williams 1976, Biometrika 63:33 (correction of G); Hoeffding 1963 (kl
+bound).
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from tidegauge.errors import ProfileError
 
 __all__ = [
     "KS",
-    "GTest",
     "PSI",
+    "GTest",
     "RankMean",
     "bernoulli_kl",
     "g_test",
@@ -195,9 +196,10 @@ def wasserstein(live: IntArray, reference: IntArray, edges: FloatArray) -> float
 
     Notes
     -----
-    ``integral |G - F|`` over the range of the cut points. Between two of them both ECDFs are taken as straight lines, and values
-    outside as standing at the outermost one. With all distinct values kept and none outside it is exact. Else it
-    errs: rows moved within a gap are not seen (too small), and a long outer gap counts as evenly filled (too large).
+    ``integral |G - F|`` over the range of the cut points. Between two of them both ECDFs are taken as
+    straight lines, and values outside as standing at the outermost one. With all distinct values kept and
+    none outside it is exact. Else it errs: rows moved within a gap are not seen (too small), and a long
+    outer gap counts as evenly filled (too large).
 
     Examples
     --------

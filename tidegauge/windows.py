@@ -1,10 +1,12 @@
 """Dyadic windows: rings of blocks of panes, the whole memory of a monitor.
 
-Windows are 1, 2, 4, ... panes long. A window of w >= 4 panes is the newest four closed *blocks* of w / 4 panes, aligned to
-multiples of their size, so it is renewed every w / 4 panes. A block of 2b panes is the sum of two blocks of b, taken when
-it closes; so memory is fixed: four blocks for each block size, whatever the traffic.
+Windows are 1, 2, 4, ... panes long. A window of w >= 4 panes is the newest four closed *blocks* of w / 4
+panes, aligned to multiples of their size, so it is renewed every w / 4 panes. A block of 2b panes is the
+sum of two blocks of b, taken when it closes; so memory is fixed: four blocks for each block size, whatever
+the traffic.
 
-Everything adds: a block is a pure function of the panes in it. Adding the same panes in any order gives the same rings.
+Everything adds: a block is a pure function of the panes in it. Adding the same panes in any order gives the
+same rings.
 """
 
 from __future__ import annotations
@@ -97,7 +99,7 @@ class Windows:
         return kept
 
     def window(self, scale: int) -> list[FloatArray]:
-        """The blocks whose sum is the newest window of that scale: views, at most four, empty ones left out."""
+        """The blocks whose sum is the newest window of that scale: views, empty ones left out."""
         assert self.frontier is not None
         panes = window_panes(scale)
         if (

@@ -1,4 +1,4 @@
-"""Rows from an abrupt shift to the alarm, through the real `Monitor`: panes of 100 rows, reference of 10,000 rows."""
+"""Rows from an abrupt shift to the alarm: panes of 100 rows, 10,000 reference rows."""
 
 import numpy as np
 from bench.rows import Row
@@ -11,9 +11,10 @@ STREAMS = 60
 
 
 def delays(shift: float, policy: Policy, runs: int, seed: int) -> np.ndarray:
-    """Rows of the shifted distribution seen until each stream's alarm; `LIMIT_PANES` panes where there was none.
+    """Rows of the shifted distribution seen until each stream's alarm, at most `LIMIT_PANES` panes of them.
 
-    Every stream is a feature with the budget of a deployment of its own; the shift begins at a random phase of the windows.
+    Every stream is a feature with the budget of a deployment of its own; the shift begins at a random phase
+    of the windows.
     """
     random = np.random.default_rng(seed)
     names = [f"stream{i}" for i in range(runs)]

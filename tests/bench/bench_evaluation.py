@@ -35,7 +35,7 @@ def _profile(features: int, cuts: int, rows: int) -> Profile:
 
 
 def _filled(profile: Profile, rows_per_pane: float, panes: int) -> Monitor:
-    """A monitor whose windows hold `panes` panes of that many rows, all looks done but those of the last pane."""
+    """A monitor whose windows hold `panes` panes of that many rows; the last pane's looks are still due."""
     random = np.random.default_rng(3)
     share = np.concatenate([f.counts / f.total for f in profile.monitored])
     monitor = Monitor(profile, Policy(design_effect=1))
@@ -72,7 +72,7 @@ def _evaluation(rows_in_window: float, repeats: int) -> tuple[float, float]:
 
 
 def _against_scipy(repeats: int) -> tuple[float, float, float, float]:
-    """Milliseconds of scipy's loop, of counting and evaluating, of evaluating alone; and the largest difference of D."""
+    """Milliseconds of scipy's loop, counting and evaluating, evaluating alone; largest difference of D."""
     random = np.random.default_rng(4)
     reference, live = random.normal(size=(10_000, 20)), random.normal(0.1, size=(10_000, 20))
     profile = Profile.fit(reference, 10_000, [f"x{i}" for i in range(20)])

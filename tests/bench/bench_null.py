@@ -1,8 +1,8 @@
 """False alarms without drift: 30 days of 10-second panes through the real `Monitor`, 100 rows a pane.
 
-Every stream is a feature of one profile with the budget of a deployment of its own (`pairs` is that of one feature), so that many
-streams share one pass. The effect floor is 0: an alarm is whatever is significant. Rows are drawn from processes whose long-run
-distribution is the reference's; only their cell counts are kept.
+Every stream is a feature of one profile with the budget of a deployment of its own (`pairs` is that of one
+feature), so that many streams share one pass. The effect floor is 0: an alarm is whatever is significant.
+Rows are drawn from processes whose long-run distribution is the reference's; only their cell counts are kept.
 """
 
 import time
@@ -29,7 +29,7 @@ Draw = Callable[[np.random.Generator, npt.NDArray[np.int64], int], FloatArray]
 
 @dataclass(frozen=True)
 class Process:
-    """Rows without drift: `draw(random, panes, streams)` gives values of shape ``(panes, streams, PANE_ROWS)``."""
+    """Rows without drift: `draw(random, panes, streams)` gives ``(panes, streams, PANE_ROWS)`` values."""
 
     name: str
     draw: Draw
@@ -82,7 +82,7 @@ def _fitted(random: np.random.Generator, streams: int, *, cycle: float = 0.0) ->
 
 
 class _Cells:
-    """Values to cell counts by a table over a fine grid: the grid is 4e-4 sd wide, far below what D can see."""
+    """Values to cell counts by a table over a grid 4e-4 sd wide, far below what D can see."""
 
     def __init__(self, profile: Profile) -> None:
         centres = (np.arange(GRID) + 0.5) * (2 * RANGE / GRID) - RANGE
@@ -210,7 +210,7 @@ def _run_one(index: int, days: int, streams: int) -> Row:
 
 
 def run(quick: bool) -> list[Row]:
-    """Target: independent rows stay within the budget of 1 per 30 days. Full: about 10 minutes on two cores."""
+    """Target: independent rows stay within the budget of 1 per 30 days."""
     days, streams = (1, 8) if quick else (30, 40)
     with ProcessPoolExecutor(max_workers=2) as pool:
         indices = range(len(PROCESSES))

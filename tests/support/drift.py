@@ -15,7 +15,7 @@ def normal_profile(features: int = 1, rows: int = 20_000, cut_points: int = 255,
 
 
 def shifted_pane(profile: Profile, random: np.random.Generator, rows: int, *shifts: float) -> Counts:
-    """One pane of normal rows, each feature shifted by so many standard deviations (the last one for all that follow)."""
+    """One pane of normal rows, each feature shifted by so many sd (the last shift for all that follow)."""
     by_feature = [shifts[min(i, len(shifts) - 1)] for i in range(len(profile.names))]
     return profile.count(random.normal(by_feature, size=(rows, len(by_feature))))
 

@@ -1,5 +1,7 @@
 """What alarms, when it clears, and what is said meanwhile: the policy as users see it, through `Monitor`."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from support.drift import independent, normal_profile, run_monitor, shifted_pane
@@ -108,7 +110,7 @@ class TestClearing:
     def test_a_borderline_drift_does_not_flap(self) -> None:
         monitor = Monitor(normal_profile(rows=100_000), independent())
         found = _verdicts(run_monitor(monitor, np.full(500, 0.15), 500))  # D = 0.06, the floor is 0.05
-        changes = sum(a != b for a, b in zip(found, found[1:], strict=False))
+        changes = sum(a != b for a, b in pairwise(found))
         assert changes <= 3
 
 

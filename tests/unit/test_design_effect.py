@@ -1,5 +1,7 @@
 """The design effect is near 1 for independent rows and what theory says for dependent ones."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -90,7 +92,7 @@ def test_parts_may_be_cut_anywhere() -> None:
     profile = Profile.fit(values[:, None], 63, ["x"])
     whole = from_reference(profile, [([values], seconds)])
     cuts = [0, 1, 777, 2500, 2501, 5000]
-    parts = [([values[a:b]], seconds[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)]
+    parts = [([values[a:b]], seconds[a:b]) for a, b in pairwise(cuts)]
     found = from_reference(profile, parts)
     assert found[0] is not None
     assert whole[0] is not None

@@ -159,7 +159,8 @@ def test_what_is_no_report_is_refused(drifted: Report) -> None:
     bad_feature = [{**good["features"][0], "verdict": "Fine"}]
     for document in (
         None, [], {}, {**good, "schema": "tidegauge.io/report/v2"}, {**good, "verdict": "Fine"},
-        {**good, "features": bad_feature}, {**good, "features": [{}]}, {k: v for k, v in good.items() if k != "pane"},
+        {**good, "features": bad_feature}, {**good, "features": [{}]}, {k: v for k, v in good.items() if k
+        != "pane"},
     ):  # fmt: skip
         with pytest.raises(WireError):
             Report.from_dict(document)
