@@ -189,7 +189,7 @@ def test_no_life_of_a_pod_loses_or_doubles_a_row_in_thousands_of_lives() -> None
 
 
 def live(pod: Pod) -> None:
-    """A life with all that changes files: rolled and damaged segments, a dead server, panes taken and refused."""
+    """A life with all that changes files: segments rolled and damaged, a server dead, panes refused."""
     one, two = pod.writer(segment_bytes=400), pod.writer()
     pod.ledgers[0].script = ["take", "409", "lose_answer"]
     for round_ in range(3):
