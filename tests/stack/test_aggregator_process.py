@@ -59,7 +59,7 @@ def kill(client: httpx.Client) -> None:
 
 @dataclass
 class Sender:
-    """A sidecar: sends each pane until it is acknowledged, byte for byte the same, whoever listens by then."""
+    """A sidecar: sends each pane until it is acknowledged, byte for byte the same, whoever listens."""
 
     pod: Pod
     first: int
@@ -67,6 +67,7 @@ class Sender:
     url: str = ""
     done: int = 0
     answers: list[int] = field(default_factory=list)
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=5))
 
     def run(self) -> None:
         rng = np.random.default_rng(self.first)
@@ -78,9 +79,9 @@ class Sender:
 
     def _is_taken(self, pane: int, message: bytes) -> bool:
         try:
-            answer = httpx.put(self.url + self.pod.path(pane), content=message, timeout=5)
+            answer = self.client.put(self.url + self.pod.path(pane), content=message)
             if answer.status_code == 404:
-                httpx.put(self.url + profile_path("m", PROFILE.hash), content=PROFILE.to_bytes(), timeout=5)
+                self.client.put(self.url + profile_path("m", PROFILE.hash), content=PROFILE.to_bytes())
         except httpx.HTTPError:
             return False
         self.answers.append(answer.status_code)
@@ -103,9 +104,7 @@ def test_kills_at_random_moments_lose_nothing_and_count_nothing_twice(tmp_path: 
                 time.sleep(moments.uniform(0.02, 0.5))  # the moment of the kill, not a wait for something
                 kill(client)
                 continue
-            wait_for(
-                lambda: all(sender.done == sender.panes for sender in senders), "all panes are acknowledged"
-            )
+            wait_for(lambda: all(s.done == s.panes for s in senders), "all panes are acknowledged", 120)
             coverage = client.get("/v1/report").json()["coverage"]
             assert (coverage["rows_counted"], coverage["rows_lost"]) == (3 * 60 * 17, 0)
     assert {status for sender in senders for status in sender.answers} <= {200, 201, 404, 503}

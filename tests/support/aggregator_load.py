@@ -120,5 +120,6 @@ if __name__ == "__main__":
     from tidegauge_aggregator.settings import Settings
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        data = Path(sys.argv[1])
-        runner.run(serve(Settings(data_dir=data / "data", host="127.0.0.1", port=0), SharedClock(data / "clock")))
+        folder = Path(sys.argv[1])
+        here = Settings(data_dir=folder / "data", host="127.0.0.1", port=0)
+        runner.run(serve(here, SharedClock(folder / "clock")))
