@@ -1,7 +1,6 @@
 """`tidegauge up` as a user runs it: from the YAML to the verdict, and a clean end."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.command_line import tidegauge
-from support.local_stack import LocalStack
+from support.local_stack import Aggregator, LocalStack
 from support.serving_bundles import house_bundle
 from support.waiting import wait_for
 
@@ -93,12 +92,20 @@ def test_an_end_that_is_asked_for_is_clean(tmp_path, bundle, how):
         assert stack.output.read_text().endswith("Stopped.\n")
 
 
-def test_killing_the_parent_with_9_leaves_nothing_running(tmp_path, bundle):
+def test_a_parent_killed_with_9_leaves_nothing_running_and_the_next_one_counts_what_was_left(
+    tmp_path, bundle
+):
     with LocalStack(tmp_path, bundle, replicas=1) as stack:
         started = stack.descendants()
-        os.kill(stack.process.pid, signal.SIGKILL)
+        tidegauge("simulate", "--profile", bundle, "--dir", stack.folder, "--rows", 300)
+        stack.process.kill()
         stack.process.wait(10)
         assert psutil.wait_procs(started, timeout=10)[1] == []
+    with LocalStack(tmp_path, bundle, replicas=1) as again:
+        wait_for(lambda: again.rows_counted() >= 300, "the rows of the run before")
+        assert again.stop() == 0
+        with Aggregator(again.folder / "aggregator-0") as aggregator:
+            assert (aggregator.rows_counted(), aggregator.rows_lost()) == (300, {})
 
 
 def test_a_bundle_that_cannot_be_served_is_told_on_the_screen(tmp_path, bundle):

@@ -16,7 +16,7 @@ from support.waiting import wait_for
 
 from tidegauge.contract import Env, Metric
 from tidegauge.local.network import unhealthy
-from tidegauge.local.state import ProcessState, StackState, load_state
+from tidegauge.local.state import STATE_FILE, ProcessState, StackState, load_state
 
 READY_SECONDS = 90.0
 STOP_SECONDS = 120.0
@@ -119,12 +119,17 @@ class LocalStack:
     def until_ready(self) -> None:
         def ready() -> bool:
             assert self.process.poll() is None, f"tidegauge up ended:\n{self.logs()}"
-            return (self.folder / "stack.json").exists() and self.state.ready
+            return self.is_written and self.state.ready
 
         try:
             wait_for(ready, "the stack ready", READY_SECONDS)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.logs()}") from None
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the state file is this run's, not that of one before in the same folder."""
+        return (self.folder / STATE_FILE).exists() and self.state.pid == self.process.pid
 
     def logs(self) -> str:
         """The last lines of every process, for a failing test."""

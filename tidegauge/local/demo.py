@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +33,7 @@ MOVED: Final = ("sqft", "age")
 RATE: Final = 600
 READY_SECONDS: Final = 60
 VERDICT_SECONDS: Final = 40
+EXIT_DRIFTING: Final = 3
 STOP_SECONDS: Final = 60
 
 
@@ -80,21 +81,21 @@ class Demo:
     def _show_stable(self) -> None:
         self._title("Send houses like those of the training data: the verdict is Stable")
         self._simulate("--rows", str(BASELINE_ROWS))
-        self._await("Stable", 0)
+        self._report(0, "--wait", "Stable", "--timeout", str(VERDICT_SECONDS))
 
     def _show_drift(self) -> None:
         self._title(
             f"Now {' and '.join(MOVED)} move by two standard deviations: Drifting, and these two are named"
         )
         self._simulate("--rows", str(DRIFT_ROWS), *(word for name in MOVED for word in ("--feature", name)))
-        report = self._await("Drifting", 0)
-        if not set(MOVED) <= {feature.name for feature in report.drifting}:
-            raise ResourceError(f"{', '.join(MOVED)} moved, but {report.drifting} were named")
+        self._until(lambda report: set(MOVED) <= {feature.name for feature in report.drifting})
+        self._report(EXIT_DRIFTING)
 
     def _show_account(self) -> None:
         self._title("Every answered row is counted, exactly once")
         answered = BASELINE_ROWS + DRIFT_ROWS
-        counted, lost = self._counted(answered)
+        report = self._until(lambda report: sum(_rows(report)) >= answered)
+        counted, lost = _rows(report)
         self._console.print(f"rows answered {answered:,} = rows counted {counted:,} + rows lost {lost:,}")
         if counted + lost != answered:
             raise ResourceError(f"{answered} rows were answered, {counted} counted and {lost} reported lost")
@@ -115,24 +116,23 @@ class Demo:
         target = ("--profile", str(self._bundle), "--dir", str(self._stack), "--rate", str(RATE))
         self._command(self._tidegauge("simulate", *target, *arguments))
 
-    def _await(self, verdict: str, code: int) -> Report:
-        asked = ("report", "--dir", str(self._stack), "--wait", verdict, "--timeout", str(VERDICT_SECONDS))
-        if self._command(self._tidegauge(*asked), check=False) != code:
-            raise ResourceError(f"the verdict was not {verdict} within {VERDICT_SECONDS} s")
-        return fetch_report(self._state.aggregator_urls)
+    def _report(self, code: int, *arguments: str) -> None:
+        """Show the report; raises `ResourceError` when its exit code is another."""
+        found = self._command(self._tidegauge("report", "--dir", str(self._stack), *arguments), check=False)
+        if found != code:
+            raise ResourceError(f"tidegauge report ended with exit code {found}, not {code}")
 
     @property
     def _state(self) -> StackState:
         return load_state(self._stack)
 
-    def _counted(self, answered: int) -> tuple[int, int]:
-        """Rows counted and rows lost, once the last pane has come."""
+    def _until(self, holds: Callable[[Report], bool]) -> Report:
+        """The first report for which something holds, or the last one in time."""
         deadline = time.monotonic() + VERDICT_SECONDS
         while True:
-            coverage = fetch_report(self._state.aggregator_urls).coverage
-            counted, lost = (coverage.rows_counted, coverage.rows_lost) if coverage else (0, 0)
-            if counted + lost >= answered or time.monotonic() > deadline:
-                return counted, lost
+            report = fetch_report(self._state.aggregator_urls)
+            if holds(report) or time.monotonic() > deadline:
+                return report
             time.sleep(PANE_SECONDS / 4)
 
     @contextlib.contextmanager
@@ -158,6 +158,12 @@ class Demo:
             if stack.poll() is not None or time.monotonic() > deadline:
                 raise ResourceError(f"the stack was not ready within {READY_SECONDS} s")
             time.sleep(0.1)
+
+
+def _rows(report: Report) -> tuple[int, int]:
+    """Rows counted and rows lost."""
+    coverage = report.coverage
+    return (coverage.rows_counted, coverage.rows_lost) if coverage else (0, 0)
 
 
 def _shown(command: Sequence[str], folder: Path) -> str:
