@@ -9,7 +9,7 @@ from tidegauge.cli.parts import existing_file, warnings_as_lines
 from tidegauge.pack import ModelFormat, pack_model
 
 
-@click.command(name="pack")
+@click.command(name="pack", short_help="Make a bundle of a model and its training data.")
 @click.option(
     "--model",
     required=True,

@@ -15,7 +15,7 @@ from tidegauge.errors import PolicyError
 from tidegauge.policy import DEFAULT_MIN_EFFECT, Policy
 
 
-@click.command(name="replay")
+@click.command(name="replay", short_help="Show what would have alarmed on past data.")
 @click.argument("file", type=existing_file)
 @click.option(
     "--profile",

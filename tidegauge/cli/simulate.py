@@ -27,7 +27,7 @@ _DEFAULT_ROWS: Final = 10_000
 NOT_ALL_ANSWERED: Final = 1
 
 
-@click.command(name="simulate")
+@click.command(name="simulate", short_help="Send a model rows, with or without drift.")
 @click.option(
     "--profile",
     "path",

@@ -22,7 +22,7 @@ _STEP_SECONDS: Final = 0.05
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@click.command(name="up")
+@click.command(name="up", short_help="Run a model with its monitor on this machine.")
 @click.option(
     "-f",
     "--file",
