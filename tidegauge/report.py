@@ -32,6 +32,10 @@ class Coverage:
         Rows answered that are in the counts, and that are reported lost.
     rows_ratio
         ``rows_counted / (rows_counted + rows_lost)``, None without rows.
+    lost_by_reason
+        `rows_lost`, by `tidegauge.contract.Lost` reason.
+    recent_rows_counted, recent_rows_lost
+        The same over the panes of the last ten minutes (of 10 s), without what an earlier store held.
     newest_pane_age_seconds
         Age of the newest pane, None before the first.
     """
@@ -41,6 +45,9 @@ class Coverage:
     rows_counted: int = 0
     rows_lost: int = 0
     rows_ratio: float | None = None
+    lost_by_reason: Mapping[str, int] = field(default_factory=dict)
+    recent_rows_counted: int = 0
+    recent_rows_lost: int = 0
     newest_pane_age_seconds: float | None = None
 
 

@@ -32,5 +32,8 @@ def coverage_of(watch: Watch, said: int | None, now_seconds: float) -> Coverage:
         rows_counted=counted,
         rows_lost=lost,
         rows_ratio=counted / (counted + lost) if counted + lost else None,
+        lost_by_reason=dict(sorted(watch.totals.lost.items())),
+        recent_rows_counted=sum(counted for counted, _ in watch.recent.values()),
+        recent_rows_lost=sum(lost for _, lost in watch.recent.values()),
         newest_pane_age_seconds=age,
     )

@@ -94,6 +94,8 @@ async def test_coverage_counts_pods_and_rows(tmp_path: Path) -> None:
     assert (three_expected["pods_heard"], three_expected["pods_expected"]) == (2, 3)
     assert (one_ended["pods_heard"], one_ended["pods_expected"]) == (1, 1)
     assert (one_ended["rows_counted"], one_ended["rows_lost"]) == (400, 25)
+    assert one_ended["lost_by_reason"] == {"full": 25}
+    assert (one_ended["recent_rows_counted"], one_ended["recent_rows_lost"]) == (400, 25)
     assert one_ended["rows_ratio"] == pytest.approx(400 / 425)
     assert (none_heard["pods_heard"], none_heard["pods_expected"]) == (0, 1)
     assert metrics['tidegauge_aggregator_rows_lost_total{model="m",reason="full"}'] == 25
