@@ -35,7 +35,7 @@ def test_the_counts_give_the_distances_that_the_data_hold(lines, feature, month,
 
 @pytest.mark.parametrize("feature", UNMOVED)
 def test_what_does_not_move_is_never_said_to_drift(lines, feature):
-    assert max(lines[feature].by_month) < 0.04
+    assert max(lines[feature].by_month) < 0.045
     assert lines[feature].episodes == []
     assert lines[feature].verdict is Verdict.STABLE
 

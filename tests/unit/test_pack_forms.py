@@ -24,6 +24,7 @@ REGRESSORS = {
     "linear": (LinearRegression(), "onnx"),
     "ridge": (Ridge(), "onnx"),
     "forest": (RandomForestRegressor(20, random_state=0), "onnx"),
+    "scaled forest": (make_pipeline(StandardScaler(), RandomForestRegressor(20, random_state=0)), "onnx"),
     "gradient boosting": (GradientBoostingRegressor(n_estimators=20, random_state=0), "onnx"),
     "histogram boosting": (HistGradientBoostingRegressor(max_iter=20), "onnx"),
     "neighbours": (KNeighborsRegressor(), "onnx"),
