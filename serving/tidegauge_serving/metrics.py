@@ -37,10 +37,11 @@ class Histogram:
         Upper bounds of the buckets, rising; values above the last are counted in one more.
     """
 
-    __slots__ = ("bounds", "counts", "total")
+    __slots__ = ("_edges", "bounds", "counts", "total")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self.bounds = tuple(bounds)
+        self._edges = np.array(self.bounds)
         self.counts = [0] * (len(self.bounds) + 1)
         self.total = 0.0
 
@@ -53,7 +54,7 @@ class Histogram:
     def observe_many(self, values: npt.NDArray[np.float64]) -> None:
         """Count the finite ones of many values."""
         values = values[np.isfinite(values)]
-        found = np.bincount(np.searchsorted(self.bounds, values), minlength=len(self.counts))
+        found = np.bincount(self._edges.searchsorted(values), minlength=len(self.counts))
         self.counts = [count + int(more) for count, more in zip(self.counts, found, strict=True)]
         self.total += float(values.sum())
 

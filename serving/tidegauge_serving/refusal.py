@@ -31,7 +31,7 @@ REASONS: Final[dict[str, int]] = {
 }
 
 
-class Refusal(TidegaugeError):  # noqa: N818 - it is an answer, not a failure
+class Refusal(TidegaugeError):
     """Raised wherever a request breaks a rule; the edge turns it into the answer.
 
     Parameters

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.profile import CategoricalFeature, Feature
+from tidegauge.profile import CategoricalFeature, Feature, NumericFeature
 from tidegauge_serving.refusal import Refusal
 
 __all__ = ["FLOAT32_MAX", "Block", "RowSchema", "Value"]
@@ -71,6 +71,8 @@ class RowSchema:
         self.categorical = {
             at: feature.code for at, feature in enumerate(features) if isinstance(feature, CategoricalFeature)
         }
+        self._needed = ~np.array(self.accepts_missing)
+        self._largest = np.array([_largest(feature) for feature in features])
         types = [_value_type(*each) for each in zip(features, accepts_missing, strict=True)]
         fields = [(f"f{at}", kind) for at, kind in enumerate(types)]
         named = msgspec.defstruct(
@@ -121,21 +123,19 @@ class RowSchema:
         For blocks that were not decoded by this schema's own decoders.
         """
         values = block.values
-        if not all(self.accepts_missing):
+        if self._needed.any():
             self._check_missing(values)
-        for at, feature in enumerate(self.features):
-            largest = FLOAT32_MAX if getattr(feature, "dtype", "") == "float32" else np.finfo(np.float64).max
-            outside = np.abs(values[:, at]) > largest
-            if outside.any():
-                row = int(outside.argmax())
-                raise Refusal(
-                    "not_finite" if np.isinf(values[row, at]) else "out_of_range",
-                    f"feature {feature.name!r} of row {row} is {values[row, at]}: "
-                    f"it must be a finite number up to {largest:.4g}",
-                )
+        outside = np.abs(values) > self._largest
+        if outside.any():
+            row, at = (int(index) for index in np.argwhere(outside)[0])
+            raise Refusal(
+                "not_finite" if np.isinf(values[row, at]) else "out_of_range",
+                f"feature {self.names[at]!r} of row {row} is {values[row, at]}: "
+                f"it must be a finite number up to {self._largest[at]:.4g}",
+            )
 
     def _check_missing(self, values: npt.NDArray[np.float64]) -> None:
-        missing = np.isnan(values) & ~np.array(self.accepts_missing)
+        missing = np.isnan(values) & self._needed
         if missing.any():
             row, at = (int(index) for index in np.argwhere(missing)[0])
             raise missing_value(self.names[at], f" of row {row}")
@@ -146,6 +146,11 @@ def missing_value(name: str, where: str = "") -> Refusal:
     return Refusal(
         "missing_value", f"feature {name!r}{where} is missing: this model takes no missing value there"
     )
+
+
+def _largest(feature: Feature) -> float:
+    narrow = isinstance(feature, NumericFeature) and feature.dtype == "float32"
+    return FLOAT32_MAX if narrow else float(np.finfo(np.float64).max)
 
 
 def _value_type(feature: Feature, accepts_missing: bool) -> Any:

@@ -107,6 +107,9 @@ class Service:
             answered = await self.answer(self.schema.block([row]))
             return answered.predictions.labels.tolist()[0], float(answered.scores[0]), self.now_ns()
         values: tuple[float, ...] = row if None not in row else _with_nan(row)  # type: ignore[assignment]
+        return self._answer_quickly(values)
+
+    def _answer_quickly(self, values: tuple[float, ...]) -> tuple[Label, float, int]:
         label = self._engine.predict_one(values)
         score = self._score(values)
         time_ns = self.now_ns()
@@ -115,6 +118,9 @@ class Service:
 
     async def answer(self, block: Block) -> Answered:
         """Predict a block, count it and leave it in the log."""
+        if self._quick and len(block) == 1 and not self.has_probabilities:
+            label, score, _ = self._answer_quickly(tuple(block.values[0].tolist()))
+            return Answered(Predictions(np.array([label])), np.array([score]))
         predictions = await self._engine.predict(block)
         scores = self._score_rows(block.values)
         numbers = self._numbers(predictions)

@@ -9,16 +9,15 @@ import fcntl
 import mmap
 import os
 import struct
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegauge.taplog import (
-    FRAME_MAGIC,
     MAX_PAYLOAD_BYTES,
     SEGMENT_BYTES,
     SEGMENT_HEADER_BYTES,
@@ -32,6 +31,7 @@ from tidegauge.taplog import (
 __all__ = ["RETRY_SECONDS", "Tap", "standing_bytes"]
 
 RETRY_SECONDS: Final = 0.1
+_CHECKSUM: Final = struct.Struct("<I")
 
 
 class Tap:
@@ -70,7 +70,6 @@ class Tap:
         writer: str,
         monotonic: Callable[[], float],
     ) -> None:
-        self.appended = 0
         self.dropped = 0
         self._folder = folder
         self._budget = budget_bytes
@@ -81,13 +80,16 @@ class Tap:
         self._monotonic = monotonic
         self._dtype = np.dtype("<f4" if value_bytes == 4 else "<f8")
         self._row_bytes = columns * value_bytes
-        # the frame's checked part and its one row, packed at once
-        self._row_frame = struct.Struct(f"<IIQQ{columns}{'f' if value_bytes == 4 else 'd'}")
+        # The frame of one row, packed in place: what differs from row to row at 16, then the checksum at 4
+        self._row_buffer = bytearray(encode_frame(bytes(self._row_bytes), 1, 0, 0))
+        self._row_checked = memoryview(self._row_buffer)[8:]
+        self._pack_row = struct.Struct(f"<QQ{columns}{'f' if value_bytes == 4 else 'd'}").pack_into
         self._sequence = 0
         self._segment = -1  # the descriptor, -1 while none is open
         self._number = 0
-        self._size = 0  # bytes of whole frames in the open segment, its header included
-        self._room = 0  # bytes that may still be appended before the folder is looked at again
+        self._size = 0  # bytes of the open segment when the folder was last looked at
+        self._measured = 0  # room that was there then
+        self._room = 0  # what is left of it
         self._retry_at = 0.0
         self._lock = -1
         self._page: mmap.mmap | None = None
@@ -100,20 +102,26 @@ class Tap:
         return self._sequence
 
     @property
+    def appended(self) -> int:
+        """Rows in the log so far."""
+        return self._sequence - self.dropped
+
+    @property
     def is_open(self) -> bool:
         """Whether there is a segment to append to."""
         return self._segment >= 0
 
     def append_row(self, values: Sequence[float], time_ns: int) -> None:
         """Append one row, the prediction as its last value if the profile has one. Never raises."""
-        sequence = self._sequence
+        buffer = self._row_buffer
         try:
-            body = self._row_frame.pack(self._row_bytes, 1, sequence, time_ns, *values)
+            self._pack_row(buffer, 16, self._sequence, time_ns, *values)
         except (struct.error, OverflowError):  # a value that the model took but float32 cannot hold
             with np.errstate(over="ignore"):
                 values = np.asarray(values, self._dtype).tolist()
-            body = self._row_frame.pack(self._row_bytes, 1, sequence, time_ns, *values)
-        self._write(FRAME_MAGIC + zlib.crc32(body).to_bytes(4, "little") + body, 1)
+            self._pack_row(buffer, 16, self._sequence, time_ns, *values)
+        _CHECKSUM.pack_into(buffer, 4, crc32(self._row_checked))
+        self._append(buffer, 1)
 
     def append_rows(self, rows: npt.NDArray[np.float64], time_ns: int) -> None:
         """Append rows of shape ``(n, columns)`` by one write. Never raises."""
@@ -124,7 +132,7 @@ class Tap:
             encode_frame(values[start : start + most].tobytes(), min(most, len(values) - start), at, time_ns)
             for start, at in ((s, self._sequence + s) for s in range(0, len(values), most))
         ]
-        self._write(frames[0] if len(frames) == 1 else b"".join(frames), len(values))
+        self._append(frames[0] if len(frames) == 1 else b"".join(frames), len(values))
 
     def standing_bytes(self) -> int:
         """Bytes that stand in the log folder now, of all writers."""
@@ -141,9 +149,9 @@ class Tap:
             os.close(self._lock)
             self._counter = self._page = None
 
-    # --- one frame -------------------------------------------------------------------------------------
+    # --- one write -------------------------------------------------------------------------------------
 
-    def _write(self, frames: bytes, rows: int) -> None:
+    def _append(self, frames: bytes | bytearray, rows: int) -> None:
         size = len(frames)
         if size <= self._room or self._make_room(size):
             try:
@@ -152,27 +160,33 @@ class Tap:
                 written = -1
             if written == size:
                 self._room -= size
-                self._size += size
-                self.appended += rows
             else:
                 self.dropped += rows
                 self._take_back()
         else:
             self.dropped += rows
-        # After the frame, as one aligned 8-byte store: a process killed here leaves the old number or the new
         self._sequence += rows
+        # After the frame, as one aligned 8-byte store: a process killed here leaves the old number or the new
         if self._counter is not None:
             self._counter[0] = self._sequence
-        if self._size >= SEGMENT_BYTES:
+        if self._size + self._measured - self._room >= SEGMENT_BYTES:
             self._roll()
 
     def _take_back(self) -> None:
         """Cut a torn frame off; if even that fails, leave the segment, whose reader skips to its end."""
         try:
-            os.ftruncate(self._segment, self._size)
+            os.ftruncate(self._segment, self._written_bytes())
         except OSError:
             self._leave_segment()
-        self._room = 0
+        self._no_room()
+
+    def _written_bytes(self) -> int:
+        """Bytes of whole frames in the open segment, its header included."""
+        return self._size + self._measured - self._room
+
+    def _no_room(self) -> None:
+        self._size = self._written_bytes() if self._segment >= 0 else 0
+        self._measured = self._room = 0
         self._retry_at = self._monotonic() + RETRY_SECONDS
 
     # --- room in the budget ----------------------------------------------------------------------------
@@ -183,7 +197,7 @@ class Tap:
         if now < self._retry_at:
             return False
         self._retry_at = now + RETRY_SECONDS
-        if self._size > SEGMENT_HEADER_BYTES or self._segment < 0:
+        if self._segment < 0 or self._written_bytes() > SEGMENT_HEADER_BYTES:
             # What stands may be this very segment, already read: only a segment that was left can be removed.
             self._roll()
         else:
@@ -197,8 +211,7 @@ class Tap:
             self._open_counter()
             self._segment = self._open_segment()
         except OSError:
-            self._room = 0
-            self._retry_at = self._monotonic() + RETRY_SECONDS
+            self._no_room()
         else:
             self._measure()
 
@@ -235,17 +248,17 @@ class Tap:
             path.unlink(missing_ok=True)
             raise OSError(f"{path}: no room for a segment's header")
         self._number += 1
-        self._size = len(header)
         return handle
 
     def _leave_segment(self) -> None:
         if self._segment >= 0:
             os.close(self._segment)
             self._segment = -1
-            self._size = 0
 
     def _measure(self) -> None:
-        self._room = max(0, self._budget - standing_bytes(self._folder))
+        """Look how much room is left, and how long the open segment is."""
+        self._size = os.fstat(self._segment).st_size
+        self._measured = self._room = max(0, self._budget - standing_bytes(self._folder))
 
 
 def standing_bytes(folder: Path) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from tidegauge_serving.explain import check_names, read_json
 from tidegauge_serving.models.base import typed_labels
@@ -127,19 +128,27 @@ def read_block(schema: RowSchema, inputs: Sequence[InputTensor], binary: bytes) 
         raise Refusal(
             "empty_batch", "inputs is empty: it must hold one tensor of all features or one per feature"
         )
-    columns = _read_tensors(inputs, binary, schema)
-    block = schema.block_of_columns(columns)
+    if len(inputs) == 1 and inputs[0].name not in schema.names:
+        block = _read_one(inputs[0], binary, schema)
+    else:
+        block = schema.block_of_columns(_read_each(inputs, binary, schema))
     schema.check_values(block)
     return block
 
 
-def _read_tensors(inputs: Sequence[InputTensor], binary: bytes, schema: RowSchema) -> list[Any]:
-    if len(inputs) == 1 and inputs[0].name not in schema.names:
-        only = inputs[0]
-        rows = _rows_of(only, len(schema.names))
-        values, rest = tensor_values(only, rows * len(schema.names), binary, texts=_mixes(schema, only))
-        _require_used(rest)
-        return [values[at :: len(schema.names)] for at in range(len(schema.names))]
+def _read_one(tensor: InputTensor, binary: bytes, schema: RowSchema) -> Block:
+    """One tensor of all features."""
+    features = len(schema.names)
+    rows = _rows_of(tensor, features)
+    values, rest = tensor_values(tensor, rows * features, binary, texts=_mixes(schema, tensor))
+    _require_used(rest)
+    if not schema.categorical:
+        return Block(np.asarray(values).reshape(rows, features), {})
+    return schema.block_of_columns([values[at::features] for at in range(features)])
+
+
+def _read_each(inputs: Sequence[InputTensor], binary: bytes, schema: RowSchema) -> list[Any]:
+    """One tensor per feature."""
     named = {tensor.name: tensor for tensor in inputs}
     if len(named) < len(inputs):
         raise Refusal("bad_request", "inputs has a name twice: one tensor per feature")
