@@ -34,21 +34,21 @@ def _profile(features: int, cuts: int, rows: int) -> Profile:
     )  # fmt: skip
 
 
-def _filled(profile: Profile, rows_per_pane: float, panes: int) -> Monitor:
+def _filled(profile: Profile, rows_per_pane: int, panes: int) -> Monitor:
     """A monitor whose windows hold `panes` panes of that many rows; the last pane's looks are still due."""
     random = np.random.default_rng(3)
-    share = np.concatenate([f.counts / f.total for f in profile.monitored])
     monitor = Monitor(profile, Policy(design_effect=1))
     monitor.windows.frontier = panes - 2
-    zeros = np.zeros(len(profile.monitored), dtype=np.int64)
-    for pane in [*range(panes - 1 - 1023, panes - 1), panes - 1]:
-        cells = random.poisson(share * rows_per_pane)
-        monitor.add(pane, Counts(profile, int(rows_per_pane), cells, zeros.copy(), zeros.copy()))
-    vector = random.poisson(share * rows_per_pane * 1024)
+    none = np.zeros(len(profile.monitored), dtype=np.int64)
+
+    def counts(rows: int) -> Counts:
+        cells = [random.multinomial(rows, f.counts / f.total) for f in profile.monitored]
+        return Counts(profile, rows, np.concatenate(cells), none.copy(), none.copy())
+
+    for pane in range(panes - 16, panes):
+        monitor.add(pane, counts(rows_per_pane))
     for begin in range(0, panes - 1024, 1024):
-        monitor.add(
-            begin, Counts(profile, int(rows_per_pane * 1024), vector.copy(), zeros.copy(), zeros.copy()), 1024
-        )
+        monitor.add(begin, counts(rows_per_pane * 1024), 1024)
     return monitor
 
 
@@ -65,7 +65,7 @@ def _median_ms(work: Callable[[], object], repeats: int) -> float:
 def _evaluation(rows_in_window: float, repeats: int) -> tuple[float, float]:
     """Milliseconds of the look with all windows due, and of an ordinary one (three of them)."""
     panes = 4096
-    monitor = _filled(_profile(FEATURES, CUTS, 100_000), rows_in_window / panes, panes)
+    monitor = _filled(_profile(FEATURES, CUTS, 100_000), int(rows_in_window / panes) + 1, panes)
     monitor.windows.close(panes - 1, monitor._pending.pop(panes - 1, None))
     every, few = list(range(SCALES)), [0, 1, 2]
     return _median_ms(lambda: monitor._look(every), repeats), _median_ms(lambda: monitor._look(few), repeats)
