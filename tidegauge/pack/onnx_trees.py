@@ -4,8 +4,8 @@
 skl2onnx leaves float64 as it is, so that values beside a threshold go the other way, and the runtime refuses
 most such models. These converters put the rounding in front of the tree, and answer in float64 again.
 
-*Histogram boosting.* skl2onnx hands an attribute of whole numbers over as truth values. Older protobuf releases
-took them for 0 and 1, newer ones raise. Its container is given numbers instead.
+*Histogram boosting.* skl2onnx hands an attribute of whole numbers over as truth values. Older protobuf
+releases took them for 0 and 1, newer ones raise. Its container is given numbers instead.
 """
 
 from collections.abc import Callable
