@@ -6,17 +6,18 @@ from contextlib import suppress
 from pathlib import Path
 
 from bench.rows import Row
-from bench.serving_load import Load, measure
+from bench.serving_load import Load, measure, measure_in_turns
 from bench.serving_setup import LOAD_CPU, SERVER_CPU, bodies, packed
 from support.serving_process import serving
 
 CONNECTIONS = 8
 FEWER_REQUESTS = 0.03
 HIGHER_P99 = 0.05
+PAIRS_AT_ONCE = 10
 
 
 def run(quick: bool) -> list[Row]:
-    pairs, seconds = (10, 1.0) if quick else (20, 3.0)
+    pairs, seconds = (20, 0.5) if quick else (40, 2.0)
     rows = []
     for name in ("forest", "linear"):
         with tempfile.TemporaryDirectory() as folder:
@@ -24,12 +25,12 @@ def run(quick: bool) -> list[Row]:
     return rows
 
 
-def _pairs(folder: Path, name: str, pairs: int, seconds: float) -> list[tuple[Load, Load]]:
+def _pairs(folder: Path, name: str, pairs: int, seconds: float) -> list[list[Load]]:
     """Pairs of runs (on, off); who goes first alternates."""
     _, bundle = packed(folder, name)
     log = Path(tempfile.mkdtemp(prefix="bench-log-", dir="/dev/shm" if Path("/dev/shm").is_dir() else folder))
     requests = bodies()
-    found = []
+    found: list[list[Load]] = []
     try:
         with (
             serving(bundle, "--log-dir", str(log), scratch=folder, cpu=SERVER_CPU) as on,
@@ -38,15 +39,12 @@ def _pairs(folder: Path, name: str, pairs: int, seconds: float) -> list[tuple[Lo
             ports = (on.wait_ready().port, off.wait_ready().port)
             for port in ports:
                 measure(port, "/predict", requests, CONNECTIONS, 2.0, LOAD_CPU)
-            for index in range(pairs):
-                order = ports if index % 2 else ports[::-1]
-                loads = {
-                    port: measure(port, "/predict", requests, CONNECTIONS, seconds, LOAD_CPU)
-                    for port in order
-                }
-                assert not any(load.errors for load in loads.values())
-                found.append((loads[ports[0]], loads[ports[1]]))
+            for _ in range(pairs // PAIRS_AT_ONCE):
+                found += measure_in_turns(
+                    list(ports), "/predict", requests, CONNECTIONS, seconds, PAIRS_AT_ONCE, LOAD_CPU
+                )
                 _consume(log)
+            assert not any(load.errors for pair in found for load in pair)
     finally:
         for path in log.iterdir():
             path.unlink()
@@ -61,7 +59,7 @@ def _consume(log: Path) -> None:
             path.unlink()
 
 
-def _rows(name: str, pairs: list[tuple[Load, Load]]) -> list[Row]:
+def _rows(name: str, pairs: list[list[Load]]) -> list[Row]:
     fewer = statistics.median(1 - on.per_second / off.per_second for on, off in pairs)
     higher = statistics.median(on.p99_seconds / off.p99_seconds - 1 for on, off in pairs)
     detail = {

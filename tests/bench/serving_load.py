@@ -1,9 +1,8 @@
 """A load client that costs much less than the server: prepared bytes, raw sockets, one process.
 
-Run as a program: one JSON line of `Load` on stdout.
+Run as a program: a task as JSON on stdin, loads as JSON on stdout.
 """
 
-import argparse
 import asyncio
 import json
 import os
@@ -13,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import uvloop
 
@@ -113,29 +113,55 @@ def measure(
     port: int, path: str, bodies: list[bytes], connections: int, seconds: float, cpu: int | None = None
 ) -> Load:
     """Drive a server from a process of its own."""
-    command = [sys.executable, __file__, str(port), path, str(connections), str(seconds)]
-    if cpu is not None:
-        command += ["--cpu", str(cpu)]
-    text = json.dumps([body.decode() for body in bodies])
+    return measure_in_turns([port], path, bodies, connections, seconds, 1, cpu)[0][0]
+
+
+def measure_in_turns(
+    ports: list[int],
+    path: str,
+    bodies: list[bytes],
+    connections: int,
+    seconds: float,
+    rounds: int,
+    cpu: int | None = None,
+) -> list[list[Load]]:
+    """Drive servers in turns from one process, the order turned round each round; one list per round."""
+    task = {
+        "ports": ports,
+        "requests": [http_post(path, body).decode() for body in bodies],
+        "connections": connections,
+        "seconds": seconds,
+        "rounds": rounds,
+        "cpu": cpu,
+    }
     run = subprocess.run(
-        command, input=text, capture_output=True, text=True, timeout=seconds + 60, check=True
+        [sys.executable, __file__],
+        input=json.dumps(task),
+        capture_output=True,
+        text=True,
+        timeout=len(ports) * rounds * seconds + 60,
+        check=True,
     )
-    return Load(**json.loads(run.stdout))
+    return [[Load(**load) for load in loads] for loads in json.loads(run.stdout)]
+
+
+async def drive_in_turns(task: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    requests = [request.encode() for request in task["requests"]]
+    found = []
+    for index in range(task["rounds"]):
+        loads = {}
+        for port in task["ports"] if index % 2 else reversed(task["ports"]):
+            loads[port] = await drive(port, requests, task["connections"], task["seconds"])
+        found.append([asdict(loads[port]) for port in task["ports"]])
+    return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("port", type=int)
-    parser.add_argument("path")
-    parser.add_argument("connections", type=int)
-    parser.add_argument("seconds", type=float)
-    parser.add_argument("--cpu", type=int)
-    given = parser.parse_args()
-    if given.cpu is not None:
-        os.sched_setaffinity(0, {given.cpu})
-    requests = [http_post(given.path, body.encode()) for body in json.load(sys.stdin)]
+    task = json.load(sys.stdin)
+    if task["cpu"] is not None:
+        os.sched_setaffinity(0, {task["cpu"]})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(asdict(runner.run(drive(given.port, requests, given.connections, given.seconds)))))
+        print(json.dumps(runner.run(drive_in_turns(task))))
 
 
 if __name__ == "__main__":
