@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import joblib
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
@@ -154,8 +153,3 @@ def _column(frame: pd.DataFrame, name: str) -> Column:
         f"column {name!r} is of type {values.dtype}: a feature holds numbers or texts; "
         "turn dates into numbers before the model, mixed values into texts"
     )
-
-
-def is_missing(values: "pd.Series[Any]") -> npt.NDArray[np.bool_]:
-    """Where a column has no value."""
-    return values.isna().to_numpy(dtype=bool)
