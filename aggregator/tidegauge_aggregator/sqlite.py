@@ -156,7 +156,7 @@ class SqliteStore:
             "synchronous=FULL",
             "wal_autocheckpoint=2000",
             "journal_size_limit=67108864",
-            "cache_size=-32768",
+            "cache_size=-8192",
         ):
             self._db.execute(f"PRAGMA {pragma}").fetchall()
         if self._value("PRAGMA quick_check(1)") != "ok":

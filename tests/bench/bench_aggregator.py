@@ -2,8 +2,8 @@
 
 Panes come over HTTP from another process as fast as they are taken; the clock is simulated, so an hour of
 panes takes minutes. Every pane is on the disk before it is acknowledged. Each message's counts are of 1,000
-rows. Memory is watched over a further hour of panes, of 100 instances: what is held hardly depends on how
-many send.
+rows. Memory is watched over an hour of panes of 100 instances (what is held hardly depends on how many send),
+after 13 hours of one instance, which fill the windows.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ START = 1_800_000_000 // PANE_SECONDS
 WARM_PANES = 8
 HOUR_INSTANCES = 100
 HOUR_PANES = 360
+FILLING_PANES = 4608  # fills the windows of up to 11 hours, so that the hour shows what is not bounded
 
 
 def run(quick: bool) -> list[Row]:
@@ -40,9 +41,7 @@ def _traffic() -> tuple[Profile, list[tuple[int, bytes]]]:
     return profile, pool
 
 
-async def _measure(
-    target: Target, profile: Profile, pool: list[tuple[int, bytes]], quick: bool
-) -> list[Row]:
+async def _measure(target: Target, profile: Profile, pool: list[tuple[int, bytes]], quick: bool) -> list[Row]:
     feeder = Feeder(target.port)
     process = psutil.Process(target.process.pid)
     await feeder.put_profile(profile)
@@ -61,6 +60,11 @@ async def _measure(
     full = np.array(await feed(range(START, end), INSTANCES))
     rows = [_processor_row(full[WARM_PANES - 1 :, 0], pool)]
     if not quick:
+        start = end + FILLING_PANES
+        for pane in range(end, start, 16):
+            target.clock.set((pane + 16) * PANE_SECONDS + 0.5)
+            await feeder.send(m for p in range(pane, pane + 16) for m in messages(profile, p, 1, pool, START))
+        end = start
         hour = np.array(await feed(range(end, end + HOUR_PANES), HOUR_INSTANCES))
         rows.append(_memory_row(hour[:, 1]))
     return rows

@@ -96,22 +96,26 @@ class Feeder:
         await self.send([(profile_path("load", profile.hash), profile.to_bytes())])
 
     async def send(self, requests: Iterable[tuple[str, bytes]]) -> None:
-        """Send all; fails on an answer that is not 200 or 201."""
+        """Send all, again where the answer is 503 as a sidecar does; fails on any other refusal."""
         waiting = iter(requests)
         await asyncio.gather(*(self._connection(waiting) for _ in range(self._connections)))
 
     async def _connection(self, waiting: Iterator[tuple[str, bytes]]) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         for path, body in waiting:
-            writer.write(
-                f"PUT {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
-            )
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-            answer = await reader.readexactly(length)
-            assert head.startswith(("http/1.1 200", "http/1.1 201")), (head, answer)
+            while await self._put(reader, writer, path, body) == 503:
+                await asyncio.sleep(0.2)
         writer.close()
         await writer.wait_closed()
+
+    @staticmethod
+    async def _put(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, body: bytes) -> int:
+        writer.write(f"PUT {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+        answer, status = await reader.readexactly(length), int(head.split()[1])
+        assert status in (200, 201, 503), (head, answer)
+        return status
 
 
 if __name__ == "__main__":
