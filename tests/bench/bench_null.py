@@ -193,7 +193,8 @@ def _run_one(index: int, days: int, streams: int) -> Row:
     outcome = simulate(process, profile, policy, days, index)
     return Row(
         f"no drift, {process.name}: false alarms per stream and 30 days ({streams} streams, {days} days)",
-        f"{outcome.episodes.mean():.2f} (naive p<.05: {outcome.naive.mean():.0f}; the research: {process.published})",
+        f"{outcome.episodes.mean():.2f} (naive p<.05: {outcome.naive.mean():.0f}; "
+        f"the research: {process.published})",
         "<= 1" if independent else "",
         bool(outcome.episodes.mean() <= 1) if independent else None,
         {
