@@ -132,6 +132,7 @@ class Metric(StrEnum):
     COVERAGE_PODS = "tidegauge_coverage_pods_ratio"
     COVERAGE_ROWS = "tidegauge_coverage_rows_ratio"
     NEWEST_PANE_AGE = "tidegauge_newest_pane_age_seconds"
+    NEWEST_ROWS_AGE = "tidegauge_newest_rows_age_seconds"
     AGGREGATOR_ROWS = "tidegauge_aggregator_rows_total"
     AGGREGATOR_ROWS_LOST = "tidegauge_aggregator_rows_lost_total"
     AGGREGATOR_PANES = "tidegauge_aggregator_panes_total"

@@ -37,7 +37,9 @@ class Coverage:
     recent_rows_counted, recent_rows_lost
         The same over the panes of the last ten minutes (of 10 s), without what an earlier store held.
     newest_pane_age_seconds
-        Age of the newest pane, None before the first.
+        Age of the newest pane, with rows or without, None before the first.
+    newest_rows_age_seconds
+        Age of the newest pane that held rows, None while none did.
     """
 
     pods_heard: int = 0
@@ -49,6 +51,7 @@ class Coverage:
     recent_rows_counted: int = 0
     recent_rows_lost: int = 0
     newest_pane_age_seconds: float | None = None
+    newest_rows_age_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +136,7 @@ class Report:
     verdict, severity, since
         Of the model: see `Report.judge`.
     pane, pane_seconds
-        Newest pane taken into account, and the length of a pane.
+        Newest pane taken into account (-1 before the first), and the length of a pane.
     rows
         Rows in the newest long window, over all features' own rows the largest number.
     profile
@@ -170,8 +173,8 @@ class Report:
         return sorted(found, key=lambda f: (-(f.lower or 0.0), f.name))
 
     def time(self, pane: int | None) -> str | None:
-        """A pane's end as an RFC 3339 time, UTC."""
-        if pane is None:
+        """A pane's end as an RFC 3339 time, UTC; None for no pane."""
+        if pane is None or pane < 0:
             return None
         try:
             moment = datetime.fromtimestamp((pane + 1) * self.pane_seconds, UTC)
@@ -253,7 +256,7 @@ class Report:
             "severity": self.severity and self.severity.value,
             "since_pane": self.since,
             "since": self.time(self.since),
-            "pane": self.pane,
+            "pane": self.pane if self.pane >= 0 else None,
             "time": self.time(self.pane),
             "pane_seconds": self.pane_seconds,
             "rows": self.rows,
@@ -285,6 +288,7 @@ class Report:
                 verdict=Verdict(document["verdict"]),
                 severity=_severity(document["severity"]),
                 since=document["since_pane"],
+                pane=-1 if document["pane"] is None else document["pane"],
                 features={f.name: f for f in features},
                 baseline=Baseline(**document["baseline"]),
                 coverage=None if coverage is None else Coverage(**coverage),
@@ -294,7 +298,7 @@ class Report:
             raise WireError(f"a report that cannot be read: {type(error).__name__}: {error}") from error
 
 
-_PLAIN = ("pane", "pane_seconds", "rows", "profile", "late_rows", "stale", "model", "policy")
+_PLAIN = ("pane_seconds", "rows", "profile", "late_rows", "stale", "model", "policy")
 
 
 def by_urgency(features: Iterable[FeatureReport]) -> dict[str, FeatureReport]:
@@ -312,9 +316,16 @@ def _worst_coverage(parts: Sequence[Coverage]) -> Coverage | None:
     """Shards see the same rows through the same pods: the one that saw least counts."""
     if not parts:
         return None
-    ages = [c.newest_pane_age_seconds for c in parts if c.newest_pane_age_seconds is not None]
     worst = min(parts, key=lambda c: (c.pods_heard, math.inf if c.rows_ratio is None else c.rows_ratio))
-    return replace(worst, newest_pane_age_seconds=max(ages) if ages else None)
+    return replace(
+        worst,
+        newest_pane_age_seconds=_oldest(c.newest_pane_age_seconds for c in parts),
+        newest_rows_age_seconds=_oldest(c.newest_rows_age_seconds for c in parts),
+    )
+
+
+def _oldest(ages: Iterable[float | None]) -> float | None:
+    return max((age for age in ages if age is not None), default=None)
 
 
 def _read_feature(item: Mapping[str, Any]) -> FeatureReport:

@@ -1,4 +1,4 @@
-"""How much of the traffic a verdict rests on: pods heard from, rows counted, age of the newest pane."""
+"""How much of the traffic a verdict rests on: pods heard from, rows counted, age of what is newest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ def coverage_of(watch: Watch, said: int | None, now_seconds: float) -> Coverage:
     over = last_pane_over(now_seconds, watch.pane_seconds)
     lost = sum(watch.totals.lost.values())
     counted = watch.totals.counted
-    age = None if watch.newest < 0 else max(0.0, now_seconds - (watch.newest + 1) * watch.pane_seconds)
     return Coverage(
         pods_heard=sum(account.highest > over - HEARD_PANES for account in watch.live.values()),
         pods_expected=max(said or 0, len(watch.live)),
@@ -35,5 +34,11 @@ def coverage_of(watch: Watch, said: int | None, now_seconds: float) -> Coverage:
         lost_by_reason=dict(sorted(watch.totals.lost.items())),
         recent_rows_counted=sum(counted for counted, _ in watch.recent.values()),
         recent_rows_lost=sum(lost for _, lost in watch.recent.values()),
-        newest_pane_age_seconds=age,
+        newest_pane_age_seconds=_age(watch, watch.newest, now_seconds),
+        newest_rows_age_seconds=_age(watch, watch.newest_rows, now_seconds),
     )
+
+
+def _age(watch: Watch, pane: int, now_seconds: float) -> float | None:
+    """Seconds since that pane ended, None for no pane."""
+    return None if pane < 0 else max(0.0, now_seconds - (pane + 1) * watch.pane_seconds)

@@ -20,6 +20,14 @@ __all__ = ["load_asleep", "load_awake"]
 
 def load_asleep(store: Store, row: WatchRow, profile: Profile) -> Watch:
     """Accounts and totals only: what can be said of a watch without its counts."""
+    watch = _with_accounts(store, row, profile)
+    for message in store.inbox(row.id):
+        if message.pane > watch.newest_rows and Pane.from_bytes(message.message).rows:
+            watch.newest_rows = message.pane
+    return watch
+
+
+def _with_accounts(store: Store, row: WatchRow, profile: Profile) -> Watch:
     report = Report.from_dict(json.loads(row.report)) if row.report else None
     watch = Watch(row, profile, evaluated=row.evaluated, report=report)
     watch.totals.add(Totals(row.forgotten.counted, dict(row.forgotten.lost)))
@@ -27,12 +35,13 @@ def load_asleep(store: Store, row: WatchRow, profile: Profile) -> Watch:
         watch.totals.change(None, account)
         watch.hear(name, account)
         watch.newest = max(watch.newest, account.highest)
+    watch.newest_rows = store.newest_rows(row.id)
     return watch
 
 
 def load_awake(store: Store, row: WatchRow, profile: Profile, gauge: Gauge) -> Watch:
     """All of it: sums into the gauge's windows, messages that are not merged yet into memory."""
-    watch = load_asleep(store, row, profile)
+    watch = _with_accounts(store, row, profile)
     watch.gauge = gauge
     evaluated = row.evaluated
     oldest = max(0, evaluated - gauge.reach_panes)

@@ -100,6 +100,9 @@ def _coverage(reports: dict[str, Report]) -> Iterator[Family]:
     pods = GaugeMetricFamily(Metric.COVERAGE_PODS, "Pods heard from over pods expected.", labels=["model"])
     rows = GaugeMetricFamily(Metric.COVERAGE_ROWS, "Rows counted over rows answered.", labels=["model"])
     age = GaugeMetricFamily(Metric.NEWEST_PANE_AGE, "Seconds since the newest pane ended.", labels=["model"])
+    rows_age = GaugeMetricFamily(
+        Metric.NEWEST_ROWS_AGE, "Seconds since the newest pane with rows ended.", labels=["model"]
+    )
     for model, report in reports.items():
         coverage = report.coverage
         if coverage is None:
@@ -110,7 +113,9 @@ def _coverage(reports: dict[str, Report]) -> Iterator[Family]:
             rows.add_metric([model], coverage.rows_ratio)
         if coverage.newest_pane_age_seconds is not None:
             age.add_metric([model], coverage.newest_pane_age_seconds)
-    yield from (pods, rows, age)
+        if coverage.newest_rows_age_seconds is not None:
+            rows_age.add_metric([model], coverage.newest_rows_age_seconds)
+    yield from (pods, rows, age, rows_age)
 
 
 def _rows(watches: dict[str, Watch]) -> Iterator[Family]:

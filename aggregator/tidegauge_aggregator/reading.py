@@ -39,16 +39,25 @@ class Reading:
 
     def names(self) -> list[str]:
         """All models that were heard of."""
-        said = {model for model, _ in self._aggregator.profiles}
-        return sorted(said | set(self._aggregator.config.models) | set(self._aggregator.expected))
+        return sorted(self._sending() | set(self._aggregator.config.models) | set(self._aggregator.expected))
+
+    def _sending(self) -> set[str]:
+        """Models that sent a profile."""
+        return {model for model, _ in self._aggregator.profiles}
 
     def _model(self, model: str | None) -> str:
         self._aggregator.check_ready()
         names = self.names()
-        if model is None and len(names) == 1:
-            return names[0]
+        # Of some models only the config or a PUT of expected pods is known: they do not count beside others.
+        meant = sorted(self._sending()) or names
+        if model is None and len(meant) == 1:
+            return meant[0]
         if model is None and names:
-            raise Refusal(400, "model_needed", f"{len(names)} models are watched: say which with ?model=")
+            raise Refusal(
+                400,
+                "model_needed",
+                f"{len(meant)} models are watched ({', '.join(meant[:5])}): say which with ?model=",
+            )
         if model not in names:
             raise Refusal(404, "model_unknown", f"model {model!r} is not known here: it has sent no profile")
         return model

@@ -350,6 +350,13 @@ class SqliteStore:
         )
         return [pane for (pane,) in rows]
 
+    def newest_rows(self, watch: int) -> int:
+        """The newest pane with rows among the sums, -1 for none; of a sum of several panes the last."""
+        found = self._db.execute(
+            "SELECT max(pane + panes - 1) FROM sums WHERE watch = ? AND row_count > 0", (watch,)
+        ).fetchone()[0]
+        return -1 if found is None else int(found)
+
     def put_sum(self, watch: int, row: SumRow) -> None:
         """Write a sum, instead of the one that stood there."""
         self._db.execute(

@@ -226,6 +226,9 @@ class Store(Protocol):
     def sum_panes(self, watch: int, panes: int, stop: int) -> list[int]:
         """First panes of the sums of that many panes with ``pane < stop``, in order."""
 
+    def newest_rows(self, watch: int) -> int:
+        """The newest pane with rows among the sums, -1 for none; of a sum of several panes the last."""
+
     def put_sum(self, watch: int, row: SumRow) -> None:
         """Write a sum, instead of the one that stood there."""
 

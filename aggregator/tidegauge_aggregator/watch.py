@@ -103,6 +103,8 @@ class Watch:
         Rows counted and lost since the first pane.
     newest
         The newest pane that came, -1 before the first.
+    newest_rows
+        The newest pane that came with rows, -1 before the first.
     evaluated, report
         The last pane that was evaluated, and what was found.
     is_going
@@ -120,6 +122,7 @@ class Watch:
     live: dict[str, Account] = field(default_factory=dict)
     totals: Totals = field(default_factory=Totals)
     newest: int = -1
+    newest_rows: int = -1
     heard_seconds: float = 0.0
     evaluated: int = -1
     report: Report | None = None
@@ -184,6 +187,8 @@ class Watch:
     def remember(self, pane: int, rows: int, lost: int) -> None:
         """Keep rows and losses of a recent pane."""
         self.newest = max(self.newest, pane)
+        if rows:
+            self.newest_rows = max(self.newest_rows, pane)
         if pane <= self.newest - RECENT_PANES:
             return
         before = self.recent.get(pane, (0, 0))

@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from tidegauge.__about__ import __version__
+from tidegauge.cli.words import in_options
 from tidegauge.errors import TidegaugeError
 
 __all__ = ["main"]
@@ -38,7 +39,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except TidegaugeError as error:
-            raise Failure(str(error)) from error
+            raise Failure(in_options(str(error))) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read our output has enough; click ends quietly
                 raise

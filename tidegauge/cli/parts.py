@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from tidegauge.cli.words import in_options
 from tidegauge.contract import PROFILE_FILE
 from tidegauge.profile import Profile
 
@@ -30,4 +31,4 @@ def warnings_as_lines() -> Iterator[None]:
         warnings.simplefilter("default")
         yield
     for warning in caught:
-        click.echo(f"tidegauge: warning: {' '.join(str(warning.message).split())}", err=True)
+        click.echo(f"tidegauge: warning: {in_options(' '.join(str(warning.message).split()))}", err=True)

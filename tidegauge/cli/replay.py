@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tidegauge import resource as custom_resource
@@ -76,26 +78,27 @@ def _policy(
     return Policy(**custom_resource.policy_of(custom_resource.load(document.read_bytes())))
 
 
+_LEFT: Final = ("time", "feature", "verdict", "severity")
+
+
 def _table(history: list[Transition]) -> Table:
-    table = Table()
-    for column in ("row", "time", "feature", "verdict", "D", "certain", "window rows", "cause"):
-        table.add_column(
-            column, justify="left" if column in ("time", "feature", "verdict", "cause") else "right"
-        )
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("row", "time", "feature", "verdict", "severity", "D", "certain", "rows"):
+        justify: Literal["left", "right"] = "left" if column in _LEFT else "right"
+        # A long name breaks into lines, so that every other column is whole on 80 columns.
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=column != "feature")
     for transition in history:
         table.add_row(*_row(transition))
     return table
 
 
 def _row(transition: Transition) -> list[str]:
-    severity = f" ({transition.severity})" if transition.severity else ""
-    numbers = ("" if x is None else f"{x:.4f}" for x in (transition.statistic, transition.lower))
     return [
         f"{transition.row:,}",
-        transition.time or "",
-        transition.feature or "the model",
-        f"{transition.verdict}{severity}",
-        *numbers,
+        (transition.time or "").removesuffix(":00Z").removesuffix("Z").replace("T", " "),
+        escape(transition.feature or "the model"),
+        transition.verdict,
+        transition.severity or "",
+        *("" if x is None else f"{x:.3f}" for x in (transition.statistic, transition.lower)),
         f"{transition.window_rows:,}",
-        transition.cause or "",
     ]

@@ -2,11 +2,14 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tidegauge.cli.parts import existing_folder
@@ -30,7 +33,9 @@ _POLL_SECONDS: Final = 0.5
     default=[_LOCAL],
     help="Address of an aggregator; repeat it for every shard.",
 )
-@click.option("--dir", "folder", type=existing_folder, help="Folder of a local stack, in place of --url.")
+@click.option(
+    "--dir", "folder", type=existing_folder, help="Folder of a local stack, in place of --url and --model."
+)
 @click.option("--model", help="Name of the model; needed where an aggregator holds several.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report's document.")
 @click.option(
@@ -52,7 +57,10 @@ def command(
 
     Exit code: 0 Stable, 3 Drifting, 4 Unknown, 5 Learning; 2 when there is no report.
     """
-    addresses = load_state(folder).aggregator_urls if folder else list(urls)
+    addresses = list(urls)
+    if folder is not None:
+        state = load_state(folder)
+        addresses, model = state.aggregator_urls, model or state.model
     if awaited is None:
         report = fetch_report(addresses, model)
         code = EXIT_CODES[report.verdict]
@@ -101,8 +109,10 @@ def _headline(report: Report) -> str:
     severity = f" ({report.severity})" if report.severity else ""
     since = f" since {report.time(report.since)}" if report.since is not None else ""
     parts = [f"{report.model or 'model'}: [bold {colour}]{report.verdict}{severity}[/]{since}"]
+    if report.stale and report.coverage is not None:
+        parts.append(f"[bold yellow]{_silence(report.coverage.newest_rows_age_seconds)}[/]")
     if report.drifting:
-        parts.append(f"drifting: {', '.join(feature.name for feature in report.drifting)}")
+        parts.append(f"drifting: {escape(', '.join(feature.name for feature in report.drifting))}")
     if (coverage := report.coverage) is not None:
         expected = "?" if coverage.pods_expected is None else coverage.pods_expected
         parts.append(f"pods heard: {coverage.pods_heard}/{expected}")
@@ -110,28 +120,53 @@ def _headline(report: Report) -> str:
     return "\n".join(parts)
 
 
+def _silence(age_seconds: float | None) -> str:
+    return "no rows yet" if age_seconds is None else f"no rows for {_duration(age_seconds)}"
+
+
+_LEFT: Final = ("feature", "verdict", "severity", "since")
+
+
 def _table(report: Report) -> Table:
-    table = Table()
-    for column in ("feature", "verdict", "D", "certain", "p", "window", "rows"):
-        table.add_column(column, justify="left" if column in ("feature", "verdict") else "right")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("feature", "verdict", "severity", "D", "certain", "window", "rows", "since"):
+        justify: Literal["left", "right"] = "left" if column in _LEFT else "right"
+        # A long name breaks into lines, so that every other column is whole on 80 columns.
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=column != "feature")
+    today = datetime.now(UTC).date().isoformat()
     for feature in report.features.values():
-        table.add_row(*_row(feature))
+        table.add_row(*_row(feature, _moment(report.time(feature.since), today)))
     return table
 
 
-def _row(feature: FeatureReport) -> list[str]:
+def _moment(time_text: str | None, today: str) -> str:
+    """The time of day (UTC) of a time of today, the date of any other."""
+    day, _, clock = (time_text or "").partition("T")
+    return clock.removesuffix("Z") if day == today else day
+
+
+def _row(feature: FeatureReport, since: str) -> list[str]:
     colour = _COLOUR.get(feature.verdict, "cyan")
     certain = None if feature.lower is None else max(0.0, feature.lower)  # below 0 nothing is certain
     return [
-        feature.name,
-        f"[{colour}]{feature.severity or feature.verdict}[/]",
-        _number(feature.statistic, ".4f"),
-        _number(certain, ".4f"),
-        _number(feature.pvalue, ".2g"),
-        "" if feature.window_seconds is None else f"{feature.window_seconds:.0f} s",
+        escape(feature.name),
+        f"[{colour}]{feature.verdict}[/]",
+        f"[{colour}]{feature.severity or ''}[/]",
+        _number(feature.statistic),
+        _number(certain),
+        "" if feature.window_seconds is None else _duration(feature.window_seconds),
         f"{feature.window_rows:,}",
+        since,
     ]
 
 
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _duration(seconds: float) -> str:
+    """A duration in the largest unit of which it holds two, or in seconds."""
+    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"

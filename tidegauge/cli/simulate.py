@@ -31,12 +31,13 @@ NOT_ALL_ANSWERED: Final = 1
 @click.option(
     "--profile",
     "path",
-    required=True,
     type=profile_path,
-    help="The reference profile, or the bundle it lies in.",
+    help="The reference profile, or the bundle it lies in.  [default: with --dir the stack's]",
 )
 @click.option("--url", default=_LOCAL, help="Address of the model's server.")
-@click.option("--dir", "folder", type=existing_folder, help="Folder of a local stack, in place of --url.")
+@click.option(
+    "--dir", "folder", type=existing_folder, help="Folder of a local stack, in place of --url and --profile."
+)
 @click.option(
     "--scenario",
     type=click.Choice([scenario.value for scenario in Scenario]),
@@ -58,7 +59,7 @@ NOT_ALL_ANSWERED: Final = 1
 @click.option("--connections", type=click.IntRange(1, 256), default=8, help="Connections to send over.")
 @click.option("--seed", type=int, default=0, help="Seed of the random rows.")
 def command(
-    path: Path,
+    path: Path | None,
     url: str,
     folder: Path | None,
     scenario: str | None,
@@ -75,7 +76,7 @@ def command(
 
     Exit code 1 when a row was not answered.
     """
-    profile = load_profile(path)
+    url, profile = _target(path, url, folder)
     moved = _moved(scenario, features, shift)
     if source is not None:
         _refuse_both(source, moved)
@@ -84,7 +85,7 @@ def command(
         drawn = random_rows(profile, moved, features, shift, np.random.default_rng(seed))
     limit = _limit(count, seconds, source)
     tally = _send(
-        load_state(folder).url if folder else url,
+        url,
         itertools.islice(drawn, limit),
         total=limit,
         connections=connections,
@@ -94,6 +95,16 @@ def command(
     Console().print(told(tally), highlight=False)
     if tally.failed:
         raise click.exceptions.Exit(NOT_ALL_ANSWERED)
+
+
+def _target(path: Path | None, url: str, folder: Path | None) -> tuple[str, Profile]:
+    """Where rows go, and what they are drawn from."""
+    if folder is not None:
+        state = load_state(folder)
+        return state.url, load_profile(path or Path(state.profile))
+    if path is None:
+        raise click.UsageError("say which rows to draw: --profile PATH, or --dir FOLDER of a running stack")
+    return url, load_profile(path)
 
 
 def _moved(scenario: str | None, features: tuple[str, ...], shift: float | None) -> Scenario:
@@ -184,7 +195,7 @@ def _send(
             connections=connections,
             per_second=rate,
             seconds=seconds,
-            progress=lambda sent: bar.update(task, completed=sent),
+            progress=lambda answered: bar.update(task, completed=answered),
         )
     if tally.sent and not tally.answered and set(tally.failures) == {"ConnectionRefusedError"}:
         raise ResourceError(f"{url}: no server answers there")

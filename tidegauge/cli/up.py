@@ -1,6 +1,7 @@
 """``tidegauge up``: the local stack."""
 
 import contextlib
+import shlex
 import signal
 import tempfile
 import time
@@ -122,7 +123,7 @@ def _run(stack: Stack, folder: Path, console: Console, asked_to_end: _Asked) -> 
         stack.step()
         if stack.was_ready and not told_ready:
             told_ready = True
-            console.print(_ready_line(stack.state))
+            console.print(_ready_lines(stack.state, folder))
         time.sleep(_STEP_SECONDS)
     console.print("Stopping: servers drain, sidecars send their last pane, then the aggregator ends.")
     for name in stack.stop():
@@ -130,10 +131,14 @@ def _run(stack: Stack, folder: Path, console: Console, asked_to_end: _Asked) -> 
     console.print("Stopped.")
 
 
-def _ready_line(state: StackState) -> str:
+def _ready_lines(state: StackState, folder: Path) -> str:
+    place = shlex.quote(str(folder))
     return (
         f"Ready: {state.model} answers at {state.url} (try {state.url}/docs), "
-        f"the verdict stands at {' '.join(state.aggregator_urls)}. Ctrl-C ends it."
+        f"the verdict stands at {' '.join(state.aggregator_urls)}. Ctrl-C ends it.\n"
+        "In another terminal:\n"
+        f"  tidegauge simulate --dir {place} --scenario high\n"
+        f"  tidegauge report --dir {place}"
     )
 
 

@@ -115,7 +115,7 @@ def drive(
     seconds
         Stop after this time.
     progress
-        Called several times per second with the number of requests sent so far.
+        Called several times per second with the number of requests answered so far.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def _wait(
         while alive := [thread for thread in threads if thread.is_alive()]:
             alive[0].join(_REPORT_SECONDS)
             if progress is not None:
-                progress(sum(tally.sent for tally in tallies))
+                progress(sum(tally.answered for tally in tallies))
             if deadline is not None and time.monotonic() >= deadline:
                 stop.set()
     finally:

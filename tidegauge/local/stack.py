@@ -86,6 +86,7 @@ class Stack:
         """What runs where, now."""
         return StackState(
             model=self._resource.metadata.name,
+            profile=str(self._layout.profile),
             pid=os.getpid(),
             url=self.url,
             aggregator_urls=self._layout.aggregator_urls,

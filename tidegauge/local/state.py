@@ -26,9 +26,10 @@ class ProcessState(Struct):
 
 
 class StackState(Struct):
-    """The whole stack; `ready` once every process is."""
+    """The whole stack; `ready` once every process is. `profile` is the reference profile's path."""
 
     model: str
+    profile: str
     pid: int
     url: str
     aggregator_urls: list[str]
