@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tidegauge.contract import PANE_SECONDS, Severity, Verdict
 from tidegauge.counts import Accumulator, Counts
-from tidegauge.errors import PolicyError, SchemaError
+from tidegauge.errors import PolicyError, ProfileError, SchemaError
 from tidegauge.frames import Column, epoch_seconds, feature_columns, named_column, read_columns
 from tidegauge.monitor import Monitor
 from tidegauge.policy import Policy, duration_seconds
@@ -96,7 +96,7 @@ def replay(
     policy
         As in production; the default policy if None.
     time
-        Column of the rows' times.
+        Column of the rows' times, or for data in memory an array of them.
     pane
         Length of a pane, ``"10s"``, ``"1h"``: rows go to panes by their time.
     rows_per_pane
@@ -113,12 +113,15 @@ def replay(
 
     Raises
     ------
+    ProfileError
+        `profile` is something else.
     PolicyError
-        Neither or both of `pane` and `rows_per_pane`, `pane` without `time`, or a number that is not
-        possible.
+        `policy` is something else, neither or both of `pane` and `rows_per_pane`, `pane` without `time`, or
+        a number that is not possible.
     SchemaError
         A column is not there, or a time cannot be read.
     """
+    _check_kinds(profile, policy)
     seconds = _check(time, pane, rows_per_pane)
     policy = replace(policy or Policy(), stale=_FOR_EVER)
     monitor = Monitor(profile, policy, pane_seconds=seconds or PANE_SECONDS, timed=seconds is not None)
@@ -131,6 +134,13 @@ def replay(
     return list(_transitions(monitor, slices, progress))
 
 
+def _check_kinds(profile: object, policy: object) -> None:
+    if not isinstance(profile, Profile):
+        raise ProfileError(f"profile={profile!r}: it must be a Profile; Profile.load reads one from a file")
+    if not isinstance(policy, Policy | None):
+        raise PolicyError(f"policy={policy!r}: it must be a Policy, or None for the default one")
+
+
 def _check(time: str | None, pane: str | float | None, rows_per_pane: int | None) -> float | None:
     """Seconds of a pane, None where panes are counted in rows."""
     if (pane is None) == (rows_per_pane is None):
@@ -138,7 +148,8 @@ def _check(time: str | None, pane: str | float | None, rows_per_pane: int | None
             "replay needs either pane= (with time=) or rows_per_pane=, not both and not neither"
         )
     if rows_per_pane is not None:
-        if type(rows_per_pane) is not int or rows_per_pane < 1:
+        whole = isinstance(rows_per_pane, int | np.integer) and not isinstance(rows_per_pane, bool)
+        if not whole or rows_per_pane < 1:
             raise PolicyError(f"rows_per_pane={rows_per_pane!r}: it must be a whole number from 1 on")
         return None
     if time is None:
@@ -170,7 +181,10 @@ def _is_full(profile: Profile, data: Any) -> bool:
 
 def _values(profile: Profile, columns: dict[str, Column], time: str | None, prediction: Any) -> _Rows:
     seconds = None if time is None else epoch_seconds(named_column(columns, time, "time"))
-    return feature_columns(profile, columns, prediction), seconds
+    values = feature_columns(profile, columns, prediction)
+    if seconds is not None and len(seconds) != len(values[0]):
+        raise SchemaError(f"time has {len(seconds)} values for {len(values[0])} rows: one a row is needed")
+    return values, seconds
 
 
 def _sorted(rows: _Rows) -> _Rows:

@@ -80,6 +80,10 @@ class Counts:
             self.beyond + other.beyond,
         )
 
+    def __radd__(self, other: int) -> Counts:
+        """`sum` begins with 0."""
+        return self if type(other) is int and other == 0 else NotImplemented
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Counts):
             return NotImplemented
@@ -176,6 +180,8 @@ class Accumulator:
         if matrix.ndim != 2 or matrix.shape[1] not in wanted:
             shape = " or ".join(map(str, sorted(wanted)))
             raise SchemaError(f"rows of shape {matrix.shape}: it must be (n, {shape})")
+        if matrix.dtype.kind == "c":
+            raise SchemaError(f"rows of {matrix.dtype}: they must be real numbers")
         self._counter.add(matrix.T)
 
     def add_columns(self, columns: list[npt.NDArray[Any]]) -> None:

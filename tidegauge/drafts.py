@@ -1,6 +1,7 @@
 """What a first pass over the reference gathers of each column, chunk by chunk: enough to choose its cells."""
 
 import math
+import re
 import warnings
 from collections.abc import Iterable
 from typing import Final
@@ -8,13 +9,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.contract import PREDICTION
 from tidegauge.features import MAX_CATEGORIES, CategoricalFeature, FloatArray, NumericFeature, category_text
 from tidegauge.frames import Column
 
-__all__ = ["CategoricalDraft", "NumericDraft", "choose_cut_points"]
+__all__ = ["CategoricalDraft", "NumericDraft", "choose_cut_points", "warn_of_mixture"]
 
 MAX_TALLY: Final = 1_000_000  # distinct texts kept of one column; more are an identifier's anyway
 _PRUNE: Final = 1.25  # a sample is cut back to its size when it is so many times larger
+_REPEATED: Final = 0.05  # an identifier's values return at most so often, as share of the rows
+_IDENTIFIER_NAME: Final = re.compile(r"(^|[^a-z])id$|[a-z0-9]I[dD]$", re.ASCII)
+_NUMBER: Final = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
 
 class NumericDraft:
@@ -35,7 +40,7 @@ class NumericDraft:
         self.whole = True  # whether the sample still is every value, in order
         self._values: list[FloatArray] = []
         self._priorities: list[npt.NDArray[np.float32]] = []
-        self._held = 0
+        self._held = self._present = 0
         self._distinct: FloatArray | None = np.empty(0, dtype=dtype)
         self._moments = (0, 0.0, 0.0)
         self._min, self._max = math.inf, -math.inf
@@ -48,6 +53,7 @@ class NumericDraft:
             return
         self._values.append(values)
         self._held += values.size
+        self._present += values.size
         self._min = min(self._min, float(values.min()))
         self._max = max(self._max, float(values.max()))
         if self.sample is not None and priorities is not None:
@@ -83,6 +89,7 @@ class NumericDraft:
         else:
             distinct = self._distinct
             mean, sd = _closed(self._moments)
+        self._warn_of_identifier(values)
         few = distinct is not None and distinct.size <= self.limit
         cuts = distinct if few and distinct is not None else choose_cut_points(values, self.limit)
         return NumericFeature(
@@ -98,6 +105,33 @@ class NumericDraft:
             beyond=0,
             distinct=None if distinct is None else int(distinct.size),
         )
+
+    def _warn_of_identifier(self, values: FloatArray) -> None:
+        """Warn of whole numbers that hardly ever return and are numbered through, or are called an id.
+
+        Measures in whole numbers are spared: of n draws from fewer than 2 n numbers at least a fifth return.
+        """
+        if self._present <= MAX_CATEGORIES or self.name == PREDICTION:
+            return
+        if self._max - self._min >= 2 * self._present and not _is_called_id(self.name):
+            return
+        distinct = np.unique(values)
+        # of a sample's pairs of equal values there are fewer than of all rows', in proportion
+        repeated = (values.size - distinct.size) / values.size * (self._present / values.size)
+        if repeated <= _REPEATED and np.isfinite(distinct).all() and (distinct == np.rint(distinct)).all():
+            _warn_of_identifier(self.name, f"{self._present} whole numbers that hardly ever return")
+
+
+def _is_called_id(name: str) -> bool:
+    return bool(_IDENTIFIER_NAME.search(name) or _IDENTIFIER_NAME.search(name.lower()))
+
+
+def _warn_of_identifier(name: str, what: str) -> None:
+    warnings.warn(
+        f"column {name!r} looks like an identifier ({what}), on which no drift can be seen: exclude it, "
+        f"exclude=[{name!r}]",
+        stacklevel=3,
+    )
 
 
 def choose_cut_points(values: FloatArray, limit: int) -> FloatArray:
@@ -149,10 +183,18 @@ def _closed(moments: tuple[int, float, float]) -> tuple[float, float]:
 
 
 class CategoricalDraft:
-    """A categorical column: how often each text was there, for up to `MAX_TALLY` texts."""
+    """A categorical column: how often each text was there, for up to `MAX_TALLY` texts.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    Parameters
+    ----------
+    name
+        As of `CategoricalFeature`.
+    meant
+        Whether it is known that texts are meant. If not, as in a CSV file, numbers among them are warned of.
+    """
+
+    def __init__(self, name: str, *, meant: bool = True) -> None:
+        self.name, self.meant = name, meant
         self._tally: dict[str, int] = {}
         self._total = 0
         self._more = False
@@ -180,11 +222,9 @@ class CategoricalDraft:
         many = len(self._tally) > max(MAX_CATEGORIES, self._total // 2)
         if many or self._more:
             more = "more than " if self._more else ""
-            warnings.warn(
-                f"column {self.name!r} looks like an identifier ({more}{len(self._tally)} distinct texts in "
-                f"{self._total} rows), on which no drift can be seen: exclude it, exclude=[{self.name!r}]",
-                stacklevel=2,
-            )
+            _warn_of_identifier(self.name, f"{more}{len(self._tally)} distinct texts in {self._total} rows")
+        elif not self.meant and len({bool(_NUMBER.fullmatch(text)) for text in self._tally}) > 1:
+            warn_of_mixture(self.name)
         return CategoricalFeature(
             name=self.name,
             categories=tuple(kept),
@@ -192,6 +232,16 @@ class CategoricalDraft:
             missing=0,
             distinct=None if self._more else len(self._tally),
         )
+
+
+def warn_of_mixture(name: str) -> None:
+    """Warn of a column that holds numbers and texts."""
+    warnings.warn(
+        f"column {name!r} mixes numbers and texts and is taken as categorical: clean it, pass "
+        f'dtypes={{{name!r}: "float64"}} to take texts as missing, or categorical=[{name!r}] if texts are '
+        "meant",
+        stacklevel=2,
+    )
 
 
 def _value_counts(column: Column) -> Iterable[tuple[object, int]]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tidegauge.cells import CellCounter
 from tidegauge.contract import PREDICTION
-from tidegauge.drafts import CategoricalDraft, NumericDraft
+from tidegauge.drafts import CategoricalDraft, NumericDraft, warn_of_mixture
 from tidegauge.errors import ProfileError, SchemaError
 from tidegauge.features import DTYPES, HOURS, MAX_CUT_POINTS, DesignEffect, Feature, NumericFeature
 from tidegauge.frames import (
@@ -27,7 +27,7 @@ from tidegauge.frames import (
     read_columns,
 )
 from tidegauge.profile import Profile
-from tidegauge.sources import chunks_of, is_path
+from tidegauge.sources import chunks_of, is_csv, is_path
 
 __all__ = ["SAMPLE_ROWS", "FitOptions", "fit_profile"]
 
@@ -53,8 +53,10 @@ class FitOptions:
     exclude: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if not 1 <= self.cut_points <= MAX_CUT_POINTS:
-            raise ProfileError(f"cut_points={self.cut_points}: it must be 1 to {MAX_CUT_POINTS}")
+        if not _is_whole(self.cut_points) or not 1 <= self.cut_points <= MAX_CUT_POINTS:
+            raise ProfileError(
+                f"cut_points={self.cut_points!r}: it must be a whole number from 1 to {MAX_CUT_POINTS}"
+            )
         for name, dtype in self.dtypes.items():
             if dtype not in DTYPES:
                 raise ProfileError(f"dtypes[{name!r}]={dtype!r}: it must be one of {DTYPES}")
@@ -69,6 +71,10 @@ class FitOptions:
             )
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True)
 class _Part:
     """A chunk's monitored columns, the prediction last, and its rows' times."""
@@ -81,7 +87,7 @@ class _Part:
 def fit_profile(data: Any, options: FitOptions) -> Profile:
     """Make a profile of a frame, an array, rows or a file; see `Profile.fit`."""
     parts = _parts_of(data, options)
-    features = _first_pass(parts(), options, whole=not is_path(data))
+    features = _first_pass(parts(), options, whole=not is_path(data), typed=not is_csv(data))
     profile = _second_pass(parts(), features, options)
     return profile if options.time is None else _with_design_effects(profile, parts())
 
@@ -137,7 +143,7 @@ def _feature_names(columns: Sequence[str], options: FitOptions) -> list[str]:
 # --- the first pass: cells ---------------------------------------------------------------------------------
 
 
-def _first_pass(parts: Iterator[_Part], options: FitOptions, *, whole: bool) -> list[Feature]:
+def _first_pass(parts: Iterator[_Part], options: FitOptions, *, whole: bool, typed: bool) -> list[Feature]:
     drafts: dict[str, Draft | None] = {}
     random = np.random.default_rng(_SAMPLE_SEED)
     rows = 0
@@ -146,7 +152,7 @@ def _first_pass(parts: Iterator[_Part], options: FitOptions, *, whole: bool) -> 
         sample = None if whole else min(SAMPLE_ROWS, SAMPLE_VALUES // len(part.columns))
         priorities = None if whole else random.random(part.rows, dtype=np.float32)
         for name, column in part.columns.items():
-            draft = drafts.setdefault(name, None) or _draft(name, column, options, sample)
+            draft = drafts.setdefault(name, None) or _draft(name, column, options, sample, typed=typed)
             drafts[name] = draft
             if isinstance(draft, NumericDraft):
                 draft.add(floats_of(column, draft.dtype), priorities)
@@ -157,8 +163,13 @@ def _first_pass(parts: Iterator[_Part], options: FitOptions, *, whole: bool) -> 
     return [_drafted(name, draft) for name, draft in drafts.items()]
 
 
-def _draft(name: str, column: Column, options: FitOptions, sample: int | None) -> Draft | None:
-    """An empty draft of the column's kind; None while it has no values to tell by."""
+def _draft(
+    name: str, column: Column, options: FitOptions, sample: int | None, *, typed: bool
+) -> Draft | None:
+    """An empty draft of the column's kind; None while it has no values to tell by.
+
+    `typed` says whether texts are texts because the data say so, not because some are no numbers.
+    """
     kind = kind_of(column)
     if kind == "time":
         raise SchemaError(
@@ -166,6 +177,11 @@ def _draft(name: str, column: Column, options: FitOptions, sample: int | None) -
         )
     if kind == "nested":
         raise SchemaError(f"column {name!r} holds lists or the like: one number or text a row is needed")
+    if kind == "complex":
+        raise SchemaError(
+            f"column {name!r} holds complex numbers: exclude it (exclude=[{name!r}]), or pass real and "
+            "imaginary part as two columns"
+        )
     if name in options.categorical:
         return CategoricalDraft(name)
     if name in options.dtypes:
@@ -174,12 +190,8 @@ def _draft(name: str, column: Column, options: FitOptions, sample: int | None) -
         dtype = "float32" if column.values.dtype in (np.float32, np.float16) else "float64"
         return NumericDraft(name, dtype, options.cut_points, sample)
     if kind == "mixed":
-        warnings.warn(
-            f"column {name!r} mixes numbers and texts and is taken as categorical: clean it, or pass "
-            f'dtypes={{{name!r}: "float64"}} to take texts as missing',
-            stacklevel=2,
-        )
-    return None if kind == "empty" else CategoricalDraft(name)
+        warn_of_mixture(name)
+    return None if kind == "empty" else CategoricalDraft(name, meant=typed)
 
 
 def _drafted(name: str, draft: Draft | None) -> Feature:

@@ -30,7 +30,7 @@ __all__ = [
     "read_columns",
 ]
 
-Kind: TypeAlias = Literal["numeric", "categorical", "time", "mixed", "nested", "empty"]
+Kind: TypeAlias = Literal["numeric", "categorical", "time", "mixed", "nested", "complex", "empty"]
 _TIMES: Final = (date, datetime, np.datetime64)
 _NESTED: Final = (list, tuple, dict, set, np.ndarray)
 
@@ -61,7 +61,7 @@ def read_columns(rows: Any, names: Sequence[str] | None = None) -> dict[str, Col
         pandas or polars frame, pyarrow table, mapping of columns, list of dicts, or array of shape
         ``(n, len(names))``.
     names
-        Names of an array's columns.
+        Names of an array's columns, and of a list's without any dict.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def read_columns(rows: Any, names: Sequence[str] | None = None) -> dict[str, Col
     elif hasattr(rows, "column_names") and hasattr(rows, "itercolumns"):
         pairs = zip(rows.column_names, rows.itercolumns(), strict=True)
     elif isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
-        pairs = _record_columns(rows)
+        pairs = _record_columns(rows, names or ())
     else:
         raise SchemaError(
             f"rows of type {type(rows).__name__}: they must be a frame, an array of shape (n, features) or a "
@@ -102,12 +102,12 @@ def _array_columns(array: npt.NDArray[Any], names: Sequence[str] | None) -> dict
     return _checked((name, array[:, i]) for i, name in enumerate(names))
 
 
-def _record_columns(records: Sequence[Any]) -> list[tuple[str, npt.NDArray[Any]]]:
+def _record_columns(records: Sequence[Any], names: Sequence[str]) -> list[tuple[str, npt.NDArray[Any]]]:
     for index, record in enumerate(records):
         if not isinstance(record, Mapping):
             raise SchemaError(f"row {index} is of type {type(record).__name__}: rows in a list must be dicts")
-    names = list(dict.fromkeys(name for record in records for name in record))
-    return [(name, _object_array([record.get(name) for record in records])) for name in names]
+    keys = dict.fromkeys(name for record in records for name in record) if records else names
+    return [(key, _object_array([record.get(key) for record in records])) for key in keys]
 
 
 def _checked(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Column]:
@@ -133,8 +133,10 @@ def _column(values: Any, name: str) -> Column:
         array = _series_values(values, dtype)
     elif hasattr(values, "combine_chunks"):
         return _arrow_column(values)
-    else:
+    elif isinstance(values, Iterable):
         array = _object_array(list(values))
+    else:
+        raise SchemaError(f"column {name!r} is {values!r}: one value a row is needed")
     if array.ndim != 1:
         raise SchemaError(f"column {name!r} has shape {array.shape}: one value a row is needed")
     return Column(array, str(dtype).lower().startswith(("category", "categorical", "enum")))
@@ -185,6 +187,8 @@ def kind_of(column: Column) -> Kind:
         return "numeric"
     if kind in "mM":
         return "time"
+    if kind == "c":
+        return "complex"
     types = {type(value) for value in column.values.tolist() if category_text(value) is not None}
     if not types:
         return "empty"
@@ -192,6 +196,8 @@ def kind_of(column: Column) -> Kind:
         return "time"
     if any(issubclass(t, _NESTED) for t in types):
         return "nested"
+    if any(issubclass(t, complex | np.complexfloating) for t in types):
+        return "complex"
     numbers = {t for t in types if issubclass(t, int | float | Decimal | np.number | np.bool_)}
     if not numbers:
         return "categorical"
@@ -304,6 +310,8 @@ def feature_columns(profile: Profile, rows: Any, prediction: Any = None) -> list
 
 def feature_values(column: Column, feature: Feature) -> npt.NDArray[Any]:
     """A column as one feature's floats, in its dtype, or as its codes."""
+    if column.values.dtype.kind == "c":
+        raise SchemaError(f"feature {feature.name!r} holds complex numbers: one real number a row is needed")
     if isinstance(feature, NumericFeature):
         return floats_of(column, feature.dtype)
     return codes_of(column, feature)

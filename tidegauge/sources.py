@@ -8,7 +8,7 @@ from typing import Any, Final
 from tidegauge.errors import ProfileError, SchemaError
 from tidegauge.frames import Column, read_columns
 
-__all__ = ["CHUNK_ROWS", "chunks_of", "is_path"]
+__all__ = ["CHUNK_ROWS", "chunks_of", "is_csv", "is_path"]
 
 CHUNK_ROWS: Final = 65_536
 _CSV_BLOCK_BYTES: Final = 1 << 20  # pyarrow reads about two dozen ahead
@@ -20,6 +20,11 @@ _COLUMN_NUMBER: Final = re.compile(r"CSV column #(\d+)")
 def is_path(data: Any) -> bool:
     """Whether `data` names a file."""
     return isinstance(data, str | Path)
+
+
+def is_csv(data: Any) -> bool:
+    """Whether `data` names a CSV file, whose columns have no types of their own."""
+    return is_path(data) and Path(data).name.lower().endswith(_CSV)
 
 
 def chunks_of(path: str | Path) -> Iterator[dict[str, Column]]:
@@ -38,7 +43,7 @@ def chunks_of(path: str | Path) -> Iterator[dict[str, Column]]:
         The file cannot be opened.
     """
     name = Path(path).name.lower()
-    if name.endswith(_CSV):
+    if is_csv(path):
         return _read(path, _csv_batches(str(path)))
     if name.endswith(_PARQUET):
         return _read(path, _parquet_batches(str(path)))

@@ -37,6 +37,27 @@ def test_build_makes_the_profile_that_the_library_makes(run, table, tmp_path):
     assert expected.hash in result.output
 
 
+def test_build_prints_each_warning_as_one_line_and_makes_the_profile(run, tmp_path):
+    path, made = tmp_path / "train.csv", tmp_path / "profile.json"
+    rows = ["1,0", "a,1", "2.5,2", ",3", "True,4", *(f"a,{i}" for i in range(5, 2000))]
+    path.write_text("\n".join(["x,customer_id", *rows]))
+    result = run("profile", "build", path, "-o", made)
+    assert result.exit_code == 0
+    assert Profile.load(made).rows == 2000
+    first, second = result.stderr.splitlines()
+    assert first.startswith("tidegauge: warning: column 'x' mixes numbers and texts")
+    assert second.startswith("tidegauge: warning: column 'customer_id' looks like an identifier")
+
+
+def test_messages_name_options_and_not_arguments_of_python(run, tmp_path):
+    frame = pd.DataFrame({"t": pd.date_range("2026-01-01", periods=30, freq="h"), "x": range(30)})
+    frame.to_parquet(tmp_path / "rows.parquet")
+    result = run("profile", "build", tmp_path / "rows.parquet", "-o", tmp_path / "p.json")
+    assert result.exit_code == 2
+    assert "(--exclude t) or use it as --time t" in result.stderr
+    assert "=" not in result.stderr
+
+
 def test_show_names_every_feature(run, table, tmp_path):
     made = tmp_path / "profile.json"
     run("profile", "build", table, "-o", made)

@@ -1,6 +1,7 @@
 """Profiles of CSV and Parquet files, in chunks: as of data in memory, where the sample holds them all."""
 
 import gzip
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,51 @@ def test_numbers_that_become_fractions_or_texts_late_in_a_csv_file(tmp_path: Pat
     (tmp_path / "late.csv").write_text("\n".join(["a,b,c", *lines]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "_CSV_BLOCK_BYTES", 1000)
-        profile = Profile.fit(tmp_path / "late.csv")
+        with pytest.warns(UserWarning, match="'b' mixes numbers and texts"):
+            profile = Profile.fit(tmp_path / "late.csv")
     assert [feature.kind for feature in profile.features] == ["numeric", "categorical", "categorical"]
     assert profile.features[0].counts.tolist() == [0, 40_000, 0, 1, 0]
     assert profile.features[1].counts.tolist() == [40_000, 1, 0]
+
+
+MIXED = "x,kind\n1,a\na,b\n2.5,1e\n,a\nTrue,b\n"
+
+
+def test_numbers_and_texts_mixed_in_a_csv_file_warn_as_in_a_frame(tmp_path: Path) -> None:
+    (tmp_path / "mixed.csv").write_text(MIXED)
+    with pytest.warns(UserWarning, match="'x' mixes numbers and texts") as caught:
+        profile = Profile.fit(tmp_path / "mixed.csv")
+    with pytest.warns(UserWarning, match="'x' mixes numbers and texts") as caught_of_frame:
+        Profile.fit({"x": [1, "a", 2.5, None, True]})
+    (text,), (text_of_frame,) = ([str(w.message) for w in each] for each in (caught, caught_of_frame))
+    assert text == text_of_frame
+    assert profile.feature("x").kind == "categorical"
+
+
+def test_a_mixture_in_a_csv_file_can_be_meant_or_be_numbers(tmp_path: Path) -> None:
+    (tmp_path / "mixed.csv").write_text(MIXED)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Profile.fit(tmp_path / "mixed.csv", categorical=["x"]).feature("x").kind == "categorical"
+        numbers = Profile.fit(tmp_path / "mixed.csv", dtypes={"x": "float64"}).feature("x")
+        pd.DataFrame({"x": ["1", "a"]}).to_parquet(tmp_path / "typed.parquet")
+        Profile.fit(tmp_path / "typed.parquet")
+    assert (numbers.total, numbers.missing) == (2, 3)
+
+
+@pytest.mark.parametrize("sample", [2000, 10**6])
+def test_a_numeric_identifier_in_a_file_is_named_also_by_a_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: int
+) -> None:
+    monkeypatch.setattr(fitting, "SAMPLE_ROWS", sample)
+    numbers = RANDOM.permutation(20_000)
+    frame = pd.DataFrame({"customer": numbers, "twice": numbers // 2, "wide": numbers * 977})
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    frame.to_parquet(tmp_path / "x.parquet")
+    for name in ("x.csv", "x.parquet"):
+        with pytest.warns(UserWarning, match=r"'customer' looks like an identifier \(20000 whole") as caught:
+            Profile.fit(tmp_path / name)
+        assert len(caught) == 1
 
 
 def test_missing_marks_of_csv_are_missing(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from tidegauge import Profile, SchemaError
+from tidegauge import Counts, Profile, SchemaError
 
 RANDOM = np.random.default_rng(5)
 FRAME = pd.DataFrame(
@@ -122,3 +122,20 @@ def test_a_code_is_what_the_log_holds_for_a_value() -> None:
     assert feature.kind == "categorical"
     assert [feature.code(value) for value in (*feature.categories, "Ulm")] == [0, 1, 2]
     assert np.isnan([feature.code(value) for value in (None, float("nan"), pd.NA)]).all()
+
+
+def test_an_empty_list_is_no_rows() -> None:
+    assert PROFILE.count([]) == PROFILE.count(LIVE.iloc[:0]) == Counts.zero(PROFILE)
+
+
+def test_complex_numbers_are_not_counted_as_missing() -> None:
+    profile = Profile.fit({"x": [1.0, 2.0]})
+    with pytest.raises(SchemaError, match="'x' holds complex numbers"):
+        profile.count({"x": np.array([1 + 2j])})
+    with pytest.raises(SchemaError, match="complex128"):
+        profile.count_matrix(np.array([[1 + 2j]]))
+
+
+def test_a_column_that_is_one_value_is_refused() -> None:
+    with pytest.raises(SchemaError, match="column 'sqft' is 7"):
+        PROFILE.count({"sqft": 7})

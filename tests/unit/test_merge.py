@@ -212,3 +212,11 @@ def test_all_features_at_once_and_one_by_one_are_the_same() -> None:
 def test_an_unknown_feature_is_named() -> None:
     with pytest.raises(ProfileError, match="'nope'"):
         WHOLE.ks("nope")
+
+
+def test_sum_adds_counts() -> None:
+    profile = make_profile()
+    parts = [profile.count_matrix(MATRIX[i::3]) for i in range(3)]
+    assert sum(parts) == profile.count_matrix(MATRIX)
+    with pytest.raises(TypeError):
+        1 + parts[0]

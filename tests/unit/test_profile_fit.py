@@ -233,6 +233,43 @@ def test_an_identifier_is_named_in_a_warning() -> None:
     assert feature.counts[-1] == 100_000 - 1024
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("customer", np.arange(100_000)),
+        ("customer", RANDOM.permutation(3000) + 10**9),
+        ("customer", pd.Series(RANDOM.permutation(3000), dtype="Int64")),
+        ("customer", np.arange(3000, dtype=np.float32)),
+        ("customer", [*range(2000), None, *range(2000, 2050), 7]),
+        *[(name, np.arange(3000) * 977) for name in ("id", "ID", "customer_id", "customerId", "order-Id")],
+    ],
+)
+def test_a_numeric_identifier_is_named_in_a_warning(name: str, values: Any) -> None:
+    with pytest.warns(UserWarning, match=rf"'{name}' looks like an identifier.*exclude=\['{name}'\]"):
+        feature = Profile.fit({name: values}).features[0]
+    assert feature.kind == "numeric"
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("few", np.arange(1024)),
+        ("price", np.arange(3000) * 977),
+        ("paid", np.arange(3000) * 977),
+        ("GRID", np.arange(3000) * 977),
+        ("sqft", RANDOM.integers(0, 5999, 3000)),
+        ("customer_id", RANDOM.integers(0, 3000, 3000)),
+        ("customer_id", np.arange(3000) + 0.5),
+        ("customer_id", np.append(np.arange(3000.0), np.inf)),
+        ("income", np.round(RANDOM.lognormal(10, 1, 100_000))),
+    ],
+)
+def test_measures_in_whole_numbers_are_no_identifiers(name: str, values: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Profile.fit({name: values})
+
+
 def test_many_categories_that_return_are_no_identifier() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -244,6 +281,31 @@ def test_numbers_and_texts_mixed_are_categories_with_a_warning() -> None:
     with pytest.warns(UserWarning, match="mixes numbers and texts"):
         feature = fit_one([1, "a", 1.0, None])
     assert feature.categories == ("1", "a")
+
+
+def test_a_mixture_that_is_meant_is_no_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fit_one([1, "a", 1.0, None], categorical=["x"]).categories == ("1", "a")
+
+
+@pytest.mark.parametrize(
+    "values", [np.array([1 + 2j, 3]), [1 + 2j, 3.0], pd.Series([1 + 2j, 3]), [np.complex64(1), 2]]
+)
+def test_complex_numbers_are_refused_by_the_columns_name(values: Any) -> None:
+    with pytest.raises(SchemaError, match=r"'x' holds complex numbers.*exclude=\['x'\]"):
+        fit_one(values)
+    assert Profile.fit({"x": values, "y": [1, 2]}, exclude=["x"]).names == ("y",)
+
+
+@pytest.mark.parametrize("cut_points", [2.5, 0, 10**9, "7", None, True])
+def test_cut_points_that_are_no_whole_number_in_range_are_refused(cut_points: Any) -> None:
+    with pytest.raises(ProfileError, match=rf"cut_points={cut_points!r}: it must be a whole number from 1"):
+        fit_one([1, 2, 3], cut_points=cut_points)
+
+
+def test_cut_points_may_be_numpys_number() -> None:
+    assert Profile.fit(FRAME, np.int64(7)) == Profile.fit(FRAME, 7)
 
 
 def test_texts_among_numbers_can_be_taken_as_missing() -> None:

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from support.drift import independent
 
-from tidegauge import Policy, PolicyError, Profile, SchemaError, replay
+from tidegauge import Policy, PolicyError, Profile, ProfileError, SchemaError, replay
 from tidegauge.backtest import Transition
 
 ROWS = 12_000
@@ -131,3 +131,26 @@ def test_arguments_that_do_not_fit_are_refused_by_name(
 def test_a_column_that_is_not_there_is_named(profile: Profile, month: pl.DataFrame) -> None:
     with pytest.raises(SchemaError, match="when"):
         replay(profile, month, Policy(), time="when", pane="1h")
+
+
+def test_arguments_of_another_kind_are_refused(profile: Profile, month: pl.DataFrame) -> None:
+    with pytest.raises(ProfileError, match=r"profile='p.json'.*Profile.load"):
+        replay("p.json", month, rows_per_pane=100)  # type: ignore[arg-type]
+    with pytest.raises(PolicyError, match=r"policy=\{'false_alarms': 1\}"):
+        replay(profile, month, {"false_alarms": 1}, rows_per_pane=100)  # type: ignore[arg-type]
+    with pytest.raises(SchemaError, match=r"time.* is 5"):
+        replay(profile, month, time=5, pane="1h")  # type: ignore[arg-type]
+
+
+def test_times_that_are_fewer_than_the_rows_are_refused(profile: Profile, month: pl.DataFrame) -> None:
+    times = month["at"].to_numpy()
+    with pytest.raises(SchemaError, match=r"time has 5 values for 12000 rows"):
+        replay(profile, month, time=times[:5], pane="1h")
+    whole = replay(profile, month, independent(scales=8), time=times, pane="1h")
+    assert whole == replay(profile, month, independent(scales=8), time="at", pane="1h")
+
+
+def test_rows_per_pane_may_be_numpys_number(profile: Profile, month: pl.DataFrame) -> None:
+    policy = independent(scales=8)
+    many = replay(profile, month, policy, rows_per_pane=np.int64(500))  # type: ignore[arg-type]
+    assert many == replay(profile, month, policy, rows_per_pane=500)
