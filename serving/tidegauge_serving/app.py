@@ -116,11 +116,19 @@ def _add_errors(app: FastAPI, gate: Gate) -> None:
     async def refuse(request: Request, error: Exception) -> Response:
         refusal = error if isinstance(error, Refusal) else _of_http(request, error)
         gate.metrics.errors[refusal.reason] += 1
+        if refusal.reason != "not_ready" or request.method == "POST":  # a probe's 503 is no request's
+            gate.metrics.requests[_protocol(request.url.path), refusal.status] += 1
         headers = getattr(error, "headers", None)
         return Response(refusal.body(), refusal.status, headers, "application/json")
 
     app.add_exception_handler(Refusal, refuse)
     app.add_exception_handler(HTTPException, refuse)
+
+
+def _protocol(path: str) -> str:
+    """The label of a request that was refused before any protocol read it."""
+    first = path.split("/", 2)[1] if path.startswith("/") else ""
+    return first if first in ("predict", "v1", "v2") else "other"
 
 
 def _of_http(request: Request, error: Exception) -> Refusal:
@@ -187,10 +195,20 @@ def _add_metadata(app: FastAPI, gate: Gate) -> None:
             "outputs": _v2_outputs(service),
         }
 
+    async def no_versions(model: str) -> None:
+        """A client that was told a version: which one is here, nobody can say."""
+        name = gate.require(model).name
+        raise Refusal(
+            "not_found", f"versions are not served: leave /versions/... out and ask /v2/models/{name}"
+        )
+
     app.get("/v1/models", tags=["v1"])(v1_models)
     app.get("/v1/models/{model}", tags=["v1"])(v1_model)
     app.get("/v2", tags=["v2"])(v2_server)
     app.get("/v2/models/{model}", tags=["v2"])(v2_model)
+    app.api_route(
+        "/v2/models/{model}/versions/{rest:path}", methods=["GET", "POST"], include_in_schema=False
+    )(no_versions)
 
 
 def _v2_input(schema: RowSchema, at: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Requests over all three protocols: answers, and refusals that name the field and the rule."""
 
+import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -223,6 +224,8 @@ REFUSED: list[tuple[str, Any, int, str, tuple[str, ...]]] = [
     ("/v1/models/other:predict", {"instances": [LIST]}, 404, "unknown_model", ("'other'", "'house-prices'")),
     ("/v2/models/other/infer", one_tensor(), 404, "unknown_model", ("'other'",)),
     ("/nowhere", {}, 404, "not_found", ("/nowhere",)),
+    ("/v2/models/house-prices/versions/1/infer", one_tensor(), 404, "not_found", ("versions", V2[:-6])),
+    ("/v2/models/other/versions/1/infer", one_tensor(), 404, "unknown_model", ("'other'",)),
     ("/v2/health/live", {}, 405, "method_not_allowed", ("GET",)),
 ]
 
@@ -251,6 +254,51 @@ def test_another_method_is_refused(app: App, path: str) -> None:
     status, answer = app.get(path)
     assert (status, answer["error"]["reason"]) == (405, "method_not_allowed")
     assert "POST" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("rest", ["1", "1/ready", "latest"])
+def test_versions_are_refused_by_name(app: App, rest: str) -> None:
+    status, answer = app.get(f"/v2/models/house-prices/versions/{rest}")
+    assert (status, answer["error"]["reason"]) == (404, "not_found")
+    assert "versions are not served" in answer["error"]["message"]
+
+
+def test_of_a_key_that_is_there_twice_the_last_counts(app: App) -> None:
+    text = b'{"bedrooms": 9, ' + json.dumps(HOUSE_ROW).encode()[1:]
+    wanted = app.post("/predict", row())[1]["prediction"]
+    assert app.post("/predict", b'{"features": ' + text + b"}")[1]["prediction"] == wanted
+    rows = b'{"instances": [3], "instances": [' + text + b"]}"
+    assert app.post(V1, rows)[1]["predictions"] == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "protocol", "code"),
+    [
+        ("GET", "/predict", "predict", 405),
+        ("GET", V1, "v1", 405),
+        ("PUT", V2, "v2", 405),
+        ("POST", "/v2/models/other/infer", "v2", 404),
+        ("POST", "/nowhere", "other", 404),
+        ("GET", "/predictor/x", "other", 404),
+    ],
+)
+def test_requests_at_a_wrong_path_or_method_are_counted(
+    app: App, method: str, path: str, protocol: str, code: int
+) -> None:
+    labels = {"protocol": protocol, "code": str(code)}
+    counted = app.metric(Metric.SERVING_REQUESTS, **labels)
+    assert app.ask(method, path, b"{}")[0] == code
+    assert app.metric(Metric.SERVING_REQUESTS, **labels) == counted + 1
+
+
+def test_a_probe_that_hears_not_ready_is_no_request(app: App) -> None:
+    before = dict(app.metrics.requests)
+    service, app.gate.service, app.gate.routes, routes = app.gate.service, None, {}, app.gate.routes
+    assert app.get("/readyz")[0] == 503
+    assert app.metrics.requests == before
+    assert app.post("/predict", row())[0] == 503
+    assert app.metric(Metric.SERVING_REQUESTS, protocol="predict", code="503") == 1
+    app.gate.service, app.gate.routes = service, routes
 
 
 def test_a_compressed_body_is_refused_by_name(app: App) -> None:
