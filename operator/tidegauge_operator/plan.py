@@ -5,7 +5,18 @@ from typing import Any
 
 from tidegauge.resource import DriftMonitoredModel
 
-from .children import accounts, claims, config, deployment, network, scaling, secret, services, statefulset
+from .children import (
+    accounts,
+    claims,
+    config,
+    deployment,
+    monitoring,
+    network,
+    scaling,
+    secret,
+    services,
+    statefulset,
+)
 from .facts import Facts
 
 __all__ = ["plan"]
@@ -43,3 +54,5 @@ def _children(model: DriftMonitoredModel, facts: Facts) -> Iterator[dict[str, An
     yield deployment.build(model, facts)
     yield scaling.build_budget(model, facts)
     yield scaling.build_autoscaler(model, facts)
+    yield monitoring.build_service_monitor(model, facts)
+    yield monitoring.build_rule(model, facts)

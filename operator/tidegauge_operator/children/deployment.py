@@ -47,14 +47,14 @@ def _set_scale(document: dict[str, Any], model: DriftMonitoredModel, facts: Fact
     """Set `replicas` so that the number of running pods changes only when the user asks for it.
 
     Leaving the field out while no other manager owns it would reset it to 1, hence it is written as it stands
-    until an autoscaler has written it. The version read guards against one that does so at this moment.
+    until an autoscaler has written it. The version that was read guards against one that does so just now.
     """
     wanted = model.spec.replicas
     if wanted is None:
         if facts.scale_owned_elsewhere:
             return
         wanted = model.spec.pods if facts.replicas is None else facts.replicas
-        if facts.deployment_version is not None:
+        if model.spec.autoscaling is not None and facts.deployment_version is not None:
             document["metadata"]["resourceVersion"] = facts.deployment_version
     document["spec"]["replicas"] = wanted
 
