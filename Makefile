@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-TIER   ?= unit operator stack apiserver
+TIER   ?= unit operator stack apiserver monitoring
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format crds golden soak bench clean

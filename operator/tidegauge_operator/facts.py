@@ -32,7 +32,7 @@ class Facts:
         Whether another field manager owns that field: an autoscaler or ``kubectl scale`` wrote it last.
     deployment_version
         `metadata.resourceVersion` of the Deployment that `replicas` was read from; None where there is none.
-        An apply that must not overtake an autoscaler's first write carries it, and is answered 409 if it would.
+        An apply that must not overtake an autoscaler's first write carries it: it fails with 409 instead.
     claim_size
         Size in the existing StatefulSet's claim template; None where there is none yet.
     monitoring_kinds

@@ -1,6 +1,6 @@
 """YAML in, YAML out: each folder of `tests/operator/golden` holds a resource and its planned children.
 
-``make golden`` (``python -m support.golden_plan``) writes the children anew; what changes is seen in the diff.
+``make golden`` (``python -m support.golden_plan``) writes the children anew; the diff shows what changes.
 """
 
 from pathlib import Path
