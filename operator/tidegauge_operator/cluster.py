@@ -20,6 +20,8 @@ Document = dict[str, Any]
 
 MANAGER: Final = "tidegauge"
 REQUEST_SECONDS: Final = 30.0
+REPAIR: Final = "tidegauge-repair"
+MERGE: Final = "application/merge-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
 
 
@@ -91,6 +93,12 @@ class Cluster:
         return await self._request(
             "PATCH", f"{path}/{subresource}" if subresource else path, query, document, APPLY
         )
+
+    async def overwrite(self, document: Document) -> None:
+        """Merge a document's fields into the object, replacing whole lists."""
+        metadata = document["metadata"]
+        path = kind_of(document).path(metadata["namespace"], metadata["name"])
+        await self._request("PATCH", path, {"fieldManager": REPAIR}, document, MERGE)
 
     async def find(self, kind: Kind, namespace: str, name: str) -> Document | None:
         """The object of that name, or None."""

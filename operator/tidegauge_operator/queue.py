@@ -40,8 +40,9 @@ class Backoff:
 class Schedule(Generic[Key]):
     """When which key is due, as plain state: times come in as arguments.
 
-    A key is in here once, however often it is added, and of two times the earlier one stands. A key that failed
-    waits its time, unless it is hurried. A key that is added while it is being worked on is due again after that.
+    A key is in here once, however often it is added, and of two times the earlier one stands. A key
+    that failed waits its time, unless it is hurried. One that is added while it is being worked on is due
+    again after that.
     """
 
     def __init__(self, backoff: Backoff, random: Callable[[], float]) -> None:

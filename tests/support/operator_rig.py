@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from support.controlplane.api import Document
-from support.controlplane.cluster import Cluster as TestCluster
+from support.controlplane.cluster import Cluster as Servers
 from support.waiting import wait_for
 from tidegauge_operator.cluster import Cluster, connect
 from tidegauge_operator.facts import Images
@@ -138,7 +138,7 @@ def quiet(writes: Callable[[], int], seconds: float, timeout_seconds: float = 20
     return last
 
 
-def managed(cluster: TestCluster, namespace: str) -> dict[tuple[str, str], Document]:
+def managed(cluster: Servers, namespace: str) -> dict[tuple[str, str], Document]:
     """All objects in a namespace that the operator made, by kind and name."""
     found = {}
     for api_version, kind in (
