@@ -17,6 +17,7 @@ from tidegauge_operator.kinds import Kind, kind_of
 __all__ = ["MANAGER", "Cluster", "Credentials", "Refusal", "connect"]
 
 Document = dict[str, Any]
+Documents = list[Document]
 
 MANAGER: Final = "tidegauge"
 REQUEST_SECONDS: Final = 30.0
@@ -101,17 +102,15 @@ class Cluster:
         await self._request("PATCH", path, {"fieldManager": REPAIR}, document, MERGE)
 
     async def find(self, kind: Kind, namespace: str, name: str) -> Document | None:
-        """The object of that name, or None."""
-        try:
-            return await self._request("GET", kind.path(namespace, name))
-        except Refusal as refusal:
-            if refusal.code == 404:
-                return None
-            raise
+        """The object of that name, or None; as a list of one, for which the rights of watching are enough."""
+        found = await self._list(kind, namespace, {"fieldSelector": f"metadata.name={name}"})
+        return found[0] if found else None
 
-    async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> list[Document]:
-        """All objects of a kind, with their apiVersion and kind."""
-        query = {"labelSelector": selector} if selector else {}
+    async def list(self, kind: Kind, namespace: str | None, selector: str) -> Documents:
+        """All objects of a kind with these labels, with their apiVersion and kind."""
+        return await self._list(kind, namespace, {"labelSelector": selector})
+
+    async def _list(self, kind: Kind, namespace: str | None, query: dict[str, str]) -> Documents:
         answer = await self._request("GET", kind.path(namespace), query)
         return [{"apiVersion": kind.api_version, "kind": kind.name, **item} for item in answer["items"]]
 

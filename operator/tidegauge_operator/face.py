@@ -16,7 +16,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from tidegauge.contract import Verdict
+from tidegauge.contract import Metric, Verdict
 
 __all__ = ["Health", "Meters", "application"]
 
@@ -59,24 +59,22 @@ class Meters:
     ) -> None:
         self.registry = registry
         self._verdicts = verdicts
-        queue = Gauge(
-            "tidegauge_operator_queue_depth", "Models that wait to be looked at.", registry=registry
-        )
+        queue = Gauge(Metric.OPERATOR_QUEUE_DEPTH, "Models that wait to be looked at.", registry=registry)
         queue.set_function(depth)
         self.reconcile_seconds = Histogram(
-            "tidegauge_operator_reconcile_seconds",
+            Metric.OPERATOR_RECONCILE_SECONDS,
             "Time that one look at a model took.",
             buckets=(0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0),
             registry=registry,
         )
         self._errors = Counter(
-            "tidegauge_operator_errors",
+            Metric.OPERATOR_ERRORS,
             "Looks at a model that failed, by reason.",
             ["reason"],
             registry=registry,
         )
         self._models = Gauge(
-            "tidegauge_operator_models",
+            Metric.OPERATOR_MODELS,
             "Models, by the verdict in their status.",
             ["verdict"],
             registry=registry,

@@ -36,6 +36,7 @@ WORKERS: Final = 8
 DEFINITIONS_SECONDS: Final = 30.0
 DELETIONS_SECONDS: Final = 300.0
 TOKEN_BYTES: Final = 32
+_PATIENCE: Final = (1, 1, 2, 3, *([5] * 720))  # an API server may be away for an hour before we give up
 
 
 class Operator:
@@ -164,6 +165,7 @@ def kopf_settings(single_namespace: bool) -> kopf.OperatorSettings:
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.networking.request_timeout = 60
+    settings.networking.error_backoffs = _PATIENCE
     return settings
 
 

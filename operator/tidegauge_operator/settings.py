@@ -7,11 +7,17 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tidegauge.__about__ import __version__
+from tidegauge.contract import Env
 from tidegauge_operator.facts import Images
 
 __all__ = ["Settings", "parse_settings"]
+
+PORT: Final = 8082
+REPORT_SECONDS: Final = 15.0
+IDENTITY: Final = "tidegauge-operator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +46,9 @@ class Settings:
     namespaces: tuple[str, ...] = ()
     kubeconfig: Path | None = None
     host: str = "127.0.0.1"
-    port: int = 8082
-    report_seconds: float = 15.0
-    identity: str = "tidegauge-operator"
+    port: int = PORT
+    report_seconds: float = REPORT_SECONDS
+    identity: str = IDENTITY
     log_level: str = "info"
 
 
@@ -54,21 +60,22 @@ def parse_settings(
         prog="tidegauge-operator", description="Keep every DriftMonitoredModel as its spec says."
     )
 
-    def flag(name: str, default: object, about: str, kind: type = str) -> None:
-        variable = f"TIDEGAUGE_{name.upper().replace('-', '_')}"
+    def flag(variable: Env, default: object, about: str, kind: type = str) -> None:
+        name = variable.removeprefix("TIDEGAUGE_").lower().replace("_", "-")
         value = environment.get(variable) or default
-        parser.add_argument(f"--{name}", type=kind, default=value, help=f"{about} ({variable})")
+        parser.add_argument(f"--{name}", type=kind, default=value, help=about)
 
-    for program in "serving", "sidecar", "aggregator":
+    images = Env.SERVING_IMAGE, Env.SIDECAR_IMAGE, Env.AGGREGATOR_IMAGE
+    for variable, program in zip(images, ("serving", "sidecar", "aggregator"), strict=True):
         image = f"ghcr.io/tidegauge/tidegauge-{program}:{__version__}"
-        flag(f"{program}-image", image, f"image of the {program} program")
-    flag("namespaces", "", "namespaces to serve, with commas between; all where none is named")
-    flag("kubeconfig", None, "kubeconfig file; inside a pod of the cluster none is needed", Path)
-    flag("host", "127.0.0.1", "address of its own pages")
-    flag("port", 8082, "port of its own pages; 0 takes a free one", int)
-    flag("report-seconds", 15.0, "how often the aggregators are asked", float)
-    flag("pod", "tidegauge-operator", "name of its pod, for Events")
-    flag("log-level", "info", "least severe message")
+        flag(variable, image, f"image of the {program} program")
+    flag(Env.NAMESPACES, "", "namespaces to serve, with commas between; all where none is named")
+    flag(Env.KUBECONFIG, None, "kubeconfig file; inside a pod of the cluster none is needed", Path)
+    flag(Env.HOST, "127.0.0.1", "address of its own pages")
+    flag(Env.PORT, PORT, "port of its own pages; 0 takes a free one", int)
+    flag(Env.REPORT_SECONDS, REPORT_SECONDS, "how often the aggregators are asked", float)
+    flag(Env.POD, IDENTITY, "name of its pod, for Events")
+    flag(Env.LOG_LEVEL, "info", "least severe message")
     given = parser.parse_args(arguments)
     return Settings(
         images=Images(

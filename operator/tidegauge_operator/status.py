@@ -184,8 +184,8 @@ def _monitoring_ready(model: DriftMonitoredModel, observed: Observed) -> _State:
         return _State(
             "False",
             "CRDNotInstalled",
-            f"this cluster does not know {kinds}: install the Prometheus operator's definitions, or switch it "
-            "off in spec.monitoring; it is made as soon as they are there",
+            f"this cluster does not know {kinds}: install the Prometheus operator's definitions, or switch "
+            "it off in spec.monitoring; it is made as soon as they are there",
         )
     if observed.generation == 0:
         return _State("Unknown", "NotAppliedYet", "the objects have not been applied yet")

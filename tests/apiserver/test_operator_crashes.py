@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from support.bad_input import SMALLEST, merged
-from support.controlplane.api import Document
 from support.controlplane import cluster as servers
+from support.controlplane.api import Document
 from support.operator_rig import IMAGES, managed
 from tidegauge_operator.cluster import Cluster, connect
 from tidegauge_operator.reconcile import Reconciler
