@@ -14,6 +14,7 @@ __all__ = ["build"]
 
 BUNDLE_FOLDER: Final = "/models"
 LOG_FOLDER: Final = "/var/log/tidegauge"
+PROFILE_MOUNT: Final = "/mnt/profile"
 # A pod that is going leaves the Services' endpoints while it still answers; then it has 20 s for requests
 # under way, then the sidecar up to 10 s for its last pane (docs/serving.md, docs/sidecar.md).
 LEAVE_ENDPOINTS_SECONDS: Final = 5
@@ -75,18 +76,17 @@ def _pod(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
 
 def _storage_initializer(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
     """Brings the bundle, with the model's resources: it runs before the model, so the pod needs no more."""
-    uri = model.spec.model.storage_uri
-    mounts = [pods.mount("bundle", BUNDLE_FOLDER), pods.mount("tmp", "/tmp")]
-    if _claim(uri):
-        mounts.append(pods.mount("storage", PVC_MOUNT, read_only=True))
+    uri, profile = model.spec.model.storage_uri, model.spec.drift.profile_uri
+    options = ["--profile", pods.literal(_profile_address(model, profile))] if profile else []
+    claims = [pods.mount(volume["name"], path, read_only=True) for volume, path in _claims(model)]
     return {
         "name": "storage-initializer",
         "image": facts.images.serving,
         "command": ["python", "-m", "tidegauge_serving.storage"],
-        "args": [pods.literal(uri), BUNDLE_FOLDER],
+        "args": [pods.literal(uri), BUNDLE_FOLDER, *options],
         "resources": pods.resources(model.spec.model.resources),
         "securityContext": pods.container_security(),
-        "volumeMounts": mounts,
+        "volumeMounts": [pods.mount("bundle", BUNDLE_FOLDER), pods.mount("tmp", "/tmp"), *claims],
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
 
@@ -160,16 +160,13 @@ def _server_settings(model: DriftMonitoredModel) -> dict[Env, object]:
 
 def _volumes(model: DriftMonitoredModel) -> list[dict[str, Any]]:
     log = {"medium": "Memory", "sizeLimit": _log_volume_size(model.spec.drift.capture.log_bytes)}
-    volumes = [
+    return [
         {"name": "bundle", "emptyDir": {}},
         {"name": "log", "emptyDir": log},
         {"name": "tmp", "emptyDir": {}},
         pods.token_volume(token_name(model)),
+        *(volume for volume, _ in _claims(model)),
     ]
-    if claim := _claim(model.spec.model.storage_uri):
-        source = {"claimName": claim, "readOnly": True}
-        volumes.append({"name": "storage", "persistentVolumeClaim": source})
-    return volumes
 
 
 def _log_volume_size(log_bytes: int) -> str:
@@ -179,6 +176,27 @@ def _log_volume_size(log_bytes: int) -> str:
     """
     mebibytes = -(-log_bytes // MEBIBYTE)
     return f"{mebibytes + max(8, mebibytes // 4)}Mi"
+
+
+def _claims(model: DriftMonitoredModel) -> list[tuple[dict[str, Any], str]]:
+    """The claims that the storage initializer reads, as volumes, with the paths they are mounted at."""
+    bundle, profile = _claim(model.spec.model.storage_uri), _claim(model.spec.drift.profile_uri or "")
+    found = [(_claim_volume("storage", bundle), PVC_MOUNT)] if bundle else []
+    if profile and profile != bundle:
+        found.append((_claim_volume("profile", profile), PROFILE_MOUNT))
+    return found
+
+
+def _claim_volume(name: str, claim: str) -> dict[str, Any]:
+    return {"name": name, "persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
+
+
+def _profile_address(model: DriftMonitoredModel, uri: str) -> str:
+    """The profile's address as the initializer sees it: a claim that is not the bundle's has its own path."""
+    claim = _claim(uri)
+    if not claim or claim == _claim(model.spec.model.storage_uri):
+        return uri
+    return f"{PROFILE_MOUNT}/{uri.removeprefix(f'pvc://{claim}').lstrip('/')}"
 
 
 def _claim(uri: str) -> str:
