@@ -54,6 +54,8 @@ class RunningOperator:
         What it serves.
     addresses
         Where aggregators answer.
+    report_seconds, definitions_seconds
+        How often it asks them, and looks for definitions of other products.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class RunningOperator:
         namespaces: tuple[str, ...],
         addresses: Addresses = nowhere,
         report_seconds: float = 0.2,
+        definitions_seconds: float = 0.3,
     ) -> None:
         self._settings = Settings(
             images=IMAGES,
@@ -71,6 +74,7 @@ class RunningOperator:
             report_seconds=report_seconds,
         )
         self._addresses = addresses
+        self._definitions_seconds = definitions_seconds
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self.cluster: CountingCluster
@@ -90,7 +94,7 @@ class RunningOperator:
     async def _run(self) -> None:
         assert self._settings.kubeconfig
         self.cluster = CountingCluster(await connect(self._settings.kubeconfig))
-        self.operator = Operator(self._settings, self.cluster, self._addresses, definitions_seconds=0.3)
+        self.operator = Operator(self._settings, self.cluster, self._addresses, self._definitions_seconds)
         await self.operator.run(self._stop)
 
     @property

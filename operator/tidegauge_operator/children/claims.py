@@ -26,13 +26,18 @@ def build(model: DriftMonitoredModel, facts: Facts) -> list[dict[str, Any]]:
         {
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
-            "metadata": metadata(
-                model, facts, f"{TEMPLATE_NAME}-{aggregator_name(model)}-{index}", Component.AGGREGATOR
-            ),
+            "metadata": _metadata(model, facts, index),
             "spec": claim_spec(aggregator.storage, size),
         }
         for index in range(aggregator.replicas)
     ]
+
+
+def _metadata(model: DriftMonitoredModel, facts: Facts, index: int) -> dict[str, Any]:
+    """Without an owner: the StatefulSet controls its claims, and an object has one controller at most."""
+    name = f"{TEMPLATE_NAME}-{aggregator_name(model)}-{index}"
+    head = metadata(model, facts, name, Component.AGGREGATOR)
+    return {field: value for field, value in head.items() if field != "ownerReferences"}
 
 
 def claim_spec(storage: Storage, size: str) -> dict[str, Any]:
