@@ -57,9 +57,10 @@ def kept(case: str) -> dict[str, dict[str, Any]]:
 def write() -> None:
     """Make the files what the plan says."""
     for case in cases():
+        children = planned(case)
         for name in kept(case):
             (GOLDEN / case / name).unlink()
-        for name, child in planned(case).items():
+        for name, child in children.items():
             text = yaml.dump(child, Dumper=_Plain, sort_keys=False, width=4096)
             (GOLDEN / case / name).write_text(text)
 

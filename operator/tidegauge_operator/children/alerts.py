@@ -74,13 +74,13 @@ def _drift(model: DriftMonitoredModel) -> list[Alert]:
     floors, name = model.spec.drift.min_effect, _name(model)
     by_how_much = _series(model, Metric.DRIFT_LOWER_BOUND)
     worst = (
-        "{{ range query `sort_desc(topk(3, max by (feature) (" + by_how_much + ") "
-        f"and on (feature) {features} > 0))` }}}}{{{{ .Labels.feature }}}} (at least "
-        "{{ .Value | humanizePercentage }} of rows moved) {{ end }}"
+        "{{ range $place, $found := query `sort_desc(topk(3, max by (feature) (" + by_how_much + ") "
+        f"and on (feature) {features} > 0))` }}}}{{{{ if $place }}}}, {{{{ end }}}}"
+        "{{ .Labels.feature }} (at least {{ .Value | humanizePercentage }}){{ end }}"
     )
     rows_moved = (
-        "{{ .Value }} features have certainly moved by more than %s of their rows (spec.drift.minEffect, "
-        f"or the feature's own floor). Most: {worst}"
+        "Features of which a share of the rows above %s has certainly moved (spec.drift.minEffect, or the "
+        f"feature's own floor): {{{{ .Value }}}}. Most: {worst}."
     )
     predictions = _series(model, Metric.DRIFT_SEVERITY, f'feature="{PREDICTION}"')
     return [
@@ -118,14 +118,14 @@ def _monitoring(model: DriftMonitoredModel) -> list[Alert]:
 
 
 def _stale(model: DriftMonitoredModel) -> Alert:
-    age = _series(model, Metric.NEWEST_PANE_AGE)
+    age, replicas = _series(model, Metric.NEWEST_PANE_AGE), model.spec.aggregator.replicas
     return Alert(
         "TidegaugeMonitoringStale",
         "warning",
-        f"max({age}) > {STALE_SECONDS} or absent({age})",
+        f"max({age}) > {STALE_SECONDS} or (count({age}) or vector(0)) < {replicas}",
         "10m",
         f"Drift of {_name(model)} is not known: nothing is heard.",
-        f"No pane has come for more than {STALE_SECONDS} s, or the aggregator's metrics are missing. "
+        f"No pane has come for more than {STALE_SECONDS} s, or an aggregator's metrics are missing. "
         "Silence is not stability: the verdict is Unknown.",
     )
 
