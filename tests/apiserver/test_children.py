@@ -17,7 +17,7 @@ def children(case: str, namespace: str) -> list[Document]:
     found = [copy.deepcopy(child) for child in planned(case).values()]
     for child in found:
         child["metadata"]["namespace"] = namespace
-        child["metadata"].pop("ownerReferences")
+        child["metadata"].pop("ownerReferences", None)
         child["metadata"].pop("resourceVersion", None)
     return [child for child in found if child["apiVersion"] != FOREIGN]
 
