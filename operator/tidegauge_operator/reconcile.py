@@ -37,6 +37,7 @@ class Heard:
 
     report: Report | None
     silence: str = ""
+    asked: bool = True
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ class _Account:
     stale: bool = True  # its objects may not be as they ought to be
     applied_generation: int = 0
     failure: Failure | None = None
-    heard: Heard = Heard(None, "the aggregator has not been asked yet")
+    heard: Heard = Heard(None, "the aggregator has not been asked yet", asked=False)
     written_at: float = float("-inf")
     written: Document | None = None
 
@@ -175,6 +176,7 @@ class Reconciler:
             missing_kinds=self._missing_kinds(model),
             report=account.heard.report,
             silence=account.heard.silence,
+            asked=account.heard.asked,
             url=model_url(model),
         )
 

@@ -86,7 +86,7 @@ class Rounds:
         aggregator = self._store.children(key).get(Ref("apps/v1", "StatefulSet", aggregator_name(model)))
         ready = aggregator.part.get("status", {}).get("readyReplicas", 0) if aggregator else 0
         if ready < model.spec.aggregator.replicas:
-            return Heard(None, "the aggregator is not ready")
+            return Heard(None, "the aggregator is not ready", asked=False)
         try:
             report = await self._reports.report(key.name, self._addresses(model))
         except NoReport as reason:

@@ -49,6 +49,8 @@ class Observed:
         The aggregator's newest report; None when there is none.
     silence
         Why there is no report.
+    asked
+        Whether the aggregator was ready and has been asked.
     url
         Where the model answers.
     """
@@ -60,6 +62,7 @@ class Observed:
     missing_kinds: tuple[str, ...] = ()
     report: Report | None = None
     silence: str = "the aggregator has not been asked yet"
+    asked: bool = False
     url: str | None = None
 
 
@@ -212,7 +215,7 @@ def _drift_detected(observed: Observed) -> _State:
 def _degraded(observed: Observed, merged: _State) -> _State:
     report = observed.report
     if report is None:
-        starting = merged.status != "True"
+        starting = merged.status != "True" or not observed.asked
         return _State("Unknown" if starting else "True", "NoReport", observed.silence)
     coverage = report.coverage
     if report.stale:
@@ -311,7 +314,7 @@ _BAD: Final[Mapping[str, str]] = {
     "DriftMonitoringDegraded": "True",
 }
 _STARTING: Final = frozenset(
-    {"DeploymentMissing", "StatefulSetMissing", "PodsStarting", "AggregatorStarting", "NoReport"}
+    {"DeploymentMissing", "StatefulSetMissing", "PodsStarting", "AggregatorStarting"}
 )
 _OVER: Final[Mapping[str, str]] = {
     "DataDriftDetected": "DataDriftEnded",
@@ -332,7 +335,7 @@ def _event(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> Event | Non
         if not begins or (first and new["reason"] in _STARTING):
             return None
         return Event("Warning", new["reason"], new["message"])
-    was_bad = old is not None and old["status"] == _BAD[kind]
+    was_bad = kind == "Ready" if old is None else old["status"] == _BAD[kind]
     if new["status"] == _OPPOSITE[_BAD[kind]] and was_bad:
         return Event("Normal", _OVER[kind], new["message"])
     return None

@@ -28,6 +28,7 @@ WELL = Observed(
     deployment=DEPLOYMENT,
     stateful_set=STATEFUL_SET,
     report=a_report(),
+    asked=True,
     url="http://house-prices.ml.svc",
 )
 
@@ -255,6 +256,12 @@ def test_one_event_for_each_transition() -> None:
 def test_a_failure_is_told_once_and_its_end_too() -> None:
     failed = replace(WELL, failure=Failure("Forbidden", "may not create services"))
     assert story(failed, failed, WELL) == [[("Warning", "Forbidden")], [], [("Normal", "Ready")]]
+
+
+def test_an_aggregator_that_has_not_been_asked_yet_is_no_trouble() -> None:
+    starting = replace(WELL, report=None, asked=False)
+    assert condition(told(starting), "DriftMonitoringDegraded") == ("Unknown", "NoReport")
+    assert story(starting, WELL) == [[("Normal", "Ready")], []]
 
 
 def test_an_event_says_why() -> None:
