@@ -135,12 +135,12 @@ def test_the_program_as_it_is_installed(cluster: servers.Cluster, namespace: str
     command += ["--kubeconfig", str(cluster.kubeconfig())]
     program = subprocess.Popen(command, env=dict(os.environ), stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: is_ready(port), "it is ready")
+        wait_for(lambda: is_ready(port), "it is ready", timeout_seconds=60)
         cluster.admin.apply(a_model(namespace))
         wait_for(lambda: is_applied(cluster, namespace, 1), "the objects")
     finally:
         program.terminate()
-        status = program.wait(20)
+        status = program.wait(60)
     assert status == 0, "a signal ends it in order"
 
 
