@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-TIER   ?= unit stack apiserver
+TIER   ?= unit operator stack apiserver monitoring
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format crds soak bench clean
+.PHONY: help demo test check format crds golden soak bench clean
 
 help:  ## What this file can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ format: $(VENV)/.dev  ## Let ruff mend what it can
 crds: $(VENV)/.dev  ## Write crds/ and docs/custom-resource.md from the types in tidegauge/resource
 	$(BIN)/python -m tidegauge.resource.crd > crds/driftmonitoredmodels.tidegauge.io.yaml
 	$(BIN)/python -m tidegauge.resource.manual > docs/custom-resource.md
+
+golden: $(VENV)/.dev  ## Write the children of tests/operator/golden anew from what the operator plans
+	PYTHONPATH=tests $(BIN)/python -m support.golden_plan
 
 soak: $(VENV)/.dev  ## The long random runs that `make test` leaves out
 	$(BIN)/python -m pytest tests -m soak --durations=10

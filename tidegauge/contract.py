@@ -92,6 +92,13 @@ class Env(StrEnum):
     CONFIG = "TIDEGAUGE_CONFIG"
     SHARD = "TIDEGAUGE_SHARD"
     RETENTION_SECONDS = "TIDEGAUGE_RETENTION_SECONDS"
+    # operator
+    NAMESPACES = "TIDEGAUGE_NAMESPACES"
+    KUBECONFIG = "TIDEGAUGE_KUBECONFIG"
+    SERVING_IMAGE = "TIDEGAUGE_SERVING_IMAGE"
+    SIDECAR_IMAGE = "TIDEGAUGE_SIDECAR_IMAGE"
+    AGGREGATOR_IMAGE = "TIDEGAUGE_AGGREGATOR_IMAGE"
+    REPORT_SECONDS = "TIDEGAUGE_REPORT_SECONDS"
 
 
 class Metric(StrEnum):
@@ -140,6 +147,11 @@ class Metric(StrEnum):
     AGGREGATOR_EVALUATION_SECONDS = "tidegauge_aggregator_evaluation_seconds"
     AGGREGATOR_STORE_SECONDS = "tidegauge_aggregator_store_seconds"
     AGGREGATOR_STORE_BYTES = "tidegauge_aggregator_store_bytes"
+    # operator
+    OPERATOR_QUEUE_DEPTH = "tidegauge_operator_queue_depth"
+    OPERATOR_RECONCILE_SECONDS = "tidegauge_operator_reconcile_seconds"
+    OPERATOR_ERRORS = "tidegauge_operator_errors_total"
+    OPERATOR_MODELS = "tidegauge_operator_models"
 
 
 def pane_path(model: str, profile_hash: str, pane: int, instance: str) -> str:

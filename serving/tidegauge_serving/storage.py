@@ -26,7 +26,7 @@ _Copy: TypeAlias = Callable[[str, Path], None]
 """Copies one file of the bundle by its name; raises whatever the storage raises."""
 
 
-def fetch(uri: str, destination: Path) -> Manifest:
+def fetch(uri: str, destination: Path, profile_uri: str = "") -> Manifest:
     """Copy a bundle into a folder and verify it.
 
     Parameters
@@ -35,6 +35,8 @@ def fetch(uri: str, destination: Path) -> Manifest:
         A folder: a path, ``file://``, ``pvc://CLAIM/PATH``, ``http(s)://``, ``s3://``, ``gs://``, ``abfs://``.
     destination
         The folder, made if it is not there.
+    profile_uri
+        Where the profile's file lies, if not in the bundle's folder; it must be the one of the manifest.
 
     Raises
     ------
@@ -49,12 +51,22 @@ def fetch(uri: str, destination: Path) -> Manifest:
         folder = Path(name)
         _copy_one(copy, uri, MANIFEST_FILE, folder)
         manifest = Manifest.load(folder)
-        for file in (manifest.model.file, manifest.profile.file):
-            _copy_one(copy, uri, file, folder)
+        _copy_one(copy, uri, manifest.model.file, folder)
+        if profile_uri:
+            _copy_profile(profile_uri, folder / manifest.profile.file)
+        else:
+            _copy_one(copy, uri, manifest.profile.file, folder)
         manifest.verify(folder)
         for file in (manifest.model.file, manifest.profile.file, MANIFEST_FILE):
             (folder / file).rename(destination / file)
     return manifest
+
+
+def _copy_profile(uri: str, to: Path) -> None:
+    folder, _, file = uri.rpartition("/")
+    with tempfile.TemporaryDirectory(dir=to.parent) as name:
+        _copy_one(_copier(folder), folder, file, Path(name))
+        (Path(name) / file).rename(to)
 
 
 def _copy_one(copy: _Copy, uri: str, file: str, folder: Path) -> None:
@@ -127,9 +139,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "uri", help="file://, pvc://, http(s)://, s3://, gs:// or abfs:// folder of the bundle"
     )
     parser.add_argument("destination", type=Path, help="folder to put it into")
+    parser.add_argument("--profile", default="", help="URI of the profile's file, if not in that folder")
     given = parser.parse_args(arguments)
     try:
-        manifest = fetch(given.uri, given.destination)
+        manifest = fetch(given.uri, given.destination, given.profile)
     except (TidegaugeError, OSError) as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1

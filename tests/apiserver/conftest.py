@@ -4,7 +4,7 @@ import contextlib
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,6 +63,12 @@ def whole_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 def namespace(cluster: Cluster) -> str:
     """A namespace of the test's own."""
     return new_namespace(cluster)
+
+
+@pytest.fixture
+def another_namespace(cluster: Cluster) -> Callable[[], str]:
+    """Makes a new namespace each time it is called."""
+    return lambda: new_namespace(cluster)
 
 
 @pytest.fixture

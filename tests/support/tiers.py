@@ -4,6 +4,7 @@ import pytest
 
 TIERS = {  # from the fastest to the one that asks most of the machine
     "unit": "no process",
+    "operator": "objects and status, no process",
     "stack": "local programs",
     "apiserver": "etcd, API server, controllers",
     "node": "kubelet, real pods",

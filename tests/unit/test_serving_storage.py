@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -44,6 +45,20 @@ def test_a_path_and_a_file_uri_are_copied(bundle: Path, tmp_path: Path) -> None:
         destination = tmp_path / str(index)
         assert storage.fetch(uri, destination).name == "house-prices"
         assert files_of(destination) == files_of(bundle)
+
+
+def test_a_profile_may_lie_elsewhere_and_must_be_the_bundles(bundle: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "profiles"
+    elsewhere.mkdir()
+    (elsewhere / "reference.json").write_bytes((bundle / "profile.json").read_bytes())
+    without = tmp_path / "bundle"
+    shutil.copytree(bundle, without)
+    (without / "profile.json").unlink()
+    storage.fetch(str(without), tmp_path / "out", (elsewhere / "reference.json").as_uri())
+    assert files_of(tmp_path / "out") == files_of(bundle)
+    (elsewhere / "reference.json").write_text("{}")
+    with pytest.raises(BundleError, match="sha256"):
+        storage.fetch(str(without), tmp_path / "out", (elsewhere / "reference.json").as_uri())
 
 
 def test_http_is_copied(bundle: Path, web: str, tmp_path: Path) -> None:

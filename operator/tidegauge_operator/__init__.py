@@ -1,0 +1,1 @@
+"""The operator: a `DriftMonitoredModel` becomes pods, an aggregator and alerts; the verdict comes back."""

@@ -1,0 +1,28 @@
+"""ServiceAccounts without rights and without tokens: the pods never speak to the API server."""
+
+from typing import Any
+
+from tidegauge.resource import DriftMonitoredModel
+from tidegauge_operator.facts import Facts
+from tidegauge_operator.labels import Component, aggregator_name, metadata
+
+__all__ = ["build_aggregator", "build_model"]
+
+
+def build_model(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
+    """The model pods' own; annotate it where a cloud grants storage by ServiceAccount."""
+    return _account(metadata(model, facts, model.metadata.name, Component.MODEL))
+
+
+def build_aggregator(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
+    """The aggregators' own."""
+    return _account(metadata(model, facts, aggregator_name(model), Component.AGGREGATOR))
+
+
+def _account(of: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": of,
+        "automountServiceAccountToken": False,
+    }

@@ -1,0 +1,244 @@
+"""The alerts of one model. Each has a page in `docs/runbooks/` named after it.
+
+What the resource has a threshold for is decided by the aggregator (its severities rest on `spec.drift`); the
+numbers below are for what the resource says nothing of.
+"""
+
+from typing import Any, Final, NamedTuple
+
+from tidegauge.contract import PREDICTION, Metric
+from tidegauge.resource import DriftMonitoredModel
+from tidegauge_operator.labels import aggregator_name
+
+__all__ = ["Alert", "alerts"]
+
+STALE_SECONDS: Final = 300  # as the policy's `stale`: from then on the verdict is Unknown
+LEAST_PODS_RATIO: Final = 0.9
+MOST_ROWS_LOST_RATIO: Final = 0.01
+MOST_VIOLATIONS_RATIO: Final = 0.01
+MOST_ERRORS_RATIO: Final = 0.05
+SLOW_SECONDS: Final = 0.5  # a bucket's bound, so the quantile is exact there
+LEAST_VOLUME_RATIO: Final = 0.1
+SCHEMA_REASONS: Final = (
+    "missing_feature",
+    "unknown_feature",
+    "missing_value",
+    "not_finite",
+    "wrong_type",
+    "wrong_shape",
+    "out_of_range",
+)
+PROFILE_REASONS: Final = ("profile_mismatch", "not_this_profile", "not_a_profile", "too_few_features")
+
+
+class Alert(NamedTuple):
+    """One alerting rule; `holds` is how long the expression must hold first."""
+
+    name: str
+    severity: str
+    expression: str
+    holds: str
+    summary: str
+    description: str
+
+    def to_dict(self, model: DriftMonitoredModel, docs_url: str) -> dict[str, Any]:
+        """As an entry of a group's ``rules``."""
+        return {
+            "alert": self.name,
+            "expr": self.expression,
+            "for": self.holds,
+            "labels": {
+                "severity": self.severity,
+                "namespace": model.metadata.namespace,
+                "model": model.metadata.name,
+            },
+            "annotations": {
+                "summary": self.summary,
+                "description": self.description,
+                "runbook_url": f"{docs_url}/runbooks/{self.name}.md",
+            },
+        }
+
+
+def alerts(model: DriftMonitoredModel) -> list[Alert]:
+    """All alerts of a model; those on silence only while it should have pods."""
+    traffic = [_schema(model), _errors(model), _latency(model)]
+    if model.spec.pods > 0:
+        traffic.append(_volume(model))
+    return [*_drift(model), *_monitoring(model), *traffic]
+
+
+def _drift(model: DriftMonitoredModel) -> list[Alert]:
+    severity = _series(model, Metric.DRIFT_SEVERITY, f'feature!~"|{PREDICTION}"')
+    features = f"max by (feature) ({severity})"
+    floors, name = model.spec.drift.min_effect, _name(model)
+    by_how_much = _series(model, Metric.DRIFT_LOWER_BOUND)
+    worst = (
+        "{{ range $place, $found := query `sort_desc(topk(3, max by (feature) (" + by_how_much + ") "
+        f"and on (feature) {features} > 0))` }}}}{{{{ if $place }}}}, {{{{ end }}}}"
+        "{{ .Labels.feature }} (at least {{ .Value | humanizePercentage }}){{ end }}"
+    )
+    rows_moved = (
+        "Features of which a share of the rows above %s has certainly moved (spec.drift.minEffect, or the "
+        f"feature's own floor): {{{{ .Value }}}}. Most: {worst}."
+    )
+    predictions = _series(model, Metric.DRIFT_SEVERITY, f'feature="{PREDICTION}"')
+    return [
+        Alert(
+            "TidegaugeDataDrift",
+            "warning",
+            f"count({features} == 1) and on () max({severity}) == 1",
+            "0m",
+            f"Input data of {name} has drifted.",
+            rows_moved % f"{floors.warning:g}",
+        ),
+        Alert(
+            "TidegaugeDataDriftCritical",
+            "critical",
+            f"count({features} == 2)",
+            "0m",
+            f"Input data of {name} has drifted far.",
+            rows_moved % f"{floors.critical:g}",
+        ),
+        Alert(
+            "TidegaugePredictionDrift",
+            "warning",
+            f"max({predictions}) > 0",
+            "0m",
+            f"Predictions of {name} have drifted.",
+            "What the model answers is distributed otherwise than on its training data "
+            "({{ if eq .Value 2.0 }}critical{{ else }}warning{{ end }}).",
+        ),
+    ]
+
+
+def _monitoring(model: DriftMonitoredModel) -> list[Alert]:
+    found = [_dropping(model), _mismatch(model)]
+    return [_stale(model), _coverage(model), *found] if model.spec.pods > 0 else found
+
+
+def _stale(model: DriftMonitoredModel) -> Alert:
+    age, replicas = _series(model, Metric.NEWEST_PANE_AGE), model.spec.aggregator.replicas
+    return Alert(
+        "TidegaugeMonitoringStale",
+        "warning",
+        f"max({age}) > {STALE_SECONDS} or (count({age}) or vector(0)) < {replicas}",
+        "10m",
+        f"Drift of {_name(model)} is not known: nothing is heard.",
+        f"No pane has come for more than {STALE_SECONDS} s, or an aggregator's metrics are missing. "
+        "Silence is not stability: the verdict is Unknown.",
+    )
+
+
+def _coverage(model: DriftMonitoredModel) -> Alert:
+    pods = _series(model, Metric.COVERAGE_PODS)
+    counted = f"sum(increase({_series(model, Metric.AGGREGATOR_ROWS)}[30m]))"
+    lost = f"sum(increase({_series(model, Metric.AGGREGATOR_ROWS_LOST)}[30m]))"
+    return Alert(
+        "TidegaugeCoverageLow",
+        "warning",
+        f"min({pods}) < {LEAST_PODS_RATIO} or {lost} / ({counted} + {lost}) > {MOST_ROWS_LOST_RATIO}",
+        "15m",
+        f"Part of the traffic of {_name(model)} is not counted.",
+        f"Fewer than {LEAST_PODS_RATIO:.0%} of the pods are heard, or more than {MOST_ROWS_LOST_RATIO:.0%} "
+        "of the rows of the last 30 minutes were lost. The verdict rests on the rest.",
+    )
+
+
+def _dropping(model: DriftMonitoredModel) -> Alert:
+    dropped = _series(model, Metric.TAP_ROWS, 'outcome="dropped"')
+    return Alert(
+        "TidegaugeCaptureDropping",
+        "warning",
+        f"sum(increase({dropped}[10m])) > 0",
+        "0m",
+        f"Rows of {_name(model)} are answered but not captured.",
+        "{{ .Value | humanize }} rows in 10 minutes found no room in the log "
+        f"(spec.drift.capture.logSize: {model.spec.drift.capture.log_size}). Requests are not affected.",
+    )
+
+
+def _mismatch(model: DriftMonitoredModel) -> Alert:
+    refused = _labelled(
+        Metric.AGGREGATOR_REFUSED,
+        f'namespace="{model.metadata.namespace}"',
+        f'service="{aggregator_name(model)}"',
+        f'reason=~"{"|".join(PROFILE_REASONS)}"',
+    )
+    corrupt = _series(model, Metric.SIDECAR_ROWS_LOST, 'reason="corrupt"')
+    return Alert(
+        "TidegaugeProfileMismatch",
+        "warning",
+        f"sum(increase({refused}[10m])) > 0 or sum(increase({corrupt}[10m])) > 0",
+        "0m",
+        f"Counts of {_name(model)} do not fit its reference profile.",
+        "Panes, profiles or rows were refused in the last 10 minutes, because they are of another profile.",
+    )
+
+
+def _schema(model: DriftMonitoredModel) -> Alert:
+    refused = _series(model, Metric.SERVING_ERRORS, f'reason=~"{"|".join(SCHEMA_REASONS)}"')
+    return Alert(
+        "TidegaugeSchemaViolations",
+        "warning",
+        f"{_rate(refused)} / {_rate(_series(model, Metric.SERVING_REQUESTS))} > {MOST_VIOLATIONS_RATIO}",
+        "5m",
+        f"Clients send {_name(model)} what it does not take.",
+        "{{ .Value | humanizePercentage }} of the requests have missing, unknown or wrong features.",
+    )
+
+
+def _errors(model: DriftMonitoredModel) -> Alert:
+    failed = _series(model, Metric.SERVING_REQUESTS, 'code=~"5.."')
+    return Alert(
+        "TidegaugeErrorRateHigh",
+        "critical",
+        f"{_rate(failed)} / {_rate(_series(model, Metric.SERVING_REQUESTS))} > {MOST_ERRORS_RATIO}",
+        "5m",
+        f"{_name(model)} fails to answer.",
+        "{{ .Value | humanizePercentage }} of the requests are answered with a 5xx status.",
+    )
+
+
+def _latency(model: DriftMonitoredModel) -> Alert:
+    buckets = _series(model, Metric.SERVING_REQUEST_SECONDS, suffix="_bucket")
+    return Alert(
+        "TidegaugeLatencyHigh",
+        "warning",
+        f"histogram_quantile(0.99, sum by (le) (rate({buckets}[5m]))) > {SLOW_SECONDS}",
+        "10m",
+        f"{_name(model)} answers slowly.",
+        "One request in a hundred takes longer than {{ .Value | humanizeDuration }} in the server.",
+    )
+
+
+def _volume(model: DriftMonitoredModel) -> Alert:
+    requests = _series(model, Metric.SERVING_REQUESTS)
+    now = f"(sum(rate({requests}[1h])) or vector(0))"
+    before = f"{LEAST_VOLUME_RATIO} * sum(rate({requests}[1h] offset %s))"
+    return Alert(
+        "TidegaugeLowRequestVolume",
+        "info",
+        f"{now} < {before % '1d'} unless {now} >= {before % '1w'}",
+        "30m",
+        f"{_name(model)} gets far fewer requests than usual.",
+        f"Less than {LEAST_VOLUME_RATIO:.0%} of the requests of the same hour yesterday, and of a week ago.",
+    )
+
+
+def _name(model: DriftMonitoredModel) -> str:
+    return f"{model.metadata.namespace}/{model.metadata.name}"
+
+
+def _rate(series: str) -> str:
+    return f"sum(rate({series}[5m]))"
+
+
+def _series(model: DriftMonitoredModel, metric: Metric, *matchers: str, suffix: str = "") -> str:
+    """A selector of one model's series."""
+    own = (f'namespace="{model.metadata.namespace}"', f'model="{model.metadata.name}"')
+    return _labelled(metric, *own, *matchers, suffix=suffix)
+
+
+def _labelled(metric: Metric, *matchers: str, suffix: str = "") -> str:
+    return f"{metric.value}{suffix}{{{', '.join(matchers)}}}"

@@ -1,0 +1,28 @@
+"""The aggregators' configuration, which they read again when it changes: policy and expected pods."""
+
+import json
+from typing import Any, Final
+
+from tidegauge.resource import DriftMonitoredModel, policy_of
+from tidegauge_operator.facts import Facts
+from tidegauge_operator.labels import Component, aggregator_name, metadata
+
+__all__ = ["CONFIG_FILE", "build", "config_name"]
+
+CONFIG_FILE: Final = "config.json"
+
+
+def config_name(model: DriftMonitoredModel) -> str:
+    """Name of the ConfigMap."""
+    return aggregator_name(model)
+
+
+def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
+    """The ConfigMap. Pods above the least number are expected as soon as they have been heard from."""
+    config = {"models": {model.metadata.name: {"policy": policy_of(model), "expected_pods": model.spec.pods}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(model, facts, config_name(model), Component.AGGREGATOR),
+        "data": {CONFIG_FILE: json.dumps(config, indent=2) + "\n"},
+    }

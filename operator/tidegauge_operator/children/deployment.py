@@ -1,0 +1,217 @@
+"""The Deployment: pods that serve the model, each with its drift sidecar."""
+
+from typing import Any, Final
+
+from tidegauge.contract import PROFILE_FILE, PVC_MOUNT, SERVING_PORT, SIDECAR_PORT, Env
+from tidegauge.resource import DriftMonitoredModel
+from tidegauge_operator.facts import Facts
+from tidegauge_operator.labels import Component, labels, metadata, selector, token_name
+
+from . import pods
+from .urls import aggregator_urls
+
+__all__ = ["build"]
+
+BUNDLE_FOLDER: Final = "/models"
+LOG_FOLDER: Final = "/var/log/tidegauge"
+PROFILE_MOUNT: Final = "/mnt/profile"
+# A pod that is going leaves the Services' endpoints while it still answers; then it has 20 s for requests
+# under way, then the sidecar up to 10 s for its last pane (docs/serving.md, docs/sidecar.md).
+LEAVE_ENDPOINTS_SECONDS: Final = 5
+GRACE_SECONDS: Final = 60
+MEBIBYTE: Final = 1 << 20
+
+
+def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
+    """The Deployment; `spec.replicas` only where nobody else decides it."""
+    document = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata(model, facts, model.metadata.name, Component.MODEL),
+        "spec": {
+            "selector": {"matchLabels": selector(model, Component.MODEL)},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
+            "template": {
+                "metadata": {
+                    "labels": labels(model, Component.MODEL),
+                    "annotations": {"kubectl.kubernetes.io/default-container": "model"},
+                },
+                "spec": _pod(model, facts),
+            },
+        },
+    }
+    _set_scale(document, model, facts)
+    return document
+
+
+def _set_scale(document: dict[str, Any], model: DriftMonitoredModel, facts: Facts) -> None:
+    """Set `replicas` so that the number of running pods changes only when the user asks for it.
+
+    Leaving the field out while no other manager owns it would reset it to 1, hence it is written as it stands
+    until an autoscaler has written it. The version that was read guards against one that does so just now.
+    """
+    wanted = model.spec.replicas
+    if wanted is None:
+        if facts.scale_owned_elsewhere:
+            return
+        wanted = model.spec.pods if facts.replicas is None else facts.replicas
+        if model.spec.autoscaling is not None and facts.deployment_version is not None:
+            document["metadata"]["resourceVersion"] = facts.deployment_version
+    document["spec"]["replicas"] = wanted
+
+
+def _pod(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
+    return {
+        "serviceAccountName": model.metadata.name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": pods.pod_security(),
+        "topologySpreadConstraints": _spread(model),
+        "initContainers": [_storage_initializer(model, facts), _sidecar(model, facts)],
+        "containers": [_server(model, facts)],
+        "volumes": _volumes(model),
+    }
+
+
+def _storage_initializer(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
+    """Brings the bundle, with the model's resources: it runs before the model, so the pod needs no more."""
+    uri, profile = model.spec.model.storage_uri, model.spec.drift.profile_uri
+    options = ["--profile", pods.literal(_profile_address(model, profile))] if profile else []
+    claims = [pods.mount(volume["name"], path, read_only=True) for volume, path in _claims(model)]
+    return {
+        "name": "storage-initializer",
+        "image": facts.images.serving,
+        "command": ["python", "-m", "tidegauge_serving.storage"],
+        "args": [pods.literal(uri), BUNDLE_FOLDER, *options],
+        "resources": pods.resources(model.spec.model.resources),
+        "securityContext": pods.container_security(),
+        "volumeMounts": [pods.mount("bundle", BUNDLE_FOLDER), pods.mount("tmp", "/tmp"), *claims],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def _sidecar(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
+    """A native sidecar: told to stop after the server, so that it counts the last row."""
+    settings = {
+        Env.LOG_DIR: LOG_FOLDER,
+        Env.PROFILE: f"{BUNDLE_FOLDER}/{PROFILE_FILE}",
+        Env.MODEL: model.metadata.name,
+        Env.AGGREGATOR_URLS: ",".join(aggregator_urls(model)),
+        Env.TOKEN_FILE: pods.token_file(),
+        Env.PORT: SIDECAR_PORT,
+    }
+    return {
+        "name": "drift-sidecar",
+        "image": facts.images.sidecar,
+        "restartPolicy": "Always",
+        "command": ["python", "-m", "tidegauge_sidecar"],
+        "env": [*pods.environment(settings), pods.field_variable(Env.POD.value, "metadata.name")],
+        "ports": [{"name": "sidecar", "containerPort": SIDECAR_PORT, "protocol": "TCP"}],
+        "livenessProbe": pods.http_probe("/healthz", SIDECAR_PORT, period_seconds=10, failures=6),
+        "resources": pods.resources(model.spec.drift.sidecar.resources),
+        "securityContext": pods.container_security(),
+        "volumeMounts": [
+            pods.mount("bundle", BUNDLE_FOLDER, read_only=True),
+            pods.mount("log", LOG_FOLDER),
+            pods.mount("token", pods.TOKEN_FOLDER, read_only=True),
+        ],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def _server(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
+    return {
+        "name": "model",
+        "image": facts.images.serving,
+        "command": ["python", "-m", "tidegauge_serving"],
+        "env": pods.environment(_server_settings(model)),
+        "ports": [{"name": "http", "containerPort": SERVING_PORT, "protocol": "TCP"}],
+        "startupProbe": pods.http_probe("/healthz", SERVING_PORT, period_seconds=1, failures=300),
+        "readinessProbe": pods.http_probe("/readyz", SERVING_PORT, period_seconds=2, failures=1),
+        "livenessProbe": pods.http_probe("/healthz", SERVING_PORT, period_seconds=10, failures=6),
+        "lifecycle": {"preStop": {"sleep": {"seconds": LEAVE_ENDPOINTS_SECONDS}}},
+        "resources": pods.resources(model.spec.model.resources),
+        "securityContext": pods.container_security(),
+        "volumeMounts": [
+            pods.mount("bundle", BUNDLE_FOLDER, read_only=True),
+            pods.mount("log", LOG_FOLDER),
+            pods.mount("tmp", "/tmp"),
+        ],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def _server_settings(model: DriftMonitoredModel) -> dict[Env, object]:
+    served, drift = model.spec.model, model.spec.drift
+    return {
+        Env.BUNDLE: BUNDLE_FOLDER,
+        Env.MODEL: model.metadata.name,
+        Env.PORT: SERVING_PORT,
+        Env.LOG_DIR: LOG_FOLDER,
+        Env.LOG_BYTES: drift.capture.log_bytes,
+        Env.SAMPLE_RATE: drift.capture.sample_rate,
+        Env.ROW_SCORE_THRESHOLD: drift.row_score_threshold,
+        Env.ALLOW_PICKLE: str(served.allow_pickle).lower(),
+        Env.TRUSTED_TYPES: pods.literal(",".join(served.trusted_types)),
+        Env.REQUEST_LOG: str(served.request_log).lower(),
+    }
+
+
+def _volumes(model: DriftMonitoredModel) -> list[dict[str, Any]]:
+    log = {"medium": "Memory", "sizeLimit": _log_volume_size(model.spec.drift.capture.log_bytes)}
+    return [
+        {"name": "bundle", "emptyDir": {}},
+        {"name": "log", "emptyDir": log},
+        {"name": "tmp", "emptyDir": {}},
+        pods.token_volume(token_name(model)),
+        *(volume for volume, _ in _claims(model)),
+    ]
+
+
+def _log_volume_size(log_bytes: int) -> str:
+    """Size of the log's volume: the rows' budget, and room for the panes that the sidecar writes beside them.
+
+    A log that could fill its volume would leave the sidecar no room for the pane that makes room.
+    """
+    mebibytes = -(-log_bytes // MEBIBYTE)
+    return f"{mebibytes + max(8, mebibytes // 4)}Mi"
+
+
+def _claims(model: DriftMonitoredModel) -> list[tuple[dict[str, Any], str]]:
+    """The claims that the storage initializer reads, as volumes, with the paths they are mounted at."""
+    bundle, profile = _claim(model.spec.model.storage_uri), _claim(model.spec.drift.profile_uri or "")
+    found = [(_claim_volume("storage", bundle), PVC_MOUNT)] if bundle else []
+    if profile and profile != bundle:
+        found.append((_claim_volume("profile", profile), PROFILE_MOUNT))
+    return found
+
+
+def _claim_volume(name: str, claim: str) -> dict[str, Any]:
+    return {"name": name, "persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
+
+
+def _profile_address(model: DriftMonitoredModel, uri: str) -> str:
+    """The profile's address as the initializer sees it: a claim that is not the bundle's has its own path."""
+    claim = _claim(uri)
+    if not claim or claim == _claim(model.spec.model.storage_uri):
+        return uri
+    return f"{PROFILE_MOUNT}/{uri.removeprefix(f'pvc://{claim}').lstrip('/')}"
+
+
+def _claim(uri: str) -> str:
+    """The claim of a ``pvc://CLAIM/PATH``, or nothing."""
+    return uri.removeprefix("pvc://").partition("/")[0] if uri.startswith("pvc://") else ""
+
+
+def _spread(model: DriftMonitoredModel) -> list[dict[str, Any]]:
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": selector(model, Component.MODEL)},
+            "matchLabelKeys": ["pod-template-hash"],
+        }
+        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+    ]

@@ -1,0 +1,97 @@
+"""What the pods of both programs have in common: the restricted security profile, probes, environment."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from tidegauge.contract import Env
+from tidegauge.resource.schema import Resources
+
+__all__ = [
+    "CONFIG_FOLDER",
+    "TOKEN_FOLDER",
+    "container_security",
+    "environment",
+    "field_variable",
+    "http_probe",
+    "literal",
+    "mount",
+    "pod_security",
+    "resources",
+    "token_file",
+    "token_volume",
+]
+
+USER: Final = 65532  # "nonroot" of distroless images; a number, so that runAsNonRoot can be checked
+TOKEN_FOLDER: Final = "/etc/tidegauge/token"
+CONFIG_FOLDER: Final = "/etc/tidegauge/config"
+TOKEN_KEY: Final = "token"
+READABLE_BY_GROUP: Final = 0o440
+
+
+def pod_security() -> dict[str, Any]:
+    """Security context of a pod, as the restricted Pod Security Standard asks."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": USER,
+        "runAsGroup": USER,
+        "fsGroup": USER,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def container_security() -> dict[str, Any]:
+    """Security context of a container."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def resources(given: Resources) -> dict[str, Any]:
+    """Requests and limits as the resource has them; quantities as text, as the API server writes them."""
+    found: dict[str, dict[str, Any]] = msgspec.to_builtins(given)
+    return {kind: {name: str(amount) for name, amount in of.items()} for kind, of in found.items()}
+
+
+def environment(settings: Mapping[Env, object]) -> list[dict[str, Any]]:
+    """Environment variables, in the order given; empty ones are left out."""
+    return [{"name": name.value, "value": str(value)} for name, value in settings.items() if value != ""]
+
+
+def literal(text: str) -> str:
+    """The text, safe from the expansion of ``$(NAME)`` in arguments and environment."""
+    return text.replace("$", "$$")
+
+
+def field_variable(name: str, path: str) -> dict[str, Any]:
+    """An environment variable that holds a field of the pod itself."""
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+def http_probe(path: str, port: int, period_seconds: int, failures: int) -> dict[str, Any]:
+    """A probe by number: named ports of sidecar containers are not known everywhere."""
+    return {
+        "httpGet": {"path": path, "port": port},
+        "periodSeconds": period_seconds,
+        "timeoutSeconds": 2,
+        "failureThreshold": failures,
+    }
+
+
+def mount(name: str, path: str, *, read_only: bool = False) -> dict[str, Any]:
+    """A volume's mount."""
+    return {"name": name, "mountPath": path} | ({"readOnly": True} if read_only else {})
+
+
+def token_volume(secret: str) -> dict[str, Any]:
+    """The Secret with the token as files that the programs' group may read."""
+    return {"name": "token", "secret": {"secretName": secret, "defaultMode": READABLE_BY_GROUP}}
+
+
+def token_file() -> str:
+    """Path of the token in a container that mounts the volume."""
+    return f"{TOKEN_FOLDER}/{TOKEN_KEY}"

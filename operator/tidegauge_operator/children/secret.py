@@ -1,0 +1,23 @@
+"""The Secret that the sidecars show when they write to the aggregators."""
+
+import base64
+from typing import Any
+
+from tidegauge.resource import DriftMonitoredModel
+from tidegauge_operator.facts import Facts
+from tidegauge_operator.labels import Component, metadata, token_name
+
+from .pods import TOKEN_KEY
+
+__all__ = ["build"]
+
+
+def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
+    """The Secret with the token; both programs read it again when it changes."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata(model, facts, token_name(model), Component.AGGREGATOR),
+        "type": "Opaque",
+        "data": {TOKEN_KEY: base64.b64encode(facts.token.encode()).decode()},
+    }

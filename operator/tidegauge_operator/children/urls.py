@@ -1,0 +1,21 @@
+"""Where the programs of one resource answer inside the cluster."""
+
+from tidegauge.contract import AGGREGATOR_PORT
+from tidegauge.resource import DriftMonitoredModel
+from tidegauge_operator.labels import aggregator_name
+
+__all__ = ["aggregator_urls", "model_url"]
+
+
+def model_url(model: DriftMonitoredModel) -> str:
+    """The model's Service."""
+    return f"http://{model.metadata.name}.{model.metadata.namespace}.svc"
+
+
+def aggregator_urls(model: DriftMonitoredModel) -> list[str]:
+    """One address per aggregator replica, in the order of their shards."""
+    name, namespace = aggregator_name(model), model.metadata.namespace
+    return [
+        f"http://{name}-{shard}.{name}.{namespace}.svc:{AGGREGATOR_PORT}"
+        for shard in range(model.spec.aggregator.replicas)
+    ]

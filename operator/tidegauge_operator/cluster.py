@@ -1,0 +1,170 @@
+"""The API server, as the operator speaks to it: plain documents, server-side apply, typed refusals."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, ApiException, Configuration
+
+from tidegauge_operator.kinds import Kind, kind_of
+
+__all__ = ["MANAGER", "Cluster", "Credentials", "Refusal", "connect"]
+
+Document = dict[str, Any]
+Documents = list[Document]
+
+MANAGER: Final = "tidegauge"
+REQUEST_SECONDS: Final = 30.0
+REPAIR: Final = "tidegauge-repair"
+MERGE: Final = "application/merge-patch+json"
+APPLY: Final = "application/apply-patch+yaml"
+
+
+class Refusal(Exception):
+    """The API server said no, or could not be asked (code 0).
+
+    Parameters
+    ----------
+    code, reason, message
+        As in its answer.
+    others_fields
+        Fields of the applied document belong to other managers.
+    """
+
+    def __init__(self, code: int, reason: str, message: str, others_fields: bool = False) -> None:
+        super().__init__(message)
+        self.code, self.reason, self.others_fields = code, reason, others_fields
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Where the API server is, and what proves who we are; paths of files, and a token."""
+
+    server: str
+    authority: str | None
+    certificate: str | None
+    key: str | None
+    token: str | None
+    verify: bool
+
+
+async def connect(kubeconfig: Path | None) -> Cluster:
+    """The cluster of a kubeconfig file; without one, the cluster that this pod runs in."""
+    configuration = Configuration()
+    if kubeconfig is None:
+        config.load_incluster_config(client_configuration=configuration)
+    else:
+        await config.load_kube_config(
+            config_file=str(kubeconfig), client_configuration=configuration, persist_config=False
+        )
+    return Cluster(ApiClient(configuration))
+
+
+class Cluster:
+    """One API server, through a client that knows its address and who we are."""
+
+    def __init__(self, api: ApiClient) -> None:
+        self._api = api
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    async def credentials(self) -> Credentials:
+        """What another client needs to be who we are."""
+        headers: dict[str, str] = {}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
+        given = self._api.configuration
+        bearer = headers.get("authorization", "").removeprefix("Bearer ")
+        return Credentials(
+            given.host, given.ssl_ca_cert, given.cert_file, given.key_file, bearer or None, given.verify_ssl
+        )
+
+    async def apply(self, document: Document, *, force: bool = True, subresource: str = "") -> Document:
+        """Apply a document's fields as ours and return the object; `force` takes fields over from others."""
+        metadata = document["metadata"]
+        path = kind_of(document).path(metadata["namespace"], metadata["name"])
+        query = {"fieldManager": MANAGER, "force": "true" if force else "false"}
+        return await self._request(
+            "PATCH", f"{path}/{subresource}" if subresource else path, query, document, APPLY
+        )
+
+    async def overwrite(self, document: Document) -> None:
+        """Merge a document's fields into the object, replacing whole lists."""
+        metadata = document["metadata"]
+        path = kind_of(document).path(metadata["namespace"], metadata["name"])
+        await self._request("PATCH", path, {"fieldManager": REPAIR}, document, MERGE)
+
+    async def find(self, kind: Kind, namespace: str, name: str) -> Document | None:
+        """The object of that name, or None; as a list of one, for which the rights of watching are enough."""
+        found = await self._list(kind, namespace, {"fieldSelector": f"metadata.name={name}"})
+        return found[0] if found else None
+
+    async def list(self, kind: Kind, namespace: str | None, selector: str) -> Documents:
+        """All objects of a kind with these labels, with their apiVersion and kind."""
+        return await self._list(kind, namespace, {"labelSelector": selector})
+
+    async def _list(self, kind: Kind, namespace: str | None, query: dict[str, str]) -> Documents:
+        answer = await self._request("GET", kind.path(namespace), query)
+        return [{"apiVersion": kind.api_version, "kind": kind.name, **item} for item in answer["items"]]
+
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
+        """Delete the object if it still is the one of that uid."""
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            await self._request("DELETE", kind.path(namespace, name), body=body)
+        except Refusal as refusal:
+            if refusal.code not in (404, 409):  # gone, or another of the same name
+                raise
+
+    async def post_event(self, document: Document) -> None:
+        """Post an Event."""
+        path = f"/api/v1/namespaces/{document['metadata']['namespace']}/events"
+        await self._request("POST", path, body=document)
+
+    async def serves(self, kind: Kind) -> bool:
+        """Whether the API server knows a kind."""
+        try:
+            answer = await self._request("GET", kind.root)
+        except Refusal as refusal:
+            if refusal.code == 404:
+                return False
+            raise
+        return any(resource["kind"] == kind.name for resource in answer["resources"])
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Document | None = None,
+        content_type: str = "application/json",
+    ) -> Document:
+        headers = {"Content-Type": content_type, "Accept": "application/json"}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        url = f"{self._api.configuration.host}{path}{f'?{urlencode(query)}' if query else ''}"
+        try:
+            answer = await self._api.call_api(method, url, headers, body, _request_timeout=REQUEST_SECONDS)
+            content = await answer.read()
+        except (ApiException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Refusal(0, "Unreachable", f"{type(error).__name__}: {error}") from error
+        return _read(answer.status, content)
+
+
+def _read(code: int, content: bytes) -> Document:
+    try:
+        document: Document = json.loads(content)
+    except ValueError:
+        document = {"message": content[:200].decode(errors="replace")}
+    if code >= 400:
+        causes = (document.get("details") or {}).get("causes", ())
+        others_fields = any(cause.get("reason") == "FieldManagerConflict" for cause in causes)
+        message = document.get("message", f"status {code}")
+        raise Refusal(code, document.get("reason", ""), message, others_fields)
+    return document

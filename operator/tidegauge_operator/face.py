@@ -1,0 +1,116 @@
+"""The operator's own face: is it alive, is it ready, what has it done."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+from tidegauge.contract import Metric, Verdict
+
+__all__ = ["Health", "Meters", "application"]
+
+STUCK_SECONDS: Final = 300.0
+
+
+class Health:
+    """Whether the reconcile loop moves.
+
+    Parameters
+    ----------
+    clock
+        Seconds of a monotonic clock.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._began: dict[object, float] = {}
+        self.ready = False
+
+    def begin(self, key: object) -> None:
+        """A worker took this key."""
+        self._began[key] = self._clock()
+
+    def end(self, key: object) -> None:
+        """It is through with it."""
+        self._began.pop(key, None)
+
+    def stuck(self) -> list[str]:
+        """Keys that have been worked on for too long."""
+        now = self._clock()
+        return [str(key) for key, began in self._began.items() if now - began > STUCK_SECONDS]
+
+
+class Meters:
+    """The operator's metrics."""
+
+    def __init__(
+        self, registry: CollectorRegistry, depth: Callable[[], int], verdicts: Callable[[], Tally[str]]
+    ) -> None:
+        self.registry = registry
+        self._verdicts = verdicts
+        queue = Gauge(Metric.OPERATOR_QUEUE_DEPTH, "Models that wait to be looked at.", registry=registry)
+        queue.set_function(depth)
+        self.reconcile_seconds = Histogram(
+            Metric.OPERATOR_RECONCILE_SECONDS,
+            "Time that one look at a model took.",
+            buckets=(0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0),
+            registry=registry,
+        )
+        self._errors = Counter(
+            Metric.OPERATOR_ERRORS,
+            "Looks at a model that failed, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self._models = Gauge(
+            Metric.OPERATOR_MODELS,
+            "Models, by the verdict in their status.",
+            ["verdict"],
+            registry=registry,
+        )
+
+    def count_error(self, reason: str) -> None:
+        """A look at a model failed."""
+        self._errors.labels(reason).inc()
+
+    def page(self) -> bytes:
+        """The page that Prometheus reads."""
+        verdicts = self._verdicts()
+        for verdict in Verdict:
+            self._models.labels(verdict.value).set(verdicts[verdict.value])
+        return generate_latest(self.registry)
+
+
+def application(health: Health, meters: Meters) -> web.Application:
+    """``/healthz``, ``/readyz`` and ``/metrics``."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        if stuck := health.stuck():
+            return web.Response(
+                status=503, text=f"stuck for more than {STUCK_SECONDS:g} s: {', '.join(stuck)}\n"
+            )
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n") if health.ready else web.Response(status=503, text="starting\n")
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=meters.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app: Any = web.Application()
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+    result: web.Application = app
+    return result

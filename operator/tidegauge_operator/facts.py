@@ -1,0 +1,52 @@
+"""What a plan rests on beside the resource: what the cluster holds, and how the operator was installed."""
+
+from dataclasses import dataclass, field
+
+__all__ = ["Facts", "Images"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Images:
+    """Container images, one per program."""
+
+    serving: str
+    sidecar: str
+    aggregator: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the operator saw when it began to reconcile one resource.
+
+    Parameters
+    ----------
+    uid
+        The resource's uid, for owner references.
+    images
+        Images of the programs.
+    token
+        Token of the aggregators' write path: the existing Secret's, or a new random one.
+    replicas
+        `spec.replicas` of the Deployment as it stands; None where there is none yet.
+    scale_owned_elsewhere
+        Whether another field manager owns that field: an autoscaler or ``kubectl scale`` wrote it last.
+    deployment_version
+        `metadata.resourceVersion` of the Deployment that `replicas` was read from; None where there is none.
+        An apply that must not overtake an autoscaler's first write carries it: it fails with 409 instead.
+    claim_size
+        Size in the existing StatefulSet's claim template; None where there is none yet.
+    monitoring_kinds
+        Which of ``ServiceMonitor`` and ``PrometheusRule`` the cluster knows.
+    docs_url
+        Where the documentation lies that alerts point to.
+    """
+
+    uid: str
+    images: Images
+    token: str
+    replicas: int | None = None
+    scale_owned_elsewhere: bool = False
+    deployment_version: str | None = None
+    claim_size: str | None = None
+    monitoring_kinds: frozenset[str] = field(default_factory=frozenset)
+    docs_url: str = "https://github.com/tidegauge/tidegauge/blob/main/docs"

@@ -1,0 +1,84 @@
+"""Names, labels and owner references of the objects that are made for one resource."""
+
+from enum import StrEnum
+from typing import Any, Final
+
+from tidegauge.contract import API_GROUP, API_VERSION, RESOURCE_KIND
+from tidegauge.resource import DriftMonitoredModel
+
+from .facts import Facts
+
+__all__ = [
+    "MANAGED_BY",
+    "Component",
+    "aggregator_name",
+    "common_labels",
+    "labels",
+    "metadata",
+    "selector",
+    "token_name",
+]
+
+MANAGED_BY: Final = "tidegauge-operator"
+
+
+class Component(StrEnum):
+    """Which of a resource's two programs an object belongs to."""
+
+    MODEL = "model"
+    AGGREGATOR = "aggregator"
+
+
+def aggregator_name(model: DriftMonitoredModel) -> str:
+    """Name of the StatefulSet, its Service, its ServiceAccount, its configuration."""
+    return f"{model.metadata.name}-aggregator"
+
+
+def token_name(model: DriftMonitoredModel) -> str:
+    """Name of the Secret with the token of the write path."""
+    return f"{model.metadata.name}-aggregator-token"
+
+
+def common_labels(model: DriftMonitoredModel) -> dict[str, str]:
+    """Labels that every object made for the resource carries, and no object made for another."""
+    return {
+        "app.kubernetes.io/managed-by": MANAGED_BY,
+        "app.kubernetes.io/part-of": "tidegauge",
+        f"{API_GROUP}/model": model.metadata.name,
+    }
+
+
+def selector(model: DriftMonitoredModel, component: Component) -> dict[str, str]:
+    """Labels by which pods are selected. A selector cannot be changed later: none of these ever may."""
+    return {
+        "app.kubernetes.io/name": f"tidegauge-{component}",
+        "app.kubernetes.io/instance": model.metadata.name,
+    }
+
+
+def labels(model: DriftMonitoredModel, component: Component) -> dict[str, str]:
+    """All labels of an object."""
+    return {
+        **selector(model, component),
+        "app.kubernetes.io/component": component.value,
+        **common_labels(model),
+    }
+
+
+def metadata(model: DriftMonitoredModel, facts: Facts, name: str, component: Component) -> dict[str, Any]:
+    """Metadata of a child: garbage collection deletes it with the resource."""
+    return {
+        "name": name,
+        "namespace": model.metadata.namespace,
+        "labels": labels(model, component),
+        "ownerReferences": [
+            {
+                "apiVersion": API_VERSION,
+                "kind": RESOURCE_KIND,
+                "name": model.metadata.name,
+                "uid": facts.uid,
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ],
+    }

@@ -1,0 +1,174 @@
+"""What is to be done: keys, each due at a time, never two workers on the same key."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+__all__ = ["Backoff", "Queue", "Schedule"]
+
+Key = TypeVar("Key", bound=Hashable)
+
+DEBOUNCE_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait before a key that failed is tried again.
+
+    Parameters
+    ----------
+    first_seconds, most_seconds
+        The wait after the first failure, doubled with each further one, and its bound.
+    jitter
+        Share of the wait that is random, so that keys that failed together do not come back together.
+    """
+
+    first_seconds: float = 0.5
+    most_seconds: float = 300.0
+    jitter: float = 0.5
+
+    def wait_seconds(self, failures: int, random: float) -> float:
+        """The wait after so many failures in a row; `random` is from [0, 1)."""
+        whole = min(self.most_seconds, self.first_seconds * 2.0 ** min(failures - 1, 30))
+        return whole * (1.0 - self.jitter * random)
+
+
+class Schedule(Generic[Key]):
+    """When which key is due, as plain state: times come in as arguments.
+
+    A key is in here once, however often it is added, and of two times the earlier one stands. A key
+    that failed waits its time, unless it is hurried. One that is added while it is being worked on is due
+    again after that.
+    """
+
+    def __init__(self, backoff: Backoff, random: Callable[[], float]) -> None:
+        self._backoff, self._random = backoff, random
+        self._due: dict[Key, float] = {}
+        self._heap: list[tuple[float, int, Key]] = []
+        self._order = 0
+        self._working: dict[Key, float | None] = {}
+        self._hurried: set[Key] = set()
+        self._failures: dict[Key, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def add(self, key: Key, at: float, hurry: bool = False) -> None:
+        """Make the key due at a time, or earlier if it is due earlier already.
+
+        `hurry` is for what may mend a failure, such as an edit: the key need not wait for its next try.
+        """
+        if key in self._working:
+            due = self._working[key]
+            self._working[key] = at if due is None else min(due, at)
+            self._hurried |= {key} if hurry else set()
+        elif hurry or key not in self._failures:
+            self._put(key, at)
+
+    def _put(self, key: Key, at: float) -> None:
+        if at < self._due.get(key, float("inf")):
+            self._due[key] = at
+            self._order += 1
+            heapq.heappush(self._heap, (at, self._order, key))
+
+    def next_at(self) -> float | None:
+        """When the next key is due; None without keys."""
+        while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
+            heapq.heappop(self._heap)  # the key was taken, or is due earlier by another entry
+        return self._heap[0][0] if self._heap else None
+
+    def take(self, now: float) -> Key | None:
+        """The key that has been due for longest, until `done` or `failed` is said; None when none is due."""
+        at = self.next_at()
+        if at is None or at > now:
+            return None
+        key = heapq.heappop(self._heap)[2]
+        del self._due[key]
+        self._working[key] = None
+        return key
+
+    def done(self, key: Key) -> None:
+        """The key went well: its failures are forgotten."""
+        self._failures.pop(key, None)
+        self._hurried.discard(key)
+        if (at := self._working.pop(key)) is not None:
+            self._put(key, at)
+
+    def failed(self, key: Key, now: float) -> None:
+        """The key failed and is due again after a wait, or at once if it was hurried meanwhile."""
+        added = self._working.pop(key)
+        self._failures[key] = self._failures.get(key, 0) + 1
+        if key in self._hurried and added is not None:
+            self._hurried.remove(key)
+            self._put(key, added)
+        self._put(key, now + self._backoff.wait_seconds(self._failures[key], self._random()))
+
+
+class Queue(Generic[Key]):
+    """Workers on a schedule.
+
+    Parameters
+    ----------
+    schedule
+        The state.
+    clock
+        Seconds, as the event loop counts them.
+    debounce_seconds
+        How long a key waits before it is taken, so that a burst of events is one piece of work.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule[Key],
+        clock: Callable[[], float],
+        debounce_seconds: float = DEBOUNCE_SECONDS,
+    ) -> None:
+        self._schedule, self._clock, self._debounce_seconds = schedule, clock, debounce_seconds
+        self._changed = asyncio.Condition()
+        self._closing = False
+
+    def __len__(self) -> int:
+        return len(self._schedule)
+
+    async def add(self, key: Key, hurry: bool = False) -> None:
+        """Have the key worked on soon; `hurry` also if it failed."""
+        async with self._changed:
+            self._schedule.add(key, self._clock() + self._debounce_seconds, hurry)
+            self._changed.notify()
+
+    async def close(self) -> None:
+        """Let each worker end after the key it is at."""
+        async with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+
+    async def work(self, act: Callable[[Key], Awaitable[bool]]) -> None:
+        """Be one worker: give `act` one key after the other; it says whether that went well."""
+        while (key := await self._next()) is not None:
+            went_well = False
+            try:
+                went_well = await act(key)
+            finally:
+                async with self._changed:
+                    if went_well:
+                        self._schedule.done(key)
+                    else:
+                        self._schedule.failed(key, self._clock())
+                    self._changed.notify()
+
+    async def _next(self) -> Key | None:
+        async with self._changed:
+            while not self._closing:
+                now = self._clock()
+                if (key := self._schedule.take(now)) is not None:
+                    return key
+                at = self._schedule.next_at()
+                try:
+                    await asyncio.wait_for(self._changed.wait(), None if at is None else at - now)
+                except TimeoutError:
+                    continue
+        return None

@@ -1,0 +1,252 @@
+"""One model at a time: its objects, its status, its Events."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from tidegauge.report import Report
+from tidegauge.resource import DriftMonitoredModel
+from tidegauge_operator.children.urls import model_url
+from tidegauge_operator.cluster import Cluster, Refusal
+from tidegauge_operator.kinds import MODELS
+from tidegauge_operator.labels import aggregator_name
+from tidegauge_operator.status import Event, Failure, Observed, events, has_happened, status
+from tidegauge_operator.store import Key, Ref, Store
+from tidegauge_operator.upkeep import NameTaken, Upkeep
+
+__all__ = ["Heard", "Reconciler"]
+
+Document = dict[str, Any]
+
+logger = logging.getLogger(__name__)
+
+FIGURES_SECONDS: Final = 300.0  # how often figures are written that changed while nothing happened
+REPORTER: Final = "tidegauge.io/operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of asking a model's aggregators last."""
+
+    report: Report | None
+    silence: str = ""
+    asked: bool = True
+
+
+@dataclass(slots=True)
+class _Account:
+    """What is remembered of one model between two reconciles; all of it may be lost."""
+
+    uid: str = ""
+    stale: bool = True  # its objects may not be as they ought to be
+    applied_generation: int = 0
+    failure: Failure | None = None
+    heard: Heard = Heard(None, "the aggregator has not been asked yet", asked=False)
+    written_at: float = float("-inf")
+    written: Document | None = None
+
+
+class Reconciler:
+    """Level-based: each call looks at how things are, never at what happened.
+
+    Parameters
+    ----------
+    cluster, store, upkeep
+        The API server, what the watches have told, and what applies objects.
+    wall_clock
+        Seconds since 1970.
+    identity
+        Name of this operator's pod, for Events.
+    count_error
+        Is told the reason of each failure.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        store: Store,
+        upkeep: Upkeep,
+        wall_clock: Callable[[], float],
+        identity: str,
+        count_error: Callable[[str], None],
+    ) -> None:
+        self._cluster, self._store, self._upkeep = cluster, store, upkeep
+        self._wall_clock, self._identity = wall_clock, identity
+        self._count_error = count_error
+        self._accounts: dict[Key, _Account] = {}
+        self.known_kinds: frozenset[str] = frozenset()
+
+    def doubt(self, key: Key) -> None:
+        """Have the objects of a model looked at with the next reconcile."""
+        self._account(key).stale = True
+
+    def hear(self, key: Key, heard: Heard) -> None:
+        """Take what came of asking the aggregators."""
+        self._account(key).heard = heard
+
+    def verdict(self, key: Key) -> str:
+        """The verdict that the model's status holds."""
+        drift: Document = self._store.models.get(key, {}).get("status", {}).get("drift", {})
+        return str(drift.get("verdict", "Unknown"))
+
+    def _account(self, key: Key) -> _Account:
+        return self._accounts.setdefault(key, _Account())
+
+    def _account_of(self, key: Key, uid: str) -> _Account:
+        """The account, opened anew where another model has taken the name."""
+        account = self._account(key)
+        if account.uid not in ("", uid):
+            account = self._accounts[key] = _Account()
+        account.uid = uid
+        return account
+
+    async def reconcile(self, key: Key) -> bool:
+        """Bring one model in order; False asks for another try later."""
+        document = await self._model(key)
+        if document is None or "deletionTimestamp" in document["metadata"]:
+            self._forget(key)
+            return True
+        account = self._account_of(key, document["metadata"]["uid"])
+        model = _typed(document)
+        if account.stale and not model.spec.paused:
+            await self._bring(key, model, account)
+        await self._tell(key, model, document, account)
+        return account.failure is None
+
+    async def _model(self, key: Key) -> Document | None:
+        seen = self._store.models.get(key)
+        return seen if seen is not None else await self._cluster.find(MODELS, *key)
+
+    def _forget(self, key: Key) -> None:
+        self._accounts.pop(key, None)
+        self._upkeep.forget(key)
+        self._store.lose_model(key)
+
+    async def _bring(self, key: Key, model: DriftMonitoredModel, account: _Account) -> None:
+        account.stale = False  # what changes from here on is seen again
+        try:
+            await self._upkeep.bring(key, model, self.known_kinds)
+        except (Refusal, NameTaken) as error:
+            account.stale = True
+            account.failure = _explained(error)
+            self._count_error(account.failure.reason)
+            logger.warning("%s: %s", account.failure.reason, account.failure.message, extra={"key": str(key)})
+        except BaseException:
+            account.stale = True
+            raise
+        else:
+            account.failure = None
+            account.applied_generation = model.metadata.generation
+
+    # --- telling --------------------------------------------------------------------------------------
+
+    async def _tell(
+        self, key: Key, model: DriftMonitoredModel, document: Document, account: _Account
+    ) -> None:
+        """Write the status if something happened, or figures changed a while ago; Events after it."""
+        before = account.written or document.get("status") or {}
+        now = self._wall_clock()
+        after = status(model, self._observed(key, model, account), before, _time(now))
+        if after == before:
+            return
+        happened = has_happened(before, after)
+        if not happened and now - account.written_at < FIGURES_SECONDS:
+            return
+        await self._write(document, after)
+        account.written, account.written_at = after, now
+        for event in events(before, after):
+            await self._post(document, event, now)
+
+    def _observed(self, key: Key, model: DriftMonitoredModel, account: _Account) -> Observed:
+        children = self._store.children(key)
+        deployment = children.get(Ref("apps/v1", "Deployment", key.name))
+        stateful_set = children.get(Ref("apps/v1", "StatefulSet", aggregator_name(model)))
+        return Observed(
+            generation=account.applied_generation,
+            failure=account.failure,
+            deployment=None if deployment is None else deployment.part,
+            stateful_set=None if stateful_set is None else stateful_set.part,
+            missing_kinds=self._missing_kinds(model),
+            report=account.heard.report,
+            silence=account.heard.silence,
+            asked=account.heard.asked,
+            url=model_url(model),
+        )
+
+    def _missing_kinds(self, model: DriftMonitoredModel) -> tuple[str, ...]:
+        monitoring = model.spec.monitoring
+        asked = {
+            "ServiceMonitor": monitoring.service_monitor.enabled,
+            "PrometheusRule": monitoring.prometheus_rule.enabled,
+        }
+        return tuple(kind for kind, wanted in asked.items() if wanted and kind not in self.known_kinds)
+
+    async def _write(self, document: Document, after: Document) -> None:
+        metadata = {name: document["metadata"][name] for name in ("name", "namespace", "uid")}
+        named = {"apiVersion": document["apiVersion"], "kind": document["kind"], "metadata": metadata}
+        written = await self._cluster.apply({**named, "status": after}, subresource="status")
+        self._store.see_status(written)
+
+    async def _post(self, document: Document, event: Event, now: float) -> None:
+        try:
+            await self._cluster.post_event(_event_document(document, event, now, self._identity))
+        except Refusal as refusal:  # an Event is a courtesy: what it tells stands in the status
+            logger.warning("an Event was not posted: %s", refusal)
+
+
+def _typed(document: Document) -> DriftMonitoredModel:
+    return msgspec.convert({**document, "status": None}, DriftMonitoredModel)
+
+
+_NEXT_STEP: Final[Mapping[int, tuple[str, str]]] = {
+    0: ("ApiServerUnreachable", "it is tried again"),
+    403: ("Forbidden", "give the operator this right, or lift the quota or policy that says no"),
+    409: ("Conflict", "it is tried again"),
+    422: ("Rejected", "change spec so that the object is valid"),
+}
+
+
+def _explained(error: Refusal | NameTaken) -> Failure:
+    if isinstance(error, NameTaken):
+        return Failure("NameTaken", str(error))
+    reason, step = _NEXT_STEP.get(error.code, (error.reason or "ApiError", "it is tried again"))
+    return Failure(reason, f"{error}: {step}")
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _event_document(model: Document, event: Event, now: float, identity: str) -> Document:
+    metadata, time = model["metadata"], _time(now)
+    about = f"{metadata['uid']} {event.reason} {now}"
+    mark = hashlib.blake2b(about.encode(), digest_size=8).hexdigest()
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{metadata['name']}.{mark}", "namespace": metadata["namespace"]},
+        "involvedObject": {
+            "apiVersion": model["apiVersion"],
+            "kind": model["kind"],
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+        },
+        "type": event.kind,
+        "reason": event.reason,
+        "message": event.message[:1024],
+        "action": "Reconcile",
+        "source": {"component": REPORTER},
+        "reportingComponent": REPORTER,
+        "reportingInstance": identity,
+        "firstTimestamp": time,
+        "lastTimestamp": time,
+        "count": 1,
+    }

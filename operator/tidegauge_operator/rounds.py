@@ -1,0 +1,122 @@
+"""What happens by the clock: reports are asked for, definitions looked for, missed deletions found."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from tidegauge.resource import DriftMonitoredModel
+from tidegauge_operator.cluster import Cluster, Refusal
+from tidegauge_operator.kinds import CHILDREN
+from tidegauge_operator.labels import aggregator_name
+from tidegauge_operator.queue import Queue
+from tidegauge_operator.reconcile import Heard, Reconciler
+from tidegauge_operator.report_client import NoReport, ReportClient
+from tidegauge_operator.store import Key, Ref, Store
+
+__all__ = ["Rounds", "every"]
+
+logger = logging.getLogger(__name__)
+
+SILENT_ROUNDS: Final = 3  # one answer that does not come is no news yet
+
+
+async def every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+    """Act now and then every so many seconds, whatever comes of it."""
+    while True:
+        try:
+            await act()
+        except Refusal as refusal:
+            logger.warning("%s: tried again in %g s", refusal, seconds)
+        await asyncio.sleep(seconds)
+
+
+class Rounds:
+    """The rounds over all models.
+
+    Parameters
+    ----------
+    cluster, store, reconciler, queue
+        The parts of the operator.
+    namespaces
+        Namespaces it watches; None for all.
+    reports, addresses
+        Reads reports, from the addresses of a model's aggregators.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        store: Store,
+        reconciler: Reconciler,
+        queue: Queue[Key],
+        namespaces: Sequence[str] | None,
+        reports: ReportClient,
+        addresses: Callable[[DriftMonitoredModel], list[str]],
+    ) -> None:
+        self._cluster, self._store, self._reconciler, self._queue = cluster, store, reconciler, queue
+        self._namespaces: Sequence[str | None] = namespaces or (None,)
+        self._reports, self._addresses = reports, addresses
+        self._silent: Counter[Key] = Counter()
+
+    async def ask_for_reports(self) -> None:
+        """Ask the aggregators of every model."""
+        keys = list(self._store.models)
+        await asyncio.gather(*(self._ask(key) for key in keys))
+        for key in set(self._silent) - set(keys):
+            del self._silent[key]
+
+    async def _ask(self, key: Key) -> None:
+        document = self._store.models.get(key)
+        if document is None:
+            return
+        heard = await self._heard(key, document)
+        if heard is not None:
+            self._reconciler.hear(key, heard)
+            await self._queue.add(key)
+
+    async def _heard(self, key: Key, document: dict[str, object]) -> Heard | None:
+        """What came of asking; None where an answer failed to come for the first time."""
+        model = msgspec.convert({**document, "status": None}, DriftMonitoredModel)
+        aggregator = self._store.children(key).get(Ref("apps/v1", "StatefulSet", aggregator_name(model)))
+        ready = aggregator.part.get("status", {}).get("readyReplicas", 0) if aggregator else 0
+        if ready < model.spec.aggregator.replicas:
+            return Heard(None, "the aggregator is not ready", asked=False)
+        try:
+            report = await self._reports.report(key.name, self._addresses(model))
+        except NoReport as reason:
+            self._silent[key] += 1
+            return Heard(None, str(reason)) if self._silent[key] >= SILENT_ROUNDS else None
+        self._silent.pop(key, None)
+        return Heard(report)
+
+    async def look_for_definitions(self) -> None:
+        """See which optional kinds the cluster knows; where that changed, every model is looked at."""
+        optional = [kind for kind in CHILDREN if kind.optional]
+        known = frozenset([kind.name for kind in optional if await self._cluster.serves(kind)])
+        if known == self._reconciler.known_kinds:
+            return
+        self._reconciler.known_kinds = known
+        for key in list(self._store.models):
+            self._reconciler.doubt(key)
+            await self._queue.add(key, hurry=True)
+
+    async def find_missed_deletions(self, selector: str) -> None:
+        """Find objects that vanished while no watch was there to tell of it."""
+        for kind in CHILDREN:
+            if not kind.watched or (kind.optional and kind.name not in self._reconciler.known_kinds):
+                continue
+            before = self._store.snapshot(kind)
+            there = [
+                document["metadata"]["uid"]
+                for namespace in self._namespaces
+                for document in await self._cluster.list(kind, namespace, selector)
+            ]
+            for key in self._store.missed(kind, before - set(there)):
+                self._reconciler.doubt(key)
+                await self._queue.add(key)

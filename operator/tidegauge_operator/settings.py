@@ -1,0 +1,91 @@
+"""Settings of the operator: flags of the program, each also an environment variable; a flag wins."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tidegauge.__about__ import __version__
+from tidegauge.contract import Env
+from tidegauge_operator.facts import Images
+
+__all__ = ["Settings", "parse_settings"]
+
+PORT: Final = 8082
+REPORT_SECONDS: Final = 15.0
+IDENTITY: Final = "tidegauge-operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the program is told.
+
+    Parameters
+    ----------
+    images
+        Images of the programs that it starts.
+    namespaces
+        Namespaces that it serves; empty for all.
+    kubeconfig
+        How the cluster is reached; None inside a pod of it.
+    host, port
+        Where it shows ``/healthz``, ``/readyz`` and ``/metrics``; port 0 takes a free one.
+    report_seconds
+        How often it asks the aggregators.
+    identity
+        Its pod's name, for Events.
+    log_level
+        Least severe messages that are logged.
+    """
+
+    images: Images
+    namespaces: tuple[str, ...] = ()
+    kubeconfig: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = PORT
+    report_seconds: float = REPORT_SECONDS
+    identity: str = IDENTITY
+    log_level: str = "info"
+
+
+def parse_settings(
+    arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ
+) -> Settings:
+    """Read flags and environment; prints usage and exits with status 2 when they break a rule."""
+    parser = argparse.ArgumentParser(
+        prog="tidegauge-operator", description="Keep every DriftMonitoredModel as its spec says."
+    )
+
+    def flag(variable: Env, default: object, about: str, kind: type = str) -> None:
+        name = variable.removeprefix("TIDEGAUGE_").lower().replace("_", "-")
+        value = environment.get(variable) or default
+        parser.add_argument(f"--{name}", type=kind, default=value, help=about)
+
+    images = Env.SERVING_IMAGE, Env.SIDECAR_IMAGE, Env.AGGREGATOR_IMAGE
+    for variable, program in zip(images, ("serving", "sidecar", "aggregator"), strict=True):
+        image = f"ghcr.io/tidegauge/tidegauge-{program}:{__version__}"
+        flag(variable, image, f"image of the {program} program")
+    flag(Env.NAMESPACES, "", "namespaces to serve, with commas between; all where none is named")
+    flag(Env.KUBECONFIG, None, "kubeconfig file; inside a pod of the cluster none is needed", Path)
+    flag(Env.HOST, "127.0.0.1", "address of its own pages")
+    flag(Env.PORT, PORT, "port of its own pages; 0 takes a free one", int)
+    flag(Env.REPORT_SECONDS, REPORT_SECONDS, "how often the aggregators are asked", float)
+    flag(Env.POD, IDENTITY, "name of its pod, for Events")
+    flag(Env.LOG_LEVEL, "info", "least severe message")
+    given = parser.parse_args(arguments)
+    return Settings(
+        images=Images(
+            serving=given.serving_image, sidecar=given.sidecar_image, aggregator=given.aggregator_image
+        ),
+        namespaces=tuple(name for name in given.namespaces.split(",") if name),
+        kubeconfig=given.kubeconfig,
+        host=given.host,
+        port=given.port,
+        report_seconds=given.report_seconds,
+        identity=given.pod,
+        log_level=given.log_level,
+    )

@@ -1,0 +1,177 @@
+"""What the watches have told: the models, and of their objects what decisions need. Plain state."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from tidegauge.contract import API_GROUP, RESOURCE_KIND
+from tidegauge_operator.kinds import Kind
+
+__all__ = ["Child", "Key", "Ref", "Store", "owner_of"]
+
+Document = dict[str, Any]
+
+
+class Key(NamedTuple):
+    """A model's place."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Ref(NamedTuple):
+    """An object of a model, within its namespace."""
+
+    api_version: str
+    kind: str
+    name: str
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Ref:
+        """The reference to a document."""
+        return cls(document["apiVersion"], document["kind"], document["metadata"]["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """An object as it was seen last.
+
+    Parameters
+    ----------
+    uid, owner
+        Its own, and its controller's.
+    print
+        Hash of all that is not its status: it changes when somebody edits the object.
+    part
+        What decisions need of it.
+    """
+
+    uid: str
+    owner: str
+    print: str
+    part: Document
+
+
+_KEPT: Final = {
+    "Deployment": ("spec", "status"),
+    "StatefulSet": ("spec", "status"),
+    "Secret": ("data",),
+}
+_SPEC: Final = ("replicas", "selector", "volumeClaimTemplates")
+
+
+def owner_of(document: Mapping[str, Any]) -> tuple[Key, str] | None:
+    """The model that controls an object, and its uid; None where no model does."""
+    metadata = document["metadata"]
+    for owner in metadata.get("ownerReferences", ()):
+        ours = owner["kind"] == RESOURCE_KIND and owner["apiVersion"].startswith(f"{API_GROUP}/")
+        if ours and owner.get("controller"):
+            return Key(metadata["namespace"], owner["name"]), owner["uid"]
+    return None
+
+
+class Store:
+    """All that is known of the cluster."""
+
+    def __init__(self) -> None:
+        self.models: dict[Key, Document] = {}
+        self._children: dict[Key, dict[Ref, Child]] = {}
+
+    def children(self, key: Key) -> Mapping[Ref, Child]:
+        """The objects that a model's name owns."""
+        return self._children.get(key, {})
+
+    def see_model(self, document: Document) -> bool:
+        """Take note of a model; returns whether its objects may have to change."""
+        metadata = document["metadata"]
+        key = Key(metadata["namespace"], metadata["name"])
+        before = self.models.get(key)
+        self.models[key] = _slim(document)
+        if before is None:
+            return True
+        old = before["metadata"]
+        return (old["uid"], old["generation"]) != (metadata["uid"], metadata["generation"]) or old.get(
+            "labels"
+        ) != metadata.get("labels")
+
+    def see_status(self, document: Document) -> None:
+        """Take note of a status that was written, without taking note of an edit that came with it."""
+        key = Key(document["metadata"]["namespace"], document["metadata"]["name"])
+        if (known := self.models.get(key)) is not None:
+            self.models[key] = {**known, "status": document.get("status", {})}
+
+    def lose_model(self, key: Key) -> None:
+        """A model is gone; its objects go by themselves."""
+        self.models.pop(key, None)
+
+    def see_child(self, document: Document) -> tuple[Key, bool] | None:
+        """Take note of an object: whose it is, and whether it was edited; None where it is no model's."""
+        found = owner_of(document)
+        if found is None:
+            return None
+        key, uid = found
+        known = self._children.setdefault(key, {})
+        ref, child = Ref.of(document), _child(document, uid)
+        before = known.get(ref)
+        known[ref] = child
+        return key, before is None or (before.uid, before.print) != (child.uid, child.print)
+
+    def lose_child(self, document: Document) -> Key | None:
+        """An object is gone; returns whose it was."""
+        found = owner_of(document)
+        if found is None:
+            return None
+        known = self._children.get(found[0], {})
+        gone = known.get(Ref.of(document))
+        if gone is not None and gone.uid == document["metadata"]["uid"]:
+            del known[Ref.of(document)]
+        if not known:
+            self._children.pop(found[0], None)
+        return found[0]
+
+    def snapshot(self, kind: Kind) -> set[str]:
+        """The uids of all known objects of a kind."""
+        return {child.uid for known in self._children.values() for child in _of_kind(known, kind).values()}
+
+    def missed(self, kind: Kind, gone: Set[str]) -> set[Key]:
+        """Forget the objects of these uids; returns whose they were."""
+        keys = set()
+        for key, known in self._children.items():
+            for ref, child in _of_kind(known, kind).items():
+                if child.uid in gone:
+                    del known[ref]
+                    keys.add(key)
+        return keys
+
+
+def _of_kind(known: Mapping[Ref, Child], kind: Kind) -> dict[Ref, Child]:
+    return {r: c for r, c in known.items() if (r.api_version, r.kind) == (kind.api_version, kind.name)}
+
+
+def _slim(document: Document) -> Document:
+    metadata = {name: value for name, value in document["metadata"].items() if name != "managedFields"}
+    return {**document, "metadata": metadata}
+
+
+def _child(document: Document, owner: str) -> Child:
+    metadata = document["metadata"]
+    part = {name: document[name] for name in _KEPT.get(document["kind"], ()) if name in document}
+    if "spec" in part:  # the pod template is the bulk of it, and nothing is decided by it
+        part["spec"] = {name: part["spec"][name] for name in _SPEC if name in part["spec"]}
+    return Child(metadata["uid"], owner, _print(document), part)
+
+
+_NOISE: Final = frozenset({"managedFields", "resourceVersion", "generation"})
+
+
+def _print(document: Mapping[str, Any]) -> str:
+    own = {name: value for name, value in document.items() if name not in ("status", "metadata")}
+    own["metadata"] = {n: value for n, value in document["metadata"].items() if n not in _NOISE}
+    return hashlib.blake2b(json.dumps(own, sort_keys=True).encode(), digest_size=12).hexdigest()

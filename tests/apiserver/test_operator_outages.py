@@ -1,0 +1,151 @@
+"""An API server that goes away, errors in between, controllers beside it, the installed program."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.bad_input import SMALLEST, merged
+from support.controlplane import cluster as servers
+from support.controlplane.api import Document
+from support.controlplane.programs import free_ports
+from support.controlplane.provide import uses_existing
+from support.operator_rig import IMAGES, RunningOperator, managed, quiet
+from support.waiting import wait_for
+from tidegauge_operator.cluster import Cluster, Refusal, connect
+from tidegauge_operator.reconcile import Reconciler
+from tidegauge_operator.store import Key, Store
+from tidegauge_operator.upkeep import Upkeep
+
+
+def a_model(namespace: str, **spec: object) -> Document:
+    return merged(SMALLEST, {"metadata": {"namespace": namespace}, "spec": spec})
+
+
+def is_applied(cluster: servers.Cluster, namespace: str, generation: int) -> bool:
+    status = cluster.admin.get(a_model(namespace)).get("status", {})
+    return bool(status.get("observedGeneration") == generation)
+
+
+@pytest.mark.skipif(uses_existing(), reason="about the API server that the tests start themselves")
+def test_an_api_server_that_goes_away_is_waited_for(cluster: servers.OwnCluster, namespace: str) -> None:
+    operator = RunningOperator(cluster.kubeconfig(), (namespace,))
+    try:
+        cluster.admin.apply(a_model(namespace))
+        wait_for(lambda: is_applied(cluster, namespace, 1), "the objects")
+        quiet(lambda: len(operator.cluster.writes), 0.4)
+        before = managed(cluster, namespace)
+        cluster.pause_api_server()
+        time.sleep(3)  # long enough that watches are cut and tried again
+        cluster.resume_api_server()
+        cluster.admin.delete(before["Service", "house-prices"])
+        cluster.admin.apply(a_model(namespace, replicas=2))
+        wait_for(lambda: is_applied(cluster, namespace, 2), "the edit is applied", timeout_seconds=60)
+        wait_for(lambda: set(managed(cluster, namespace)) >= set(before), "nothing is missing", 60)
+        after = managed(cluster, namespace)
+    finally:
+        operator.stop()
+    stateful_set = ("StatefulSet", "house-prices-aggregator")
+    assert after[stateful_set]["metadata"]["generation"] == before[stateful_set]["metadata"]["generation"]
+    template = before["Deployment", "house-prices"]["spec"]["template"]
+    assert after["Deployment", "house-prices"]["spec"]["template"] == template, "no pod is restarted"
+
+
+class FailingCluster(Cluster):
+    """A cluster client whose requests fail now and then: before they are made, or after."""
+
+    def __init__(self, other: Cluster, dice: random.Random) -> None:
+        super().__init__(other._api)
+        self._dice = dice
+        self.failures = 0
+
+    async def _request(self, *more: Any, **others: Any) -> Document:
+        throw = self._dice.random()
+        if throw < 0.2:
+            self._fail()
+        answer = await super()._request(*more, **others)
+        if throw > 0.9:
+            self._fail()
+        return answer
+
+    def _fail(self) -> None:
+        self.failures += 1
+        code, reason = self._dice.choice([(500, "InternalError"), (409, "Conflict"), (0, "Unreachable")])
+        raise Refusal(code, reason, "made to fail")
+
+
+async def until_in_order(kubeconfig: Path, key: Key, seed: int) -> int:
+    cluster = FailingCluster(await connect(kubeconfig), random.Random(seed))
+    store = Store()
+    upkeep = Upkeep(cluster, store, IMAGES, lambda: f"token-{cluster.failures}")
+    reconciler = Reconciler(cluster, store, upkeep, time.time, "tests", lambda _: None)
+    try:
+        for _ in range(200):
+            try:
+                if await reconciler.reconcile(key):
+                    return cluster.failures
+            except Refusal:
+                continue
+    finally:
+        await cluster.close()
+    raise AssertionError("it does not converge")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_errors_in_between_change_nothing_in_the_end(
+    cluster: servers.Cluster, namespace: str, seed: int
+) -> None:
+    cluster.admin.apply(a_model(namespace))
+    assert asyncio.run(until_in_order(cluster.kubeconfig(), Key(namespace, "house-prices"), seed)) > 0
+    children = managed(cluster, namespace)
+    names = sorted(name for kind, name in children if kind in ("Deployment", "StatefulSet", "Secret"))
+    assert names == ["house-prices", "house-prices-aggregator", "house-prices-aggregator-token"]
+    assert is_applied(cluster, namespace, 1)
+
+
+def test_with_controllers_pods_are_made_and_all_goes_with_the_model(
+    whole_cluster: servers.Cluster, whole_namespace: str
+) -> None:
+    operator = RunningOperator(whole_cluster.kubeconfig(), (whole_namespace,))
+    try:
+        whole_cluster.admin.apply(a_model(whole_namespace, replicas=2))
+        wait_for(lambda: len(whole_cluster.admin.list("v1", "Pod", whole_namespace)) == 3, "three pods")
+        status = wait_for(lambda: status_with_pods(whole_cluster, whole_namespace, 2), "they are counted")
+        assert status["conditions"][0]["status"] == "False", "without nodes nothing runs"
+        whole_cluster.admin.delete(a_model(whole_namespace))
+        wait_for(lambda: not managed(whole_cluster, whole_namespace), "all goes with the model", 60)
+    finally:
+        operator.stop()
+
+
+def status_with_pods(cluster: servers.Cluster, namespace: str, pods: int) -> Document | None:
+    status: Document = cluster.admin.get(a_model(namespace)).get("status", {})
+    return status if status.get("replicas") == pods else None
+
+
+def test_the_program_as_it_is_installed(cluster: servers.Cluster, namespace: str) -> None:
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "tidegauge_operator", "--namespaces", namespace, "--port", str(port)]
+    command += ["--kubeconfig", str(cluster.kubeconfig())]
+    program = subprocess.Popen(command, env=dict(os.environ), stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: is_ready(port), "it is ready", timeout_seconds=60)
+        cluster.admin.apply(a_model(namespace))
+        wait_for(lambda: is_applied(cluster, namespace, 1), "the objects")
+    finally:
+        program.terminate()
+        status = program.wait(60)
+    assert status == 0, "a signal ends it in order"
+
+
+def is_ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,58 @@
+"""Each alert has its page, and asks for what the programs measure."""
+
+import re
+from pathlib import Path
+
+import pytest
+from support.golden_plan import planned
+from tidegauge_operator.children.alerts import PROFILE_REASONS, SCHEMA_REASONS, SLOW_SECONDS, STALE_SECONDS
+from tidegauge_serving.metrics import SECONDS
+from tidegauge_serving.refusal import REASONS
+
+from tidegauge.contract import Metric
+from tidegauge.policy import Policy
+
+ROOT = Path(__file__).parents[2]
+RUNBOOKS = ROOT / "docs/runbooks"
+RULES = planned("everything")["PrometheusRule-house-prices.yaml"]["spec"]["groups"][0]["rules"]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_says_what_it_is_and_leads_to_its_page(rule):
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    assert rule["annotations"]["runbook_url"].endswith(f"/docs/runbooks/{rule['alert']}.md")
+    page = (RUNBOOKS / f"{rule['alert']}.md").read_text()
+    assert page.startswith(f"# {rule['alert']}\n")
+    assert f"**Severity** {rule['labels']['severity']}." in page
+
+
+def test_no_page_is_of_an_alert_that_is_not_there():
+    assert {page.stem for page in RUNBOOKS.glob("*.md")} == {rule["alert"] for rule in RULES}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_asks_for_metrics_that_exist(rule):
+    named = re.findall(r"tidegauge_[a-z_]+", rule["expr"] + rule["annotations"]["description"])
+    known = {metric.value for metric in Metric}
+    assert named
+    assert {name.removesuffix("_bucket") for name in named} <= known
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_asks_for_one_model_of_one_namespace(rule):
+    selectors = re.findall(r"tidegauge_[a-z_]+\{([^}]*)\}", rule["expr"])
+    assert selectors
+    for selector in selectors:
+        assert 'namespace="ml"' in selector
+        assert 'model="house-prices"' in selector or 'service="house-prices-aggregator"' in selector
+
+
+def test_reasons_are_those_that_the_programs_give():
+    assert set(SCHEMA_REASONS) <= set(REASONS)
+    sources = "".join(path.read_text() for path in (ROOT / "aggregator").rglob("*.py"))
+    assert all(f'"{reason}"' in sources for reason in PROFILE_REASONS)
+
+
+def test_the_numbers_are_those_of_the_programs():
+    assert Policy().stale_seconds == STALE_SECONDS
+    assert SLOW_SECONDS in SECONDS

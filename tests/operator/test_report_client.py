@@ -1,0 +1,81 @@
+"""Reports over HTTP: joined over shards, and every way in which there is none."""
+
+import asyncio
+from dataclasses import replace
+
+import aiohttp
+import pytest
+from support.reports import DRIFTING, ReportServer, a_report
+from tidegauge_operator.report_client import NoReport, ReportClient
+
+from tidegauge.contract import Verdict
+from tidegauge.report import Report
+
+
+@pytest.fixture
+def server() -> ReportServer:
+    return ReportServer()
+
+
+def read(*addresses: str) -> Report:
+    async def run() -> Report:
+        async with aiohttp.ClientSession() as session:
+            return await ReportClient(session).report("house-prices", addresses)
+
+    return asyncio.run(run())
+
+
+def test_a_report_arrives_as_it_was_sent(server: ReportServer) -> None:
+    server.say(DRIFTING)
+    try:
+        assert read(server.address).to_dict() == DRIFTING.to_dict()
+    finally:
+        server.stop()
+
+
+def test_shards_are_joined(server: ReportServer) -> None:
+    other = ReportServer()
+    server.say(DRIFTING)
+    stable = a_report()
+    other.say(replace(stable, features={"baths": replace(stable.features["rooms"], name="baths")}))
+    try:
+        joined = read(server.address, other.address)
+    finally:
+        server.stop()
+        other.stop()
+    assert joined.verdict is Verdict.DRIFTING
+    assert set(joined.features) == {"sqft", "age", "rooms", "baths"}
+
+
+def test_a_feature_in_two_shards_is_no_report(server: ReportServer) -> None:
+    server.say(DRIFTING)
+    try:
+        with pytest.raises(NoReport, match="do not fit together"):
+            read(server.address, server.address)
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("document", [{"schema": "other"}, {}, {"schema": "tidegauge.io/report/v1"}])
+def test_something_else_is_no_report(server: ReportServer, document: dict[str, object]) -> None:
+    server.document = document or {"x": 1}
+    try:
+        with pytest.raises(NoReport, match="something else than a report"):
+            read(server.address)
+    finally:
+        server.stop()
+
+
+def test_an_aggregator_without_the_model_is_no_report(server: ReportServer) -> None:
+    try:
+        with pytest.raises(NoReport, match="has not heard of the model yet"):
+            read(server.address)
+    finally:
+        server.stop()
+
+
+def test_nobody_there_is_no_report(server: ReportServer) -> None:
+    address = server.address
+    server.stop()
+    with pytest.raises(NoReport, match="does not answer: ClientConnectorError"):
+        read(address)

@@ -1,0 +1,270 @@
+"""What the status says, from what was observed."""
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from support.bad_input import SMALLEST, merged
+from support.reports import DRIFTING, a_report
+from tidegauge_operator.status import Event, Failure, Observed, events, has_happened, status
+
+from tidegauge.contract import Severity, Verdict
+from tidegauge.resource import DriftMonitoredModel
+
+NOW = "2026-11-22T12:00:00Z"
+LATER = "2026-11-22T13:00:00Z"
+DEPLOYMENT = {
+    "spec": {"replicas": 3, "selector": {"matchLabels": {"b": "2", "a": "1"}}},
+    "status": {
+        "replicas": 3,
+        "availableReplicas": 3,
+        "conditions": [{"type": "Available", "status": "True"}],
+    },
+}
+STATEFUL_SET = {"spec": {"replicas": 1}, "status": {"readyReplicas": 1}}
+WELL = Observed(
+    generation=2,
+    deployment=DEPLOYMENT,
+    stateful_set=STATEFUL_SET,
+    report=a_report(),
+    asked=True,
+    url="http://house-prices.ml.svc",
+)
+
+
+def a_model(**spec: object) -> DriftMonitoredModel:
+    document = merged(SMALLEST, {"metadata": {"namespace": "ml", "generation": 2}, "spec": spec})
+    return msgspec.convert(document, DriftMonitoredModel)
+
+
+def told(
+    observed: Observed, before: dict[str, Any] | None = None, now: str = NOW, **spec: object
+) -> dict[str, Any]:
+    return status(a_model(**spec), observed, before or {}, now)
+
+
+def condition(document: dict[str, Any], kind: str) -> tuple[str, str]:
+    return next((c["status"], c["reason"]) for c in document["conditions"] if c["type"] == kind)
+
+
+def message(document: dict[str, Any], kind: str) -> str:
+    return next(str(c["message"]) for c in document["conditions"] if c["type"] == kind)
+
+
+def failing(kind: str, reason: str, text: str, value: str = "True") -> dict[str, Any]:
+    found = {"type": kind, "status": value, "reason": reason, "message": text}
+    return {**DEPLOYMENT, "status": {"conditions": [found]}}
+
+
+def test_all_is_well() -> None:
+    document = told(WELL)
+    assert {c["type"]: c["status"] for c in document["conditions"]} == {
+        "Ready": "True",
+        "ModelAvailable": "True",
+        "AggregatorAvailable": "True",
+        "MonitoringReady": "True",
+        "DataDriftDetected": "False",
+        "DriftMonitoringDegraded": "False",
+    }
+    assert {k: v for k, v in document.items() if k not in ("conditions", "drift")} == {
+        "observedGeneration": 2,
+        "replicas": 3,
+        "selector": "a=1,b=2",
+        "url": "http://house-prices.ml.svc",
+    }
+
+
+def test_drift_is_told_with_its_features() -> None:
+    document = told(replace(WELL, report=DRIFTING))
+    assert document["drift"] == {
+        "verdict": "Drifting",
+        "since": DRIFTING.time(DRIFTING.since),
+        "rows": 18421,
+        "coverage": {"pods": "3/3", "rows": 1.0},
+        "driftingFeatures": 2,
+        "topFeatures": [
+            {
+                "name": "sqft",
+                "statistic": 0.21,
+                "lowerBound": 0.17,
+                "window": "160s",
+                "severity": "critical",
+            },
+            {"name": "age", "statistic": 0.1, "lowerBound": 0.06, "window": "160s", "severity": "warning"},
+        ],
+    }
+    assert condition(document, "DataDriftDetected") == ("True", "CriticalDrift")
+    assert message(document, "DataDriftDetected") == "2 features drift: sqft, age"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [
+        (Verdict.STABLE, ("False", "Stable")),
+        (Verdict.LEARNING, ("Unknown", "Learning")),
+        (Verdict.UNKNOWN, ("Unknown", "NoVerdict")),
+    ],
+)
+def test_only_stable_means_no_drift(verdict: Verdict, expected: tuple[str, str]) -> None:
+    document = told(replace(WELL, report=a_report(verdict)))
+    assert condition(document, "DataDriftDetected") == expected
+
+
+def test_silence_is_never_stable() -> None:
+    before = told(WELL)
+    document = told(replace(WELL, report=None, silence="nobody answers"), before, LATER)
+    assert document["drift"]["verdict"] == "Unknown"
+    assert document["drift"]["since"] == LATER
+    assert condition(document, "DataDriftDetected") == ("Unknown", "NoReport")
+    assert condition(document, "DriftMonitoringDegraded") == ("True", "NoReport")
+    assert message(document, "DriftMonitoringDegraded") == "nobody answers"
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        (a_report(heard=2), ("True", "PodsSilent")),
+        (a_report(rows_ratio=0.98), ("True", "RowsLost")),
+        (a_report(Verdict.UNKNOWN, stale=True), ("True", "NoFreshRows")),
+        (a_report(expected=None), ("False", "Covered")),
+    ],
+)
+def test_what_the_verdict_has_not_seen_is_told(report: Any, expected: tuple[str, str]) -> None:
+    assert condition(told(replace(WELL, report=report)), "DriftMonitoringDegraded") == expected
+
+
+@pytest.mark.parametrize(
+    ("deployment", "expected"),
+    [
+        (None, ("False", "DeploymentMissing")),
+        ({"spec": {"replicas": 3}}, ("False", "PodsStarting")),
+        ({"spec": {"replicas": 0}, "status": {}}, ("False", "ScaledToZero")),
+        (failing("ReplicaFailure", "FailedCreate", "exceeded quota: pods=3"), ("False", "FailedCreate")),
+        (
+            failing("Progressing", "ProgressDeadlineExceeded", "timed out", "False"),
+            ("False", "ProgressDeadlineExceeded"),
+        ),
+    ],
+)
+def test_why_the_model_does_not_answer(deployment: Any, expected: tuple[str, str]) -> None:
+    document = told(replace(WELL, deployment=deployment))
+    assert condition(document, "ModelAvailable") == expected
+    assert condition(document, "Ready") == expected
+
+
+def test_a_quota_is_told_in_its_own_words() -> None:
+    quota = failing("ReplicaFailure", "FailedCreate", "exceeded quota: pods=3")
+    assert "exceeded quota: pods=3" in message(told(replace(WELL, deployment=quota)), "Ready")
+
+
+def test_a_failure_comes_first() -> None:
+    document = told(replace(WELL, failure=Failure("Forbidden", "may not create services")))
+    assert condition(document, "Ready") == ("False", "Forbidden")
+
+
+def test_definitions_that_are_missing_are_named() -> None:
+    document = told(
+        replace(WELL, missing_kinds=("PrometheusRule",)), monitoring={"prometheusRule": {"enabled": True}}
+    )
+    assert condition(document, "MonitoringReady") == ("False", "CRDNotInstalled")
+    assert "PrometheusRule" in message(document, "MonitoringReady")
+    assert condition(document, "Ready") == ("True", "Available"), "the model itself is well"
+
+
+def test_paused_is_told() -> None:
+    assert condition(told(WELL, paused=True), "Ready") == ("True", "Paused")
+
+
+def test_times_of_transition_stay_while_nothing_changes() -> None:
+    before = told(WELL)
+    again = told(WELL, before, LATER)
+    assert again == before
+    changed = told(replace(WELL, report=DRIFTING), before, LATER)
+    times = {c["type"]: c["lastTransitionTime"] for c in changed["conditions"]}
+    assert times.pop("DataDriftDetected") == LATER
+    assert set(times.values()) == {NOW}
+
+
+def test_since_is_when_the_verdict_became_this() -> None:
+    before = told(WELL)
+    assert before["drift"]["since"] == NOW
+    assert told(WELL, before, LATER)["drift"]["since"] == NOW
+
+
+def test_figures_alone_are_nothing_that_happened() -> None:
+    before = told(replace(WELL, report=DRIFTING))
+    figures = a_report(
+        drifting=(("sqft", Severity.CRITICAL, 0.18), ("age", Severity.WARNING, 0.07)),
+        rows=20000,
+        rows_ratio=0.995,
+    )
+    after = told(replace(WELL, report=figures), before, LATER)
+    assert after != before
+    assert not has_happened(before, after)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        a_report(),
+        a_report(heard=2),
+        a_report(drifting=(("sqft", Severity.CRITICAL, 0.17),)),
+        a_report(drifting=(("sqft", Severity.CRITICAL, 0.17), ("age", Severity.CRITICAL, 0.16))),
+    ],
+)
+def test_another_verdict_feature_severity_or_pod_is(report: Any) -> None:
+    before = told(replace(WELL, report=DRIFTING))
+    assert has_happened(before, told(replace(WELL, report=report), before, LATER))
+
+
+def story(*observed: Observed) -> list[list[tuple[str, str]]]:
+    """The Events on the way from one observation to the next."""
+    before: dict[str, Any] = {}
+    told_of = []
+    for one in observed:
+        after = told(one, before)
+        told_of.append([(event.kind, event.reason) for event in events(before, after)])
+        before = after
+    return told_of
+
+
+def test_one_event_for_each_transition() -> None:
+    starting = Observed(generation=2, deployment={"spec": {"replicas": 3}}, silence="starting")
+    warned = a_report(drifting=(("sqft", Severity.WARNING, 0.06),))
+    assert story(
+        starting,
+        starting,
+        WELL,
+        WELL,
+        replace(WELL, report=warned),
+        replace(WELL, report=DRIFTING),
+        replace(WELL, report=DRIFTING),
+        WELL,
+    ) == [
+        [],
+        [],
+        [("Normal", "Ready")],
+        [],
+        [("Warning", "WarningDrift")],
+        [("Warning", "CriticalDrift")],
+        [],
+        [("Normal", "DataDriftEnded")],
+    ]
+
+
+def test_a_failure_is_told_once_and_its_end_too() -> None:
+    failed = replace(WELL, failure=Failure("Forbidden", "may not create services"))
+    assert story(failed, failed, WELL) == [[("Warning", "Forbidden")], [], [("Normal", "Ready")]]
+
+
+def test_an_aggregator_that_has_not_been_asked_yet_is_no_trouble() -> None:
+    starting = replace(WELL, report=None, asked=False)
+    assert condition(told(starting), "DriftMonitoringDegraded") == ("Unknown", "NoReport")
+    assert story(starting, WELL) == [[("Normal", "Ready")], []]
+
+
+def test_an_event_says_why() -> None:
+    before = told(WELL)
+    after = told(replace(WELL, report=DRIFTING), before)
+    assert events(before, after) == [Event("Warning", "CriticalDrift", "2 features drift: sqft, age")]

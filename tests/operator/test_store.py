@@ -1,0 +1,115 @@
+"""What the watches told, and what of it is news."""
+
+from typing import Any
+
+from tidegauge_operator.kinds import CHILDREN, MODELS, kind_of
+from tidegauge_operator.store import Key, Ref, Store, owner_of
+
+KEY = Key("ml", "house-prices")
+OWNER = {
+    "apiVersion": "tidegauge.io/v1alpha1",
+    "kind": "DriftMonitoredModel",
+    "name": "house-prices",
+    "uid": "model-1",
+    "controller": True,
+}
+DEPLOYMENTS = next(kind for kind in CHILDREN if kind.name == "Deployment")
+
+
+def a_child(uid: str = "child-1", replicas: int = 2, **metadata: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": "house-prices",
+            "namespace": "ml",
+            "uid": uid,
+            "ownerReferences": [OWNER],
+            **metadata,
+        },
+        "spec": {"replicas": replicas, "template": {"much": "text"}},
+        "status": {"readyReplicas": 1},
+    }
+
+
+def a_model(generation: int = 1, uid: str = "model-1", **metadata: Any) -> dict[str, Any]:
+    named = {"name": "house-prices", "namespace": "ml", "uid": uid, "generation": generation, **metadata}
+    return {"apiVersion": "tidegauge.io/v1alpha1", "kind": "DriftMonitoredModel", "metadata": named}
+
+
+def test_an_object_is_its_controllers() -> None:
+    assert owner_of(a_child()) == (KEY, "model-1")
+    assert owner_of(a_child(ownerReferences=[{**OWNER, "controller": False}])) is None
+    assert owner_of(a_child(ownerReferences=[{**OWNER, "apiVersion": "other.io/v1"}])) is None
+    assert owner_of({"metadata": {"name": "x", "namespace": "ml"}}) is None
+
+
+def test_a_new_object_is_news_and_the_same_again_is_not() -> None:
+    store = Store()
+    assert store.see_child(a_child()) == (KEY, True)
+    assert store.see_child(a_child(resourceVersion="9", generation=4, managedFields=[])) == (KEY, False)
+
+
+def test_a_status_is_no_edit_but_it_is_kept() -> None:
+    store = Store()
+    store.see_child(a_child())
+    assert store.see_child({**a_child(), "status": {"readyReplicas": 2}}) == (KEY, False)
+    assert store.children(KEY)[Ref.of(a_child())].part["status"] == {"readyReplicas": 2}
+
+
+def test_an_edit_is_an_edit_wherever_it_is() -> None:
+    for edited in (
+        a_child(replicas=3),
+        a_child(labels={"a": "b"}),
+        a_child(annotations={"a": "b"}),
+        a_child(uid="child-2"),
+    ):
+        store = Store()
+        store.see_child(a_child())
+        assert store.see_child(edited) == (KEY, True)
+
+
+def test_the_bulk_of_an_object_is_not_kept() -> None:
+    store = Store()
+    store.see_child(a_child())
+    assert store.children(KEY)[Ref.of(a_child())].part["spec"] == {"replicas": 2}
+
+
+def test_an_object_that_was_made_again_is_not_lost_by_the_old_ones_end() -> None:
+    store = Store()
+    store.see_child(a_child(uid="new"))
+    assert store.lose_child(a_child(uid="old")) == KEY
+    assert Ref.of(a_child()) in store.children(KEY)
+    assert store.lose_child(a_child(uid="new")) == KEY
+    assert not store.children(KEY)
+
+
+def test_objects_that_vanished_unseen_are_found() -> None:
+    store = Store()
+    store.see_child(a_child())
+    assert store.snapshot(DEPLOYMENTS) == {"child-1"}
+    assert store.missed(DEPLOYMENTS, {"child-1"}) == {KEY}
+    assert store.missed(DEPLOYMENTS, {"child-1"}) == set()
+
+
+def test_a_models_edit_is_news_and_its_status_is_not() -> None:
+    store = Store()
+    assert store.see_model(a_model())
+    assert not store.see_model({**a_model(), "status": {"replicas": 3}})
+    assert store.see_model(a_model(generation=2))
+    assert store.see_model(a_model(generation=2, labels={"team": "a"}))
+    assert store.see_model(a_model(generation=2, uid="model-2", labels={"team": "a"}))
+
+
+def test_a_status_that_was_written_hides_no_edit() -> None:
+    store = Store()
+    store.see_model(a_model())
+    store.see_status({**a_model(generation=2), "status": {"replicas": 3}})
+    assert store.models[KEY]["status"] == {"replicas": 3}
+    assert store.see_model(a_model(generation=2))
+
+
+def test_paths_are_those_of_the_api_server() -> None:
+    assert DEPLOYMENTS.path("ml", "a") == "/apis/apps/v1/namespaces/ml/deployments/a"
+    assert kind_of({"apiVersion": "v1", "kind": "Secret"}).path(None) == "/api/v1/secrets"
+    assert MODELS.group == "tidegauge.io"
