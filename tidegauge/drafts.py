@@ -89,7 +89,7 @@ class NumericDraft:
         else:
             distinct = self._distinct
             mean, sd = _closed(self._moments)
-        self._warn_of_identifier(values)
+        self._warn_of_identifier(values, distinct if self.whole else None)
         few = distinct is not None and distinct.size <= self.limit
         cuts = distinct if few and distinct is not None else choose_cut_points(values, self.limit)
         return NumericFeature(
@@ -106,7 +106,7 @@ class NumericDraft:
             distinct=None if distinct is None else int(distinct.size),
         )
 
-    def _warn_of_identifier(self, values: FloatArray) -> None:
+    def _warn_of_identifier(self, values: FloatArray, distinct: FloatArray | None) -> None:
         """Warn of whole numbers that hardly ever return and are numbered through, or are called an id.
 
         Measures in whole numbers are spared: of n draws from fewer than 2 n numbers at least a fifth return.
@@ -115,7 +115,9 @@ class NumericDraft:
             return
         if self._max - self._min >= 2 * self._present and not _is_called_id(self.name):
             return
-        distinct = np.unique(values)
+        if (values[:1000] != np.rint(values[:1000])).any():  # fractions: no need to sort
+            return
+        distinct = np.unique(values) if distinct is None else distinct
         # of a sample's pairs of equal values there are fewer than of all rows', in proportion
         repeated = (values.size - distinct.size) / values.size * (self._present / values.size)
         if repeated <= _REPEATED and np.isfinite(distinct).all() and (distinct == np.rint(distinct)).all():

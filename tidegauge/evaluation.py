@@ -181,8 +181,8 @@ class Evaluator:
         high, low = np.maximum.reduceat(gap, r.starts), np.minimum.reduceat(gap, r.starts)
         gap *= r.rank_step
         known = (n > 0) & r.known
-        sums.distance[row] = np.where(known, np.maximum(high, -low), 0.0)
-        sums.rank[row] = np.where(known, -np.add.reduceat(gap, r.starts), 0.0)
+        sums.distance[row] = np.where(known, np.maximum(high, 0.0 - low), 0.0)  # 0.0 -: never -0.0
+        sums.rank[row] = np.where(known, 0.0 - np.add.reduceat(gap, r.starts), 0.0)
 
     def _expected(self, total: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The reference's ECDF per cell and its size, for this window's hours of day."""

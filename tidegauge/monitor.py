@@ -8,6 +8,7 @@ difference.
 from __future__ import annotations
 
 import json
+import operator
 from typing import Any, Final
 
 import numpy as np
@@ -131,7 +132,10 @@ class Monitor:
         ------
         ProfileMismatch
             The counts are of another profile.
+        PolicyError
+            `pane_id` is no whole number.
         """
+        pane_id = _whole(pane_id)
         if counts.profile is not self.profile and counts.profile != self.profile:
             raise ProfileMismatch(
                 f"counts of profile {counts.profile.hash[:12]} given to a monitor of {self.profile.hash[:12]}"
@@ -238,9 +242,15 @@ class Monitor:
         ----------
         pane_id
             The newest pane that is over. An older one than in the last call does no looks.
+
+        Raises
+        ------
+        PolicyError
+            `pane_id` is no whole number.
         """
         from tidegauge.summary import summarise
 
+        pane_id = _whole(pane_id)
         self.advance(pane_id)
         self.refresh()
         return summarise(self, pane_id)
@@ -353,3 +363,13 @@ class Monitor:
                 f"{self.profile.hash[:12]}"
             )
         return values
+
+
+def _whole(pane_id: object) -> int:
+    """A pane's number as an int, also where it is one of numpy's."""
+    try:
+        return operator.index(pane_id)  # type: ignore[arg-type]
+    except TypeError:
+        raise PolicyError(
+            f"pane_id={pane_id!r}: it must be a whole number, floor(epoch seconds / pane_seconds)"
+        ) from None

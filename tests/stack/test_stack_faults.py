@@ -96,8 +96,9 @@ def test_fifty_kills_at_random_moments_lose_no_row_and_count_none_twice(tmp_path
         LocalStack(tmp_path, bundle) as stack,
         CountingClient(stack.port, body, connections=CONNECTIONS) as client,
     ):
+        wait_for(lambda: client.answered > 500, "traffic before")
         killer = Killer(stack, rng)
-        killed = 0
+        killed, quiet_until = 0, time.monotonic()
         while killed < KILLS:
             killed += len(killer.strike())
             if rng.random() < 0.4:  # else strike again while they start
@@ -110,10 +111,17 @@ def test_fifty_kills_at_random_moments_lose_no_row_and_count_none_twice(tmp_path
         assert counted.in_doubt <= CONNECTIONS * len(killer.moments)
         stray = [b for b in counted.breaks if not any(0 <= b - moment < 3 for moment in killer.moments)]
         assert stray == [], "connections broke although no server was killed"
-        assert counted.slowest_seconds() < 10
-        assert counted.quantile_seconds(0.99) < 1
+        assert_living_servers_were_as_quick(counted, quiet_until)
         lost = assert_every_row_is_accounted_for(stack, counted)
         assert sum(lost.values()) <= counted.in_doubt
+
+
+def assert_living_servers_were_as_quick(counted: Counted, quiet_until: float) -> None:
+    """Wide bounds: programs that start again take the processor from those that answer."""
+    quiet = counted.quantile_seconds(0.9, until=quiet_until)
+    during = counted.quantile_seconds(0.9, since=quiet_until)
+    assert during < 10 * quiet + 0.25, f"90 % of answers within {quiet:.3f} s before, {during:.3f} s during"
+    assert counted.slowest_seconds(since=quiet_until) < 10
 
 
 def test_an_aggregator_whose_disk_is_gone_reports_its_rows_as_lost(tmp_path, bundle):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from support.command_line import tidegauge
 from support.local_stack import Aggregator, LocalStack
 from support.serving_bundles import house_bundle
 from support.waiting import wait_for
+
+from tidegauge.local.state import STATE_FILE, load_state
 
 ROOT = Path(__file__).parents[2]
 
@@ -136,6 +139,36 @@ def test_two_stacks_in_one_folder_are_refused(stack):
     again = tidegauge("up", "-f", stack.folder.parent / "dmm.yaml", "--port", 0, "--dir", stack.folder)
     assert again.exit_code == 2
     assert "another stack runs in this folder" in again.stderr
+
+
+def commands_of_the_readme() -> list[list[str]]:
+    section = (ROOT / "README.md").read_text().partition("## From a model to a verdict\n")[2]
+    block = section.partition("```sh\n")[2].partition("```")[0]
+    return [shlex.split(line, comments=True) for line in block.splitlines()]
+
+
+def test_the_readmes_way_from_a_model_to_a_verdict_can_be_gone(tmp_path):
+    def words(command: list[str]) -> list[str]:
+        tools = {"python": [sys.executable], "tidegauge": [sys.executable, "-m", "tidegauge.cli"]}
+        return [*tools[command[0]], *(str(tmp_path) if word == "stack" else word for word in command[1:])]
+
+    build, up, simulate, report = (words(command) for command in commands_of_the_readme())
+    subprocess.run(build, cwd=ROOT, check=True, timeout=120)
+    any_ports = ["--port", "0", "--aggregator-port", "0"]  # another test may have the usual ones
+    with subprocess.Popen([*up, *any_ports], cwd=ROOT, stdout=subprocess.PIPE, text=True) as stack:
+        try:
+            wait_for(lambda: (tmp_path / STATE_FILE).exists() and load_state(tmp_path).ready, "ready", 90)
+            subprocess.run(simulate, cwd=ROOT, check=True, timeout=120)
+            waited = subprocess.run(report, cwd=ROOT, capture_output=True, text=True, timeout=120)
+            bare = subprocess.run(report[: report.index("--wait")], cwd=ROOT, timeout=60, check=False)
+        finally:
+            stack.send_signal(signal.SIGINT)
+            printed, _ = stack.communicate(timeout=60)
+    assert waited.returncode == 0, waited.stdout + waited.stderr
+    assert "house-prices: Drifting" in waited.stdout
+    assert bare.returncode == 3
+    assert f"tidegauge simulate --dir {tmp_path} --scenario high" in printed
+    assert f"tidegauge report --dir {tmp_path}" in printed
 
 
 def test_the_demo_shows_stable_then_drifting():

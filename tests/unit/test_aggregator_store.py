@@ -11,7 +11,7 @@ import pytest
 from support.aggregator_rig import PANE_SECONDS, START, Clock, Pod, Rig, in_loop, running, small_profile
 from tidegauge_aggregator.compaction import BLOCK_PANES, FINE_PANES
 from tidegauge_aggregator.sqlite import FILE_NAME, SqliteStore, open_store
-from tidegauge_aggregator.store import StoreError
+from tidegauge_aggregator.store import StoreError, SumRow
 
 from tidegauge.counts import Counts
 from tidegauge.pane import Pane
@@ -110,6 +110,20 @@ def test_a_store_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(StoreError, match="version 99"):
         open_store(tmp_path)
+
+
+def test_the_newest_rows_are_found_among_merged_panes_of_one_watch(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / FILE_NAME)
+    with store.transaction():
+        nothing_yet = store.newest_rows(1)
+        store.put_sum(1, SumRow(0, BLOCK_PANES, 9, 0, b""))
+        in_a_block = store.newest_rows(1)
+        for pane, count in ((700, 5), (701, 0)):
+            store.put_sum(1, SumRow(pane, 1, count, 3, b""))
+        store.put_sum(2, SumRow(900, 1, 1, 0, b""))
+        alone = store.newest_rows(1)
+    store.close()
+    assert (nothing_yet, in_a_block, alone) == (-1, BLOCK_PANES - 1, 700)
 
 
 def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -73,6 +73,47 @@ async def test_silence_is_never_stable(tmp_path: Path) -> None:
 
 
 @in_loop
+async def test_empty_panes_do_not_hide_that_traffic_has_stopped(tmp_path: Path) -> None:
+    profile, nothing = small_profile(), np.empty((0, 2))
+    pod = Pod("a", profile)
+    async with running(tmp_path / "before", Clock()) as rig:
+        await rig.put_profile(profile)
+        await rig.send(pod, START, nothing)
+        await rig.evaluate(START)
+        never = (await rig.report())["coverage"]
+        await rig.send(pod, START + 1, rows(1))
+        for pane in range(START + 2, START + 6):
+            await rig.send(pod, pane, nothing)
+            await rig.evaluate(pane)
+        stopped, metrics = (await rig.report())["coverage"], await rig.metrics()
+        async with _crashed_and_back(rig, tmp_path / "after") as again:
+            asleep = (await again.report())["coverage"]
+            await again.evaluate(START + 6)
+            awake = (await again.report())["coverage"]
+    assert never["newest_pane_age_seconds"] == 6
+    assert never["newest_rows_age_seconds"] is None
+    assert stopped["newest_pane_age_seconds"] == 6
+    assert stopped["newest_rows_age_seconds"] == 46
+    assert metrics['tidegauge_newest_rows_age_seconds{model="m"}'] == 46
+    assert asleep["newest_rows_age_seconds"] == 46
+    assert awake["newest_rows_age_seconds"] == 56
+
+
+@in_loop
+async def test_a_model_that_only_was_expected_does_not_stand_beside_one_that_sends(tmp_path: Path) -> None:
+    profile = small_profile()
+    async with running(tmp_path, Clock()) as rig:
+        await rig.put_profile(profile)
+        await rig.send(Pod("a", profile), START, rows(1))
+        await rig.evaluate(START)
+        await rig.client.put("/v1/models/other/expected", content=b'{"pods": 3}')
+        meant, other = await rig.report(), await rig.report(model="other")
+    assert (meant["model"], meant["pane"]) == ("m", START)
+    assert (other["verdict"], other["pane"], other["time"]) == ("Unknown", None, None)
+    assert Report.from_dict(other).to_dict() == {k: v for k, v in other.items() if k != "shard"}
+
+
+@in_loop
 async def test_coverage_counts_pods_and_rows(tmp_path: Path) -> None:
     profile = small_profile()
     async with running(tmp_path, Clock()) as rig:

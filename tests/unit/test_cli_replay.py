@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from support.command_line import assert_one_line_error, tidegauge
 
 import tidegauge as library
 from tidegauge.backtest import replay
+from tidegauge.cli import main
 
 FIELDS = {"row", "time", "feature", "verdict", "severity", "statistic", "lower", "window_rows", "cause"}
 
@@ -75,11 +77,20 @@ def test_the_policy_can_be_the_resources(past, tmp_path):
     assert_one_line_error(both, "period")
 
 
+def test_the_table_is_whole_on_80_columns(past, tmp_path):
+    arguments = ["replay", past, "--profile", tmp_path, "--time", "time", "--pane", "1h"]
+    runner = CliRunner(env={"COLUMNS": "80"})
+    result = runner.invoke(main, [str(argument) for argument in arguments])
+    assert "…" not in result.stdout
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+    assert {"Drifting", "critical"} <= set(result.stdout.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        ([], "pane"),
-        (["--pane", "1h"], "time"),
+        ([], "either --pane (with --time) or --rows-per-pane,"),
+        (["--pane", "1h"], "--pane 1h needs --time,"),
         (["--time", "when", "--pane", "1h"], "when"),
         (["--rows-per-pane", "10", "--false-alarms", "0"], "false_alarms=0"),
     ],

@@ -1,16 +1,21 @@
 """``tidegauge report``: the verdict as table, JSON and exit code."""
 
 import json
+import re
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from support.command_line import assert_one_line_error, tidegauge
 from support.stub_server import stub_server
 
 import tidegauge as library
+from tidegauge.cli import main
+from tidegauge.local.state import StackState
 from tidegauge.report import Coverage, Report
 
 COVERAGE = Coverage(pods_heard=3, pods_expected=3, rows_counted=12_000, rows_lost=7)
@@ -70,6 +75,54 @@ def test_a_stable_model_exits_with_0(stable):
 def test_silence_is_unknown_and_exits_with_4():
     with answering(report_after(0, panes=0)) as url:
         assert tidegauge("report", "--url", url).exit_code == 4
+
+
+def test_silence_is_told_even_while_the_verdict_stays_drifting(drifting):
+    coverage = replace(COVERAGE, newest_pane_age_seconds=2, newest_rows_age_seconds=17 * 60 + 20)
+    silent = replace(drifting, stale=True, coverage=coverage)
+    with answering(silent) as url:
+        told = tidegauge("report", "--url", url).stdout
+    with answering(replace(silent, stale=False)) as url:
+        fresh = tidegauge("report", "--url", url).stdout
+    with answering(replace(silent, coverage=COVERAGE)) as url:
+        never = tidegauge("report", "--url", url).stdout
+    assert "Drifting (critical)" in told
+    assert "no rows for 17 min\n" in told
+    assert "no rows" not in fresh
+    assert "no rows yet\n" in never
+
+
+def test_the_table_is_whole_on_80_columns(drifting):
+    old, new = int(time.time() // 10) - 30_000, int(time.time() // 10)
+    moved = replace(
+        drifting.features["sqft"], name="distance_to_the_station", since=old, window_rows=1_234_567
+    )
+    named = replace(drifting.features["sqft"], name="sqft[m2]", since=new)
+    report = replace(drifting, features={moved.name: moved, named.name: named})
+    with answering(report) as url:
+        result = CliRunner(env={"COLUMNS": "80"}).invoke(main, ["report", "--url", url])
+    table = result.stdout[result.stdout.index("feature ") :]
+    assert "…" not in table
+    assert max(len(line) for line in table.splitlines()) <= 80
+    for word in ("Drifting", "critical", "1,234,567", report.time(old)[:10], "sqft[m2]"):
+        assert word in table
+    assert re.search(r"\b\d\d:\d\d:\d\d\b", table) or report.time(new)[:10] in table  # around midnight
+
+
+def test_a_stacks_folder_names_the_model_too(stable, tmp_path):
+    asked = []
+
+    def answer(path: str, _body: bytes) -> tuple[int, bytes]:
+        asked.append(path)
+        return 200, json.dumps(stable.to_dict()).encode()
+
+    with stub_server(answer) as url:
+        StackState("house-prices", "profile.json", 1, "", [url], "", 10, ready=True, processes=[]).save(
+            tmp_path
+        )
+        tidegauge("report", "--dir", tmp_path)
+        tidegauge("report", "--dir", tmp_path, "--model", "other")
+    assert [path.partition("?")[2] for path in asked] == ["model=house-prices", "model=other"]
 
 
 def test_json_is_the_reports_own_document(drifting):

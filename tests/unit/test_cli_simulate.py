@@ -11,6 +11,7 @@ from support.command_line import assert_one_line_error, tidegauge
 from support.stub_server import stub_server
 
 from tidegauge.local.load import drive
+from tidegauge.local.state import StackState
 from tidegauge.profile import Profile
 
 FRAME = pd.DataFrame(
@@ -123,6 +124,22 @@ def test_nobody_listening_is_one_line(profile):
     result = tidegauge("simulate", "--profile", profile, "--url", "http://127.0.0.1:9", "--rows", 5)
     assert result.exit_code == 2
     assert "tidegauge: http://127.0.0.1:9: no server answers there\n" in result.stderr
+    assert "0/5" in result.stderr
+    assert "5/5" not in result.stderr, "the bar shows rows that were answered"
+
+
+def test_a_stacks_folder_is_enough(profile, tmp_path):
+    with stub_server(model := Model()) as url:
+        StackState("m", str(profile), 1, url, [], "", 10, ready=True, processes=[]).save(tmp_path)
+        result = tidegauge("simulate", "--dir", tmp_path, "--rows", 20)
+    assert result.exit_code == 0, result.output
+    assert set(model.rows[0]) == {"sqft", "age", "kind"}
+
+
+def test_without_a_profile_and_a_stack_both_ways_are_named():
+    result = tidegauge("simulate", "--rows", 5)
+    assert result.exit_code == 2
+    assert "--profile PATH, or --dir FOLDER" in result.stderr
 
 
 @pytest.mark.parametrize(

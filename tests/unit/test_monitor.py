@@ -1,6 +1,7 @@
 """A monitor remembers nothing but counts and a small state: order, splits and restarts change nothing."""
 
 import json
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.drift import independent, normal_profile, run_monitor, shifted_pane
 
-from tidegauge import Counts, Monitor, Policy, Profile, ProfileMismatch, Report, WireError
+from tidegauge import Counts, Monitor, Policy, PolicyError, Profile, ProfileMismatch, Report, WireError
 from tidegauge.contract import Verdict
 
 PROFILE = normal_profile(2, rows=5000, cut_points=63)
@@ -192,3 +193,28 @@ class TestStateThatIsNone:
         monitor = Monitor(PROFILE, POLICY)
         run_monitor(monitor, np.ones(30), 300)
         assert len(monitor.state()) < 1000
+
+
+@pytest.mark.parametrize("pane", ["x", 1.5, None])
+def test_a_pane_that_is_no_whole_number_is_refused(pane: object) -> None:
+    monitor = Monitor(PROFILE, POLICY)
+    with pytest.raises(PolicyError, match=re.escape(f"pane_id={pane!r}: it must be a whole number")):
+        monitor.add(pane, Counts.zero(PROFILE))  # type: ignore[arg-type]
+    with pytest.raises(PolicyError, match=re.escape(f"pane_id={pane!r}: it must be a whole number")):
+        monitor.report(pane)  # type: ignore[arg-type]
+
+
+def test_numpys_whole_numbers_are_panes() -> None:
+    monitor = Monitor(PROFILE, POLICY)
+    monitor.add(np.int64(3), Counts.zero(PROFILE))  # type: ignore[arg-type]
+    json.dumps(monitor.report(np.int64(3)).to_dict())  # type: ignore[arg-type]
+    monitor.state()
+
+
+@pytest.mark.parametrize("values", [[1.0] * 100, [np.inf, -np.inf, 1.0, 2.0] * 25])
+def test_equal_data_have_the_distance_0_and_not_minus_0(values: list[float]) -> None:
+    profile = Profile.fit({"x": values})
+    monitor = Monitor(profile)
+    monitor.add(1, profile.count({"x": values}))
+    statistic = monitor.report(1).features["x"].statistic
+    assert str(statistic) == "0.0"

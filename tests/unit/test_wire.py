@@ -155,3 +155,14 @@ def test_the_example_of_the_documentation() -> None:
     assert head[0].tolist() == [3, 1, 0, 0, 0]
     assert not head[1:].any()
     assert list(plain[40:]) == [1, 0, 0, 2, 1, 0, 1]
+
+
+def test_each_of_many_profiles_keeps_its_own_table() -> None:
+    profiles = [Profile.fit({"x": [1.0, 2.0 + i]}) for i in range(200)]
+    for profile in profiles:
+        Counts.zero(profile).to_bytes()
+    tables = [profile.wire_order for profile in profiles]
+    for profile in profiles:
+        counts = profile.count({"x": [1.0, 3.0]})
+        assert Counts.from_bytes(counts.to_bytes(), profile) == counts
+    assert all(profile.wire_order is table for profile, table in zip(profiles, tables, strict=True))

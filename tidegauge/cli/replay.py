@@ -82,7 +82,7 @@ _LEFT: Final = ("time", "feature", "verdict", "severity")
 
 
 def _table(history: list[Transition]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for column in ("row", "time", "feature", "verdict", "severity", "D", "certain", "rows"):
         justify: Literal["left", "right"] = "left" if column in _LEFT else "right"
         # A long name breaks into lines, so that every other column is whole on 80 columns.

@@ -128,7 +128,7 @@ _LEFT: Final = ("feature", "verdict", "severity", "since")
 
 
 def _table(report: Report) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for column in ("feature", "verdict", "severity", "D", "certain", "window", "rows", "since"):
         justify: Literal["left", "right"] = "left" if column in _LEFT else "right"
         # A long name breaks into lines, so that every other column is whole on 80 columns.
@@ -161,7 +161,7 @@ def _row(feature: FeatureReport, since: str) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    return "" if value is None else f"{value:.3f}"
 
 
 def _duration(seconds: float) -> str:
