@@ -1,9 +1,12 @@
 """Alarms over time: raised at once, cleared with hysteresis. One state for each feature and severity.
 
-- *Raise*: a look at any scale that detects, with a lower bound above the floor, raises the alarm. Its
-  *owner* is the smallest scale that has confirmed it since.
+- *Raise*: a look at any scale that detects, with a lower bound above the floor, raises the alarm.
+- *Own*: the alarm belongs to the shortest scale with firm evidence, half a half-width more than raising asks
+  for: a drift so far above the floor hardly ever looks calm there by chance. Until there is any, it belongs to
+  the scale with four times the rows of the one that raised it, where half-widths are half as long.
 - *Clear*: only the owner decides. When its windows have been calm (point estimate minus half its half-width
   below the floor) for one full window, the alarm clears, and the pane where the calm began is remembered.
+  Evidence from any window that lies after that pane ends the calm.
 - *After*: a window counts again for that feature once all of it lies after that pane. So a long window that
   still holds the old drift cannot raise the alarm again; a drift that goes on is found again by windows
   that hold nothing else.
@@ -20,14 +23,15 @@ import numpy.typing as npt
 from tidegauge.contract import Severity
 from tidegauge.errors import WireError
 from tidegauge.evaluation import Evaluation
-from tidegauge.windows import window_panes
 
 __all__ = ["SEVERITIES", "Alarms", "Look"]
 
 SEVERITIES: Final = (Severity.WARNING, Severity.CRITICAL)
 _NEVER: Final = -1
+_QUADRUPLE: Final = 2  # scales up to a window of four times as many rows
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -58,7 +62,8 @@ class Alarms:
 
     _FIELDS: Final = ("owner", "since", "calm", "cleared")
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, scales: int) -> None:
+        self._longest = scales - 1
         shape = (len(SEVERITIES), features)
         self.owner: IntArray = np.full(shape, _NEVER, dtype=np.int64)
         self.since: IntArray = np.full(shape, _NEVER, dtype=np.int64)
@@ -66,12 +71,12 @@ class Alarms:
         self.cleared: IntArray = np.full(shape, _NEVER, dtype=np.int64)
 
     @property
-    def alarmed(self) -> npt.NDArray[np.bool_]:
+    def alarmed(self) -> BoolArray:
         """Which features alarm, at either severity."""
         return np.asarray(self.owner[0] != _NEVER)
 
     @property
-    def critical(self) -> npt.NDArray[np.bool_]:
+    def critical(self) -> BoolArray:
         """Which features alarm as critical."""
         return np.asarray(self.owner[1] != _NEVER)
 
@@ -91,24 +96,28 @@ class Alarms:
         evidence = counts & found.detected & above
         if not evidence.any() and not self.alarmed.any():
             return
-        fresh = evidence & (self.owner == _NEVER)
-        self.since[fresh] = look.last_pane
-        smaller = evidence & (self.owner > look.scale)
-        self.owner[fresh | smaller] = look.scale
-        self.calm[fresh | smaller] = _NEVER
+        self._own(look, evidence, evidence & (found.firm > floors))
         self._clear(look, evidence, floors)
 
-    def _clear(self, look: Look, evidence: npt.NDArray[np.bool_], floors: FloatArray) -> None:
+    def _own(self, look: Look, evidence: BoolArray, firm: BoolArray) -> None:
+        fresh = evidence & (self.owner == _NEVER)
+        self.since[fresh] = look.last_pane
+        self.owner[fresh] = min(look.scale + _QUADRUPLE, self._longest)
+        shorter = firm & (self.owner > look.scale)
+        self.owner[shorter] = look.scale
+        self.calm[fresh | shorter | (evidence & (self.calm < look.first_pane))] = _NEVER
+
+    def _clear(self, look: Look, evidence: BoolArray, floors: FloatArray) -> None:
         found = look.found
-        owned = self.owner == look.scale
         # With a floor of 0 only significance counts, so calm asks for its absence.
         calm = ~evidence & (found.middle <= floors) & ~((floors == 0) & found.detected)
+        owned = self.owner == look.scale
         self.calm[owned & ~calm] = _NEVER
-        begins = owned & calm & (self.calm == _NEVER)
-        self.calm[begins] = look.last_pane
-        over = owned & calm & (look.last_pane - self.calm >= window_panes(look.scale))
-        over[1] |= over[0] & (self.owner[1] != _NEVER)  # nothing is critical that does not alarm
-        self.cleared[over] = np.where(self.calm == _NEVER, look.last_pane, self.calm)[over]
+        self.calm[owned & calm & (self.calm == _NEVER)] = look.last_pane
+        over = owned & calm & (self.calm < look.first_pane)
+        self.cleared[over] = self.calm[over]
+        self.cleared[1, over[0]] = self.cleared[0, over[0]]
+        over[1] |= over[0]  # nothing is critical that does not alarm
         self.owner[over] = self.since[over] = self.calm[over] = _NEVER
 
     def to_dict(self) -> dict[str, Any]:

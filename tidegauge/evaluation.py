@@ -50,6 +50,9 @@ class Evaluation:
     middle
         The largest of (point + lower) / 2 over the statistics: below the effect floor, a window is calm.
         Infinite without rows.
+    firm
+        The largest of lower - (point - lower) / 2 over the statistics: above the effect floor, looks like
+        this one do not come out calm by chance. Minus infinity without rows.
     eps
         Half-width of the bound: a distance up to it cannot be shown. Infinite without rows.
     detected
@@ -65,6 +68,7 @@ class Evaluation:
     statistic: FloatArray
     lower: FloatArray
     middle: FloatArray
+    firm: FloatArray
     eps: FloatArray
     detected: BoolArray
     cause: npt.NDArray[np.intp]
@@ -236,6 +240,7 @@ class Evaluator:
         lower[silent] = -np.inf
         with np.errstate(invalid="ignore"):
             middle = np.where(silent, -np.inf, (point + lower) / 2).max(axis=0)
+            firm = np.where(silent, -np.inf, (3 * lower - point) / 2).max(axis=0)
         # What detected has the say; while nothing does, D of a numeric feature and the bins of another.
         voiced = np.where(detected, lower, -np.inf)
         main = np.where(r.known, np.where(r.continuous, _KS, _G), _MISSING)
@@ -246,6 +251,7 @@ class Evaluator:
             statistic=np.where(r.numeric, sums.distance, tv),
             lower=np.where(rows > 0, best, -np.inf),
             middle=np.where(rows > 0, middle, np.inf),
+            firm=np.where(rows > 0, firm, -np.inf),
             eps=np.where(sums.n > 0, eps, np.inf),
             detected=detected.any(axis=0) & (rows > 0),
             cause=cause,

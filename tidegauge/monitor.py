@@ -85,7 +85,7 @@ class Monitor:
         self.reference = Reference(profile, pairs)
         self.evaluator = Evaluator(self.reference)
         self.windows = Windows(self.evaluator.width, self.policy.scales)
-        self.alarms = Alarms(len(profile.monitored))
+        self.alarms = Alarms(len(profile.monitored), self.policy.scales)
         self.standing = Standing(self.policy.scales, len(profile.monitored))
         self.late_rows = 0
         self._newest_rows: int | None = None

@@ -68,9 +68,11 @@ class Standing:
     def best(self, alarms: Alarms) -> Best:
         """The look that says most about each feature, among windows that lie after its last clearing.
 
+        The clearing of either severity: a bound above the critical floor stands only with a critical alarm.
+
         While an alarm is calming down, windows longer than its owner hold the past and are left out.
         """
-        counts = (self._first[:, None] > alarms.cleared[0]) & np.isfinite(self._lower)
+        counts = (self._first[:, None] > alarms.cleared.max(axis=0)) & np.isfinite(self._lower)
         counts &= (alarms.calm[0] < 0) | (np.arange(len(self._first))[:, None] <= alarms.owner[0])
         lower = np.where(counts, self._lower, -np.inf)
         # Of equal bounds (none is common: no rows) the shortest window stands.

@@ -14,6 +14,12 @@ def _verdicts(found: list[tuple[str, str | None]]) -> list[str]:
     return [verdict for verdict, _ in found]
 
 
+def _raised(monitor: Monitor, pane: int) -> list[str]:
+    """Verdicts of the features that alarm."""
+    verdicts = monitor.verdicts(pane)
+    return [verdicts[i].value for i in np.flatnonzero(monitor.alarms.alarmed)]
+
+
 class TestRaising:
     def test_baseline_traffic_is_stable(self) -> None:
         found = run_monitor(Monitor(normal_profile(3), independent()), np.zeros(120), 400)
@@ -112,6 +118,33 @@ class TestClearing:
         found = _verdicts(run_monitor(monitor, np.full(500, 0.15), 500))  # D = 0.06, the floor is 0.05
         changes = sum(a != b for a, b in pairwise(found))
         assert changes <= 3
+
+
+class TestADriftThatStays:
+    """By chance a short window looks calm sooner or later: that must not clear what long windows show."""
+
+    @pytest.mark.parametrize("rows", [20, 100])
+    def test_a_constant_drift_is_raised_once_and_never_cleared(self, rows: int) -> None:
+        shifts = (0.3, 0.5, 0.8)
+        profile, random = normal_profile(len(shifts), rows=10_000, cut_points=63), np.random.default_rng(1)
+        monitor, states = Monitor(profile, independent()), []
+        for pane in range(3000):
+            monitor.add(pane, shifted_pane(profile, random, rows, *shifts))
+            monitor.advance(pane)
+            best = monitor.standing.best(monitor.alarms)
+            assert not (best.detected & (best.lower > monitor.floors[1]) & ~monitor.alarms.critical).any()
+            assert set(_raised(monitor, pane)) <= {"Drifting"}
+            states.append(monitor.alarms.alarmed.astype(int) + monitor.alarms.critical)
+        found = np.array(states)
+        assert (np.diff(found, axis=0) >= 0).all()  # neither cleared nor lowered
+        assert found[-1].tolist() == [1, 2, 2]
+
+    @pytest.mark.parametrize(("shift", "rows", "panes"), [(0.8, 100, 8), (0.5, 100, 16), (0.5, 20, 64)])
+    def test_when_it_ends_at_last_the_alarm_clears(self, shift: float, rows: int, panes: int) -> None:
+        monitor = Monitor(normal_profile(), independent())
+        assert run_monitor(monitor, np.full(600, shift), rows)[-1][0] == "Drifting"
+        after = _verdicts(run_monitor(monitor, np.zeros(panes), rows, first_pane=600, seed=9))
+        assert after[-1] != "Drifting"
 
 
 class TestLearning:
