@@ -2,7 +2,7 @@
 
 - *Raise*: a look at any scale that detects, with a lower bound above the floor, raises the alarm.
 - *Own*: the alarm belongs to the shortest scale with firm evidence, half a half-width more than raising asks
-  for: a drift so far above the floor hardly ever looks calm there by chance. Until there is any, it belongs to
+  for: a drift so far above it hardly ever looks calm there by chance. Until there is any, it belongs to
   the scale with four times the rows of the one that raised it, where half-widths are half as long.
 - *Clear*: only the owner decides. When its windows have been calm (point estimate minus half its half-width
   below the floor) for one full window, the alarm clears, and the pane where the calm began is remembered.
