@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T], what: str, timeout_seconds: float = 30.0, every: float = 0.02) -> T:
+def wait_for(condition: Callable[[], T], what: str, timeout_seconds: float = 60.0, every: float = 0.02) -> T:
     """The condition's first true value; fails naming what did not come."""
     deadline = time.monotonic() + timeout_seconds
     while not (value := condition()):
