@@ -46,13 +46,10 @@ class Authority:
         self.certificate = folder / "ca.crt"
         self.certificate.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
-    def server(self, file: str) -> Pair:
-        """A certificate for this machine's loopback addresses."""
-        names = [
-            x509.DNSName("localhost"),
-            x509.DNSName("kubernetes.default.svc"),
-            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-        ]
+    def server(self, file: str, *addresses: str) -> Pair:
+        """A certificate for this machine's loopback addresses, and others that lead to the server."""
+        names: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.DNSName("kubernetes.default.svc")]
+        names += [x509.IPAddress(ipaddress.ip_address(one)) for one in ("127.0.0.1", *addresses)]
         return self._issue(file, "localhost", (), ExtendedKeyUsageOID.SERVER_AUTH, names)
 
     def client(self, file: str, user: str, groups: tuple[str, ...] = ()) -> Pair:

@@ -79,13 +79,16 @@ class OwnCluster(Cluster):
     Without controllers objects stay as applied: no pods, no garbage collection, namespaces never end.
     """
 
+    host = "127.0.0.1"  # where the API server listens
+    more_addresses: tuple[str, ...] = ()  # that lead to it
+
     def __init__(self, assets: Assets, folder: Path, controllers: bool = False) -> None:
         super().__init__(folder, assets["kubectl"])
         self._assets = assets
         self._authority = Authority(folder)
-        self._etcd, self._etcd_peer, self._port = free_ports(3)
-        self.address = f"https://127.0.0.1:{self._port}"
-        self._server_pair = self._authority.server("apiserver")
+        self._etcd, self._etcd_peer, self._port, *self._controller_ports = self._ports()
+        self.address = self._outer_address()
+        self._server_pair = self._authority.server("apiserver", *self.more_addresses)
         self._account_key = self._authority.bare_key("service-accounts")
         self.admin = self.api(*ADMIN)
         try:
@@ -107,12 +110,15 @@ class OwnCluster(Cluster):
 
     def kubeconfig(self, user: str = ADMIN[0], groups: tuple[str, ...] = ADMIN[1]) -> Path:
         """A kubeconfig file with a client certificate of this user."""
+        return self._kubeconfig(self.address, user, groups)
+
+    def _kubeconfig(self, address: str, user: str, groups: tuple[str, ...], name: str = "") -> Path:
         pair = self._client(user, groups)
-        path = pair.key.with_suffix(".kubeconfig")
+        path = self.folder / f"{pair.key.stem}{name}.kubeconfig"
         path.write_text(
             yaml.safe_dump(
                 _kubeconfig(
-                    {"server": self.address, "certificate-authority": str(self._authority.certificate)},
+                    {"server": address, "certificate-authority": str(self._authority.certificate)},
                     {"client-certificate": str(pair.certificate), "client-key": str(pair.key)},
                 )
             )
@@ -128,6 +134,17 @@ class OwnCluster(Cluster):
         self.api_server = self._start_api_server()
         self.wait_until_ready()
 
+    def _ports(self) -> list[int]:
+        """Of etcd, its peers, the API server, the controller manager and the scheduler."""
+        return free_ports(5)
+
+    def _outer_address(self) -> str:
+        """Where tests find the API server."""
+        return f"https://{self.host}:{self._port}"
+
+    def _start(self, program: str, *flags: str) -> Program:
+        return self._programs.start(self._assets[program], *flags)
+
     def _client(self, user: str, groups: tuple[str, ...]) -> Pair:
         who = ",".join((user, *groups))
         file = f"user-{re.sub(r'[^a-z0-9]+', '-', user.lower())}-{zlib.crc32(who.encode()):08x}"
@@ -135,8 +152,8 @@ class OwnCluster(Cluster):
         return pair if pair.key.exists() else self._authority.client(file, user, groups)
 
     def _start_etcd(self) -> Program:
-        return self._programs.start(
-            self._assets["etcd"],
+        return self._start(
+            "etcd",
             f"--data-dir={self.folder}/etcd",
             f"--listen-client-urls=http://127.0.0.1:{self._etcd}",
             f"--advertise-client-urls=http://127.0.0.1:{self._etcd}",
@@ -145,26 +162,33 @@ class OwnCluster(Cluster):
         )
 
     def _start_api_server(self) -> Program:
-        return self._programs.start(
-            self._assets["kube-apiserver"],
+        return self._start("kube-apiserver", *self._api_server_flags())
+
+    def _api_server_flags(self) -> list[str]:
+        return [
             f"--etcd-servers=http://127.0.0.1:{self._etcd}",
-            "--bind-address=127.0.0.1",
+            f"--bind-address={self.host}",
             f"--secure-port={self._port}",
-            "--endpoint-reconciler-type=none",  # a loopback address may not be an endpoint
             f"--cert-dir={self.folder}",
             f"--tls-cert-file={self._server_pair.certificate}",
             f"--tls-private-key-file={self._server_pair.key}",
             f"--client-ca-file={self._authority.certificate}",
-            "--authorization-mode=RBAC",
             "--allow-privileged=true",
-            "--service-cluster-ip-range=10.0.0.0/24",
             f"--service-account-issuer={self.address}/",
             f"--service-account-key-file={self._account_key.certificate}",
             f"--service-account-signing-key-file={self._account_key.key}",
-        )
+            *self._api_server_role(),
+        ]
+
+    def _api_server_role(self) -> list[str]:
+        return [
+            "--authorization-mode=RBAC",
+            "--service-cluster-ip-range=10.0.0.0/24",
+            "--endpoint-reconciler-type=none",  # a loopback address may not be an endpoint
+        ]
 
     def _start_controllers(self) -> list[Program]:
-        own = str(self.kubeconfig())
+        own = str(self._kubeconfig(f"https://{self.host}:{self._port}", *ADMIN, "-controllers"))
         common = [
             f"--kubeconfig={own}",
             f"--authentication-kubeconfig={own}",
@@ -172,9 +196,9 @@ class OwnCluster(Cluster):
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
         ]
-        manager_port, scheduler_port = free_ports(2)
-        manager = self._programs.start(
-            self._assets["kube-controller-manager"],
+        manager_port, scheduler_port = self._controller_ports
+        manager = self._start(
+            "kube-controller-manager",
             *common,
             f"--secure-port={manager_port}",
             f"--root-ca-file={self._authority.certificate}",
@@ -183,9 +207,7 @@ class OwnCluster(Cluster):
             "--horizontal-pod-autoscaler-sync-period=2s",
             "--horizontal-pod-autoscaler-downscale-stabilization=5s",
         )
-        scheduler = self._programs.start(
-            self._assets["kube-scheduler"], *common, f"--secure-port={scheduler_port}"
-        )
+        scheduler = self._start("kube-scheduler", *common, f"--secure-port={scheduler_port}")
         return [manager, scheduler]
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -44,13 +45,17 @@ class Program:
         last = "\n".join(self.log.read_text(errors="replace").splitlines()[-5:])
         return f"{self.name} ended with code {code}: {last}"
 
+    def signal(self, sign: signal.Signals) -> None:
+        """Send it a signal; none where it has ended already."""
+        self.process.send_signal(sign)
+
     def stop(self, patience_seconds: float = 10.0) -> None:
         """End it: asked first, then forced."""
-        self.process.terminate()
+        self.signal(signal.SIGTERM)
         try:
             self.process.wait(patience_seconds)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            self.signal(signal.SIGKILL)
             self.process.wait()
 
 
@@ -65,7 +70,12 @@ class Programs:
         )
 
     def start(
-        self, executable: Path, *flags: str, name: str = "", env: dict[str, str] | None = None
+        self,
+        executable: Path,
+        *flags: str,
+        name: str = "",
+        env: dict[str, str] | None = None,
+        kind: type[Program] = Program,
     ) -> Program:
         """Start one; its log is NAME.log in the folder."""
         log = self.folder / f"{name or executable.name}.log"
@@ -80,7 +90,7 @@ class Programs:
                 start_new_session=True,  # Ctrl-C is for the tests, which then stop the programs in order
             )
         self._tell_guard(process.pid)
-        program = Program(process, log)
+        program = kind(process, log)
         self._running.append(program)
         return program
 
@@ -104,7 +114,7 @@ class Programs:
 
     def kill(self, program: Program) -> None:
         """End one as a crash would."""
-        program.process.kill()
+        program.signal(signal.SIGKILL)
         self.stop(program)
 
     def _tell_guard(self, pid: int) -> None:
