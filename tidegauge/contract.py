@@ -5,7 +5,7 @@ A name that two programs must agree on stands here once; a name only one program
 except metric and environment names, which users see and `docs/` must list.
 """
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 # --- schema versions ---------------------------------------------------------------------------------
@@ -60,6 +60,13 @@ class Lost(StrEnum):
     STORE = "store"  # counted by an aggregator whose disk is gone
 
 
+class Exit(IntEnum):
+    """Exit codes by which the operator tells what is wrong; the last line of the log says it in words."""
+
+    BUNDLE = 65  # the bundle is not what it says, or may not be loaded (EX_DATAERR of sysexits.h)
+    STORAGE = 69  # the bundle cannot be read from where it lies (EX_UNAVAILABLE)
+
+
 class Env(StrEnum):
     """Environment variables, each also a flag of its program; `docs/settings.md` describes them."""
 
@@ -82,6 +89,7 @@ class Env(StrEnum):
     MAX_BODY_BYTES = "TIDEGAUGE_MAX_BODY_BYTES"
     REQUEST_LOG = "TIDEGAUGE_REQUEST_LOG"
     DRAIN_SECONDS = "TIDEGAUGE_DRAIN_SECONDS"
+    EXIT_ON_ERROR = "TIDEGAUGE_EXIT_ON_ERROR"
     # drift sidecar
     AGGREGATOR_URLS = "TIDEGAUGE_AGGREGATOR_URLS"
     POD = "TIDEGAUGE_POD"
@@ -99,6 +107,7 @@ class Env(StrEnum):
     SIDECAR_IMAGE = "TIDEGAUGE_SIDECAR_IMAGE"
     AGGREGATOR_IMAGE = "TIDEGAUGE_AGGREGATOR_IMAGE"
     REPORT_SECONDS = "TIDEGAUGE_REPORT_SECONDS"
+    DOCS_URL = "TIDEGAUGE_DOCS_URL"
 
 
 class Metric(StrEnum):

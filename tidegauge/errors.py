@@ -9,6 +9,7 @@
     ├── PolicyError        an alarm policy that cannot be kept
     ├── WireError          bytes that are not what they claim to be
     ├── BundleError        a packed model that is not what it says
+    │   └── StorageError       a bundle cannot be read from where it lies
     └── ResourceError      a DriftMonitoredModel document that breaks a rule
 
 A message names the offending value, the rule it broke and, where there is one, the next step.
@@ -21,6 +22,7 @@ __all__ = [
     "ProfileMismatch",
     "ResourceError",
     "SchemaError",
+    "StorageError",
     "TidegaugeError",
     "WireError",
 ]
@@ -52,6 +54,10 @@ class WireError(TidegaugeError):
 
 class BundleError(TidegaugeError):
     """A packed model that is not what its manifest says, or that may not be loaded."""
+
+
+class StorageError(BundleError):
+    """A bundle cannot be read from where it lies: not there, not reached, or not allowed."""
 
 
 class ResourceError(TidegaugeError):

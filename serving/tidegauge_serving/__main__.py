@@ -18,8 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = parse_settings(sys.argv[1:] if arguments is None else arguments, os.environ)
     configure_log(settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(settings))
-    return 0
+        return runner.run(run(settings))
 
 
 if __name__ == "__main__":

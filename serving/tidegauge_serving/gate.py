@@ -25,6 +25,8 @@ class Gate:
         Prediction paths that are answered now, with protocol name and handler.
     reason
         Why the server is not ready; empty when it is.
+    failure
+        Why it will never be ready; empty while it may.
     draining
         Whether the server is about to stop: it still answers, and closes connections after each answer.
     """
@@ -34,6 +36,7 @@ class Gate:
         self.service: Service | None = None
         self.routes: dict[str, tuple[str, Handler]] = {}
         self.reason = "the model is being loaded"
+        self.failure = ""
         self.draining = False
 
     @property
@@ -55,7 +58,7 @@ class Gate:
 
     def refuse(self, reason: str) -> None:
         """Never become ready: say why."""
-        self.reason = reason
+        self.reason = self.failure = reason
 
     def drain(self) -> None:
         """Say not ready, and go on answering."""

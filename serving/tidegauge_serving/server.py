@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 import uvicorn
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from tidegauge.contract import Exit
 from tidegauge.errors import TidegaugeError
 from tidegauge.profile import CategoricalFeature, Profile
 from tidegauge_serving.app import make_app
@@ -56,8 +57,8 @@ class _Server(uvicorn.Server):
         self.servers.append(await loop.create_server(protocol, sock=shared, backlog=BACKLOG))
 
 
-async def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT."""
+async def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT, or until the bundle has shown that it cannot be; the exit code."""
     metrics = ServingMetrics(settings.model)
     registry = CollectorRegistry()
     registry.register(metrics)
@@ -74,6 +75,10 @@ async def run(settings: Settings) -> None:
         await loading
     if gate.service is not None:
         gate.service.close()
+    if gate.failure and settings.exit_on_error:
+        print(gate.failure, file=sys.stderr, flush=True)  # the last line is what Kubernetes shows
+        return Exit.BUNDLE
+    return 0
 
 
 def _uvicorn_config(settings: Settings, gate: Gate, registry: CollectorRegistry) -> uvicorn.Config:
@@ -96,6 +101,8 @@ def _uvicorn_config(settings: Settings, gate: Gate, registry: CollectorRegistry)
 async def _open(settings: Settings, gate: Gate, server: _Server) -> None:
     """Make the model ready, and only then take connections that another replica could answer as well."""
     await _make_ready(settings, gate)
+    if gate.failure and settings.exit_on_error:
+        server.should_exit = True
     if settings.fd >= 0 and gate.service is not None and not gate.draining:
         await server.also_listen(settings.fd)
 

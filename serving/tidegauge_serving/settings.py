@@ -44,6 +44,8 @@ class Settings:
         Whether each request leaves a JSON line on stderr.
     drain_seconds
         How long SIGTERM waits, not ready, before it stops accepting.
+    exit_on_error
+        Whether to end when the bundle cannot be loaded, instead of staying up to say so.
     log_level
         Of the program's own log.
     """
@@ -64,6 +66,7 @@ class Settings:
     max_body_bytes: int = 16 << 20
     request_log: bool = False
     drain_seconds: float = 2.0
+    exit_on_error: bool = False
     log_level: str = "info"
 
 
@@ -110,6 +113,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     for flag, env, text in (
         ("--allow-pickle", Env.ALLOW_PICKLE, "load joblib bundles, which can run any code"),
         ("--request-log", Env.REQUEST_LOG, "one JSON line per request on stderr"),
+        ("--exit-on-error", Env.EXIT_ON_ERROR, "end when the bundle cannot be loaded"),
     ):
         default = _truth(environment.get(env, ""), env, parser)
         parser.add_argument(

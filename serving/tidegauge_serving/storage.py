@@ -15,8 +15,8 @@ from typing import Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from tidegauge.bundle import Manifest
-from tidegauge.contract import MANIFEST_FILE, PVC_MOUNT
-from tidegauge.errors import BundleError, TidegaugeError
+from tidegauge.contract import MANIFEST_FILE, PVC_MOUNT, Exit
+from tidegauge.errors import StorageError, TidegaugeError
 
 __all__ = ["fetch", "main"]
 
@@ -40,9 +40,10 @@ def fetch(uri: str, destination: Path, profile_uri: str = "") -> Manifest:
 
     Raises
     ------
+    StorageError
+        The scheme is unknown or needs what is not installed, or a file cannot be read.
     BundleError
-        The scheme is unknown or needs what is not installed, a file cannot be read, or the bundle is not
-        what its manifest says.
+        The bundle is not what its manifest says.
     """
     copy = _copier(uri)
     destination.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ def _copy_one(copy: _Copy, uri: str, file: str, folder: Path) -> None:
         raise
     except Exception as error:  # every storage has errors of its own
         text = " ".join(str(error).split())[:300] or "no reason given"
-        raise BundleError(f"{file} of {uri} cannot be read: {type(error).__name__}: {text}") from error
+        raise StorageError(f"{file} of {uri} cannot be read: {type(error).__name__}: {text}") from error
 
 
 def _copier(uri: str) -> _Copy:
@@ -91,7 +92,7 @@ def _copier(uri: str) -> _Copy:
     if scheme in _EXTRAS:
         return _from_object_store(uri, scheme)
     known = ("file", "pvc", "http", "https", *_EXTRAS)
-    raise BundleError(f"storage {scheme}:// of {uri} is not known: it may be {', '.join(known)}")
+    raise StorageError(f"storage {scheme}:// of {uri} is not known: it may be {', '.join(known)}")
 
 
 def _from_folder(folder: Path) -> _Copy:
@@ -119,7 +120,7 @@ def _from_object_store(uri: str, scheme: str) -> _Copy:
         files, path = fsspec.core.url_to_fs(uri)
     except ImportError as error:
         extra = _EXTRAS[scheme]
-        raise BundleError(
+        raise StorageError(
             f"storage {scheme}:// needs more: pip install 'tidegauge[{extra}]' ({error})"
         ) from error
 
@@ -130,7 +131,7 @@ def _from_object_store(uri: str, scheme: str) -> _Copy:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the initializer; the exit code, 1 with one line on stderr if the bundle cannot be had."""
+    """Run the initializer; the exit code, not 0 and with one line on stderr if the bundle cannot be had."""
     parser = argparse.ArgumentParser(
         prog="python -m tidegauge_serving.storage",
         description="Copy a bundle from storage into a folder and verify it.",
@@ -143,11 +144,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         manifest = fetch(given.uri, given.destination, given.profile)
-    except (TidegaugeError, OSError) as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        return 1
+    except StorageError as error:
+        return _failed(error, Exit.STORAGE)
+    except TidegaugeError as error:
+        return _failed(error, Exit.BUNDLE)
+    except OSError as error:  # the folder itself cannot be written
+        return _failed(error, 1)
     print(f"{manifest.name}: {manifest.model.format}, verified, in {given.destination}")
     return 0
+
+
+def _failed(error: Exception, code: int) -> int:
+    print(" ".join(str(error).split()), file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

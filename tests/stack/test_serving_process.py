@@ -19,6 +19,7 @@ from support.serving_bundles import HOUSE_ROW, edit_manifest, house_bundle
 from support.serving_process import ServingProcess, serving
 from support.waiting import wait_for
 
+from tidegauge.contract import Exit
 from tidegauge.taplog import SEQUENCE
 
 
@@ -112,6 +113,14 @@ def test_a_server_that_cannot_load_stays_up_and_says_why(tmp_path: Path) -> None
         assert reason in answer["error"]["message"]
         assert b'tidegauge_serving_ready{model=""} 0.0' in server.get("/metrics")[1]
         assert server.log.read_text().count("--allow-pickle") == 1
+
+
+def test_a_server_that_cannot_load_ends_with_the_reason_if_it_is_told_to(tmp_path: Path) -> None:
+    bundle = house_bundle(tmp_path / "bundle")
+    edit_manifest(bundle, model__format="joblib")
+    with serving(bundle, "--exit-on-error", scratch=tmp_path) as server:
+        assert server.process.wait(30) == Exit.BUNDLE
+        assert "--allow-pickle" in server.log.read_text().splitlines()[-1]
 
 
 def test_replicas_share_an_inherited_socket_beside_their_own(bundle: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from support.serving_bundles import edit_manifest, house_bundle
 from tidegauge_serving import storage
 
+from tidegauge.contract import Exit
 from tidegauge.errors import BundleError
 
 FILES = {"manifest.json", "model.onnx", "profile.json"}
@@ -130,9 +131,20 @@ def test_a_manifest_cannot_reach_outside_its_folder(tmp_path: Path) -> None:
 def test_what_cannot_be_had_is_said_in_one_line(
     uri: str, words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert storage.main([uri, str(tmp_path)]) == 1
+    assert storage.main([uri, str(tmp_path)]) == Exit.STORAGE
     error = capsys.readouterr().err
     assert all(word in error for word in words), error
+    assert error.count("\n") == 1
+
+
+def test_a_bundle_that_is_not_what_it_says_has_an_exit_code_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = house_bundle(tmp_path / "stored")
+    (stored / "profile.json").write_bytes(b"{}")
+    assert storage.main([str(stored), str(tmp_path / "here")]) == Exit.BUNDLE
+    error = capsys.readouterr().err
+    assert "profile.json" in error
     assert error.count("\n") == 1
 
 
