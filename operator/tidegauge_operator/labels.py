@@ -9,7 +9,9 @@ from tidegauge.resource import DriftMonitoredModel
 from .facts import Facts
 
 __all__ = [
+    "COMPONENT_LABEL",
     "MANAGED_BY",
+    "MODEL_LABEL",
     "Component",
     "aggregator_name",
     "common_labels",
@@ -20,6 +22,8 @@ __all__ = [
 ]
 
 MANAGED_BY: Final = "tidegauge-operator"
+COMPONENT_LABEL: Final = "app.kubernetes.io/component"
+MODEL_LABEL: Final = f"{API_GROUP}/model"
 
 
 class Component(StrEnum):
@@ -44,7 +48,7 @@ def common_labels(model: DriftMonitoredModel) -> dict[str, str]:
     return {
         "app.kubernetes.io/managed-by": MANAGED_BY,
         "app.kubernetes.io/part-of": "tidegauge",
-        f"{API_GROUP}/model": model.metadata.name,
+        MODEL_LABEL: model.metadata.name,
     }
 
 
@@ -60,7 +64,7 @@ def labels(model: DriftMonitoredModel, component: Component) -> dict[str, str]:
     """All labels of an object."""
     return {
         **selector(model, component),
-        "app.kubernetes.io/component": component.value,
+        COMPONENT_LABEL: component.value,
         **common_labels(model),
     }
 

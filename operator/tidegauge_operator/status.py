@@ -11,8 +11,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tidegauge.contract import Severity, Verdict
-from tidegauge.report import Report
+from tidegauge.report import Coverage, Report
 from tidegauge.resource import DriftMonitoredModel
+from tidegauge_operator.availability import (
+    State,
+    aggregator_available,
+    count_of,
+    is_settling,
+    model_available,
+    model_complete,
+)
+from tidegauge_operator.pod_reasons import Failure
 
 __all__ = ["Event", "Failure", "Observed", "events", "has_happened", "status"]
 
@@ -21,14 +30,6 @@ Document = dict[str, Any]
 TOP_FEATURES: Final = 5
 ENOUGH_ROWS: Final = 0.99
 _SHOWN_NAMES: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why the model's objects could not be brought to what they ought to be."""
-
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class Observed:
         What went wrong when they were applied, or None.
     deployment, stateful_set
         The objects of the model and of its aggregator, with `spec` and `status`; None where there is none.
+    model_pods, aggregator_pods
+        What is wrong with one of the pods of each; None where nothing is.
     missing_kinds
         Kinds that are asked for and that the cluster does not know.
     report
@@ -59,6 +62,8 @@ class Observed:
     failure: Failure | None = None
     deployment: Document | None = None
     stateful_set: Document | None = None
+    model_pods: Failure | None = None
+    aggregator_pods: Failure | None = None
     missing_kinds: tuple[str, ...] = ()
     report: Report | None = None
     silence: str = "the aggregator has not been asked yet"
@@ -75,30 +80,24 @@ class Event:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """A condition without its times."""
-
-    status: str
-    reason: str
-    message: str
-
-
 def status(model: DriftMonitoredModel, observed: Observed, before: Mapping[str, Any], now: str) -> Document:
     """The status as it ought to be written; `now` is RFC 3339, `before` the status there is."""
     known = {c["type"]: c for c in before.get("conditions", ())}
     states = _states(model, observed)
     generation = model.metadata.generation
+    conditions = [_condition(kind, states[kind], known.get(kind), generation, now) for kind in states]
+    if "Ready" in known and states["Ready"].status == "True" and is_settling(observed.deployment):
+        conditions[0] = dict(known["Ready"])  # a spec that was just edited has not been looked at yet
     document: Document = {
         "observedGeneration": observed.generation or before.get("observedGeneration", 0),
-        "replicas": _number(observed.deployment, "status", "replicas"),
+        "replicas": count_of(observed.deployment, "replicas"),
         "selector": _selector(observed.deployment),
-        "conditions": [_condition(kind, states[kind], known.get(kind), generation, now) for kind in states],
+        "conditions": conditions,
     }
     if observed.url is not None:
         document["url"] = observed.url
     if observed.report is not None:
-        document["drift"] = _drift(observed.report, before.get("drift", {}), now)
+        document["drift"] = _drift(observed.report, observed.deployment, before.get("drift", {}), now)
     elif "drift" in before:  # silence: what was known is kept, and the verdict is no longer
         document["drift"] = _silent(before["drift"], now)
     return document
@@ -119,12 +118,11 @@ def events(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
 # --- conditions --------------------------------------------------------------------------------------
 
 
-def _states(model: DriftMonitoredModel, observed: Observed) -> dict[str, _State]:
-    served = _model_available(observed.deployment)
-    merged = _aggregator_available(observed.stateful_set)
+def _states(model: DriftMonitoredModel, observed: Observed) -> dict[str, State]:
+    merged = aggregator_available(observed.stateful_set, observed.aggregator_pods)
     return {
-        "Ready": _ready(model, observed, served, merged),
-        "ModelAvailable": served,
+        "Ready": _ready(model, observed, merged),
+        "ModelAvailable": model_available(observed.deployment, observed.model_pods),
         "AggregatorAvailable": merged,
         "MonitoringReady": _monitoring_ready(model, observed),
         "DataDriftDetected": _drift_detected(observed),
@@ -132,107 +130,76 @@ def _states(model: DriftMonitoredModel, observed: Observed) -> dict[str, _State]
     }
 
 
-def _ready(model: DriftMonitoredModel, observed: Observed, served: _State, merged: _State) -> _State:
+def _ready(model: DriftMonitoredModel, observed: Observed, merged: State) -> State:
+    served = model_complete(observed.deployment, observed.model_pods)
     if model.spec.paused:
         whole = "True" if served.status == merged.status == "True" else "False"
-        return _State(whole, "Paused", "spec.paused is set: the objects are left as they are")
+        return State(whole, "Paused", "spec.paused is set: the objects are left as they are")
     if observed.failure is not None:
-        return _State("False", observed.failure.reason, observed.failure.message)
+        return State("False", observed.failure.reason, observed.failure.message)
     for part in served, merged:
         if part.status != "True":
-            return _State("False", part.reason, part.message)
-    return _State("True", "Available", "the model answers and its drift is measured")
+            return State("False", part.reason, part.message)
+    return State("True", "Available", "the model answers and its drift is measured")
 
 
-def _model_available(deployment: Document | None) -> _State:
-    if deployment is None:
-        return _State("False", "DeploymentMissing", "there is no Deployment yet")
-    conditions = {c["type"]: c for c in deployment.get("status", {}).get("conditions", ())}
-    wanted = deployment.get("spec", {}).get("replicas", 1)
-    available = _number(deployment, "status", "availableReplicas")
-    if wanted == 0:
-        return _State("False", "ScaledToZero", "no pods are asked for")
-    if conditions.get("Available", {}).get("status") == "True" and available:
-        return _State("True", "PodsAvailable", f"{available} of {wanted} pods answer")
-    refused = conditions.get("ReplicaFailure", {})
-    if refused.get("status") == "True":  # a quota, a limit range, an admission rule: its own words say which
-        return _State("False", refused.get("reason", "PodsRefused"), refused.get("message", ""))
-    late = conditions.get("Progressing", {})
-    if late.get("status") == "False":
-        message = f"{late.get('message', '')} {_LOOK_AT_PODS}".strip()
-        return _State("False", late.get("reason", "NotProgressing"), message)
-    return _State("False", "PodsStarting", f"{available} of {wanted} pods answer")
-
-
-_LOOK_AT_PODS: Final = "Look at the pods: kubectl describe pods, kubectl logs."
-
-
-def _aggregator_available(stateful_set: Document | None) -> _State:
-    if stateful_set is None:
-        return _State("False", "StatefulSetMissing", "the aggregator has no StatefulSet yet")
-    wanted = stateful_set.get("spec", {}).get("replicas", 1)
-    ready = _number(stateful_set, "status", "readyReplicas")
-    if ready >= wanted:
-        return _State("True", "AggregatorReady", f"{ready} of {wanted} aggregators are ready")
-    return _State("False", "AggregatorStarting", f"{ready} of {wanted} aggregators are ready")
-
-
-def _monitoring_ready(model: DriftMonitoredModel, observed: Observed) -> _State:
+def _monitoring_ready(model: DriftMonitoredModel, observed: Observed) -> State:
     monitoring = model.spec.monitoring
     asked = monitoring.service_monitor.enabled or monitoring.prometheus_rule.enabled
     if not asked:
-        return _State("True", "NotRequested", "spec.monitoring asks for no object of the Prometheus operator")
+        return State("True", "NotRequested", "spec.monitoring asks for no object of the Prometheus operator")
     if observed.missing_kinds:
         kinds = " and ".join(observed.missing_kinds)
-        return _State(
+        return State(
             "False",
             "CRDNotInstalled",
             f"this cluster does not know {kinds}: install the Prometheus operator's definitions, or switch "
             "it off in spec.monitoring; it is made as soon as they are there",
         )
     if observed.generation == 0:
-        return _State("Unknown", "NotAppliedYet", "the objects have not been applied yet")
-    return _State("True", "Applied", "the objects that spec.monitoring asks for are there")
+        return State("Unknown", "NotAppliedYet", "the objects have not been applied yet")
+    return State("True", "Applied", "the objects that spec.monitoring asks for are there")
 
 
-def _drift_detected(observed: Observed) -> _State:
+def _drift_detected(observed: Observed) -> State:
     report = observed.report
     if report is None:
-        return _State("Unknown", "NoReport", observed.silence)
+        return State("Unknown", "NoReport", observed.silence)
     if report.verdict is Verdict.DRIFTING:
         reason = "CriticalDrift" if report.severity is Severity.CRITICAL else "WarningDrift"
         names = [feature.name for feature in report.drifting]
-        return _State(
+        return State(
             "True", reason, f"{_count(len(names), 'feature drifts', 'features drift')}: {_list(names)}"
         )
     if report.verdict is Verdict.STABLE:
-        return _State("False", "Stable", "no feature has moved by more than spec.drift.minEffect")
+        return State("False", "Stable", "no feature has moved by more than spec.drift.minEffect")
     if report.verdict is Verdict.LEARNING:
-        return _State("Unknown", "Learning", "how much live traffic varies by itself is being learnt")
-    return _State("Unknown", "NoVerdict", "there are no fresh rows to judge by")
+        return State("Unknown", "Learning", "how much live traffic varies by itself is being learnt")
+    return State("Unknown", "NoVerdict", "there are no fresh rows to judge by")
 
 
-def _degraded(observed: Observed, merged: _State) -> _State:
+def _degraded(observed: Observed, merged: State) -> State:
     report = observed.report
     if report is None:
         starting = merged.status != "True" or not observed.asked
-        return _State("Unknown" if starting else "True", "NoReport", observed.silence)
+        return State("Unknown" if starting else "True", "NoReport", observed.silence)
     coverage = report.coverage
     if report.stale:
-        return _State("True", "NoFreshRows", "no pod has sent counts lately")
+        return State("True", "NoFreshRows", "no pod has sent counts lately")
     if coverage is not None:
-        if coverage.pods_expected is not None and coverage.pods_heard < coverage.pods_expected:
-            pods = f"{coverage.pods_heard} of {coverage.pods_expected} pods"
-            return _State("True", "PodsSilent", f"counts come from {pods} only: see the sidecars' logs")
+        expected = _expected_pods(coverage, observed.deployment)
+        if expected is not None and coverage.pods_heard < expected:
+            pods = f"{coverage.pods_heard} of {expected} pods"
+            return State("True", "PodsSilent", f"counts come from {pods} only: see the sidecars' logs")
         if coverage.rows_ratio is not None and coverage.rows_ratio < ENOUGH_ROWS:
-            return _State(
+            return State(
                 "True", "RowsLost", "rows are lost: see status.drift.coverage.rows, and the sidecars"
             )
-    return _State("False", "Covered", "counts come from all pods")
+    return State("False", "Covered", "counts come from all pods")
 
 
 def _condition(
-    kind: str, state: _State, known: Mapping[str, Any] | None, generation: int, now: str
+    kind: str, state: State, known: Mapping[str, Any] | None, generation: int, now: str
 ) -> Document:
     same = known is not None and known["status"] == state.status
     return {
@@ -248,28 +215,35 @@ def _condition(
 # --- the verdict -------------------------------------------------------------------------------------
 
 
-def _drift(report: Report, before: Mapping[str, Any], now: str) -> Document:
+def _drift(report: Report, deployment: Document | None, before: Mapping[str, Any], now: str) -> Document:
     drifting = report.drifting
     same = before.get("verdict") == report.verdict.value
     return {
         "verdict": report.verdict.value,
         "since": report.time(report.since) or (before.get("since", now) if same else now),
         "rows": report.rows,
-        "coverage": _coverage(report),
+        "coverage": _coverage(report.coverage, deployment),
         "driftingFeatures": len(drifting),
         "topFeatures": [_top(feature) for feature in drifting[:TOP_FEATURES]],
     }
 
 
-def _coverage(report: Report) -> Document:
-    coverage = report.coverage
+def _coverage(coverage: Coverage | None, deployment: Document | None) -> Document:
     if coverage is None:
         return {"pods": ""}
-    expected = "?" if coverage.pods_expected is None else coverage.pods_expected
-    document: Document = {"pods": f"{coverage.pods_heard}/{expected}"}
+    expected = _expected_pods(coverage, deployment)
+    document: Document = {"pods": f"{coverage.pods_heard}/{'?' if expected is None else expected}"}
     if coverage.rows_ratio is not None:
         document["rows"] = round(coverage.rows_ratio, 4)
     return document
+
+
+def _expected_pods(coverage: Coverage, deployment: Document | None) -> int | None:
+    """As the aggregator counts, but no more than there ought to be: that pods go, it hears later."""
+    if coverage.pods_expected is None or deployment is None:
+        return coverage.pods_expected
+    wanted: int = deployment.get("spec", {}).get("replicas", 1)
+    return min(coverage.pods_expected, max(wanted, coverage.pods_heard))
 
 
 def _top(feature: Any) -> Document:
@@ -332,7 +306,7 @@ def _event(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> Event | Non
     if new["status"] == _BAD[kind]:
         begins = old is None or old["status"] != new["status"] or old["reason"] != new["reason"]
         first = old is None or old["status"] != _OPPOSITE[_BAD[kind]]
-        if not begins or (first and new["reason"] in _STARTING):
+        if not begins or (first and new["reason"] in _STARTING) or new["reason"] == "RollingOut":
             return None
         return Event("Warning", new["reason"], new["message"])
     was_bad = kind == "Ready" if old is None else old["status"] == _BAD[kind]
@@ -345,10 +319,6 @@ _OPPOSITE: Final = {"True": "False", "False": "True"}
 
 
 # --- small parts -------------------------------------------------------------------------------------
-
-
-def _number(document: Document | None, part: str, name: str) -> int:
-    return int((document or {}).get(part, {}).get(name, 0))
 
 
 def _selector(deployment: Document | None) -> str:

@@ -165,6 +165,8 @@ def _child(document: Document, owner: str) -> Child:
     part = {name: document[name] for name in _KEPT.get(document["kind"], ()) if name in document}
     if "spec" in part:  # the pod template is the bulk of it, and nothing is decided by it
         part["spec"] = {name: part["spec"][name] for name in _SPEC if name in part["spec"]}
+    if "status" in part:  # whether the status is of the spec as it is
+        part["metadata"] = {"generation": metadata.get("generation", 0)}
     return Child(metadata["uid"], owner, _print(document), part)
 
 

@@ -34,10 +34,11 @@ def all_ready(cluster: Cluster, namespace: str) -> None:
     """Say what controllers would say when all pods run; there are none in this cluster."""
     named = {"apiVersion": "apps/v1", "metadata": {"name": "house-prices", "namespace": namespace}}
     deployment = {"kind": "Deployment", **named}
-    wait_for(lambda: cluster.admin.find(deployment), "the Deployment")
-    available = {"type": "Available", "status": "True", "reason": "x", "message": ""}
-    one = {"replicas": 1, "readyReplicas": 1, "availableReplicas": 1}
-    cluster.admin.merge(deployment, {"status": {**one, "conditions": [available]}}, subresource="status")
+    there = wait_for(lambda: cluster.admin.find(deployment), "the Deployment")
+    whole = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": ""}
+    one = {"replicas": 1, "readyReplicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+    one["observedGeneration"] = there["metadata"]["generation"]
+    cluster.admin.merge(deployment, {"status": {**one, "conditions": [whole]}}, subresource="status")
     aggregator = merged(named, {"kind": "StatefulSet", "metadata": {"name": "house-prices-aggregator"}})
     wait_for(lambda: cluster.admin.find(aggregator), "the StatefulSet")
     cluster.admin.merge(aggregator, {"status": one}, subresource="status")

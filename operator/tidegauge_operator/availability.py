@@ -1,0 +1,118 @@
+"""Whether a model answers, and whether all of its spec does: from its workloads, and what ails their pods.
+
+The conditions say more than those of a workload, and sooner: why pods do not run, and that a revision which
+cannot start has not taken the place of the one that answers. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tidegauge_operator.pod_reasons import Failure, creation_failure
+
+__all__ = ["State", "aggregator_available", "count_of", "is_settling", "model_available", "model_complete"]
+
+Document = Mapping[str, Any]
+
+_LOOK_AT_PODS: Final = "Look at the pods: kubectl describe pods, kubectl logs."
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A condition without its times."""
+
+    status: str
+    reason: str
+    message: str
+
+
+def model_available(deployment: Document | None, pods: Failure | None) -> State:
+    """Whether any pod answers, whatever its revision; `pods` is what is wrong with one of them."""
+    if deployment is None:
+        return State("False", "DeploymentMissing", "there is no Deployment yet")
+    wanted, available = _wanted(deployment), count_of(deployment, "availableReplicas")
+    if wanted == 0:
+        return State("False", "ScaledToZero", "no pods are asked for")
+    count, wrong = f"{available} of {wanted} pods answer", _wrong(deployment, pods)
+    if not available:
+        return State("False", "PodsStarting", count) if wrong is None else _failed(wrong)
+    if wrong is None:
+        return State("True", "PodsAvailable", count)
+    if _is_rolled_out(deployment):
+        return State("True", "PodsFailing", f"{count}; {wrong.message}")
+    return State("True", "RolloutStalled", f"{count}; the rollout of the spec stands still: {wrong.message}")
+
+
+def model_complete(deployment: Document | None, pods: Failure | None) -> State:
+    """The same, and False while the spec is not rolled out to all pods or one of them fails."""
+    served = model_available(deployment, pods)
+    if deployment is None or served.status != "True":
+        return served
+    wrong = _wrong(deployment, pods)
+    if wrong is not None:
+        return _failed(wrong)
+    if not _is_rolled_out(deployment):
+        return State("False", "RollingOut", "pods of the spec as it is now take the place of those before")
+    return served
+
+
+def is_settling(deployment: Document | None) -> bool:
+    """Whether the Deployment's controller has yet to see its last edit: what it says is of the one before."""
+    if deployment is None:
+        return False
+    seen = count_of(deployment, "observedGeneration")
+    return bool(deployment.get("metadata", {}).get("generation", 0) > seen)
+
+
+def aggregator_available(stateful_set: Document | None, pods: Failure | None) -> State:
+    """Whether all replicas are ready: each holds a share of the features."""
+    if stateful_set is None:
+        return State("False", "StatefulSetMissing", "the aggregator has no StatefulSet yet")
+    wanted, ready = _wanted(stateful_set), count_of(stateful_set, "readyReplicas")
+    count = f"{ready} of {wanted} aggregators are ready"
+    if ready >= wanted:
+        return State("True", "AggregatorReady", count)
+    return State("False", "AggregatorStarting", count) if pods is None else _failed(pods)
+
+
+def count_of(workload: Document | None, name: str) -> int:
+    """A number of the workload's status."""
+    return int((workload or {}).get("status", {}).get(name, 0))
+
+
+def _wanted(workload: Document) -> int:
+    return int(workload.get("spec", {}).get("replicas", 1))
+
+
+def _failed(wrong: Failure) -> State:
+    return State("False", wrong.reason, wrong.message)
+
+
+def _wrong(deployment: Document, pods: Failure | None) -> Failure | None:
+    """What keeps the Deployment from having all its pods; nothing where it has them."""
+    if _is_rolled_out(deployment) and count_of(deployment, "availableReplicas") >= _wanted(deployment):
+        return None
+    conditions = _conditions(deployment)
+    refused, late = conditions.get("ReplicaFailure", {}), conditions.get("Progressing", {})
+    if refused.get("status") == "True":  # a quota, a limit range, an admission rule: its own words say which
+        return creation_failure(refused.get("message", ""))
+    if pods is None and late.get("status") == "False":
+        said = f"{late.get('message', '')} {_LOOK_AT_PODS}".strip()
+        return Failure(late.get("reason", "NotProgressing"), said)
+    return pods
+
+
+def _is_rolled_out(deployment: Document) -> bool:
+    """Whether all pods are of the newest revision, and were all available at once.
+
+    A later change of scale does not undo it: the Deployment's controller keeps the reason.
+    """
+    reason = _conditions(deployment).get("Progressing", {}).get("reason")
+    whole = count_of(deployment, "replicas") == count_of(deployment, "updatedReplicas")
+    return whole and reason == "NewReplicaSetAvailable"
+
+
+def _conditions(deployment: Document) -> dict[str, Document]:
+    return {c["type"]: c for c in deployment.get("status", {}).get("conditions", ())}

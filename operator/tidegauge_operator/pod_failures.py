@@ -1,0 +1,74 @@
+"""What is wrong with the models' pods, as the watch tells it. Of pods that are well nothing is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from typing import Any, NamedTuple
+
+from tidegauge_operator.labels import COMPONENT_LABEL, MODEL_LABEL, Component
+from tidegauge_operator.pod_reasons import Failure, pod_failure
+from tidegauge_operator.store import Key
+
+__all__ = ["PodFailures"]
+
+Document = Mapping[str, Any]
+
+
+class _Seen(NamedTuple):
+    created: str
+    name: str
+    component: str
+    failure: Failure
+
+
+class PodFailures:
+    """The pods that do not start or do not stay up, by model."""
+
+    def __init__(self) -> None:
+        self._failing: dict[Key, dict[str, _Seen]] = {}
+
+    def see(self, pod: Document) -> Key | None:
+        """Take note of a pod; returns its model where that changed what is known."""
+        failure = pod_failure(pod)
+        if failure is None:
+            return self.lose(pod)
+        metadata, key = pod["metadata"], _key(pod)
+        component = metadata["labels"].get(COMPONENT_LABEL, "")
+        seen = _Seen(metadata.get("creationTimestamp", ""), metadata["name"], component, failure)
+        known = self._failing.setdefault(key, {})
+        changed = known.get(metadata["uid"]) != seen
+        known[metadata["uid"]] = seen
+        return key if changed else None
+
+    def lose(self, pod: Document) -> Key | None:
+        """A pod is gone, or is well; returns its model where something had been wrong with it."""
+        key = _key(pod)
+        known = self._failing.get(key, {})
+        lost = known.pop(pod["metadata"]["uid"], None)
+        if not known:
+            self._failing.pop(key, None)
+        return None if lost is None else key
+
+    def of(self, key: Key, component: Component) -> Failure | None:
+        """What is wrong with the newest of a model's failing pods of one component: the revision to come."""
+        failing = [seen for seen in self._failing.get(key, {}).values() if seen.component == component]
+        return max(failing, key=lambda seen: (seen.created, seen.name)).failure if failing else None
+
+    def uids(self) -> set[str]:
+        """The uids of all failing pods."""
+        return {uid for known in self._failing.values() for uid in known}
+
+    def forget(self, gone: Set[str]) -> set[Key]:
+        """The pods of these uids are gone; returns whose they were."""
+        keys = {key for key, known in self._failing.items() if not gone.isdisjoint(known)}
+        for key in keys:
+            left = {uid: seen for uid, seen in self._failing[key].items() if uid not in gone}
+            self._failing[key] = left
+            if not left:
+                del self._failing[key]
+        return keys
+
+
+def _key(pod: Document) -> Key:
+    metadata = pod["metadata"]
+    return Key(metadata["namespace"], metadata.get("labels", {}).get(MODEL_LABEL, ""))

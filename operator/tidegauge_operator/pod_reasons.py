@@ -1,0 +1,179 @@
+"""Why a pod does not start or does not stay up: one reason, and a sentence with the next step. Pure.
+
+What the programs say with their last line and exit code (`tidegauge.contract.Exit`) comes through in their
+words. Nothing that changes with each new try is told: how often it was tried, how long the wait is, names of
+pods that never came to be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tidegauge.contract import Exit
+from tidegauge_operator.labels import COMPONENT_LABEL, Component
+
+__all__ = ["Failure", "creation_failure", "pod_failure"]
+
+Document = Mapping[str, Any]
+
+MOST_CHARACTERS: Final = 500
+_SIDECAR: Final = "drift-sidecar"
+_INITIALIZER: Final = "storage-initializer"
+_RESOURCES: Final[Document] = {
+    "model": "spec.model.resources",
+    _INITIALIZER: "spec.model.resources",
+    _SIDECAR: "spec.drift.sidecar.resources",
+    "aggregator": "spec.aggregator.resources",
+}
+_ON_THE_WAY: Final = frozenset({"", "ContainerCreating", "PodInitializing", "CrashLoopBackOff"})
+_PULLS: Final = frozenset({"ErrImagePull", "ImagePullBackOff"})  # one after the other, for the same cause
+_IMAGES: Final = _PULLS | {
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "ImageInspectError",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is wrong: one CamelCase word, and a sentence with the next step."""
+
+    reason: str
+    message: str
+
+
+def pod_failure(pod: Document) -> Failure | None:
+    """What keeps a pod from running; None where nothing does, or where it is going anyway."""
+    if "deletionTimestamp" in pod["metadata"]:
+        return None
+    found = _ended_pod(pod) or _unscheduled(pod) or _container_failure(pod)
+    if found is None:
+        return None
+    return Failure(found.reason, f"pod {pod['metadata']['name']}: {found.message}")
+
+
+def creation_failure(said: str) -> Failure:
+    """Why a controller may not make its pods or their volumes, from its own words."""
+    words = re.sub(r'^.*failed error: |pods "[^"]*" is forbidden: ', "", said)
+    if "exceeded quota" in words:
+        return Failure("QuotaExceeded", f"{_short(words)}. Raise the quota, or ask for less in spec.")
+    return Failure("FailedCreate", f"{_short(words)}. Change spec, or what says no to it.")
+
+
+# --- the pod as a whole ----------------------------------------------------------------------------------
+
+
+def _ended_pod(pod: Document) -> Failure | None:
+    """A pod that its node has given up, evicted for instance; another takes its place."""
+    status = pod.get("status", {})
+    if status.get("phase") != "Failed":
+        return None
+    return Failure(status.get("reason") or "PodFailed", f"{_short(status.get('message', ''))}. {_DESCRIBE}")
+
+
+_DESCRIBE: Final = "kubectl describe shows more."
+
+
+def _unscheduled(pod: Document) -> Failure | None:
+    conditions = {c["type"]: c for c in pod.get("status", {}).get("conditions", ())}
+    scheduled = conditions.get("PodScheduled", {})
+    if scheduled.get("status") != "False":
+        return None
+    said = scheduled.get("message", "").partition(" preemption:")[0]
+    return Failure(scheduled.get("reason", "Unschedulable"), f"{_short(said)}. {_where_to(pod, said)}")
+
+
+def _where_to(pod: Document, said: str) -> str:
+    of_aggregator = pod["metadata"].get("labels", {}).get(COMPONENT_LABEL) == Component.AGGREGATOR
+    if "persistentvolumeclaim" in said.lower():
+        fields = (
+            "spec.aggregator.storage" if of_aggregator else "spec.model.storageUri, spec.drift.profileUri"
+        )
+        return f"Look at the claim and its storage class (kubectl describe pvc); it stands in {fields}."
+    fields = "spec.aggregator.resources" if of_aggregator else "spec.model.resources"
+    return f"Make room in the cluster, or ask for less in {fields}."
+
+
+# --- its containers --------------------------------------------------------------------------------------
+
+
+def _container_failure(pod: Document) -> Failure | None:
+    """The first failure, the sidecar's last: what ails it ails the server too, which says it better."""
+    status = pod.get("status", {})
+    statuses = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+    statuses.sort(key=lambda each: each["name"] == _SIDECAR)
+    account = pod.get("spec", {}).get("serviceAccountName", "default")
+    return next(filter(None, (_failure_of(each, account) for each in statuses)), None)
+
+
+def _failure_of(status: Document, account: str) -> Failure | None:
+    waiting = status.get("state", {}).get("waiting", {})
+    reason, name = waiting.get("reason", ""), status["name"]
+    if reason in _IMAGES:
+        return _no_image(status, reason, waiting.get("message", ""))
+    if (ended := _ended(status)) is not None:
+        return _why_it_ended(name, ended, account)
+    if reason not in _ON_THE_WAY:
+        return Failure(reason, f"container {name}: {_short(waiting.get('message', ''))}. {_DESCRIBE}")
+    return None
+
+
+def _no_image(status: Document, reason: str, said: str) -> Failure:
+    said = re.sub(r'Back-off pulling image "[^"]*"(: \w+: )?|rpc error: code = \w+ desc = ', "", said)
+    about = f"image {status['image']} of container {status['name']}"
+    return Failure(
+        "ImagePullBackOff" if reason in _PULLS else reason,
+        f"{about}{': ' if said else ' cannot be had'}{_short(said)}. Check its name and that the nodes may "
+        "pull it; images are settings of the operator.",
+    )
+
+
+def _ended(status: Document) -> Document | None:
+    """How a container ended that ought to run; also while it is tried again and has not come up yet."""
+    state = status.get("state", {})
+    now, before = state.get("terminated"), status.get("lastState", {}).get("terminated")
+    if now is not None:
+        return now if now["exitCode"] else None
+    if before is None or status.get("ready"):
+        return None
+    loops = state.get("waiting", {}).get("reason") == "CrashLoopBackOff"
+    return before if loops or ("running" in state and before["exitCode"]) else None
+
+
+def _why_it_ended(name: str, ended: Document, account: str) -> Failure:
+    code, said = ended["exitCode"], _short(_last_line(ended.get("message", "")))
+    if ended.get("reason") == "OOMKilled":
+        field = f"{_RESOURCES.get(name, 'spec')}.limits.memory"
+        return Failure("OOMKilled", f"container {name} was killed for want of memory. Raise {field}.")
+    if name == _INITIALIZER and code == Exit.STORAGE:
+        return Failure(
+            "StorageUnreadable", f"{said}. Check the address, and that ServiceAccount {account} may read it."
+        )
+    if name in (_INITIALIZER, "model") and code == Exit.BUNDLE:
+        return Failure(
+            "BundleInvalid", f"{said}. Pack the model anew (tidegauge pack), or change what spec says of it."
+        )
+    tail = f": {said}" if said else ""
+    return Failure(
+        "CrashLoopBackOff",
+        f"container {name} ended with exit code {code}{tail}. See kubectl logs --previous -c {name}.",
+    )
+
+
+# --- words -----------------------------------------------------------------------------------------------
+
+
+def _last_line(text: str) -> str:
+    """The last line that says anything: a program's reason, or a traceback's error."""
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def _short(text: str) -> str:
+    """In one line, without a full stop, and not without end."""
+    line = " ".join(text.split()).rstrip(".")
+    return line if len(line) <= MOST_CHARACTERS else f"{line[:MOST_CHARACTERS]}..."
