@@ -38,7 +38,7 @@ class Facts:
     monitoring_kinds
         Which of ``ServiceMonitor`` and ``PrometheusRule`` the cluster knows.
     docs_url
-        Where the documentation lies that alerts point to.
+        Where the documentation lies that alerts point to; empty where nobody said.
     """
 
     uid: str
@@ -49,4 +49,4 @@ class Facts:
     deployment_version: str | None = None
     claim_size: str | None = None
     monitoring_kinds: frozenset[str] = field(default_factory=frozenset)
-    docs_url: str = "https://github.com/tidegauge/tidegauge/blob/main/docs"
+    docs_url: str = ""

@@ -36,6 +36,8 @@ class Settings:
         Where it shows ``/healthz``, ``/readyz`` and ``/metrics``; port 0 takes a free one.
     report_seconds
         How often it asks the aggregators.
+    docs_url
+        Where the documentation can be read, for links in alerts; empty where nobody said.
     identity
         Its pod's name, for Events.
     log_level
@@ -48,6 +50,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = PORT
     report_seconds: float = REPORT_SECONDS
+    docs_url: str = ""
     identity: str = IDENTITY
     log_level: str = "info"
 
@@ -74,6 +77,7 @@ def parse_settings(
     flag(Env.HOST, "127.0.0.1", "address of its own pages")
     flag(Env.PORT, PORT, "port of its own pages; 0 takes a free one", int)
     flag(Env.REPORT_SECONDS, REPORT_SECONDS, "how often the aggregators are asked", float)
+    flag(Env.DOCS_URL, "", "where docs/ can be read, for the links of alerts to their pages")
     flag(Env.POD, IDENTITY, "name of its pod, for Events")
     flag(Env.LOG_LEVEL, "info", "least severe message")
     given = parser.parse_args(arguments)
@@ -86,6 +90,7 @@ def parse_settings(
         host=given.host,
         port=given.port,
         report_seconds=given.report_seconds,
+        docs_url=given.docs_url,
         identity=given.pod,
         log_level=given.log_level,
     )

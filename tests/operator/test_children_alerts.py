@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from support.golden_plan import planned
+from support.golden_plan import facts, planned, resource
 from tidegauge_operator.children.alerts import PROFILE_REASONS, SCHEMA_REASONS, SLOW_SECONDS, STALE_SECONDS
+from tidegauge_operator.children.monitoring import build_rule
 from tidegauge_serving.metrics import SECONDS
 from tidegauge_serving.refusal import REASONS
 
@@ -19,11 +20,19 @@ RULES = planned("everything")["PrometheusRule-house-prices.yaml"]["spec"]["group
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_an_alert_says_what_it_is_and_leads_to_its_page(rule):
-    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
-    assert rule["annotations"]["runbook_url"].endswith(f"/docs/runbooks/{rule['alert']}.md")
+    assert set(rule["annotations"]) == {"summary", "description", "runbook"}
+    assert rule["annotations"]["runbook"] == f"docs/runbooks/{rule['alert']}.md"
     page = (RUNBOOKS / f"{rule['alert']}.md").read_text()
     assert page.startswith(f"# {rule['alert']}\n")
     assert f"**Severity** {rule['labels']['severity']}." in page
+
+
+def test_an_alert_links_to_its_page_where_it_is_known_where_the_documentation_lies():
+    made = build_rule(resource("everything"), facts(docs_url="https://docs.example.com/tidegauge/"))
+    for rule in made["spec"]["groups"][0]["rules"]:
+        link = f"https://docs.example.com/tidegauge/runbooks/{rule['alert']}.md"
+        assert rule["annotations"]["runbook_url"] == link
+        assert "runbook" not in rule["annotations"]
 
 
 def test_no_page_is_of_an_alert_that_is_not_there():

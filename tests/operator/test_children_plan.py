@@ -66,6 +66,51 @@ def test_switching_autoscaling_off_leaves_the_count_as_it_is():
     assert replicas(model(), replicas=5) == 5
 
 
+def test_as_many_pods_are_expected_as_there_ought_to_be():
+    """Not only the least number that an autoscaler keeps: a pod above it that is silent is missed too."""
+
+    def expected(of, **held):
+        config = json.loads(child("ConfigMap", of, facts(**held))["data"]["config.json"])
+        return config["models"]["iris"]["expected_pods"]
+
+    assert expected(model(AUTOSCALED)) == 2
+    assert expected(model(AUTOSCALED), replicas=6, scale_owned_elsewhere=True) == 6
+    assert expected(model(), replicas=4, scale_owned_elsewhere=True) == 4
+    assert expected(model("replicas: 3"), replicas=7) == 3
+    assert expected(model("replicas: 0")) == 0
+
+
+def test_a_model_requests_cpu_in_any_case():
+    """Else an autoscaler that counts in shares of the request cannot count."""
+
+    def resources(asked):
+        pod = child("Deployment", model(asked))["spec"]["template"]["spec"]
+        assert pod["initContainers"][0]["resources"] == pod["containers"][0]["resources"]
+        return pod["containers"][0]["resources"]
+
+    assert resources("replicas: 1") == {"requests": {"cpu": "200m"}}
+    assert resources(AUTOSCALED) == {"requests": {"cpu": "200m"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "requests"),
+    [
+        ({"requests": {"memory": "1Gi"}}, {"cpu": "200m", "memory": "1Gi"}),
+        ({"requests": {"cpu": "2"}}, {"cpu": "2"}),
+        ({"limits": {"cpu": "1"}}, None),  # which the API server takes for the request too
+    ],
+)
+def test_what_the_resource_says_of_cpu_stands(given, requests):
+    document = {
+        "apiVersion": "tidegauge.io/v1alpha1",
+        "kind": "DriftMonitoredModel",
+        "metadata": {"name": "iris", "namespace": "ml"},
+        "spec": {"model": {"storageUri": "s3://models/iris/1", "resources": given}},
+    }
+    pod = child("Deployment", load(json.dumps(document)))["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"].get("requests") == requests
+
+
 def test_no_pods_are_no_alarm_of_silence():
     asked = "monitoring: {prometheusRule: {enabled: true}}"
     alerts = {rule["alert"] for rule in _rules(model(asked))}

@@ -86,9 +86,13 @@ class Model(Part):
     model_format: Annotated[ModelFormat, says("What the model was made with.")] = field(
         default_factory=ModelFormat
     )
-    resources: Annotated[Resources, says("Requests and limits of the model's container.")] = field(
-        default_factory=Resources
-    )
+    resources: Annotated[
+        Resources,
+        says(
+            "Requests and limits of the model's container. Where neither names cpu, 200m are requested: an "
+            "autoscaler counts in shares of the request."
+        ),
+    ] = field(default_factory=Resources)
     allow_pickle: Annotated[
         bool,
         says(

@@ -55,9 +55,15 @@ class Alert(NamedTuple):
             "annotations": {
                 "summary": self.summary,
                 "description": self.description,
-                "runbook_url": f"{docs_url}/runbooks/{self.name}.md",
+                **_runbook(self.name, docs_url),
             },
         }
+
+
+def _runbook(alert: str, docs_url: str) -> dict[str, str]:
+    """The page of an alert: a link, or its path where nobody said where the documentation can be read."""
+    page = f"runbooks/{alert}.md"
+    return {"runbook_url": f"{docs_url.rstrip('/')}/{page}"} if docs_url else {"runbook": f"docs/{page}"}
 
 
 def alerts(model: DriftMonitoredModel) -> list[Alert]:

@@ -18,11 +18,19 @@ def config_name(model: DriftMonitoredModel) -> str:
 
 
 def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
-    """The ConfigMap. Pods above the least number are expected as soon as they have been heard from."""
-    config = {"models": {model.metadata.name: {"policy": policy_of(model), "expected_pods": model.spec.pods}}}
+    """The ConfigMap."""
+    of_model = {"policy": policy_of(model), "expected_pods": _expected_pods(model, facts)}
+    config = {"models": {model.metadata.name: of_model}}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": metadata(model, facts, config_name(model), Component.AGGREGATOR),
         "data": {CONFIG_FILE: json.dumps(config, indent=2) + "\n"},
     }
+
+
+def _expected_pods(model: DriftMonitoredModel, facts: Facts) -> int:
+    """The pods that there ought to be: where the resource leaves it open, as an autoscaler has decided."""
+    if model.spec.replicas is not None or facts.replicas is None:
+        return model.spec.pods
+    return facts.replicas

@@ -20,6 +20,7 @@ PROFILE_MOUNT: Final = "/mnt/profile"
 LEAVE_ENDPOINTS_SECONDS: Final = 5
 GRACE_SECONDS: Final = 60
 MEBIBYTE: Final = 1 << 20
+LEAST_CPU: Final = "200m"  # requested for the model where its resource says nothing of cpu
 
 
 def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
@@ -84,7 +85,7 @@ def _storage_initializer(model: DriftMonitoredModel, facts: Facts) -> dict[str, 
         "image": facts.images.serving,
         "command": ["python", "-m", "tidegauge_serving.storage"],
         "args": [pods.literal(uri), BUNDLE_FOLDER, *options],
-        "resources": pods.resources(model.spec.model.resources),
+        "resources": _server_resources(model),
         "securityContext": pods.container_security(),
         "volumeMounts": [pods.mount("bundle", BUNDLE_FOLDER), pods.mount("tmp", "/tmp"), *claims],
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -131,7 +132,7 @@ def _server(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
         "readinessProbe": pods.http_probe("/readyz", SERVING_PORT, period_seconds=2, failures=1),
         "livenessProbe": pods.http_probe("/healthz", SERVING_PORT, period_seconds=10, failures=6),
         "lifecycle": {"preStop": {"sleep": {"seconds": LEAVE_ENDPOINTS_SECONDS}}},
-        "resources": pods.resources(model.spec.model.resources),
+        "resources": _server_resources(model),
         "securityContext": pods.container_security(),
         "volumeMounts": [
             pods.mount("bundle", BUNDLE_FOLDER, read_only=True),
@@ -155,7 +156,19 @@ def _server_settings(model: DriftMonitoredModel) -> dict[Env, object]:
         Env.ALLOW_PICKLE: str(served.allow_pickle).lower(),
         Env.TRUSTED_TYPES: pods.literal(",".join(served.trusted_types)),
         Env.REQUEST_LOG: str(served.request_log).lower(),
+        Env.EXIT_ON_ERROR: "true",  # its last words are how the operator learns what is wrong
     }
+
+
+def _server_resources(model: DriftMonitoredModel) -> dict[str, Any]:
+    """With a request for cpu in any case: an autoscaler counts in shares of it.
+
+    Also without autoscaling, so that switching it on starts no pod anew.
+    """
+    found = pods.resources(model.spec.model.resources)
+    if not any("cpu" in of for of in found.values()):
+        found["requests"] = {"cpu": LEAST_CPU, **found.get("requests", {})}
+    return found
 
 
 def _volumes(model: DriftMonitoredModel) -> list[dict[str, Any]]:
