@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-TIER   ?= unit operator stack apiserver monitoring
+TIER   ?= unit operator stack chart apiserver monitoring
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format crds golden soak bench clean
+.PHONY: help demo test check format crds chart golden soak bench clean
 
 help:  ## What this file can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,10 @@ crds: $(VENV)/.dev  ## Write crds/ and docs/custom-resource.md from the types in
 	$(BIN)/python -m tidegauge.resource.crd > crds/driftmonitoredmodels.tidegauge.io.yaml
 	$(BIN)/python -m tidegauge.resource.manual > docs/custom-resource.md
 
-golden: $(VENV)/.dev  ## Write the children of tests/operator/golden anew from what the operator plans
+chart: crds  ## Write what charts/ and manifests/ take from crds/, deploy/operator/role.yaml and each other
+	PYTHONPATH=tests $(BIN)/python -m support.chart_files
+
+golden: chart  ## Write the golden files of tests/operator and tests/chart anew; look at the diff
 	PYTHONPATH=tests $(BIN)/python -m support.golden_plan
 
 soak: $(VENV)/.dev  ## The long random runs that `make test` leaves out

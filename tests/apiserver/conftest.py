@@ -12,7 +12,7 @@ import yaml
 from support.controlplane.api import Document, Refused
 from support.controlplane.cluster import Cluster
 from support.controlplane.progress import progress
-from support.controlplane.provide import prepare, provide
+from support.controlplane.provide import prepare, provide, uses_existing
 from support.controlplane.unavailable import Unavailable
 from support.tiers import KEPT, NOT_RUN
 from support.waiting import wait_for
@@ -59,6 +59,15 @@ def whole_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def bare_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """One with controllers that does not know the resource yet, for tests that install it themselves."""
+    if uses_existing():
+        pytest.skip("the definition is installed and removed: that is not done to a cluster that stands")
+    with _running(request, controllers=True, with_definition=False) as running:
+        yield running
+
+
 @pytest.fixture
 def namespace(cluster: Cluster) -> str:
     """A namespace of the test's own."""
@@ -87,7 +96,9 @@ def new_namespace(cluster: Cluster) -> str:
 
 
 @contextlib.contextmanager
-def _running(request: pytest.FixtureRequest, controllers: bool) -> Iterator[Cluster]:
+def _running(
+    request: pytest.FixtureRequest, controllers: bool, with_definition: bool = True
+) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="tidegauge-cluster-"))
     failed_before = request.session.testsfailed
     try:
@@ -96,7 +107,8 @@ def _running(request: pytest.FixtureRequest, controllers: bool) -> Iterator[Clus
         shutil.rmtree(folder)
         pytest.skip(str(reason))
     try:
-        _install(running, yaml.safe_load(CRD.read_text()))
+        if with_definition:
+            _install(running, yaml.safe_load(CRD.read_text()))
         yield running
     finally:
         running.stop()

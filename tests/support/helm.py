@@ -80,8 +80,7 @@ class Helm:
             [self._program, *arguments],
             env=self._environment,
             text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=timeout_seconds,
             check=False,
         )

@@ -6,6 +6,7 @@ TIERS = {  # from the fastest to the one that asks most of the machine
     "unit": "no process",
     "operator": "objects and status, no process",
     "stack": "local programs",
+    "chart": "helm, no cluster",
     "apiserver": "etcd, API server, controllers",
     "node": "kubelet, real pods",
     "monitoring": "Prometheus, Alertmanager",

@@ -1,0 +1,142 @@
+"""What values do, and what they may not be."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support import chart_files
+from support.controlplane.api import Document
+from support.helm import CHART, Helm, HelmFailed
+from tidegauge_operator.settings import parse_settings
+
+from tidegauge.contract import AGGREGATOR_PORT, Env
+
+GOLDEN = sorted(chart_files.GOLDEN.glob("*/values.yaml"))
+
+
+def set_to(**values: object) -> list[str]:
+    return [
+        part for path, value in values.items() for part in ("--set", f"{path.replace('__', '.')}={value}")
+    ]
+
+
+def the(kind: str, objects: list[Document]) -> Document:
+    (found,) = [document for document in objects if document["kind"] == kind]
+    return found
+
+
+def container(objects: list[Document]) -> Document:
+    found: Document = the("Deployment", objects)["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+def environment(objects: list[Document]) -> dict[str, str]:
+    return {entry["name"]: entry.get("value", "from a field") for entry in container(objects)["env"]}
+
+
+@pytest.mark.parametrize("values", GOLDEN, ids=lambda path: path.parent.name)
+def test_helm_finds_nothing_to_complain_of(helm: Helm, values: Path) -> None:
+    assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART), "--values", str(values))
+
+
+@pytest.mark.parametrize("values", GOLDEN, ids=lambda path: path.parent.name)
+def test_the_operator_understands_what_it_is_told(helm: Helm, values: Path) -> None:
+    given = environment(helm.template("--values", str(values)))
+    assert set(given) <= {variable.value for variable in Env}
+    settings = parse_settings([], given)
+    assert settings.host == "0.0.0.0"
+    assert settings.port == container(helm.template("--values", str(values)))["ports"][0]["containerPort"]
+    assert list(settings.namespaces) == (yaml.safe_load(values.read_text()).get("namespaces") or [])
+
+
+def test_images_can_be_named_together_and_one_by_one(helm: Helm) -> None:
+    assert container(helm.template())["image"] == "tidegauge/operator:0.1.0"
+    digest = "sha256:" + "0" * 64
+    objects = helm.template(
+        *set_to(
+            image__registry="registry.example.com:5000/ml/",
+            image__tag="v7",
+            images__sidecar__tag="v8",
+            images__serving__registry="elsewhere",
+            images__aggregator__digest=digest,
+        )
+    )
+    told = environment(objects)
+    assert container(objects)["image"] == "registry.example.com:5000/ml/tidegauge/operator:v7"
+    assert told[Env.SIDECAR_IMAGE] == "registry.example.com:5000/ml/tidegauge/drift-sidecar:v8"
+    assert told[Env.SERVING_IMAGE] == "elsewhere/tidegauge/serving:v7"
+    assert told[Env.AGGREGATOR_IMAGE] == f"registry.example.com:5000/ml/tidegauge/aggregator@{digest}"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"reportSecond": 3}, "reportSecond"),
+        ({"images.servng.tag": "1"}, "servng"),
+        ({"crds.keeep": "true"}, "keeep"),
+        ({"networkPolicy.apiserverPorts": "{1}"}, "apiserverPorts"),
+        ({"serviceMonitor.interval": "often"}, "/serviceMonitor/interval"),
+        ({"image.pullPolicy": "Sometimes"}, "/image/pullPolicy"),
+        ({"images.operator.digest": "sha256:12"}, "/images/operator/digest"),
+        ({"image.tag": "10"}, "/image/tag"),  # a number: 1.10 in a file would be 1.1
+        ({"reportSeconds": 0}, "/reportSeconds"),
+        ({"namespaces": "{Not_a_name}"}, "/namespaces/0"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_name(helm: Helm, wrong: dict[str, Any], named: str) -> None:
+    with pytest.raises(HelmFailed, match=named):
+        helm.template(*set_to(**wrong))
+
+
+def test_an_account_of_ones_own_must_be_named(helm: Helm) -> None:
+    with pytest.raises(HelmFailed, match="name the account to use"):
+        helm.template("--set", "serviceAccount.create=false")
+
+
+def test_without_cluster_wide_objects_nothing_but_the_namespaces_is_touched(helm: Helm) -> None:
+    values = set_to(namespaces="{ml}", crds__enabled="false", rbac__aggregateToUsers="false")
+    objects = helm.template(*values)
+    assert {document["metadata"].get("namespace") for document in objects} == {"tidegauge-system", "ml"}
+
+
+@pytest.mark.parametrize(
+    ("keep", "annotations"), [("true", {"helm.sh/resource-policy": "keep"}), ("false", {})]
+)
+def test_the_definition_stays_if_it_is_to_be_kept(helm: Helm, keep: str, annotations: dict[str, str]) -> None:
+    definition = the("CustomResourceDefinition", helm.template("--set", f"crds.keep={keep}"))
+    assert definition["metadata"].get("annotations", {}) == annotations
+
+
+def test_a_chart_above_may_hand_down_what_charts_hand_down(helm: Helm, tmp_path: Path) -> None:
+    above = tmp_path / "above"
+    (above / "charts").mkdir(parents=True)
+    (above / "charts/tidegauge").symlink_to(CHART)
+    dependency = {"name": "tidegauge", "version": "0.1.0", "condition": "tidegauge.enabled"}
+    chart = {"apiVersion": "v2", "name": "above", "version": "1.0.0", "dependencies": [dependency]}
+    (above / "Chart.yaml").write_text(yaml.safe_dump(chart))
+    (above / "values.yaml").write_text("global: {any: thing}\ntidegauge: {enabled: true, logLevel: debug}\n")
+    assert environment(helm.template(chart=above))[Env.LOG_LEVEL] == "debug"
+    assert helm.template("--set", "tidegauge.enabled=false", chart=above) == []
+
+
+def test_names_hold_the_release_and_are_never_too_long(helm: Helm) -> None:
+    def name(release: str) -> str:
+        found: str = the("Deployment", helm.template(release=release))["metadata"]["name"]
+        return found
+
+    assert name("tidegauge") == "tidegauge-operator"
+    assert name("mine") == "mine-tidegauge-operator"
+    longest = "a" * 53
+    assert all(
+        len(document["metadata"]["name"]) <= 63
+        for document in helm.template(release=longest)
+        if "namespace" in document["metadata"]
+    )
+
+
+def test_the_policy_lets_the_operator_read_reports_and_nobody_elses(helm: Helm) -> None:
+    policy = the("NetworkPolicy", helm.template("--set", "networkPolicy.enabled=true"))
+    (reports,) = [rule for rule in policy["spec"]["egress"] if "to" in rule]
+    assert reports["ports"] == [{"port": AGGREGATOR_PORT, "protocol": "TCP"}]
+    assert "tidegauge-aggregator" in str(reports["to"])
