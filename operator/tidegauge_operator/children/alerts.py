@@ -138,8 +138,8 @@ def _stale(model: DriftMonitoredModel) -> Alert:
 
 def _coverage(model: DriftMonitoredModel) -> Alert:
     pods = _series(model, Metric.COVERAGE_PODS)
-    counted = f"sum(increase({_series(model, Metric.AGGREGATOR_ROWS)}[30m]))"
-    lost = f"sum(increase({_series(model, Metric.AGGREGATOR_ROWS_LOST)}[30m]))"
+    counted = _increase(_series(model, Metric.AGGREGATOR_ROWS), "30m")
+    lost = _increase(_series(model, Metric.AGGREGATOR_ROWS_LOST), "30m")
     return Alert(
         "TidegaugeCoverageLow",
         "warning",
@@ -156,7 +156,7 @@ def _dropping(model: DriftMonitoredModel) -> Alert:
     return Alert(
         "TidegaugeCaptureDropping",
         "warning",
-        f"sum(increase({dropped}[10m])) > 0",
+        f"{_increase(dropped, '10m')} > 0",
         "0m",
         f"Rows of {_name(model)} are answered but not captured.",
         "{{ .Value | humanize }} rows in 10 minutes found no room in the log "
@@ -175,7 +175,7 @@ def _mismatch(model: DriftMonitoredModel) -> Alert:
     return Alert(
         "TidegaugeProfileMismatch",
         "warning",
-        f"sum(increase({refused}[10m])) > 0 or sum(increase({corrupt}[10m])) > 0",
+        f"{_increase(refused, '10m')} > 0 or {_increase(corrupt, '10m')} > 0",
         "0m",
         f"Counts of {_name(model)} do not fit its reference profile.",
         "Panes, profiles or rows were refused in the last 10 minutes, because they are of another profile.",
@@ -187,7 +187,7 @@ def _schema(model: DriftMonitoredModel) -> Alert:
     return Alert(
         "TidegaugeSchemaViolations",
         "warning",
-        f"{_rate(refused)} / {_rate(_series(model, Metric.SERVING_REQUESTS))} > {MOST_VIOLATIONS_RATIO}",
+        f"{_share_of_requests(model, refused)} > {MOST_VIOLATIONS_RATIO}",
         "5m",
         f"Clients send {_name(model)} what it does not take.",
         "{{ .Value | humanizePercentage }} of the requests have missing, unknown or wrong features.",
@@ -199,7 +199,7 @@ def _errors(model: DriftMonitoredModel) -> Alert:
     return Alert(
         "TidegaugeErrorRateHigh",
         "critical",
-        f"{_rate(failed)} / {_rate(_series(model, Metric.SERVING_REQUESTS))} > {MOST_ERRORS_RATIO}",
+        f"{_share_of_requests(model, failed)} > {MOST_ERRORS_RATIO}",
         "5m",
         f"{_name(model)} fails to answer.",
         "{{ .Value | humanizePercentage }} of the requests are answered with a 5xx status.",
@@ -236,8 +236,13 @@ def _name(model: DriftMonitoredModel) -> str:
     return f"{model.metadata.namespace}/{model.metadata.name}"
 
 
-def _rate(series: str) -> str:
-    return f"sum(rate({series}[5m]))"
+def _share_of_requests(model: DriftMonitoredModel, series: str) -> str:
+    requests = _series(model, Metric.SERVING_REQUESTS)
+    return f"sum(rate({series}[5m])) / sum(rate({requests}[5m]))"
+
+
+def _increase(series: str, over: str) -> str:
+    return f"sum(increase({series}[{over}]))"
 
 
 def _series(model: DriftMonitoredModel, metric: Metric, *matchers: str, suffix: str = "") -> str:

@@ -12,31 +12,25 @@ __all__ = ["build_aggregator", "build_model"]
 
 def build_model(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
     """Requests and metrics come in. What goes out stays open: the bundle's storage may be anywhere."""
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": metadata(model, facts, model.metadata.name, Component.MODEL),
-        "spec": {
-            "podSelector": {"matchLabels": selector(model, Component.MODEL)},
-            "policyTypes": ["Ingress"],
-            "ingress": [_ports(SERVING_PORT, SIDECAR_PORT)],
-        },
-    }
+    head = metadata(model, facts, model.metadata.name, Component.MODEL)
+    return _policy(head, selector(model, Component.MODEL), ["Ingress"], SERVING_PORT, SIDECAR_PORT)
 
 
 def build_aggregator(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
     """Panes, reports and metrics come in, and nothing goes out. Who writes is decided by the token."""
+    head = metadata(model, facts, aggregator_name(model), Component.AGGREGATOR)
+    return _policy(head, selector(model, Component.AGGREGATOR), ["Ingress", "Egress"], AGGREGATOR_PORT)
+
+
+def _policy(head: dict[str, Any], pods: dict[str, str], limited: list[str], *ports: int) -> dict[str, Any]:
+    """Only these ports take connections; a direction that is limited and has no rule lets nothing through."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": metadata(model, facts, aggregator_name(model), Component.AGGREGATOR),
+        "metadata": head,
         "spec": {
-            "podSelector": {"matchLabels": selector(model, Component.AGGREGATOR)},
-            "policyTypes": ["Ingress", "Egress"],
-            "ingress": [_ports(AGGREGATOR_PORT)],
+            "podSelector": {"matchLabels": pods},
+            "policyTypes": limited,
+            "ingress": [{"ports": [{"protocol": "TCP", "port": port} for port in ports]}],
         },
     }
-
-
-def _ports(*ports: int) -> dict[str, Any]:
-    return {"ports": [{"protocol": "TCP", "port": port} for port in ports]}
