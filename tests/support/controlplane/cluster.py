@@ -58,16 +58,18 @@ class Cluster:
             return False
         return True
 
-    def kubectl(self, *arguments: str, typed: str | None = None, check: bool = True) -> str:
+    def kubectl(
+        self, *arguments: str, typed: str | None = None, check: bool = True, timeout_seconds: float = 60
+    ) -> str:
         """What kubectl prints, as the administrator; both streams where it may fail."""
         result = subprocess.run(
-            [self.kubectl_program, *arguments, f"--cache-dir={self.folder}/discovery"],
+            [self.kubectl_program, f"--cache-dir={self.folder}/discovery", *arguments],
             env={**os.environ, "KUBECONFIG": str(self.kubeconfig())},
             input=typed,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if check else subprocess.STDOUT,
-            timeout=60,
+            timeout=timeout_seconds,
         )
         assert not check or result.returncode == 0, f"kubectl {' '.join(arguments)}: {result.stderr}"
         return result.stdout

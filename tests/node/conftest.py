@@ -1,0 +1,70 @@
+"""One node for this tier, or the reason why there is none.
+
+`node` (see `support/node/node.py`) is a Kubernetes with one node that runs real pods,
+shared by all tests of a run.
+`namespace` is a new namespace of the test's own, under the `restricted` Pod Security level.
+"""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.controlplane.progress import progress
+from support.controlplane.unavailable import Unavailable
+from support.node.node import Node
+from support.node.provide import prepare, provide
+from support.tiers import KEPT, NOT_RUN
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what the tier needs before its first test, with the progress in sight."""
+    items = [item for item in session.items if HERE in item.path.parents and "node" in item.fixturenames]
+    if not items or session.config.option.collectonly:
+        return
+    try:
+        with _in_sight(session.config):
+            prepare(progress())
+    except Unavailable as reason:
+        session.config.stash[NOT_RUN]["node"] = str(reason)
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=str(reason)))
+
+
+@pytest.fixture(scope="session")
+def node(request: pytest.FixtureRequest) -> Iterator[Node]:
+    """The node that all tests of the run share."""
+    folder = Path(tempfile.mkdtemp(prefix="tidegauge-node-"))
+    failed_before = request.session.testsfailed
+    running = None
+    try:
+        with _in_sight(request.config):
+            running = provide(folder, progress())
+        yield running
+    finally:
+        if running is not None:
+            running.stop()
+        if running is None or request.session.testsfailed > failed_before:
+            request.config.stash[KEPT].append(str(folder))
+        else:
+            shutil.rmtree(folder)
+
+
+@pytest.fixture
+def namespace(node: Node) -> Iterator[str]:
+    """A namespace of the test's own, removed with all that is in it."""
+    name = node.new_namespace()
+    yield name
+    node.remove_namespace(name)
+
+
+@contextlib.contextmanager
+def _in_sight(config: pytest.Config) -> Iterator[None]:
+    """Let what is printed be seen, as slow things happen."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        yield

@@ -1,0 +1,33 @@
+"""A node by the machine's own settings: `USE_EXISTING_CLUSTER`, else one made here."""
+
+from pathlib import Path
+
+from support.controlplane.assets import find_assets
+from support.controlplane.build import Tell
+from support.node import dns, metrics_server
+from support.node.node import Node
+from support.node.own_node import OwnNode
+from support.node.packages import ensure_packages
+
+_NEEDED = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+
+
+def prepare(tell: Tell) -> None:
+    """Make sure that a node can be had, building its programs if need be.
+
+    Raises
+    ------
+    Unavailable
+        It cannot, with the reason.
+    """
+    ensure_packages(tell)
+    assets = find_assets(tell)
+    for program in _NEEDED:
+        _ = assets[program]
+    for built in (dns.PROGRAM, metrics_server.PROGRAM):
+        built.path(tell)
+
+
+def provide(folder: Path, tell: Tell) -> Node:
+    """A node that is ready; what it writes goes into the folder."""
+    return OwnNode(find_assets(tell), folder, tell)
