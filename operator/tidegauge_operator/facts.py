@@ -7,11 +7,12 @@ __all__ = ["Facts", "Images"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
-    """Container images, one per program."""
+    """Container images, one per program, and the Secrets by which pods may pull them."""
 
     serving: str
     sidecar: str
     aggregator: str
+    pull_secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,9 +69,9 @@ def parse_settings(
         parser.add_argument(f"--{name}", type=kind, default=value, help=about)
 
     images = Env.SERVING_IMAGE, Env.SIDECAR_IMAGE, Env.AGGREGATOR_IMAGE
-    for variable, program in zip(images, ("serving", "sidecar", "aggregator"), strict=True):
-        image = f"ghcr.io/tidegauge/tidegauge-{program}:{__version__}"
-        flag(variable, image, f"image of the {program} program")
+    for variable, program in zip(images, ("serving", "drift-sidecar", "aggregator"), strict=True):
+        flag(variable, f"tidegauge/{program}:{__version__}", f"image of the {program} program")
+    flag(Env.PULL_SECRETS, "", "Secrets of the models' namespaces that images are pulled with, by commas")
     flag(Env.NAMESPACES, "", "namespaces to serve, with commas between; all where none is named")
     flag(Env.KUBECONFIG, None, "kubeconfig file; inside a pod of the cluster none is needed", Path)
     flag(Env.HOST, "127.0.0.1", "address of its own pages")
@@ -83,9 +83,12 @@ def parse_settings(
     given = parser.parse_args(arguments)
     return Settings(
         images=Images(
-            serving=given.serving_image, sidecar=given.sidecar_image, aggregator=given.aggregator_image
+            serving=given.serving_image,
+            sidecar=given.sidecar_image,
+            aggregator=given.aggregator_image,
+            pull_secrets=_names(given.pull_secrets),
         ),
-        namespaces=tuple(name for name in given.namespaces.split(",") if name),
+        namespaces=_names(given.namespaces),
         kubeconfig=given.kubeconfig,
         host=given.host,
         port=given.port,
@@ -94,3 +97,7 @@ def parse_settings(
         identity=given.pod,
         log_level=given.log_level,
     )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -299,6 +300,14 @@ def test_the_token_of_the_secret_is_where_both_programs_look():
         assert volume["secret"]["secretName"] == secret["metadata"]["name"]
         assert _environment(container)["TIDEGAUGE_TOKEN_FILE"] == f"{folder}/token"
     assert "token" not in {mount["name"] for mount in server["containers"][0]["volumeMounts"]}
+
+
+def test_pods_pull_with_the_secrets_that_the_operator_was_told():
+    held = facts()
+    told = replace(held, images=replace(held.images, pull_secrets=("registry",)))
+    accounts = [document for document in plan(model(), told) if document["kind"] == "ServiceAccount"]
+    assert [account["imagePullSecrets"] for account in accounts] == [[{"name": "registry"}]] * 2
+    assert "imagePullSecrets" not in child("ServiceAccount", model(), held)
 
 
 def test_a_plan_does_not_touch_what_it_was_given():
