@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-TIER   ?= unit operator stack chart apiserver monitoring
+TIER   ?= unit operator stack chart apiserver node monitoring
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format crds chart golden soak bench clean

@@ -14,7 +14,12 @@ from pathlib import Path
 import pytest
 from support.controlplane.progress import progress
 from support.controlplane.unavailable import Unavailable
+from support.helm import Helm, find_helm
+from support.images import Images
+from support.images import images as build_images
+from support.installation import Installation
 from support.node.node import Node
+from support.node.packages import ensure_packages
 from support.node.provide import prepare, provide
 from support.tiers import KEPT, NOT_RUN
 
@@ -36,6 +41,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
+def machine() -> None:
+    """A machine with what containers need; nothing is started."""
+    try:
+        ensure_packages(progress())
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
 def node(request: pytest.FixtureRequest) -> Iterator[Node]:
     """The node that all tests of the run share."""
     folder = Path(tempfile.mkdtemp(prefix="tidegauge-node-"))
@@ -52,6 +66,39 @@ def node(request: pytest.FixtureRequest) -> Iterator[Node]:
             request.config.stash[KEPT].append(str(folder))
         else:
             shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def images(node: Node) -> Images:
+    """The images of the programs, on the node."""
+    try:
+        with_names = build_images(progress())
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    node.load_image(with_names.archive)
+    return with_names
+
+
+@pytest.fixture(scope="module")
+def free_cluster(node: Node, images: Images, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """The node without tidegauge, and what installs it."""
+    try:
+        program = find_helm(progress())
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    helm = Helm(program, tmp_path_factory.mktemp("helm"), node.cluster.kubeconfig())
+    found = Installation(node, helm, images)
+    if found.definition() is not None:
+        pytest.skip("tidegauge is installed on this cluster already")
+    return found
+
+
+@pytest.fixture(scope="module")
+def tidegauge(free_cluster: Installation) -> Iterator[Installation]:
+    """Tidegauge, installed by the chart for the tests of one file."""
+    free_cluster.install()
+    yield free_cluster
+    free_cluster.remove()
 
 
 @pytest.fixture

@@ -26,7 +26,6 @@ class Node:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self._namespaces: list[str] = []
 
     @property
     def api(self) -> Api:
@@ -43,19 +42,19 @@ class Node:
         """A namespace that admits only pods of the `restricted` level; removed with the node."""
         self.prepare_volumes()
         name = name or f"test-{secrets.token_hex(4)}"
-        self.api.apply(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
-        )
-        self._namespaces.append(name)
+        self.api.apply(_namespace(name, RESTRICTED))
         return name
 
-    def remove_namespace(self, name: str, timeout_seconds: float = 120) -> None:
-        """Remove a namespace with all that is in it, and wait until it is gone."""
-        document: Document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    def remove_namespace(self, name: str) -> None:
+        """Remove a namespace with all that is in it; what it holds goes in the next seconds."""
+        document = _namespace(name)
         if self.api.find(document):
             self.api.delete(document)
+
+    def wait_until_removed(self, name: str, timeout_seconds: float = 120) -> None:
+        """Wait until a removed namespace and all that was in it are gone."""
+        document = _namespace(name)
         wait_for(lambda: self.api.find(document) is None, f"{name} is gone", timeout_seconds, every=0.2)
-        self._namespaces.remove(name)
 
     def load_image(self, archive: Path) -> None:
         """Make an archive's images (OCI or `docker save`) known to the node under the names they bear."""
@@ -106,8 +105,6 @@ class Node:
 
     def stop(self) -> None:
         """End what was started, remove what was made."""
-        for name in self._namespaces.copy():
-            self.remove_namespace(name)
         self.cluster.stop()
 
 
@@ -115,3 +112,7 @@ def is_ready(document: Document) -> bool:
     """Whether an object's condition Ready is True."""
     conditions = document.get("status", {}).get("conditions", [])
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _namespace(name: str, labels: dict[str, str] | None = None) -> Document:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels or {}}}
