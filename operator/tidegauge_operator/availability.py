@@ -54,7 +54,7 @@ def model_complete(deployment: Document | None, pods: Failure | None) -> State:
     if wrong is not None:
         return _failed(wrong)
     if not _is_rolled_out(deployment):
-        return State("False", "RollingOut", "pods of the spec as it is now take the place of those before")
+        return State("False", "RollingOut", "not all pods of the spec as it is now answer yet")
     return served
 
 
