@@ -1,0 +1,265 @@
+"""The images of the programs, built once per version of what they are made of, into the cache.
+
+``python -m support.images`` builds them and prints the archive. Neither Docker nor a registry is needed: the
+base is a Debian made on the spot, wheels are fetched by this machine's pip, buildah does the rest.
+"""
+
+import fcntl
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import tomllib
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from support.controlplane.build import Tell, cache_folder
+from support.controlplane.progress import progress
+from support.controlplane.unavailable import Unavailable
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = ("operator", "serving", "drift-sidecar", "aggregator")
+EXTRAS = ("operator", "serving", "sidecar", "aggregator")
+# What layers of third-party packages come from. The builder does not look into mounts when it decides whether
+# a layer of its cache is still right, so a change of these gets a cache of its own.
+RECIPE = ("Dockerfile", "constraints.txt", "images/install.py", "pyproject.toml")
+
+_DEBIAN = ("--variant=minbase", "--include=python3,python3-venv")
+_NO_DOCUMENTATION = tuple(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale"))
+_NO_PACKAGE_LISTS = "rm -rf $1/etc/apt/sources.list* $1/var/lib/apt/lists/*"
+_BASE = "localhost/tidegauge/base:bookworm"
+_PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014", "manylinux_2_5")
+_TITLE = "org.opencontainers.image.ref.name"  # by which Docker and kind find a name
+_NAME = "io.containerd.image.name"  # by which containerd does
+
+
+@dataclass(frozen=True)
+class Images:
+    """Built images.
+
+    Parameters
+    ----------
+    archive
+        One OCI archive with all of them; what they share is in it once.
+    tag
+        Of all of them.
+    """
+
+    archive: Path
+    tag: str
+
+    def name(self, program: str) -> str:
+        """By which the archive calls a program's image."""
+        return f"localhost/tidegauge/{program}:{self.tag}"
+
+    def configuration(self, program: str) -> dict[str, Any]:
+        """What the image says of itself: user, entry point, labels and so on."""
+        with tarfile.open(self.archive) as archive:
+            found = _read(archive, self._manifest(archive, program)["config"]["digest"])
+        configuration: dict[str, Any] = json.loads(found)["config"]
+        return configuration
+
+    def layer_bytes(self, program: str) -> list[int]:
+        """Size of each layer as it lies on a node, the base's first."""
+        with tarfile.open(self.archive) as archive:
+            layers = self._manifest(archive, program)["layers"]
+            return [_unpacked_bytes(archive, layer["digest"]) for layer in layers]
+
+    def _manifest(self, archive: tarfile.TarFile, program: str) -> dict[str, Any]:
+        index = json.loads(_member(archive, "index.json"))
+        entry = next(one for one in index["manifests"] if one["annotations"][_NAME] == self.name(program))
+        manifest: dict[str, Any] = json.loads(_read(archive, entry["digest"]))
+        return manifest
+
+
+def images(tell: Tell) -> Images:
+    """The images of the programs as they stand in this checkout, built if need be.
+
+    Raises
+    ------
+    Unavailable
+        They cannot be built on this machine, with the reason.
+    """
+    tag = _hash(_files(["Dockerfile", ".dockerignore", *_context()]))
+    found = Images(cache_folder() / f"images-{tag}.tar", tag)
+    if found.archive.exists():
+        return found
+    for program in ("buildah", "mmdebstrap"):
+        if shutil.which(program) is None:
+            raise Unavailable(f"no {program} to build images with")
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with (cache_folder() / "images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not found.archive.exists():
+            started = time.monotonic()
+            tell("building images; about 3 minutes when nothing is there yet\n")
+            _build(found, tell)
+            tell(f"images built in {time.monotonic() - started:.0f} s\n")
+    return found
+
+
+def _build(wanted: Images, tell: Tell) -> None:
+    recipe = _hash(_files(RECIPE))
+    builder = _Builder(cache_folder() / f"buildah-{recipe}")
+    wheels = _wheels(cache_folder() / f"wheels-{recipe}", tell)
+    if not builder.holds(_BASE):
+        _make_base(builder, tell)
+    layout = wanted.archive.with_suffix(".layout")
+    shutil.rmtree(layout, ignore_errors=True)
+    for program in PROGRAMS:
+        tell(f"building the image of {program}\n")
+        arguments = {"BASE": _BASE, "PIP_NO_INDEX": "1", "REVISION": wanted.tag}
+        name = wanted.name(program)
+        builder.run(
+            *("bud", "--quiet", "--isolation", "chroot", "--layers", "--target", program, "--tag", name),
+            *(f"--build-arg={key}={value}" for key, value in arguments.items()),
+            *(f"--build-context=wheels={wheels}", str(ROOT)),
+        )
+        builder.run("push", "--quiet", name, f"oci:{layout}:{name}")
+    _pack(layout, wanted.archive)
+
+
+class _Builder:
+    """buildah with a store of its own, which keeps layers for the next build."""
+
+    def __init__(self, store: Path) -> None:
+        store.mkdir(exist_ok=True)
+        self._command = ["buildah", "--root", str(store / "root"), "--runroot", str(store / "run")]
+        driver = "overlay" if self._has_overlay() else "vfs"
+        self._command += ["--storage-driver", driver]
+
+    def _has_overlay(self) -> bool:
+        done = subprocess.run([*self._command, "--storage-driver", "overlay", "info"], capture_output=True)
+        return done.returncode == 0
+
+    def holds(self, image: str) -> bool:
+        done = subprocess.run([*self._command, "inspect", "--type", "image", image], capture_output=True)
+        return done.returncode == 0
+
+    def run(self, *arguments: str) -> None:
+        _run([*self._command, *arguments])
+
+
+def _make_base(builder: _Builder, tell: Tell) -> None:
+    tell("making a Debian base\n")
+    folder = cache_folder() / "base.new"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    _fetch(
+        [
+            *("mmdebstrap", "--quiet", *_DEBIAN, *_NO_DOCUMENTATION, f"--customize-hook={_NO_PACKAGE_LISTS}"),
+            *("bookworm", str(folder / "base.tar"), str(_package_sources())),
+        ]
+    )
+    (folder / "Dockerfile").write_text('FROM scratch\nADD base.tar /\nCMD ["python3"]\n')
+    builder.run("bud", "--quiet", "--isolation", "chroot", "--tag", _BASE, str(folder))
+    shutil.rmtree(folder)
+
+
+def _package_sources() -> Path:
+    """Where this machine gets its packages from."""
+    for path in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")):
+        if path.exists():
+            return path
+    raise Unavailable("a base image can be made on Debian only")
+
+
+def _wheels(folder: Path, tell: Tell) -> Path:
+    """A folder with the wheels of everything that the images need, for the base's Python."""
+    if folder.exists():
+        return folder
+    tell("fetching wheels\n")
+    new = folder.with_suffix(".new")
+    _fetch(
+        [
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
+            *("--dest", str(new), "--constraint", str(ROOT / "constraints.txt")),
+            *("--python-version", "3.11", "--only-binary=:all:"),
+            *(f"--platform={platform}_x86_64" for platform in _PLATFORMS),
+            *_requirements(),
+        ]
+    )
+    new.rename(folder)
+    return folder
+
+
+def _requirements() -> list[str]:
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = document["project"]
+    extras = [line for extra in EXTRAS for line in project["optional-dependencies"][extra]]
+    return sorted({*document["build-system"]["requires"], *project["dependencies"], *extras})
+
+
+def _pack(layout: Path, archive: Path) -> None:
+    """Pack an OCI layout, its images named as both Docker and containerd look for names."""
+    index = layout / "index.json"
+    document = json.loads(index.read_text())
+    for entry in document["manifests"]:
+        entry["annotations"][_NAME] = entry["annotations"][_TITLE]
+    index.write_text(json.dumps(document))
+    with tarfile.open(archive.with_suffix(".new"), "w") as packed:
+        for path in sorted(layout.rglob("*")):
+            packed.add(path, path.relative_to(layout), recursive=False)
+    shutil.rmtree(layout)
+    archive.with_suffix(".new").rename(archive)
+
+
+def _context() -> list[str]:
+    """What `.dockerignore` lets through to the builder."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    return [line.removeprefix("!") for line in lines if line.startswith("!")]
+
+
+def _files(names: Iterable[str]) -> Iterator[Path]:
+    for name in sorted(names):
+        path = ROOT / name
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (each for each in found if each.is_file() and "__pycache__" not in each.parts)
+
+
+def _hash(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256(" ".join(_DEBIAN).encode())
+    for path in paths:
+        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def _fetch(command: list[str]) -> None:
+    """Run a command that needs what others provide."""
+    try:
+        _run(command)
+    except RuntimeError as error:
+        raise Unavailable(f"no images: {' '.join(str(error).split())[-300:]}") from error
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} failed: {done.stderr or done.stdout}")
+
+
+def _member(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
+    assert file is not None, f"{name} is no file"
+    return file.read()
+
+
+def _read(archive: tarfile.TarFile, digest: str) -> bytes:
+    return _member(archive, f"blobs/{digest.replace(':', '/')}")
+
+
+def _unpacked_bytes(archive: tarfile.TarFile, digest: str) -> int:
+    return len(zlib.decompress(_read(archive, digest), wbits=31))
+
+
+if __name__ == "__main__":
+    try:
+        print(images(progress()).archive)
+    except Unavailable as reason:
+        sys.exit(f"not possible here: {reason}")
