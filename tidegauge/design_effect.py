@@ -6,13 +6,17 @@ them below the cut, e_k rows expected there::
     deff = (sum_k r_k^2 / n_k - (sum_k r_k)^2 / sum_k n_k) / ((W - 1) p (1 - p))
     r_k = c_k - e_k,   p = sum c_k / sum n_k
 
-averaged over the cut points. 1 for independent rows; larger for duplicates, retries, batch scoring,
-sessions, weather. A heuristic without a finite-sample theorem (`docs/statistics.md` gives what was measured).
+averaged over the cut points; or the same ratio of the rank mean, with the variance of a row's rank for
+p (1 - p), where that is larger: a level that wanders moves all proportions the same way, which the rank mean
+sums up. 1 for independent rows; larger for duplicates, retries, batch scoring, sessions, weather. A heuristic
+without a finite-sample theorem (`docs/statistics.md` gives what was measured).
 """
 
 from __future__ import annotations
 
+import base64
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -38,6 +42,9 @@ BoolArray = npt.NDArray[np.bool_]
 class Accumulator:
     """Sums over disjoint windows, for several lengths of window at once; all of them add.
 
+    Windows of a feature that alarms are summed apart from the others, so that the step between the two does
+    not pass for variation within them.
+
     Parameters
     ----------
     reference
@@ -46,19 +53,24 @@ class Accumulator:
         Number of window lengths, shortest first.
     """
 
-    _FIELDS: Final = ("windows", "rows", "below", "square", "residual")
+    _FIELDS: Final = ("windows", "rows", "below", "square", "residual", "rank_square", "rank_residual")
 
     def __init__(self, reference: Reference, lengths: int) -> None:
         self._reference = reference
         self._cuts, self._owner = _cuts(reference)
-        features, cuts = len(reference.features), self._cuts.size
-        self.windows: FloatArray = np.zeros((lengths, features))
-        self.rows: FloatArray = np.zeros((lengths, features))
-        self.below: FloatArray = np.zeros((lengths, cuts))
-        self.residual: FloatArray = np.zeros((lengths, cuts))
-        self.square: FloatArray = np.zeros((lengths, cuts))
+        self._rank, self._rank_variance = _ranks(reference)
+        features, cuts = (2, lengths, len(reference.features)), (2, lengths, self._cuts.size)
+        self.windows: FloatArray = np.zeros(features)
+        self.rows: FloatArray = np.zeros(features)
+        self.below: FloatArray = np.zeros(cuts)
+        self.residual: FloatArray = np.zeros(cuts)
+        self.square: FloatArray = np.zeros(cuts)
+        self.rank_residual: FloatArray = np.zeros(features)
+        self.rank_square: FloatArray = np.zeros(features)
 
-    def add(self, length: int, bins: FloatArray, expected: FloatArray) -> None:
+    def add(
+        self, length: int, bins: FloatArray, expected: FloatArray, alarmed: BoolArray | None = None
+    ) -> None:
         """Add windows.
 
         Parameters
@@ -67,33 +79,67 @@ class Accumulator:
             Index of their length.
         bins, expected
             Rows per bin, found and expected, shape ``(windows, bins)``.
+        alarmed
+            Which features alarm, shape ``(features,)``; None: none.
         """
-        n = np.add.reduceat(bins, self._reference.bin_offsets[:-1], axis=1)
-        taken = n > 0
-        each = n[:, self._owner]
-        below = np.where(taken[:, self._owner], self._at_cuts(bins), 0.0)
-        residual = np.where(taken[:, self._owner], below - self._at_cuts(expected), 0.0)
-        self.windows[length] += taken.sum(axis=0)
-        self.rows[length] += np.where(taken, n, 0).sum(axis=0)
-        self.below[length] += below.sum(axis=0)
-        self.residual[length] += residual.sum(axis=0)
-        self.square[length] += (residual**2 / np.maximum(each, 1)).sum(axis=0)
+        n, found, wanted = self._per_feature(bins), self._at_cuts(bins), self._at_cuts(expected)
+        rank = self._per_feature((bins - expected) * self._rank)
+        on = np.zeros(n.shape[1], dtype=bool) if alarmed is None else alarmed
+        for apart, members in enumerate((~on, on)):
+            if not members.any():
+                continue
+            taken = (n > 0) & members
+            cuts_taken, each = taken[:, self._owner], n[:, self._owner]
+            residual = np.where(cuts_taken, found - wanted, 0.0)
+            self.windows[apart, length] += taken.sum(axis=0)
+            self.rows[apart, length] += np.where(taken, n, 0).sum(axis=0)
+            self.below[apart, length] += np.where(cuts_taken, found, 0.0).sum(axis=0)
+            self.residual[apart, length] += residual.sum(axis=0)
+            self.square[apart, length] += (residual**2 / np.maximum(each, 1)).sum(axis=0)
+            ranks = np.where(taken, rank, 0.0)
+            self.rank_residual[apart, length] += ranks.sum(axis=0)
+            self.rank_square[apart, length] += (ranks**2 / np.maximum(n, 1)).sum(axis=0)
 
-    def values(self) -> FloatArray:
-        """Design effect by length and feature, at least 1 and rising; lengths with few windows inherit."""
-        rows, windows = self.rows[:, self._owner], self.windows[:, self._owner]
+    def values(self, *, sure: bool = False) -> FloatArray:
+        """Design effect by length and feature, at least 1 and rising; lengths with few windows inherit.
+
+        Parameters
+        ----------
+        sure
+            Two standard errors less, ``sqrt(2 / windows)`` of the value each, so that few windows of
+            independent rows give 1.
+        """
+        windows = self.windows.sum(axis=0)
+        enough = windows >= MIN_WINDOWS
+        result = np.maximum(self._of_cuts(enough), self._of_ranks(enough))
+        if sure:
+            result *= np.maximum(1 - 2 * np.sqrt(2 / np.maximum(windows - 1, 1)), 0)
+        return np.asarray(np.maximum.accumulate(np.maximum(result, 1), axis=0))
+
+    def _of_cuts(self, enough: BoolArray) -> FloatArray:
+        """Mean over each feature's cuts, 1 where there are too few windows."""
+        rows, windows = self.rows[:, :, self._owner], self.windows[:, :, self._owner]
         p = self.below / np.maximum(rows, 1)
-        spread = p * (1 - p) * np.maximum(windows - 1, 1)
-        between = self.square - self.residual**2 / np.maximum(rows, 1)
-        valid = (spread > 1e-9) & (windows >= MIN_WINDOWS)
+        spread = (p * (1 - p) * np.maximum(windows - 1, 0)).sum(axis=0)
+        between = (self.square - self.residual**2 / np.maximum(rows, 1)).sum(axis=0)
+        valid = (spread > 1e-9) & enough[:, self._owner]
         ratio = np.where(valid, between / np.where(valid, spread, 1), 0.0)
-        features = self.windows.shape[1]
+        features = self.windows.shape[2]
         result = np.ones((ratio.shape[0], features))
         for length in range(ratio.shape[0]):
             count = np.bincount(self._owner, valid[length], minlength=features)
             total = np.bincount(self._owner, ratio[length], minlength=features)
             result[length] = np.where(count > 0, total / np.maximum(count, 1), 1.0)
-        return np.asarray(np.maximum.accumulate(np.maximum(result, 1), axis=0))
+        return result
+
+    def _of_ranks(self, enough: BoolArray) -> FloatArray:
+        spread = self._rank_variance * np.maximum(self.windows - 1, 0).sum(axis=0)
+        between = (self.rank_square - self.rank_residual**2 / np.maximum(self.rows, 1)).sum(axis=0)
+        valid = (spread > 1e-9) & enough
+        return np.where(valid, between / np.where(valid, spread, 1), 1.0)
+
+    def _per_feature(self, bins: FloatArray) -> FloatArray:
+        return np.asarray(np.add.reduceat(bins, self._reference.bin_offsets[:-1], axis=1))
 
     def _at_cuts(self, bins: FloatArray) -> FloatArray:
         """Rows up to each numeric cut, or in each category."""
@@ -103,17 +149,29 @@ class Accumulator:
         cumulated = ends[:, self._cuts] - before[:, self._owner]
         return np.where(r.numeric[self._owner], cumulated, bins[:, self._cuts])
 
-    def to_dict(self) -> dict[str, Any]:
-        """The sums as plain lists."""
-        return {name: getattr(self, name).tolist() for name in self._FIELDS}
+    def since(self, mark: Accumulator | None) -> Accumulator:
+        """A new one with the sums added since they were `mark`; with all of them for None."""
+        result = Accumulator(self._reference, self.windows.shape[1])
+        for name in self._FIELDS:
+            setattr(result, name, getattr(self, name) - (0 if mark is None else getattr(mark, name)))
+        return result
 
-    def load(self, data: dict[str, Any]) -> None:
+    def to_dict(self) -> dict[str, str]:
+        """The sums as text: most of them are 0, and there are many."""
+        packed = {
+            name: zlib.compress(getattr(self, name).astype("<f8").tobytes(), 1) for name in self._FIELDS
+        }
+        return {name: base64.b64encode(data).decode() for name, data in packed.items()}
+
+    def load(self, data: dict[str, str]) -> None:
         """Take over sums of the same shape; raises `KeyError` or `ValueError` for others."""
         for name in self._FIELDS:
-            array = np.array(data[name], dtype=np.float64)
-            if array.shape != getattr(self, name).shape:
-                raise ValueError(f"{name} has shape {array.shape}, not {getattr(self, name).shape}")
-            setattr(self, name, array)
+            shape = getattr(self, name).shape
+            try:
+                raw = zlib.decompress(base64.b64decode(data[name], validate=True))
+            except zlib.error as error:
+                raise ValueError(f"{name} cannot be unpacked: {error}") from None
+            setattr(self, name, np.frombuffer(raw, dtype="<f8").reshape(shape).astype(np.float64))
 
 
 def _cuts(reference: Reference) -> tuple[IntArray, IntArray]:
@@ -125,6 +183,18 @@ def _cuts(reference: Reference) -> tuple[IntArray, IntArray]:
         cuts.append(begin + chosen)
         owners.append(np.full(chosen.size, i))
     return np.concatenate(cuts).astype(np.int64), np.concatenate(owners).astype(np.int64)
+
+
+def _ranks(reference: Reference) -> tuple[FloatArray, FloatArray]:
+    """Mid-rank of each bin, ``(bins,)``, and its variance, ``(features,)``; 0 where there is no order."""
+    starts, share = reference.bin_offsets[:-1], reference.bin_share
+    ends = np.cumsum(share)
+    before = np.repeat((ends - share)[starts], reference.bin_sizes)
+    rank = ends - before - share / 2
+    mean = np.add.reduceat(share * rank, starts)
+    variance = np.add.reduceat(share * (rank - np.repeat(mean, reference.bin_sizes)) ** 2, starts)
+    numeric = np.repeat(reference.numeric, reference.bin_sizes)
+    return np.where(numeric, rank, 0.0), np.where(reference.numeric, variance, 0.0)
 
 
 def _inner(share: FloatArray) -> IntArray:
@@ -255,7 +325,7 @@ class _Folder:
             if rest is not None:
                 self._sums.add(length, rest[1], rest[2])
         values = self._sums.values()
-        lengths = (self._sums.windows >= MIN_WINDOWS).sum(axis=0)
+        lengths = (self._sums.windows[0] >= MIN_WINDOWS).sum(axis=0)
         seconds = [float(PANE_SECONDS << i) for i in range(_LENGTHS)]
         return [
             DesignEffect(tuple(seconds[:n]), tuple(values[:n, i].tolist())) if n else None

@@ -97,9 +97,10 @@ class _Sums:
 class Evaluator:
     """Evaluates stacked windows against one reference.
 
-    A pane's *vector* is what the rings hold: cells | missing | beyond, then, for a reference with hours of
-    day, rows per hour and feature. The cells are cumulated within each feature, so that a window's ECDF is
-    a sum of blocks and nothing else; floats hold whole numbers exactly up to 9e15.
+    A pane's *vector* is what the rings hold: cells | missing | beyond | rank sums, then, for a reference
+    with hours of day, rows per hour and feature. The cells are cumulated within each feature, so that a
+    window's ECDF is a sum of blocks and nothing else; so are its rank sums (`Reference.rank_sum`). Floats
+    hold whole numbers exactly up to 9e15.
     """
 
     def __init__(self, reference: Reference) -> None:
@@ -107,7 +108,7 @@ class Evaluator:
         self.cells = int(reference.offsets[-1])
         self.features = len(reference.features)
         self.has_hours = bool(reference.hourly.any())
-        self.width = self.cells + self.features * (26 if self.has_hours else 2)
+        self.width = self.cells + self.features * (27 if self.has_hours else 3)
         self._scratch = np.empty(self.cells)
         self._total = np.empty(self.width)
 
@@ -118,7 +119,7 @@ class Evaluator:
         raw[c : c + f] += counts.missing
         raw[c + f : c + 2 * f] += counts.beyond
         if self.has_hours and hour is not None:
-            raw[c + 2 * f :].reshape(24, f)[hour] += np.add.reduceat(counts.cells, self.reference.starts)
+            raw[c + 3 * f :].reshape(24, f)[hour] += np.add.reduceat(counts.cells, self.reference.starts)
 
     def vector(self, raw: IntArray) -> FloatArray:
         """A pane's raw vector as the rings hold it."""
@@ -127,6 +128,7 @@ class Evaluator:
         np.cumsum(raw[:c], out=vector[:c])
         before = np.concatenate(([0.0], vector[r.offsets[1:-1] - 1]))
         vector[:c] -= np.repeat(before, r.sizes)
+        vector[c + 2 * self.features : c + 3 * self.features] = r.rank_sum(vector[:c])
         return vector
 
     def evaluate(self, windows: list[list[FloatArray]], limits: Limits) -> Evaluation:
@@ -174,7 +176,7 @@ class Evaluator:
         sums.missing[row], sums.beyond[row] = total[c : c + f], total[c + f : c + 2 * f]
         sums.n[row] = n = cells[r.offsets[1:] - 1]
         sums.bins[row] = r.bins_of(cells)
-        ecdf, sums.m[row] = self._expected(total)
+        ecdf, level, sums.m[row] = self._expected(total)
         sums.expected[row] = r.bin_share if ecdf is r.ecdf else r.bins_of(ecdf)
         gap = self._scratch
         inverse = 1 / np.maximum(n, 1)
@@ -183,17 +185,17 @@ class Evaluator:
         )
         gap -= ecdf
         high, low = np.maximum.reduceat(gap, r.starts), np.minimum.reduceat(gap, r.starts)
-        gap *= r.rank_step
+        rank = (level - total[c + 2 * f : c + 3 * f] * inverse) * r.rank_unit
         known = (n > 0) & r.known
         sums.distance[row] = np.where(known, np.maximum(high, 0.0 - low), 0.0)  # 0.0 -: never -0.0
-        sums.rank[row] = np.where(known, 0.0 - np.add.reduceat(gap, r.starts), 0.0)
+        sums.rank[row] = np.where(known, rank, 0.0)
 
-    def _expected(self, total: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The reference's ECDF per cell and its size, for this window's hours of day."""
+    def _expected(self, total: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The reference's ECDF per cell, its rank sums and its size, for this window's hours of day."""
         r = self.reference
         if not self.has_hours:
-            return r.ecdf, r.m
-        hours = total[self.cells + 2 * self.features :].reshape(24, self.features)
+            return r.ecdf, r.rank_level, r.m
+        hours = total[self.cells + 3 * self.features :].reshape(24, self.features)
         weight = hours / np.maximum(hours.sum(axis=0), 1)
         ecdf, noise = np.zeros(self.cells), np.zeros(self.features)
         for hour in np.flatnonzero(weight.any(axis=1)):
@@ -202,7 +204,8 @@ class Evaluator:
         # Features without hours of day, and windows without them, are compared with the whole reference.
         plain = ~r.hourly | (noise == 0)
         m = np.where(plain, r.m, 1 / np.where(plain, 1.0, noise))
-        return np.where(np.repeat(plain, r.sizes), r.ecdf, ecdf), m
+        level = np.where(plain, r.rank_level, (weight * r.hour_rank_level).sum(axis=0))
+        return np.where(np.repeat(plain, r.sizes), r.ecdf, ecdf), level, m
 
     # --- decisions -------------------------------------------------------------------------------------
 

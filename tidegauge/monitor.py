@@ -17,9 +17,10 @@ import numpy.typing as npt
 from tidegauge.alarm import SEVERITIES, Alarms, Look
 from tidegauge.contract import PANE_SECONDS, Verdict
 from tidegauge.counts import Counts
-from tidegauge.design_effect import Accumulator, profile_table
+from tidegauge.design_effect import profile_table
 from tidegauge.errors import PolicyError, ProfileMismatch, WireError
 from tidegauge.evaluation import Evaluator, Limits
+from tidegauge.learning import Learner
 from tidegauge.policy import LEARNING_FLOOR, Policy
 from tidegauge.profile import Profile
 from tidegauge.reference import Reference
@@ -93,10 +94,8 @@ class Monitor:
         self._pending: dict[int, IntArray] = {}
         self._budget = self.policy.budget(self.reference.pairs, pane_seconds)
         self._min_effect = np.array([[self.policy.floor(n, s) for n in profile.names] for s in SEVERITIES])
-        self._accumulator = Accumulator(self.reference, self.policy.scales)
+        self._learner = Learner(self.reference, self.policy.scales)
         self._hops = [hop_panes(scale) for scale in range(self.policy.scales)]
-        self._baseline_panes = 0
-        self._learned = False
         self._set_design_effect()
 
     @staticmethod
@@ -187,13 +186,12 @@ class Monitor:
         self.windows.close(pane, None if raw is None else self.evaluator.vector(raw))
         if raw is not None:
             self._last_closed_rows = pane
-            self._baseline_panes += not self._ready
         due = [scale for scale, hop in enumerate(self._hops) if (pane + 1) % hop == 0]
         for look in self._look(due):
             self.alarms.update(look, self.floors)
             self.standing.take(look)
         if not self._ready:
-            self._learn(pane, due)
+            self._learn(pane, due, has_rows=raw is not None)
 
     def _look(self, scales: list[int]) -> list[Look]:
         windows = [self.windows.window(s) for s in scales]
@@ -210,13 +208,15 @@ class Monitor:
 
     # --- learning --------------------------------------------------------------------------------------
 
-    def _learn(self, pane: int, due: list[int]) -> None:
-        whole = [s for s in due if (pane + 1) % window_panes(s) == 0]
-        for scale in whole:
-            bins, expected = self.evaluator.bins(self.windows.window(scale))
-            self._accumulator.add(scale, bins, expected)
+    def _learn(self, pane: int, due: list[int], *, has_rows: bool) -> None:
+        for scale in due:
+            if (pane + 1) % window_panes(scale) == 0:
+                bins, expected = self.evaluator.bins(self.windows.window(scale))
+                self._learner.add(scale, bins, expected, self.alarms.alarmed)
+        is_new = has_rows and self._learner.end_pane()
         if self.baseline_seconds >= self.policy.learning_seconds:
-            self._learned = True
+            is_new = self._learner.done = True
+        if is_new:
             self._set_design_effect()
 
     def _set_design_effect(self) -> None:
@@ -225,9 +225,10 @@ class Monitor:
         table, known = profile_table(self.profile.monitored, seconds)
         if self.policy.design_effect is not None:
             table, known = np.full(shape, self.policy.design_effect), np.ones(shape[1], dtype=bool)
-        elif self._learned:
-            table = np.where(known, table, self._accumulator.values())
-            known = np.ones_like(known)
+        elif self._learner.done:
+            table, known = np.where(known, table, self._learner.values()), np.ones_like(known)
+        else:
+            table = np.where(known, table, self._learner.guess)
         self.design_effect, self._known_effect = table, known
         self._ready = bool(known.all())
         raised = np.where(known, 0.0, LEARNING_FLOOR)
@@ -286,7 +287,7 @@ class Monitor:
     @property
     def baseline_seconds(self) -> float:
         """Time with rows that the design effect has been learned from."""
-        return self._baseline_panes * self.pane_seconds
+        return self._learner.panes * self.pane_seconds
 
     @property
     def ready(self) -> bool:
@@ -313,9 +314,7 @@ class Monitor:
         values = {
             "version": STATE_VERSION,
             "profile": self.profile.hash,
-            "panes": self._baseline_panes,
-            "learned": self._learned,
-            "sums": self._accumulator.to_dict(),
+            "learner": self._learner.to_dict(),
         }
         return json.dumps(values, separators=(",", ":")).encode()
 
@@ -344,8 +343,7 @@ class Monitor:
     def _load_baseline(self, baseline: bytes) -> None:
         values = self._read(baseline)
         try:
-            self._accumulator.load(values["sums"])
-            self._baseline_panes, self._learned = int(values["panes"]), bool(values["learned"])
+            self._learner.load(values["learner"])
         except (KeyError, TypeError, ValueError) as error:
             raise WireError(f"a monitor's baseline that cannot be read: {error}") from error
         self._set_design_effect()

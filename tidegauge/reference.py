@@ -88,9 +88,10 @@ class Reference:
         self.ecdf: FloatArray = self._within_features(np.cumsum, self.share)
         # Mid-ranks: half a cell's own mass lies below its values. Their mean over a window, less 1/2, is
         # minus the sum over cells of (G - F) times the step to the next cell's mid-rank (Abel's summation).
-        self.rank_step: FloatArray = self._within_features(
-            lambda midrank: np.diff(midrank, append=midrank[-1]), self.ecdf - self.share / 2
-        )
+        # In units of 1 / (2 m) the steps are whole numbers, so that sums of them are exact.
+        self.rank_steps: FloatArray = self._within_features(_rank_steps, counts.astype(np.float64))
+        self.rank_unit: FloatArray = 1 / np.maximum(2 * self.m, 1)
+        self.rank_level: FloatArray = self.rank_sum(self.ecdf)
         self._lay_bins()
         self._set_decisive()
         self.pairs = int(self.decisive.sum()) if pairs is None else pairs
@@ -99,6 +100,10 @@ class Reference:
 
     def _within_features(self, work: Callable[[FloatArray], FloatArray], values: FloatArray) -> FloatArray:
         return np.concatenate([work(part) for part in np.split(values, self.starts[1:])])
+
+    def rank_sum(self, cumulated: FloatArray) -> FloatArray:
+        """Cumulated mass times the steps of the mid-rank, in units of 1 / (2 m), shape ``(features,)``."""
+        return np.asarray(np.add.reduceat(cumulated * self.rank_steps, self.starts))
 
     def bins_of(self, cumulated: FloatArray) -> FloatArray:
         """Mass per bin, from mass per cell cumulated within each feature."""
@@ -158,8 +163,14 @@ class Reference:
         seen = np.repeat(self.hour_m > 0, self.sizes, axis=1)
         share = np.where(seen, share, self.share)
         self.hour_ecdf: FloatArray = np.stack([self._within_features(np.cumsum, row) for row in share])
+        self.hour_rank_level: FloatArray = np.stack([self.rank_sum(row) for row in self.hour_ecdf])
         self.hour_bins: FloatArray = np.add.reduceat(share, self.bin_cells, axis=1)
         self.hour_m = np.where(self.hour_m > 0, self.hour_m, self.m)
+
+
+def _rank_steps(counts: FloatArray) -> FloatArray:
+    doubled = 2 * np.cumsum(counts) - counts
+    return np.diff(doubled, append=doubled[-1])
 
 
 def _unseen_cells(feature: Feature) -> BoolArray:
