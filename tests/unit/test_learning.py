@@ -1,4 +1,4 @@
-"""While the design effect is learned, a guess at it keeps quiet what only comes in bursts, and nothing else."""
+"""While the design effect is learned, a guess at it keeps bursts quiet, and nothing else."""
 
 import numpy as np
 import pytest
