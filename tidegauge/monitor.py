@@ -132,9 +132,15 @@ class Monitor:
         ProfileMismatch
             The counts are of another profile.
         PolicyError
-            `pane_id` is no whole number.
+            `pane_id` is no whole number, or `panes` no power of two that it is a multiple of.
+        TypeError
+            `counts` are none.
         """
         pane_id = _whole(pane_id)
+        if not isinstance(counts, Counts):
+            raise TypeError(f"counts={counts!r}: they must be Counts, as Profile.count(rows) gives them")
+        if type(panes) is not int or panes < 1 or panes & (panes - 1) or pane_id % panes:
+            raise PolicyError(f"panes={panes!r} at pane {pane_id}: a power of two that divides the pane's id")
         if counts.profile is not self.profile and counts.profile != self.profile:
             raise ProfileMismatch(
                 f"counts of profile {counts.profile.hash[:12]} given to a monitor of {self.profile.hash[:12]}"

@@ -243,13 +243,13 @@ class Profile:
 
         options = FitOptions(
             cut_points=cut_points,
-            feature_names=None if feature_names is None else tuple(feature_names),
+            feature_names=None if feature_names is None else _names("feature_names", feature_names),
             prediction=prediction,
             time=time,
             hour_of_day=hour_of_day,
             dtypes=dict(dtypes or {}),
-            categorical=frozenset(categorical),
-            exclude=frozenset(exclude),
+            categorical=frozenset(_names("categorical", categorical)),
+            exclude=frozenset(_names("exclude", exclude)),
         )
         return fit_profile(data, options)
 
@@ -327,3 +327,10 @@ class Profile:
             return Profile.from_bytes(Path(path).read_bytes())
         except ProfileError as error:
             raise ProfileError(f"{path}: {error}") from error
+
+
+def _names(argument: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The names; one alone would pass for a list of its letters."""
+    if isinstance(names, str):
+        raise ProfileError(f"{argument}={names!r}: it must be a list of names, such as [{names!r}]")
+    return tuple(names)

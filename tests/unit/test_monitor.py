@@ -218,3 +218,14 @@ def test_equal_data_have_the_distance_0_and_not_minus_0(values: list[float]) -> 
     monitor.add(1, profile.count({"x": values}))
     statistic = monitor.report(1).features["x"].statistic
     assert str(statistic) == "0.0"
+
+
+@pytest.mark.parametrize(("pane", "panes"), [(0, 3), (0, 0), (0, -2), (0, "2"), (1, 2), (4, 8)])
+def test_a_block_that_no_ring_holds_is_refused(pane: int, panes: object) -> None:
+    with pytest.raises(PolicyError, match=re.escape(f"panes={panes!r} at pane {pane}")):
+        Monitor(PROFILE, POLICY).add(pane, Counts.zero(PROFILE), panes)  # type: ignore[arg-type]
+
+
+def test_what_are_no_counts_is_refused() -> None:
+    with pytest.raises(TypeError, match="counts=None: they must be Counts"):
+        Monitor(PROFILE, POLICY).add(1, None)  # type: ignore[arg-type]

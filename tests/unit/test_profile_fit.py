@@ -407,3 +407,9 @@ def test_times_state_how_much_rows_of_one_hour_resemble_each_other() -> None:
     assert shared.values[-1] == pytest.approx(20_000 / 480, rel=0.4), "all rows of an hour are one"
     assert max(own.values) < 1.6
     assert Profile.fit(frame).features[0].design_effect is None
+
+
+@pytest.mark.parametrize("argument", ["exclude", "categorical", "feature_names"])
+def test_one_name_is_not_taken_for_a_list_of_letters(argument: str) -> None:
+    with pytest.raises(ProfileError, match=rf"{argument}='ab': it must be a list of names, such as \['ab'\]"):
+        Profile.fit({"ab": [1, 2], "a": [1, 2], "b": [1, 2]}, **{argument: "ab"})
