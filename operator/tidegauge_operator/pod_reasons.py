@@ -30,6 +30,7 @@ _RESOURCES: Final[Document] = {
 }
 _ON_THE_WAY: Final = frozenset({"", "ContainerCreating", "PodInitializing", "CrashLoopBackOff"})
 _PULLS: Final = frozenset({"ErrImagePull", "ImagePullBackOff"})  # one after the other, for the same cause
+_NEVER_RAN: Final = frozenset({"StartError", "ContainerCannotRun"})  # the program itself is not there
 _IMAGES: Final = _PULLS | {
     "ErrImageNeverPull",
     "InvalidImageName",
@@ -84,7 +85,7 @@ def _unscheduled(pod: Document) -> Failure | None:
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") != "False":
         return None
-    said = scheduled.get("message", "").partition(" preemption:")[0]
+    said = re.sub(r" (no new claims to deallocate, )?preemption:.*", "", scheduled.get("message", ""))
     return Failure(scheduled.get("reason", "Unschedulable"), f"{_short(said)}. {_where_to(pod, said)}")
 
 
@@ -119,8 +120,12 @@ def _failure_of(status: Document, account: str) -> Failure | None:
     if (ended := _ended(status)) is not None:
         return _why_it_ended(name, ended, account)
     if reason not in _ON_THE_WAY:
-        return Failure(reason, f"container {name}: {_short(waiting.get('message', ''))}. {_DESCRIBE}")
+        return _not_made(name, reason, waiting.get("message", ""))
     return None
+
+
+def _not_made(name: str, reason: str, said: str) -> Failure:
+    return Failure(reason, f"container {name}: {_short(said)}. {_DESCRIBE}")
 
 
 def _no_image(status: Document, reason: str, said: str) -> Failure:
@@ -147,6 +152,8 @@ def _ended(status: Document) -> Document | None:
 
 def _why_it_ended(name: str, ended: Document, account: str) -> Failure:
     code, said = ended["exitCode"], _short(_last_line(ended.get("message", "")))
+    if ended.get("reason") in _NEVER_RAN:
+        return _not_made(name, "RunContainerError", ended.get("message", ""))
     if ended.get("reason") == "OOMKilled":
         field = f"{_RESOURCES.get(name, 'spec')}.limits.memory"
         return Failure("OOMKilled", f"container {name} was killed for want of memory. Raise {field}.")

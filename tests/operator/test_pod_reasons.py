@@ -27,7 +27,10 @@ LATER = container("model", waiting("PodInitializing"))
 FAILING: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     # case: the pod, its reason, words of its message
     "no place": (
-        unscheduled("0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available."),
+        unscheduled(
+            "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, preemption: 0/3 nodes "
+            "are available: 3 No preemption victims found for incoming pod."
+        ),
         "Unschedulable",
         ("0/3 nodes are available: 3 Insufficient cpu. Make room", "spec.model.resources"),
     ),
@@ -147,6 +150,11 @@ FAILING: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         a_pod(container("aggregator", waiting("CreateContainerConfigError", 'secret "t" not found'))),
         "CreateContainerConfigError",
         ('container aggregator: secret "t" not found. kubectl describe',),
+    ),
+    "no such program": (
+        a_pod(container("model", LOOPING, ended(128, 'exec: "python": not found', "StartError"))),
+        "RunContainerError",
+        ('container model: exec: "python": not found. kubectl describe',),
     ),
     "evicted": (
         a_pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory. "),
