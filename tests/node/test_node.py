@@ -5,7 +5,6 @@ from pathlib import Path
 import httpx
 import pytest
 from support.controlplane.api import Document, Refused
-from support.node import busybox
 from support.node.node import Node
 from support.node.own_node import OwnNode
 from support.waiting import wait_for
@@ -17,11 +16,11 @@ CONFINED = {
 }
 
 
-def shell(name: str, script: str, **more: object) -> Document:
+def shell(node: Node, name: str, script: str, **more: object) -> Document:
     """A container that runs a script."""
     return {
         "name": name,
-        "image": busybox.IMAGE,
+        "image": node.shell_image,
         "command": ["sh", "-c", script],
         "securityContext": CONFINED,
         **more,
@@ -42,9 +41,13 @@ def pod_of(*containers: Document, **more: object) -> Document:
 def test_a_pod_with_a_native_sidecar_runs_under_the_restricted_level(node: Node, namespace: str) -> None:
     shared = {"name": "shared", "mountPath": "/shared"}
     sidecar = shell(
-        "sidecar", "echo ready > /shared/told; sleep 1000", restartPolicy="Always", volumeMounts=[shared]
+        node,
+        "sidecar",
+        "echo ready > /shared/told; sleep 1000",
+        restartPolicy="Always",
+        volumeMounts=[shared],
     )
-    main = shell("main", "cat /shared/told; id; sleep 1000", volumeMounts=[shared])
+    main = shell(node, "main", "cat /shared/told; id; sleep 1000", volumeMounts=[shared])
     volume = {"name": "shared", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}
     node.api.create(
         {
@@ -84,9 +87,10 @@ def replicated(kind: str, namespace: str, name: str, pod: Document, **spec: obje
     }
 
 
-def page_server() -> Document:
+def page_server(node: Node) -> Document:
     """A pod that serves its own name at port 8080."""
     server = shell(
+        node,
         "web",
         "hostname > /pages/index.html && exec httpd -f -p 8080 -h /pages",
         volumeMounts=[{"name": "pages", "mountPath": "/pages"}],
@@ -96,7 +100,7 @@ def page_server() -> Document:
 
 
 def test_a_service_answers_from_all_its_pods_inside_and_outside(node: Node, namespace: str) -> None:
-    node.api.create(replicated("Deployment", namespace, "web", page_server(), replicas=2))
+    node.api.create(replicated("Deployment", namespace, "web", page_server(node), replicas=2))
     node.api.create(service(namespace, "web"))
     node.kubectl("rollout", "status", "-n", namespace, "deployment/web", "--timeout=60s", timeout_seconds=70)
     pods = {one["metadata"]["name"] for one in node.api.list("v1", "Pod", namespace)}
@@ -114,7 +118,7 @@ def test_a_service_answers_from_all_its_pods_inside_and_outside(node: Node, name
 
 def test_names_of_pods_are_known_in_pods_and_missing_ones_are_not(node: Node, namespace: str) -> None:
     node.api.create(service(namespace, "each", clusterIP="None"))
-    node.api.create(replicated("StatefulSet", namespace, "each", page_server(), serviceName="each"))
+    node.api.create(replicated("StatefulSet", namespace, "each", page_server(node), serviceName="each"))
     node.wait_for_pod(namespace, "each-0")
     told = node.exec(
         namespace, "each-0", "wget", "-qO-", f"http://each-0.each.{namespace}.svc.cluster.local:8080"
@@ -127,6 +131,7 @@ def test_names_of_pods_are_known_in_pods_and_missing_ones_are_not(node: Node, na
 
 def test_a_claim_binds_and_its_data_survive_the_pod(node: Node, namespace: str) -> None:
     keeper = shell(
+        node,
         "keeper",
         "echo line >> /data/lines; exec sleep 1000",
         volumeMounts=[{"name": "data", "mountPath": "/data"}],
@@ -151,7 +156,7 @@ def test_a_claim_can_be_made_with_what_pods_shall_read(node: Node, namespace: st
     (tmp_path / "deep/file").write_text("for pods\n")
     node.claim_with(namespace, "bundle", tmp_path)
     mounted = [{"name": "bundle", "mountPath": "/bundle", "readOnly": True}]
-    reader = shell("reader", "cat /bundle/deep/file; exec sleep 1000", volumeMounts=mounted)
+    reader = shell(node, "reader", "cat /bundle/deep/file; exec sleep 1000", volumeMounts=mounted)
     volume = {"name": "bundle", "persistentVolumeClaim": {"claimName": "bundle", "readOnly": True}}
     node.api.create(
         {
@@ -169,7 +174,7 @@ def test_the_use_of_each_container_is_measured_and_the_autoscaler_acts_on_it(
     node: Node, namespace: str
 ) -> None:
     busy = shell(
-        "busy", "while :; do :; done", resources={"requests": {"cpu": "50m"}, "limits": {"cpu": "100m"}}
+        node, "busy", "while :; do :; done", resources={"requests": {"cpu": "50m"}, "limits": {"cpu": "100m"}}
     )
     node.api.create(replicated("Deployment", namespace, "busy", pod_of(busy), replicas=1))
     target = {"type": "Utilization", "averageUtilization": 120}
@@ -205,7 +210,7 @@ def test_network_policies_are_accepted(node: Node, namespace: str) -> None:
 
 
 def test_the_restricted_level_refuses_what_it_must(node: Node, namespace: str) -> None:
-    loose = {"containers": [{"name": "c", "image": busybox.IMAGE}]}
+    loose = {"containers": [{"name": "c", "image": node.shell_image}]}
     with pytest.raises(Refused, match="violates PodSecurity"):
         node.api.create(
             {
@@ -219,7 +224,7 @@ def test_the_restricted_level_refuses_what_it_must(node: Node, namespace: str) -
 
 def test_pods_outlive_a_kubelet_and_a_killed_container_comes_back(node: Node, namespace: str) -> None:
     own = own_node(node)
-    node.api.create(replicated("Deployment", namespace, "web", page_server(), replicas=1))
+    node.api.create(replicated("Deployment", namespace, "web", page_server(node), replicas=1))
     node.api.create(service(namespace, "web"))
     node.kubectl("rollout", "status", "-n", namespace, "deployment/web", "--timeout=60s", timeout_seconds=70)
     address = node.address_of(namespace, "web", 80)
@@ -248,7 +253,7 @@ def test_the_node_goes_on_after_etcd_and_the_api_server_were_away(node: Node, na
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {"namespace": namespace, "name": "later"},
-            "spec": pod_of(shell("main", "sleep 1000")),
+            "spec": pod_of(shell(node, "main", "sleep 1000")),
         }
     )
     node.wait_for_pod(namespace, "later")

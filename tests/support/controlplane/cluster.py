@@ -242,7 +242,8 @@ class ExistingCluster(Cluster):
         super().__init__(folder, kubectl)
         (port,) = free_ports(1)
         self.address = f"http://127.0.0.1:{port}"
-        self._programs.start(kubectl, "proxy", f"--port={port}")
+        # It refuses exec unless told otherwise, and must be given some path to refuse.
+        self._programs.start(kubectl, "proxy", f"--port={port}", "--reject-paths=^/none$")
         self.admin = self.api("")
         self.wait_until_ready()
 

@@ -19,7 +19,7 @@ def prepare(tell: Tell) -> None:
         It cannot, with the reason.
     """
     if uses_existing():
-        ExistingCluster.check_context(_kubectl_of_the_machine())
+        ExistingCluster.check_context(kubectl_of_the_machine())
     else:
         find_assets(tell)
 
@@ -33,16 +33,23 @@ def provide(folder: Path, tell: Tell, controllers: bool) -> Cluster:
         There is none to be had, or none with controllers.
     """
     if uses_existing():
-        return ExistingCluster(_kubectl_of_the_machine(), folder)
+        return ExistingCluster(kubectl_of_the_machine(), folder)
     return OwnCluster(find_assets(tell), folder, controllers)
 
 
 def uses_existing() -> bool:
     """Whether the current kubeconfig's cluster is to be used, as envtest reads it."""
-    return os.environ.get("USE_EXISTING_CLUSTER", "").lower() == "true"
+    return os.environ.get("USE_EXISTING_CLUSTER", "").lower() in ("1", "true")
 
 
-def _kubectl_of_the_machine() -> Path:
+def kubectl_of_the_machine() -> Path:
+    """The kubectl on the PATH, which knows how to log in to the cluster that stands.
+
+    Raises
+    ------
+    Unavailable
+        There is none.
+    """
     if (kubectl := shutil.which("kubectl")) is None:
         raise Unavailable("USE_EXISTING_CLUSTER is set, but there is no kubectl on the PATH")
     return Path(kubectl)

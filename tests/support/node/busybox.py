@@ -10,7 +10,7 @@ from pathlib import Path
 
 IMAGE = "localhost/tidegauge/busybox:1"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-_TOOLS = ("cat", "echo", "httpd", "ls", "mkdir", "nslookup", "sh", "sleep", "wget")
+_TOOLS = ("cat", "echo", "httpd", "ls", "mkdir", "nslookup", "sh", "sleep", "tar", "wget")
 
 
 def write_archive(path: Path) -> Path:

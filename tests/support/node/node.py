@@ -20,9 +20,12 @@ class Node:
         kubeconfig file for a program outside.
     own
         Whether the node was made here, so that kubelet, etcd and the like may be stopped.
+    shell_image
+        An image with a shell and small tools (busybox), there without loading.
     """
 
     own = False
+    shell_image: str
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster

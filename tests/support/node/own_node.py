@@ -36,6 +36,7 @@ class OwnNode(Node):
     """
 
     own = True
+    shell_image = busybox.IMAGE
 
     def __init__(self, assets: Assets, folder: Path, tell: Tell) -> None:
         self.folder = folder
@@ -66,6 +67,10 @@ class OwnNode(Node):
         """Import an archive into containerd."""
         self._say(f"loading {archive.name}")
         self._ctr("images", "import", str(archive))
+
+    def name_image(self, name: str, also: str) -> None:
+        """Give a loaded image another name."""
+        self._ctr("images", "tag", "--force", name, also)
 
     def address_of(self, namespace: str, service: str, port: int) -> str:
         """A loopback port that leads to the Service's cluster address, through kube-proxy, per connection."""
@@ -151,6 +156,7 @@ class OwnNode(Node):
         self._storage = storage.Storage(self.api, self.folder / "volumes")
         for document in [*metrics_server.objects(ADDRESS), storage.storage_class()]:
             self.api.apply(document)
+        self.prepare_volumes()
 
     def _is_ready(self) -> bool:
         self.control.check_programs()

@@ -1,0 +1,76 @@
+"""`USE_EXISTING_CLUSTER` on a real cluster: the node made here, looked at as one that others made."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from support.controlplane.api import Document
+from support.node.existing_node import ExistingNode
+from support.node.node import Node
+from support.node.own_node import OwnNode
+from support.waiting import wait_for
+
+
+@pytest.fixture
+def others(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ExistingNode]:
+    """The node through nothing but a kubeconfig; the public shell image lies there under its own name."""
+    if not isinstance(node, OwnNode):
+        pytest.skip("the whole tier shows it on this cluster")
+    config = yaml.safe_load(node.cluster.kubeconfig().read_text())
+    config["contexts"][0]["name"] = config["current-context"] = "tidegauge-others"
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    node.prepare_volumes()
+    node.name_image(node.shell_image, ExistingNode.shell_image)
+    existing = ExistingNode(node.cluster.kubectl_program, tmp_path)
+    yield existing
+    made = existing.made
+    existing.stop()
+    left = node.kubectl("get", "namespaces", "-o", "name")
+    assert made
+    assert not [name for name in made if name in left]
+
+
+def test_a_claim_is_filled_a_service_reached_and_all_removed(others: ExistingNode, tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages/index.html").write_text("from the claim")
+    namespace = others.new_namespace()
+    others.claim_with(namespace, "pages", tmp_path / "pages")
+    others.api.create(server(namespace))
+    ports = [{"port": 80, "targetPort": 8080}]
+    others.api.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"namespace": namespace, "name": "web"},
+            "spec": {"selector": {"app": "web"}, "ports": ports},
+        }
+    )
+    others.wait_for_pod(namespace, "web")
+    address = others.address_of(namespace, "web", 80)
+    wait_for(lambda: httpx.get(f"{address}/index.html").text == "from the claim", "the page")
+
+
+def server(namespace: str) -> Document:
+    """A pod that serves what the claim holds."""
+    container = {
+        "name": "web",
+        "image": ExistingNode.shell_image,
+        "command": ["httpd", "-f", "-p", "8080", "-h", "/pages"],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [{"name": "pages", "mountPath": "/pages"}],
+    }
+    user = {"runAsNonRoot": True, "runAsUser": 65532, "fsGroup": 65532}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": namespace, "name": "web", "labels": {"app": "web"}},
+        "spec": {
+            "terminationGracePeriodSeconds": 1,
+            "securityContext": {**user, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [container],
+            "volumes": [{"name": "pages", "persistentVolumeClaim": {"claimName": "pages"}}],
+        },
+    }
