@@ -81,7 +81,7 @@ class Cluster:
         headers: dict[str, str] = {}
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
         given = self._api.configuration
-        bearer = headers.get("authorization", "").removeprefix("Bearer ")
+        _, _, bearer = headers.get("authorization", "").partition(" ")  # "Bearer", or "bearer" inside a pod
         return Credentials(
             given.host, given.ssl_ca_cert, given.cert_file, given.key_file, bearer or None, given.verify_ssl
         )
