@@ -24,6 +24,7 @@ REQUEST_SECONDS: Final = 30.0
 REPAIR: Final = "tidegauge-repair"
 MERGE: Final = "application/merge-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
+METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class Refusal(Exception):
@@ -106,13 +107,15 @@ class Cluster:
         found = await self._list(kind, namespace, {"fieldSelector": f"metadata.name={name}"})
         return found[0] if found else None
 
-    async def list(self, kind: Kind, namespace: str | None, selector: str) -> Documents:
-        """All objects of a kind with these labels, with their apiVersion and kind."""
-        return await self._list(kind, namespace, {"labelSelector": selector})
+    async def uids(self, kind: Kind, namespace: str | None, selector: str) -> set[str]:
+        """The uids of all objects of a kind with these labels."""
+        query = {"labelSelector": selector}
+        answer = await self._request("GET", kind.path(namespace), query, accept=METADATA)
+        return {item["metadata"]["uid"] for item in answer["items"] or ()}
 
     async def _list(self, kind: Kind, namespace: str | None, query: dict[str, str]) -> Documents:
         answer = await self._request("GET", kind.path(namespace), query)
-        return [{"apiVersion": kind.api_version, "kind": kind.name, **item} for item in answer["items"]]
+        return [{"apiVersion": kind.api_version, "kind": kind.name, **item} for item in answer["items"] or ()]
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         """Delete the object if it still is the one of that uid."""
@@ -145,8 +148,9 @@ class Cluster:
         query: dict[str, str] | None = None,
         body: Document | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Document:
-        headers = {"Content-Type": content_type, "Accept": "application/json"}
+        headers = {"Content-Type": content_type, "Accept": accept}
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = f"{self._api.configuration.host}{path}{f'?{urlencode(query)}' if query else ''}"
         try:

@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import secrets
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
 import aiohttp
-import kopf
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from tidegauge.resource import DriftMonitoredModel
-from tidegauge_operator import face, handlers
+from tidegauge_operator import face
 from tidegauge_operator.children.urls import aggregator_urls
-from tidegauge_operator.cluster import Cluster, connect
+from tidegauge_operator.cluster import Cluster, Refusal, connect
+from tidegauge_operator.handlers import Notes
 from tidegauge_operator.queue import Backoff, Queue, Schedule
-from tidegauge_operator.reconcile import Reconciler
+from tidegauge_operator.reconcile import Reconciler, explained
 from tidegauge_operator.report_client import ReportClient
-from tidegauge_operator.rounds import Rounds, every
+from tidegauge_operator.rounds import Rounds, every, tried
 from tidegauge_operator.settings import Settings
 from tidegauge_operator.store import Key, Store
 from tidegauge_operator.upkeep import Upkeep
+from tidegauge_operator.watches import Watches, watched_paths
 
-__all__ = ["Operator", "kopf_settings"]
+__all__ = ["Operator"]
 
 logger = logging.getLogger(__name__)
 
 WORKERS: Final = 8
 DEFINITIONS_SECONDS: Final = 30.0
 DELETIONS_SECONDS: Final = 300.0
+RELISTED_SECONDS: Final = 0.5
+RETRY_SECONDS: Final = 5.0
 TOKEN_BYTES: Final = 32
-_PATIENCE: Final = (1, 1, 2, 3, *([5] * 720))  # an API server may be away for an hour before we give up
 
 
 class Operator:
@@ -72,53 +76,92 @@ class Operator:
         self.reconciler = Reconciler(
             cluster, self.store, upkeep, time.time, settings.identity, self.meters.count_error
         )
+        notes = Notes(self.store, self.reconciler, self.queue)
+        self._watches = Watches(
+            settings.namespaces,
+            cluster.credentials,
+            notes.take,
+            self._watch_opened,
+            self.meters.count_error,
+        )
+        self._open: set[str] = set()
+        self._definitions_known = asyncio.Event()
+        self._relisted = asyncio.Event()
         self.address = ""
 
     def _verdicts(self) -> Counter[str]:
         return Counter(self.reconciler.verdict(key) for key in self.store.models)
 
-    async def run(self, stop: Any) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
         """Work until the flag `stop` is set; then finish what is under way."""
-        registry, settings = kopf.OperatorRegistry(), kopf_settings(bool(self._settings.namespaces))
-        handlers.register(registry, settings, self.store, self.reconciler, self.queue)
-        kopf.on.login(registry=registry)(self._login)
         async with aiohttp.ClientSession() as session:
             pages = await self._show_pages()
-            tasks = [asyncio.create_task(task) for task in self._tasks(session)]
-            workers = [asyncio.create_task(self.queue.work(self._work)) for _ in range(WORKERS)]
+            watching = asyncio.create_task(self._watches.run())
+            rounds = [asyncio.create_task(task) for task in (stop.wait(), *self._rounds(session))]
+            workers = [asyncio.create_task(self._be_worker()) for _ in range(WORKERS)]
             try:
-                await kopf.operator(
-                    registry=registry,
-                    settings=settings,
-                    standalone=True,
-                    clusterwide=not self._settings.namespaces,
-                    namespaces=self._settings.namespaces,
-                    stop_flag=stop,
-                )
+                done, _ = await asyncio.wait([watching, *rounds, *workers], return_when="FIRST_COMPLETED")
+                for task in done:
+                    task.result()  # a part that failed: better to be started anew than to be half there
             finally:
-                for task in tasks:
+                self._watches.stop()
+                for task in rounds:
                     task.cancel()
                 await self.queue.close()
-                await asyncio.gather(*workers, *tasks, return_exceptions=True)
+                self._definitions_known.set()
+                await asyncio.gather(watching, *workers, *rounds, return_exceptions=True)
                 await pages.cleanup()
                 await self._cluster.close()
 
-    def _tasks(self, session: aiohttp.ClientSession) -> list[Any]:
-        namespaces = self._settings.namespaces or None
+    def _rounds(self, session: aiohttp.ClientSession) -> list[Any]:
         rounds = Rounds(
             self._cluster,
             self.store,
             self.reconciler,
             self.queue,
-            namespaces,
+            self._settings.namespaces,
             ReportClient(session),
             self._addresses,
         )
         return [
-            every(self._definitions_seconds, rounds.look_for_definitions),
+            every(self._definitions_seconds, lambda: self._look_for_definitions(rounds)),
             every(self._settings.report_seconds, rounds.ask_for_reports),
-            every(DELETIONS_SECONDS, lambda: rounds.find_missed_deletions(handlers.SELECTOR)),
+            self._find_missed_deletions(rounds),
         ]
+
+    async def _look_for_definitions(self, rounds: Rounds) -> None:
+        changed = await rounds.look_for_definitions()
+        if changed and self._definitions_known.is_set() and self._settings.namespaces:
+            self._open.clear()
+            self._watches.renew()  # serving all namespaces, Kopf sees definitions come and go by itself
+        self._definitions_known.set()
+        self._may_be_ready()
+
+    async def _find_missed_deletions(self, rounds: Rounds) -> None:
+        """Soon after a watch began with a list, and now and then."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._relisted.wait(), DELETIONS_SECONDS)
+                await asyncio.sleep(RELISTED_SECONDS)  # one look for all watches that begin together
+            self._relisted.clear()
+            if not await tried(rounds.find_missed_deletions, RETRY_SECONDS):
+                self._relisted.set()
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _watch_opened(self, path: str, listed: bool) -> None:
+        self._open.add(path)
+        if listed:
+            self._relisted.set()
+        self._may_be_ready()
+
+    def _may_be_ready(self) -> None:
+        wanted = watched_paths(self._settings.namespaces, self.reconciler.known_kinds)
+        if self._definitions_known.is_set() and self._open >= wanted:
+            self.health.ready = True
+
+    async def _be_worker(self) -> None:
+        await self._definitions_known.wait()  # else objects of kinds not seen yet seem unwanted
+        await self.queue.work(self._work)
 
     async def _work(self, key: Key) -> bool:
         """Look at one model; whatever goes wrong, the worker goes on."""
@@ -126,24 +169,17 @@ class Operator:
         try:
             with self.meters.reconcile_seconds.time():
                 return await self.reconciler.reconcile(key)
+        except Refusal as refusal:
+            failure = explained(refusal)
+            self.meters.count_error(failure.reason)
+            logger.warning("%s: %s", failure.reason, failure.message, extra={"key": str(key)})
+            return False
         except Exception as error:
             self.meters.count_error(type(error).__name__)
             logger.exception("reconcile failed", extra={"key": str(key)})
             return False
         finally:
             self.health.end(key)
-
-    async def _login(self, **_: Any) -> kopf.ConnectionInfo:
-        given = await self._cluster.credentials()
-        return kopf.ConnectionInfo(
-            server=given.server,
-            ca_path=given.authority,
-            certificate_path=given.certificate,
-            private_key_path=given.key,
-            scheme="Bearer" if given.token else None,
-            token=given.token,
-            insecure=not given.verify,
-        )
 
     async def _show_pages(self) -> web.AppRunner:
         runner = web.AppRunner(face.application(self.health, self.meters), access_log=None)
@@ -152,24 +188,13 @@ class Operator:
         await site.start()
         host, port = runner.addresses[0][:2]
         self.address = f"http://{host}:{port}"
-        self.health.ready = True
         return runner
-
-
-def kopf_settings(single_namespace: bool) -> kopf.OperatorSettings:
-    """Kopf as a bringer of events only: it keeps no state in the cluster and posts nothing."""
-    settings = kopf.OperatorSettings()
-    settings.posting.enabled = False
-    settings.persistence.finalizer = "tidegauge.io/none"
-    settings.scanning.disabled = single_namespace  # definitions and namespaces cannot be watched then
-    settings.watching.server_timeout = 300
-    settings.watching.client_timeout = 330
-    settings.networking.request_timeout = 60
-    settings.networking.error_backoffs = _PATIENCE
-    return settings
 
 
 async def run(settings: Settings) -> None:
     """Run the operator until a signal comes."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for sign in signal.SIGINT, signal.SIGTERM:
+        loop.add_signal_handler(sign, stop.set)
     cluster = await connect(settings.kubeconfig)
-    await Operator(settings, cluster).run(stop=None)
+    await Operator(settings, cluster).run(stop)

@@ -21,7 +21,7 @@ from tidegauge_operator.status import Event, Failure, Observed, events, has_happ
 from tidegauge_operator.store import Key, Ref, Store
 from tidegauge_operator.upkeep import NameTaken, Upkeep
 
-__all__ = ["Heard", "Reconciler"]
+__all__ = ["Heard", "Reconciler", "explained"]
 
 Document = dict[str, Any]
 
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 FIGURES_SECONDS: Final = 300.0  # how often figures are written that changed while nothing happened
 REPORTER: Final = "tidegauge.io/operator"
+_OF_DRIFT: Final = ("DataDriftDetected", "DriftMonitoringDegraded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ class Heard:
     asked: bool = True
 
 
+_UNHEARD: Final = Heard(None, "the aggregator has not been asked yet", asked=False)
+
+
 @dataclass(slots=True)
 class _Account:
     """What is remembered of one model between two reconciles; all of it may be lost."""
@@ -48,7 +52,7 @@ class _Account:
     stale: bool = True  # its objects may not be as they ought to be
     applied_generation: int = 0
     failure: Failure | None = None
-    heard: Heard = Heard(None, "the aggregator has not been asked yet", asked=False)
+    heard: Heard = _UNHEARD
     written_at: float = float("-inf")
     written: Document | None = None
 
@@ -135,7 +139,7 @@ class Reconciler:
             await self._upkeep.bring(key, model, self.known_kinds)
         except (Refusal, NameTaken) as error:
             account.stale = True
-            account.failure = _explained(error)
+            account.failure = explained(error)
             self._count_error(account.failure.reason)
             logger.warning("%s: %s", account.failure.reason, account.failure.message, extra={"key": str(key)})
         except BaseException:
@@ -154,6 +158,8 @@ class Reconciler:
         before = account.written or document.get("status") or {}
         now = self._wall_clock()
         after = status(model, self._observed(key, model, account), before, _time(now))
+        if account.heard is _UNHEARD:
+            after = _with_known_drift(before, after)
         if after == before:
             return
         happened = has_happened(before, after)
@@ -201,6 +207,14 @@ class Reconciler:
             logger.warning("an Event was not posted: %s", refusal)
 
 
+def _with_known_drift(before: Mapping[str, Any], after: Document) -> Document:
+    """Until the aggregators have been asked, what an operator before this one said of drift stands."""
+    known = {c["type"]: c for c in before.get("conditions", ()) if c["type"] in _OF_DRIFT}
+    conditions = [known.get(c["type"], c) for c in after["conditions"]]
+    drift = {"drift": before["drift"]} if "drift" in before else {}
+    return {**after, **drift, "conditions": conditions}
+
+
 def _typed(document: Document) -> DriftMonitoredModel:
     return msgspec.convert({**document, "status": None}, DriftMonitoredModel)
 
@@ -213,7 +227,8 @@ _NEXT_STEP: Final[Mapping[int, tuple[str, str]]] = {
 }
 
 
-def _explained(error: Refusal | NameTaken) -> Failure:
+def explained(error: Refusal | NameTaken) -> Failure:
+    """What a refusal comes to, with the next step."""
     if isinstance(error, NameTaken):
         return Failure("NameTaken", str(error))
     reason, step = _NEXT_STEP.get(error.code, (error.reason or "ApiError", "it is tried again"))

@@ -12,14 +12,15 @@ import msgspec
 
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge_operator.cluster import Cluster, Refusal
-from tidegauge_operator.kinds import CHILDREN
+from tidegauge_operator.kinds import CHILDREN, MODELS, Kind
 from tidegauge_operator.labels import aggregator_name
 from tidegauge_operator.queue import Queue
 from tidegauge_operator.reconcile import Heard, Reconciler
 from tidegauge_operator.report_client import NoReport, ReportClient
 from tidegauge_operator.store import Key, Ref, Store
+from tidegauge_operator.watches import SELECTOR
 
-__all__ = ["Rounds", "every"]
+__all__ = ["Rounds", "every", "tried"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +30,21 @@ SILENT_ROUNDS: Final = 3  # one answer that does not come is no news yet
 async def every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
     """Act now and then every so many seconds, whatever comes of it."""
     while True:
-        try:
-            await act()
-        except Refusal as refusal:
-            logger.warning("%s: tried again in %g s", refusal, seconds)
+        await tried(act, seconds)
         await asyncio.sleep(seconds)
+
+
+async def tried(act: Callable[[], Awaitable[None]], seconds: float) -> bool:
+    """Act, and say whether that went well; it is to be tried again in so many seconds."""
+    try:
+        await act()
+    except Refusal as refusal:
+        logger.warning("%s: tried again in %g s", refusal, seconds)
+    except Exception:  # one model that is not understood must not end the rounds over all
+        logger.exception("a round failed: tried again in %g s", seconds)
+    else:
+        return True
+    return False
 
 
 class Rounds:
@@ -44,7 +55,7 @@ class Rounds:
     cluster, store, reconciler, queue
         The parts of the operator.
     namespaces
-        Namespaces it watches; None for all.
+        Namespaces it watches; empty for all.
     reports, addresses
         Reads reports, from the addresses of a model's aggregators.
     """
@@ -55,7 +66,7 @@ class Rounds:
         store: Store,
         reconciler: Reconciler,
         queue: Queue[Key],
-        namespaces: Sequence[str] | None,
+        namespaces: Sequence[str],
         reports: ReportClient,
         addresses: Callable[[DriftMonitoredModel], list[str]],
     ) -> None:
@@ -95,28 +106,32 @@ class Rounds:
         self._silent.pop(key, None)
         return Heard(report)
 
-    async def look_for_definitions(self) -> None:
+    async def look_for_definitions(self) -> bool:
         """See which optional kinds the cluster knows; where that changed, every model is looked at."""
         optional = [kind for kind in CHILDREN if kind.optional]
         known = frozenset([kind.name for kind in optional if await self._cluster.serves(kind)])
         if known == self._reconciler.known_kinds:
-            return
+            return False
         self._reconciler.known_kinds = known
         for key in list(self._store.models):
             self._reconciler.doubt(key)
             await self._queue.add(key, hurry=True)
+        return True
 
-    async def find_missed_deletions(self, selector: str) -> None:
-        """Find objects that vanished while no watch was there to tell of it."""
+    async def find_missed_deletions(self) -> None:
+        """Find what vanished while no watch was there to tell of it."""
+        before = {key: model["metadata"]["uid"] for key, model in self._store.models.items()}
+        there = await self._uids(MODELS, "") if before else set()
+        for key, uid in before.items():
+            if uid not in there:
+                self._store.lose_model(key)
+                await self._queue.add(key, hurry=True)
         for kind in CHILDREN:
-            if not kind.watched or (kind.optional and kind.name not in self._reconciler.known_kinds):
-                continue
-            before = self._store.snapshot(kind)
-            there = [
-                document["metadata"]["uid"]
-                for namespace in self._namespaces
-                for document in await self._cluster.list(kind, namespace, selector)
-            ]
-            for key in self._store.missed(kind, before - set(there)):
-                self._reconciler.doubt(key)
-                await self._queue.add(key)
+            if children := self._store.snapshot(kind):
+                for key in self._store.missed(kind, children - await self._uids(kind, SELECTOR)):
+                    self._reconciler.doubt(key)
+                    await self._queue.add(key)
+
+    async def _uids(self, kind: Kind, selector: str) -> set[str]:
+        lists = [await self._cluster.uids(kind, namespace, selector) for namespace in self._namespaces]
+        return set().union(*lists)

@@ -22,6 +22,7 @@ __all__ = ["NameTaken", "Upkeep"]
 
 Document = dict[str, Any]
 
+TRIES: Final = 3
 _KINDS: Final = {kind.name: kind for kind in CHILDREN}
 
 
@@ -61,10 +62,20 @@ class Upkeep:
         NameTaken
             Somebody else has an object of that name.
         """
+        for tries_left in reversed(range(TRIES)):
+            try:
+                await self._bring_all(key, model, known_kinds)
+            except Refusal as refusal:  # somebody wrote between our look and our write: look again
+                if refusal.code != 409 or refusal.others_fields or not tries_left:
+                    raise
+            else:
+                return
+
+    async def _bring_all(self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str]) -> None:
         wanted = plan(model, await self._facts(key, model, known_kinds))
         for document in wanted:
             await self._bring_one(key, model.metadata.uid, document)
-        await self._prune(key, model.metadata.uid, {Ref.of(document) for document in wanted})
+        await self._prune(key, model.metadata.uid, {Ref.of(document) for document in wanted}, known_kinds)
 
     async def _bring_one(self, key: Key, uid: str, document: Document) -> None:
         ref, ought = Ref.of(document), _hash(document)
@@ -98,11 +109,11 @@ class Upkeep:
                 )
         return await self._cluster.apply(document)
 
-    async def _prune(self, key: Key, uid: str, wanted: set[Ref]) -> None:
+    async def _prune(self, key: Key, uid: str, wanted: set[Ref], known_kinds: Collection[str]) -> None:
         surplus = [
             (ref, child)
             for ref, child in self._store.children(key).items()
-            if ref not in wanted and child.owner == uid and _KINDS[ref.kind].watched
+            if ref not in wanted and child.owner == uid and _is_kept(_KINDS[ref.kind], known_kinds)
         ]
         for ref, child in surplus:
             await self._cluster.delete(_KINDS[ref.kind], key.namespace, ref.name, child.uid)
@@ -131,6 +142,11 @@ class Upkeep:
         """What decisions need of an object: from the watches, or asked for where they have not told of it."""
         child: Child | None = self._store.children(key).get(Ref(kind.api_version, kind.name, name))
         return child.part if child is not None else await self._cluster.find(kind, key.namespace, name)
+
+
+def _is_kept(kind: Kind, known_kinds: Collection[str]) -> bool:
+    """Whether objects of a kind go when they are not wanted; those of an unknown kind are only unplanned."""
+    return kind.watched and (not kind.optional or kind.name in known_kinds)
 
 
 def _token(secret: Document | None) -> str:

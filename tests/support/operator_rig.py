@@ -75,13 +75,13 @@ class RunningOperator:
         )
         self._addresses = addresses
         self._definitions_seconds = definitions_seconds
-        self._stop = threading.Event()
+        self._stop: Callable[[], object]
         self._failure: BaseException | None = None
         self.cluster: CountingCluster
         self.operator: Operator | None = None
         self._thread = threading.Thread(target=self._main, name="operator")
         self._thread.start()
-        wait_for(lambda: self._failure or (self.operator and self.operator.health.ready), "the operator runs")
+        wait_for(lambda: self._failure or (self.operator and self.operator.address), "the operator runs")
         if self._failure is not None:
             raise self._failure
 
@@ -94,8 +94,10 @@ class RunningOperator:
     async def _run(self) -> None:
         assert self._settings.kubeconfig
         self.cluster = CountingCluster(await connect(self._settings.kubeconfig))
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._stop = lambda: loop.call_soon_threadsafe(stop.set)
         self.operator = Operator(self._settings, self.cluster, self._addresses, self._definitions_seconds)
-        await self.operator.run(self._stop)
+        await self.operator.run(stop)
 
     @property
     def address(self) -> str:
@@ -105,7 +107,8 @@ class RunningOperator:
 
     def stop(self) -> None:
         """End it, and fail if it had failed."""
-        self._stop.set()
+        if self._thread.is_alive():
+            self._stop()
         self._thread.join(30)
         assert not self._thread.is_alive(), "the operator does not end"
         if self._failure is not None:

@@ -1,0 +1,212 @@
+"""Kopf as a bringer of events, brought back whenever it ends.
+
+Kopf takes every task of its event loop for one of its own and ends them all when it ends, so it has a thread
+and a loop to itself. It ends for good when one watch gets an answer it did not expect: an API server that
+comes back, for instance, answers 404 for a custom resource until it has read its definition again. It is then
+started anew; the queue, and what is known of the cluster, stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from types import SimpleNamespace
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+import kopf
+
+from tidegauge_operator.cluster import Credentials
+from tidegauge_operator.kinds import CHILDREN, MODELS, Kind
+from tidegauge_operator.labels import MANAGED_BY
+from tidegauge_operator.queue import Backoff
+
+__all__ = ["SELECTOR", "Watches", "watched_paths"]
+
+Document = dict[str, Any]
+Note = Callable[[str | None, Document], Awaitable[None]]
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+SELECTOR: Final = f"app.kubernetes.io/managed-by={MANAGED_BY}"
+PAGE: Final = 100  # objects of one answer, so that a long list is never in memory as a whole
+ENDING_SECONDS: Final = 1.0
+_BACKOFF: Final = Backoff(first_seconds=1.0, most_seconds=30.0, jitter=0.0)
+_PATIENCE: Final = (1, 1, 2, 3, *([5] * 720))  # an API server may be away for an hour before Kopf ends
+# Kopf would else ask for its user's name, which a container's bare number does not have, and end.
+_IDENTITY: Final[Any] = MANAGED_BY
+_WATCHED: Final = (MODELS, *(kind for kind in CHILDREN if kind.watched))
+
+
+class Watches:
+    """The watches of all kinds.
+
+    Parameters
+    ----------
+    namespaces
+        Namespaces they serve; empty for all.
+    credentials
+        How the API server is reached; asked for in the loop that made this.
+    note
+        Is told of each event in the loop that made this: its type (None for what was there), its object.
+    opened
+        Is told in that loop of a path whose watch is open, with all that was there before it told; `True`
+        where it was listed for that, so that deletions may have gone by unseen.
+    count_error
+        Is told when Kopf ended.
+    """
+
+    def __init__(
+        self,
+        namespaces: Sequence[str],
+        credentials: Callable[[], Coroutine[Any, Any, Credentials]],
+        note: Note,
+        opened: Callable[[str, bool], None],
+        count_error: Callable[[str], None],
+    ) -> None:
+        self._namespaces, self._credentials = namespaces, credentials
+        self._note, self._opened, self._count_error = note, opened, count_error
+        self._home = asyncio.get_running_loop()
+        self._stop = threading.Event()
+        self._end: Callable[[], object] = lambda: None
+        self._listed: set[str] = set()
+        self._failures = 0
+
+    async def run(self) -> None:
+        """Watch until `stop`."""
+        await asyncio.to_thread(self._serve)
+
+    def stop(self) -> None:
+        """End the watches for good."""
+        self._stop.set()
+        self._end()
+
+    def renew(self) -> None:
+        """Open the watches anew, where kinds are known now that were not before."""
+        self._end()
+
+    # --- in the thread ----------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while not self._stop.is_set():
+            try:
+                asyncio.run(self._watch())
+            except Exception as error:
+                self._failures += 1
+                self._count_error("WatchesEnded")
+                wait_seconds = _BACKOFF.wait_seconds(self._failures, 0.0)
+                logger.warning("the watches ended, and are opened anew in %g s: %r", wait_seconds, error)
+                self._stop.wait(wait_seconds)
+
+    async def _watch(self) -> None:
+        registry, settings = kopf.OperatorRegistry(), _kopf_settings(bool(self._namespaces))
+        kopf.on.login(registry=registry)(self._login)
+        for kind in _WATCHED:
+            version = kind.api_version.rpartition("/")[2]
+            kopf.on.event(kind.group, version, kind.plural, registry=registry)(self._tell)
+            if kind is not MODELS:
+                settings.watching.label_selectors[kind.group, version, kind.plural] = SELECTOR
+        asked, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._end = lambda: loop.call_soon_threadsafe(asked.set)
+        try:
+            if self._stop.is_set():
+                return
+            tasks = await kopf.spawn_tasks(
+                registry=registry,
+                settings=settings,
+                standalone=True,
+                identity=_IDENTITY,
+                clusterwide=not self._namespaces,
+                namespaces=self._namespaces,
+            )
+            ending = asyncio.create_task(asked.wait())
+            done, _ = await asyncio.wait([ending, *tasks], return_when="FIRST_COMPLETED")
+        finally:
+            self._end = lambda: None
+            await _end_tasks()
+        for task in done:
+            task.result()
+        if not ending.done():
+            raise RuntimeError("Kopf ended though nobody asked it to")
+
+    async def _tell(self, event: Any, **_: Any) -> None:
+        await self._at_home(self._note(event["type"], event["object"]))
+
+    async def _at_home(self, act: Any) -> Any:
+        """Have something done in the loop that made this."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(act, self._home))
+
+    async def _login(self, **_: Any) -> kopf.AiohttpSession:
+        given: Credentials = await self._at_home(self._credentials())
+        prefix = urlsplit(given.server).path.rstrip("/")
+        return kopf.AiohttpSession(server=given.server, aiohttp_session=_session(given, self._trace(prefix)))
+
+    def _trace(self, prefix: str) -> aiohttp.TraceConfig:
+        """Follow the requests: Kopf itself does not tell when the watch of a kind is open."""
+
+        async def answered(
+            _: aiohttp.ClientSession, __: SimpleNamespace, request: aiohttp.TraceRequestEndParams
+        ) -> None:
+            path = request.url.path.removeprefix(prefix)
+            if request.response.status != 200:
+                return
+            if "watch" not in request.url.query:
+                self._listed.add(path)
+                return
+            self._failures = 0
+            self._home.call_soon_threadsafe(self._opened, path, path in self._listed)
+            self._listed.discard(path)
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_end.append(answered)
+        return trace
+
+
+def watched_paths(namespaces: Sequence[str], known_kinds: Collection[str]) -> set[str]:
+    """The paths of all watches that can be open, where these optional kinds are known."""
+
+    def known(kind: Kind) -> bool:
+        return not kind.optional or kind.name in known_kinds
+
+    return {kind.path(namespace) for kind in _WATCHED if known(kind) for namespace in namespaces or (None,)}
+
+
+async def _end_tasks() -> None:
+    """End all other tasks of this loop; one of Kopf's may swallow that it is cancelled once."""
+    while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others, timeout=ENDING_SECONDS)
+
+
+def _session(given: Credentials, trace: aiohttp.TraceConfig) -> aiohttp.ClientSession:
+    info = kopf.ConnectionInfo(
+        server=given.server,
+        ca_path=given.authority,
+        certificate_path=given.certificate,
+        private_key_path=given.key,
+        scheme="Bearer" if given.token else None,
+        token=given.token,
+        insecure=not given.verify,
+    )
+    connector = aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context())
+    return aiohttp.ClientSession(connector=connector, headers=info.as_http_headers(), trace_configs=[trace])
+
+
+def _kopf_settings(single_namespaces: bool) -> kopf.OperatorSettings:
+    """Kopf keeps no state in the cluster and posts nothing."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.persistence.finalizer = "tidegauge.io/none"
+    settings.scanning.disabled = single_namespaces  # definitions and namespaces cannot be watched then
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    settings.watching.chunk_size = PAGE
+    settings.networking.request_timeout = 60
+    settings.networking.error_backoffs = _PATIENCE
+    settings.process.ultimate_exiting_timeout = None  # else this process is killed after Kopf alone has ended
+    return settings
