@@ -12,7 +12,15 @@ from typing import Any, Final
 
 from tidegauge_operator.pod_reasons import Failure, creation_failure
 
-__all__ = ["State", "aggregator_available", "count_of", "is_settling", "model_available", "model_complete"]
+__all__ = [
+    "State",
+    "aggregator_available",
+    "count_of",
+    "is_settling",
+    "lacks_pods",
+    "model_available",
+    "model_complete",
+]
 
 Document = Mapping[str, Any]
 
@@ -75,6 +83,12 @@ def aggregator_available(stateful_set: Document | None, pods: Failure | None) ->
     if ready >= wanted:
         return State("True", "AggregatorReady", count)
     return State("False", "AggregatorStarting", count) if pods is None else _failed(pods)
+
+
+def lacks_pods(stateful_set: Document) -> bool:
+    """Whether its controller has looked and has not made all pods: it may not, or has only begun."""
+    seen = count_of(stateful_set, "observedGeneration") > 0
+    return seen and count_of(stateful_set, "replicas") < _wanted(stateful_set)
 
 
 def count_of(workload: Document | None, name: str) -> int:

@@ -12,7 +12,7 @@ import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
 
-from tidegauge_operator.kinds import Kind, kind_of
+from tidegauge_operator.kinds import EVENTS, Kind, kind_of
 
 __all__ = ["MANAGER", "Cluster", "Credentials", "Refusal", "connect"]
 
@@ -112,6 +112,14 @@ class Cluster:
         query = {"labelSelector": selector}
         answer = await self._request("GET", kind.path(namespace), query, accept=METADATA)
         return {item["metadata"]["uid"] for item in answer["items"] or ()}
+
+    async def last_event(self, namespace: str, uid: str, reason: str) -> str | None:
+        """The message of the newest Event of that reason about an object; None where there is none."""
+        query = {"fieldSelector": f"involvedObject.uid={uid},reason={reason}"}
+        found = await self._list(EVENTS, namespace, query)
+        newest = max(found, key=lambda event: event.get("lastTimestamp") or "", default={})
+        message: str | None = newest.get("message")
+        return message
 
     async def _list(self, kind: Kind, namespace: str | None, query: dict[str, str]) -> Documents:
         answer = await self._request("GET", kind.path(namespace), query)

@@ -34,6 +34,8 @@ class Facts:
     deployment_version
         `metadata.resourceVersion` of the Deployment that `replicas` was read from; None where there is none.
         An apply that must not overtake an autoscaler's first write carries it: it fails with 409 instead.
+    aggregators
+        `spec.replicas` of the StatefulSet as it stands; 0 where there is none yet.
     claim_size
         Size in the existing StatefulSet's claim template; None where there is none yet.
     monitoring_kinds
@@ -48,6 +50,7 @@ class Facts:
     replicas: int | None = None
     scale_owned_elsewhere: bool = False
     deployment_version: str | None = None
+    aggregators: int = 0
     claim_size: str | None = None
     monitoring_kinds: frozenset[str] = field(default_factory=frozenset)
     docs_url: str = ""

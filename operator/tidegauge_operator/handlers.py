@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegauge_operator.kinds import MODELS
+from tidegauge_operator.kinds import MODELS, PODS
+from tidegauge_operator.pod_failures import PodFailures
 from tidegauge_operator.queue import Queue
 from tidegauge_operator.reconcile import Reconciler
 from tidegauge_operator.store import Key, Store
@@ -19,18 +20,20 @@ class Notes:
 
     Parameters
     ----------
-    store, reconciler, queue
+    store, pods, reconciler, queue
         The parts of the operator that learn of it.
     """
 
-    def __init__(self, store: Store, reconciler: Reconciler, queue: Queue[Key]) -> None:
-        self._store, self._reconciler, self._queue = store, reconciler, queue
+    def __init__(self, store: Store, pods: PodFailures, reconciler: Reconciler, queue: Queue[Key]) -> None:
+        self._store, self._pods, self._reconciler, self._queue = store, pods, reconciler, queue
 
     async def take(self, event: str | None, document: Document) -> None:
         """Take note of one event, by its type as the API server calls it."""
         gone = event == "DELETED"
         if document["kind"] == MODELS.name:
             await self._model(gone, document)
+        elif document["kind"] == PODS.name:
+            await self._pod(gone, document)
         else:
             await self._child(gone, document)
 
@@ -43,6 +46,12 @@ class Notes:
         else:
             return
         await self._queue.add(key, hurry=True)
+
+    async def _pod(self, gone: bool, document: Document) -> None:
+        """What is wrong with a pod changes what is said of its model; nothing is applied for it."""
+        key = self._pods.lose(document) if gone else self._pods.see(document)
+        if key in self._store.models:
+            await self._queue.add(key)
 
     async def _child(self, gone: bool, document: Document) -> None:
         if gone:

@@ -8,7 +8,7 @@ from typing import Final
 
 from tidegauge.contract import API_VERSION, RESOURCE_KIND
 
-__all__ = ["CHILDREN", "MODELS", "Kind", "kind_of"]
+__all__ = ["CHILDREN", "EVENTS", "MODELS", "PODS", "Kind", "kind_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,9 @@ CHILDREN: Final = (
     Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", optional=True),
     Kind("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules", optional=True),
 )
+# Made by controllers from the Deployment and the StatefulSet; looked at, never touched.
+PODS: Final = Kind("v1", "Pod", "pods")
+EVENTS: Final = Kind("v1", "Event", "events")
 _BY_NAME: Final = {(kind.api_version, kind.name): kind for kind in (MODELS, *CHILDREN)}
 
 

@@ -22,6 +22,7 @@ from tidegauge_operator import face
 from tidegauge_operator.children.urls import aggregator_urls
 from tidegauge_operator.cluster import Cluster, Refusal, connect
 from tidegauge_operator.handlers import Notes
+from tidegauge_operator.pod_failures import PodFailures
 from tidegauge_operator.queue import Backoff, Queue, Schedule
 from tidegauge_operator.reconcile import Reconciler, explained
 from tidegauge_operator.report_client import ReportClient
@@ -68,15 +69,27 @@ class Operator:
         self._settings, self._cluster, self._addresses = settings, cluster, addresses
         self._definitions_seconds = definitions_seconds
         clock = asyncio.get_running_loop().time
-        self.store = Store()
+        self.store, self._pods = Store(), PodFailures()
         self.queue: Queue[Key] = Queue(Schedule(Backoff(), random.random), clock)
-        upkeep = Upkeep(cluster, self.store, settings.images, lambda: secrets.token_urlsafe(TOKEN_BYTES))
+        upkeep = Upkeep(
+            cluster,
+            self.store,
+            settings.images,
+            lambda: secrets.token_urlsafe(TOKEN_BYTES),
+            settings.docs_url,
+        )
         self.health = face.Health(clock)
         self.meters = face.Meters(CollectorRegistry(), lambda: len(self.queue), self._verdicts)
         self.reconciler = Reconciler(
-            cluster, self.store, upkeep, time.time, settings.identity, self.meters.count_error
+            cluster,
+            self.store,
+            self._pods,
+            upkeep,
+            time.time,
+            settings.identity,
+            self.meters.count_error,
         )
-        notes = Notes(self.store, self.reconciler, self.queue)
+        notes = Notes(self.store, self._pods, self.reconciler, self.queue)
         self._watches = Watches(
             settings.namespaces,
             cluster.credentials,
@@ -117,6 +130,7 @@ class Operator:
         rounds = Rounds(
             self._cluster,
             self.store,
+            self._pods,
             self.reconciler,
             self.queue,
             self._settings.namespaces,

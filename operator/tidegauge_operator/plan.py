@@ -49,6 +49,7 @@ def _children(model: DriftMonitoredModel, facts: Facts) -> Iterator[dict[str, An
     yield network.build_aggregator(model, facts)
     yield services.build_aggregator(model, facts)
     yield services.build_model(model, facts)
+    yield from claims.build_new(model, facts)
     yield statefulset.build(model, facts)
     yield deployment.build(model, facts)
     yield scaling.build_budget(model, facts)
@@ -56,4 +57,4 @@ def _children(model: DriftMonitoredModel, facts: Facts) -> Iterator[dict[str, An
     yield monitoring.build_service_monitor(model, facts)
     yield monitoring.build_rule(model, facts)
     # Last: a storage class may refuse to grow a claim, and that must hold up nothing else.
-    yield from claims.build(model, facts)
+    yield from claims.build_grown(model, facts)

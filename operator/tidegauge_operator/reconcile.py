@@ -13,12 +13,15 @@ import msgspec
 
 from tidegauge.report import Report
 from tidegauge.resource import DriftMonitoredModel
+from tidegauge_operator.availability import lacks_pods
 from tidegauge_operator.children.urls import model_url
 from tidegauge_operator.cluster import Cluster, Refusal
 from tidegauge_operator.kinds import MODELS
-from tidegauge_operator.labels import aggregator_name
+from tidegauge_operator.labels import Component, aggregator_name
+from tidegauge_operator.pod_failures import PodFailures
+from tidegauge_operator.pod_reasons import creation_failure
 from tidegauge_operator.status import Event, Failure, Observed, events, has_happened, status
-from tidegauge_operator.store import Key, Ref, Store
+from tidegauge_operator.store import Child, Key, Ref, Store
 from tidegauge_operator.upkeep import NameTaken, Upkeep
 
 __all__ = ["Heard", "Reconciler", "explained"]
@@ -29,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 FIGURES_SECONDS: Final = 300.0  # how often figures are written that changed while nothing happened
 REPORTER: Final = "tidegauge.io/operator"
+NOT_EXPANDABLE: Final = "storageclass that provisions the pvc must support resize"
 _OF_DRIFT: Final = ("DataDriftDetected", "DriftMonitoringDegraded")
 
 
@@ -62,8 +66,8 @@ class Reconciler:
 
     Parameters
     ----------
-    cluster, store, upkeep
-        The API server, what the watches have told, and what applies objects.
+    cluster, store, pods, upkeep
+        The API server, what the watches have told, also of pods that fail, and what applies objects.
     wall_clock
         Seconds since 1970.
     identity
@@ -76,12 +80,13 @@ class Reconciler:
         self,
         cluster: Cluster,
         store: Store,
+        pods: PodFailures,
         upkeep: Upkeep,
         wall_clock: Callable[[], float],
         identity: str,
         count_error: Callable[[str], None],
     ) -> None:
-        self._cluster, self._store, self._upkeep = cluster, store, upkeep
+        self._cluster, self._store, self._pods, self._upkeep = cluster, store, pods, upkeep
         self._wall_clock, self._identity = wall_clock, identity
         self._count_error = count_error
         self._accounts: dict[Key, _Account] = {}
@@ -157,7 +162,7 @@ class Reconciler:
         """Write the status if something happened, or figures changed a while ago; Events after it."""
         before = account.written or document.get("status") or {}
         now = self._wall_clock()
-        after = status(model, self._observed(key, model, account), before, _time(now))
+        after = status(model, await self._observed(key, model, account), before, _time(now))
         if account.heard is _UNHEARD:
             after = _with_known_drift(before, after)
         if after == before:
@@ -170,7 +175,7 @@ class Reconciler:
         for event in events(before, after):
             await self._post(document, event, now)
 
-    def _observed(self, key: Key, model: DriftMonitoredModel, account: _Account) -> Observed:
+    async def _observed(self, key: Key, model: DriftMonitoredModel, account: _Account) -> Observed:
         children = self._store.children(key)
         deployment = children.get(Ref("apps/v1", "Deployment", key.name))
         stateful_set = children.get(Ref("apps/v1", "StatefulSet", aggregator_name(model)))
@@ -179,12 +184,22 @@ class Reconciler:
             failure=account.failure,
             deployment=None if deployment is None else deployment.part,
             stateful_set=None if stateful_set is None else stateful_set.part,
+            model_pods=self._pods.of(key, Component.MODEL),
+            aggregator_pods=await self._aggregator_pods(key, stateful_set),
             missing_kinds=self._missing_kinds(model),
             report=account.heard.report,
             silence=account.heard.silence,
             asked=account.heard.asked,
             url=model_url(model),
         )
+
+    async def _aggregator_pods(self, key: Key, stateful_set: Child | None) -> Failure | None:
+        """What is wrong with the aggregators' pods, or why there are none: that, only Events tell."""
+        known = self._pods.of(key, Component.AGGREGATOR)
+        if known is not None or stateful_set is None or not lacks_pods(stateful_set.part):
+            return known
+        said = await self._cluster.last_event(key.namespace, stateful_set.uid, "FailedCreate")
+        return None if said is None else creation_failure(said)
 
     def _missing_kinds(self, model: DriftMonitoredModel) -> tuple[str, ...]:
         monitoring = model.spec.monitoring
@@ -231,6 +246,9 @@ def explained(error: Refusal | NameTaken) -> Failure:
     """What a refusal comes to, with the next step."""
     if isinstance(error, NameTaken):
         return Failure("NameTaken", str(error))
+    if NOT_EXPANDABLE in str(error):
+        step = "set allowVolumeExpansion on its storage class; until then the volume stays as it is"
+        return Failure("VolumeNotExpandable", f"{error}: {step}")
     reason, step = _NEXT_STEP.get(error.code, (error.reason or "ApiError", "it is tried again"))
     return Failure(reason, f"{error}: {step}")
 

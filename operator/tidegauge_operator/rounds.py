@@ -12,8 +12,9 @@ import msgspec
 
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge_operator.cluster import Cluster, Refusal
-from tidegauge_operator.kinds import CHILDREN, MODELS, Kind
+from tidegauge_operator.kinds import CHILDREN, MODELS, PODS, Kind
 from tidegauge_operator.labels import aggregator_name
+from tidegauge_operator.pod_failures import PodFailures
 from tidegauge_operator.queue import Queue
 from tidegauge_operator.reconcile import Heard, Reconciler
 from tidegauge_operator.report_client import NoReport, ReportClient
@@ -52,7 +53,7 @@ class Rounds:
 
     Parameters
     ----------
-    cluster, store, reconciler, queue
+    cluster, store, pods, reconciler, queue
         The parts of the operator.
     namespaces
         Namespaces it watches; empty for all.
@@ -64,13 +65,15 @@ class Rounds:
         self,
         cluster: Cluster,
         store: Store,
+        pods: PodFailures,
         reconciler: Reconciler,
         queue: Queue[Key],
         namespaces: Sequence[str],
         reports: ReportClient,
         addresses: Callable[[DriftMonitoredModel], list[str]],
     ) -> None:
-        self._cluster, self._store, self._reconciler, self._queue = cluster, store, reconciler, queue
+        self._cluster, self._store, self._pods = cluster, store, pods
+        self._reconciler, self._queue = reconciler, queue
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._reports, self._addresses = reports, addresses
         self._silent: Counter[Key] = Counter()
@@ -131,6 +134,9 @@ class Rounds:
                 for key in self._store.missed(kind, children - await self._uids(kind, SELECTOR)):
                     self._reconciler.doubt(key)
                     await self._queue.add(key)
+        if failing := self._pods.uids():
+            for key in self._pods.forget(failing - await self._uids(PODS, SELECTOR)):
+                await self._queue.add(key)
 
     async def _uids(self, kind: Kind, selector: str) -> set[str]:
         lists = [await self._cluster.uids(kind, namespace, selector) for namespace in self._namespaces]

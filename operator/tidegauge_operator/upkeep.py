@@ -41,11 +41,15 @@ class Upkeep:
         Images of the programs.
     new_token
         A new random token.
+    docs_url
+        Where the documentation can be read; empty where nobody said.
     """
 
-    def __init__(self, cluster: Cluster, store: Store, images: Images, new_token: Callable[[], str]) -> None:
+    def __init__(
+        self, cluster: Cluster, store: Store, images: Images, new_token: Callable[[], str], docs_url: str
+    ) -> None:
         self._cluster, self._store = cluster, store
-        self._images, self._new_token = images, new_token
+        self._images, self._new_token, self._docs_url = images, new_token, docs_url
         self._applied: dict[Key, dict[Ref, tuple[str, str]]] = {}
 
     def forget(self, key: Key) -> None:
@@ -134,8 +138,10 @@ class Upkeep:
             replicas=(deployment or {}).get("spec", {}).get("replicas"),
             scale_owned_elsewhere=_scaled_by_others(deployment),
             deployment_version=(deployment or {}).get("metadata", {}).get("resourceVersion"),
+            aggregators=(stateful_set or {}).get("spec", {}).get("replicas", 0),
             claim_size=_claim_size(stateful_set),
             monitoring_kinds=frozenset(known_kinds),
+            docs_url=self._docs_url,
         )
 
     async def _seen(self, key: Key, kind: Kind, name: str) -> Document | None:

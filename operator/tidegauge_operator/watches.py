@@ -20,7 +20,7 @@ import aiohttp
 import kopf
 
 from tidegauge_operator.cluster import Credentials
-from tidegauge_operator.kinds import CHILDREN, MODELS, Kind
+from tidegauge_operator.kinds import CHILDREN, MODELS, PODS, Kind
 from tidegauge_operator.labels import MANAGED_BY
 from tidegauge_operator.queue import Backoff
 
@@ -39,7 +39,7 @@ _BACKOFF: Final = Backoff(first_seconds=1.0, most_seconds=30.0, jitter=0.0)
 _PATIENCE: Final = (1, 1, 2, 3, *([5] * 720))  # an API server may be away for an hour before Kopf ends
 # Kopf would else ask for its user's name, which a container's bare number does not have, and end.
 _IDENTITY: Final[Any] = MANAGED_BY
-_WATCHED: Final = (MODELS, *(kind for kind in CHILDREN if kind.watched))
+_WATCHED: Final = (MODELS, PODS, *(kind for kind in CHILDREN if kind.watched))
 
 
 class Watches:

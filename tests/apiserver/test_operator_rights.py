@@ -10,7 +10,7 @@ from support.controlplane.api import Document
 from support.controlplane.cluster import Cluster
 from support.operator_rig import RunningOperator, crd_of, managed
 from support.waiting import wait_for
-from tidegauge_operator.kinds import CHILDREN, MODELS
+from tidegauge_operator.kinds import CHILDREN, MODELS, PODS
 
 ROLE = Path(__file__).parents[2] / "deploy/operator/role.yaml"
 GROUP = "tidegauge-operators"
@@ -102,7 +102,11 @@ def test_with_its_role_alone_it_does_all_it_does_and_needs_each_right(
     wait_for(lambda: cluster.admin.list("v1", "Event", namespace), "an Event says that a name is taken")
     cluster.admin.delete(in_the_way)
     wait_for(lambda: ready(cluster, namespace, 1), "all is applied")
-    assert "HorizontalPodAutoscaler" in {kind for kind, _ in managed(cluster, namespace)}
+    children = managed(cluster, namespace)
+    assert "HorizontalPodAutoscaler" in {kind for kind, _ in children}
+    no_pods = {"status": {"observedGeneration": 1, "replicas": 0}}
+    cluster.admin.merge(children["StatefulSet", "house-prices-aggregator"], no_pods, subresource="status")
+    wait_for(lambda: ("", "events", "list") in used(operator), "it looks why there are no pods")
     cluster.admin.apply(a_model(namespace, aggregator={"storage": {"size": "2Gi"}}))
     wait_for(lambda: ready(cluster, namespace, 2), "the edit is applied")
     wait_for(
@@ -110,11 +114,13 @@ def test_with_its_role_alone_it_does_all_it_does_and_needs_each_right(
     )
     taken = everything_edited_by_hand(cluster, namespace)
     wait_for(lambda: set(managed(cluster, namespace)) >= taken, "all is back")
-    used = {right for request in operator.cluster.requests for right in right_of(request)}
-    used |= watched()
-    rights = granted(roles[0])
-    assert used - rights == set(), "used without being granted"
-    assert rights - used == set(), "granted without being used"
+    rights, needed = granted(roles[0]), used(operator) | watched()
+    assert needed - rights == set(), "used without being granted"
+    assert rights - needed == set(), "granted without being used"
+
+
+def used(operator: RunningOperator) -> set[Right]:
+    return {right for request in operator.cluster.requests for right in right_of(request)}
 
 
 def everything_edited_by_hand(cluster: Cluster, namespace: str) -> set[tuple[str, str]]:
@@ -126,7 +132,7 @@ def everything_edited_by_hand(cluster: Cluster, namespace: str) -> set[tuple[str
 
 def watched() -> set[Right]:
     """What Kopf does, one stream for each kind."""
-    resources = [("tidegauge.io", "driftmonitoredmodels")]
+    resources = [(MODELS.group, MODELS.plural), (PODS.group, PODS.plural)]
     resources += [(kind.group, kind.plural) for kind in CHILDREN if kind.watched]
     return {(group, resource, verb) for group, resource in resources for verb in ("list", "watch")}
 

@@ -146,11 +146,27 @@ def test_a_users_label_does_not_hide_an_object_from_us():
 
 def test_a_claim_template_stays_as_it_was_made():
     larger = model("aggregator: {storage: {size: 5Gi}}")
-    held = facts(claim_size="1Gi")
+    held = facts(claim_size="1Gi", aggregators=1)
     template = child("StatefulSet", larger, held)["spec"]["volumeClaimTemplates"][0]
     assert template["spec"]["resources"]["requests"]["storage"] == "1Gi"
     assert child("PersistentVolumeClaim", larger, held)["spec"]["resources"]["requests"]["storage"] == "5Gi"
     assert child("PersistentVolumeClaim", larger, facts(claim_size="5120Mi")) is None
+
+
+def test_the_claims_of_replicas_to_come_are_there_before_them():
+    """Made from the template they would be too small, and could not grow before they are bound."""
+    larger = model("aggregator: {replicas: 3, storage: {size: 5Gi}}")
+    made = [
+        (document["kind"], document["metadata"]["name"])
+        for document in plan(larger, facts(claim_size="1Gi", aggregators=2))
+        if document["kind"] in ("PersistentVolumeClaim", "StatefulSet")
+    ]
+    assert made == [
+        ("PersistentVolumeClaim", "data-iris-aggregator-2"),
+        ("StatefulSet", "iris-aggregator"),
+        ("PersistentVolumeClaim", "data-iris-aggregator-0"),
+        ("PersistentVolumeClaim", "data-iris-aggregator-1"),
+    ]
 
 
 # --- every child -----------------------------------------------------------------------------------------

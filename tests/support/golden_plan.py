@@ -22,7 +22,7 @@ IMAGES = Images(
 # What the cluster holds already, beside the resource; nothing where a case is not named.
 HELD: dict[str, dict[str, Any]] = {
     "autoscaled": {"replicas": 4, "scale_owned_elsewhere": True, "deployment_version": "7"},
-    "grown": {"replicas": 1, "deployment_version": "7", "claim_size": "1Gi"},
+    "grown": {"replicas": 1, "deployment_version": "7", "aggregators": 1, "claim_size": "1Gi"},
 }
 
 

@@ -1,7 +1,8 @@
 """The aggregator's volume claims, when they must grow.
 
 A StatefulSet makes its claims from a template that cannot be changed. So the template stays as it was made,
-and claims that shall be larger are written directly; the storage class must allow expansion.
+and claims that shall be larger are written directly: those of new replicas before the StatefulSet makes them,
+those that are there after all else, for their storage class must allow it and may not.
 """
 
 from typing import Any, Final
@@ -11,13 +12,22 @@ from tidegauge.resource.schema import Storage
 from tidegauge_operator.facts import Facts
 from tidegauge_operator.labels import Component, aggregator_name, metadata
 
-__all__ = ["TEMPLATE_NAME", "build", "claim_spec"]
+__all__ = ["TEMPLATE_NAME", "build_grown", "build_new", "claim_spec"]
 
 TEMPLATE_NAME: Final = "data"
 
 
-def build(model: DriftMonitoredModel, facts: Facts) -> list[dict[str, Any]]:
-    """One claim per replica if the resource asks for more than the StatefulSet's template; else none."""
+def build_new(model: DriftMonitoredModel, facts: Facts) -> list[dict[str, Any]]:
+    """Claims of replicas to come, if the resource asks for more than the template; taken as they are."""
+    return _build(model, facts, range(facts.aggregators, model.spec.aggregator.replicas))
+
+
+def build_grown(model: DriftMonitoredModel, facts: Facts) -> list[dict[str, Any]]:
+    """Claims of the replicas that are there, if the resource asks for more than the template."""
+    return _build(model, facts, range(min(facts.aggregators, model.spec.aggregator.replicas)))
+
+
+def _build(model: DriftMonitoredModel, facts: Facts, numbers: range) -> list[dict[str, Any]]:
     aggregator = model.spec.aggregator
     size = aggregator.storage.size
     if facts.claim_size is None or bytes_of(size) <= bytes_of(facts.claim_size):
@@ -29,7 +39,7 @@ def build(model: DriftMonitoredModel, facts: Facts) -> list[dict[str, Any]]:
             "metadata": _metadata(model, facts, index),
             "spec": claim_spec(aggregator.storage, size),
         }
-        for index in range(aggregator.replicas)
+        for index in numbers
     ]
 
 
