@@ -9,8 +9,9 @@ A *writer* (one serving process) owns two kinds of file in the log folder:
     below it was written or dropped, so every number below it is in the log or lost. The writer holds an
     exclusive `flock` on it for life; a reader that gets the lock knows that the writer is dead.
 ``WRITER-NNNNNNNN.rows``
-    Segments: one `SegmentHeader`, then frames, each appended by one ``write()`` before its rows' answer
-    is sent.
+    Segments: one `SegmentHeader`, then frames, each there before its rows' answer is sent: appended by one
+    ``write()``, or stored into zeros that the file was made with, the frame's magic last. So zeros at a
+    segment's end are room that was not used.
 
 A frame holds the rows of one request, row-major, as little-endian floats of `value_bytes` bytes: the
 model's features in profile order, then the prediction if the profile has one. A categorical value is its
@@ -43,7 +44,7 @@ __all__ = [
 
 SEGMENT_MAGIC: Final = b"TIDETAP1"
 FRAME_MAGIC: Final = b"ROWS"
-SEGMENT_BYTES: Final = 1 << 20  # a segment is rolled once it is at least this long
+SEGMENT_BYTES: Final = 1 << 20  # a segment is this long, or more if one frame alone is
 MAX_PAYLOAD_BYTES: Final = 64 << 20  # a longer frame is taken for damage
 SEQUENCE: Final = struct.Struct("<Q")
 FRAME_HEADER: Final = struct.Struct("<4sIIIQQ")  # magic, crc32, payload bytes, rows, first sequence, time ns
@@ -123,11 +124,24 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Result of `parse_frames`: whole frames, bytes used up, and how many of those were damage."""
+    """Result of `parse_frames`.
+
+    Parameters
+    ----------
+    frames
+        Whole frames, in order.
+    consumed
+        Bytes used up.
+    corrupt_bytes
+        How many of these were damage.
+    waiting_bytes
+        Bytes after these that wait to become a frame; zeros at the end do not.
+    """
 
     frames: list[Frame]
     consumed: int
     corrupt_bytes: int
+    waiting_bytes: int
 
 
 def encode_frame(payload: bytes, rows: int, first_sequence: int, time_ns: int) -> bytes:
@@ -163,23 +177,26 @@ def parse_frames(data: bytes, header: SegmentHeader, *, complete: bool) -> Parse
         The segment's header.
     complete
         Whether nothing more can be appended (the writer rolled on or is dead). If so, a torn frame at the
-        end is damage; if not, it is left for the next call.
+        end is damage, and zeros there are used up; if not, both are left for the next call.
     """
     view = memoryview(data)
     frames: list[Frame] = []
     offset = corrupt = 0
-    while offset < len(view):
+    written = len(data.rstrip(b"\0"))  # a frame's last bytes may be zeros too
+    while offset < written:
         frame = _frame_at(view, offset, header)
         if frame is not None:
             frames.append(frame)
             offset = frame.end
             continue
-        if not complete and _may_be_unfinished(view, offset, header):
+        if not complete and _may_be_unfinished(view, offset, written, header):
             break
-        following = _next_frame(data, view, offset + 1, header, complete=complete)
+        following = _next_frame(data[:written], view, offset + 1, header, complete=complete)
+        if not complete and view[offset] == 0 and _frame_at(view, following, header) is None:
+            break  # room with something in it: a frame whose magic is not stored yet
         corrupt += following - offset
         offset = following
-    return Parsed(frames, offset, corrupt)
+    return Parsed(frames, len(data) if complete else offset, corrupt, max(0, written - offset))
 
 
 def _frame_at(view: memoryview, offset: int, header: SegmentHeader) -> Frame | None:
@@ -198,13 +215,13 @@ def _is_possible(size: int, rows: int, header: SegmentHeader) -> bool:
     return 0 < size <= MAX_PAYLOAD_BYTES and size == rows * header.columns * header.value_bytes
 
 
-def _may_be_unfinished(view: memoryview, offset: int, header: SegmentHeader) -> bool:
-    """Whether the bytes from `offset` can be the start of a frame whose end is not written yet."""
-    rest = view[offset : offset + FRAME_HEADER.size]
-    if len(rest) < FRAME_HEADER.size:
-        return rest[:4] == FRAME_MAGIC[: len(rest)]
-    magic, _, size, rows, _, _ = FRAME_HEADER.unpack_from(rest)
-    ends_later = offset + FRAME_HEADER.size + size > len(view)
+def _may_be_unfinished(view: memoryview, offset: int, written: int, header: SegmentHeader) -> bool:
+    """Whether the bytes from `offset` can be the start of a frame that is not all there yet."""
+    head = view[offset : min(written, offset + FRAME_HEADER.size)]
+    if len(head) < FRAME_HEADER.size:
+        return head[:4] == FRAME_MAGIC[: len(head)]
+    magic, _, size, rows, _, _ = FRAME_HEADER.unpack_from(head)
+    ends_later = offset + FRAME_HEADER.size + size >= written
     return magic == FRAME_MAGIC and _is_possible(size, rows, header) and ends_later
 
 
@@ -214,7 +231,7 @@ def _next_frame(data: bytes, view: memoryview, offset: int, header: SegmentHeade
     while (offset := data.find(FRAME_MAGIC, offset)) >= 0:
         if _frame_at(view, offset, header) is not None:
             return offset
-        if not complete and _may_be_unfinished(view, offset, header):
+        if not complete and _may_be_unfinished(view, offset, len(data), header):
             return offset
         offset += 1
     return len(data) if complete else len(data) - _cut_magic_bytes(data, start)

@@ -197,14 +197,14 @@ class WriterReader:
             self._skip_to(start + len(data), len(data), sink)
             return bool(data)
         parsed = parse_frames(data, self._header, complete=complete)
-        self._rest_bytes = len(data) - parsed.consumed
+        self._rest_bytes = parsed.waiting_bytes
         end = 0
         for frame in parsed.frames:
             begin = frame.end - FRAME_HEADER.size - len(frame.payload)
             self._ahead.append(_Ahead(frame, begin - end, start + frame.end))
             end = frame.end
         if not parsed.frames:
-            self._skip_to(start + parsed.consumed, parsed.consumed, sink)
+            self._skip_to(start + parsed.consumed, parsed.corrupt_bytes, sink)
         return parsed.consumed > 0
 
     def _open(self, *, complete: bool, sink: Sink) -> bool:

@@ -1,8 +1,9 @@
 """The tap: every answered row goes into the log (`docs/tap-log.md`) before its answer leaves.
 
-One `write()` per request, nothing else on the way of the answer; and nothing that happens here reaches the
-client. A log that is full or a disk that fails costs rows, never answers: sequence numbers go on, so the gap
-in them is the exact number of rows lost.
+A request's rows are stored into a segment that is mapped into memory, with room set aside on the disk: no
+system call on the way of the answer, and nothing that happens here reaches the client. A log that is full or
+a disk that fails costs rows, never answers: sequence numbers go on, so the gap in them is the exact number of
+rows lost.
 """
 
 import fcntl
@@ -10,6 +11,7 @@ import mmap
 import os
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -18,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.taplog import (
+    FRAME_MAGIC,
     MAX_PAYLOAD_BYTES,
     SEGMENT_BYTES,
     SEGMENT_HEADER_BYTES,
@@ -83,18 +86,20 @@ class Tap:
         # The frame of one row, packed in place: what differs from row to row at 16, then the checksum at 4
         self._row_buffer = bytearray(encode_frame(bytes(self._row_bytes), 1, 0, 0))
         self._row_checked = memoryview(self._row_buffer)[8:]
+        self._row_rest = memoryview(self._row_buffer)[4:]
         self._pack_row = struct.Struct(f"<QQ{columns}{'f' if value_bytes == 4 else 'd'}").pack_into
         self._sequence = 0
         self._segment = -1  # the descriptor, -1 while none is open
+        self._room: memoryview | None = None  # the open segment in memory
+        self._map: mmap.mmap | None = None
+        self._at = 0  # where its next frame goes
+        self._end = 0
         self._number = 0
-        self._size = 0  # bytes of the open segment when the folder was last looked at
-        self._measured = 0  # room that was there then
-        self._room = 0  # what is left of it
         self._retry_at = 0.0
         self._lock = -1
         self._page: mmap.mmap | None = None
         self._counter: memoryview | None = None
-        self._roll()
+        self._make_room(0)
 
     @property
     def sequence(self) -> int:
@@ -121,18 +126,17 @@ class Tap:
                 values = np.asarray(values, self._dtype).tolist()
             self._pack_row(buffer, 16, self._sequence, time_ns, *values)
         _CHECKSUM.pack_into(buffer, 4, crc32(self._row_checked))
-        self._append(buffer, 1)
+        self._append(self._row_rest, 1)
 
     def append_rows(self, rows: npt.NDArray[np.float64], time_ns: int) -> None:
-        """Append rows of shape ``(n, columns)`` by one write. Never raises."""
+        """Append rows of shape ``(n, columns)``. Never raises."""
         with np.errstate(over="ignore"):
             values = np.ascontiguousarray(rows, self._dtype)
         most = max(1, MAX_PAYLOAD_BYTES // self._row_bytes)
-        frames = [
-            encode_frame(values[start : start + most].tobytes(), min(most, len(values) - start), at, time_ns)
-            for start, at in ((s, self._sequence + s) for s in range(0, len(values), most))
-        ]
-        self._append(frames[0] if len(frames) == 1 else b"".join(frames), len(values))
+        for start in range(0, len(values), most):
+            part = values[start : start + most]
+            frame = encode_frame(part.tobytes(), len(part), self._sequence, time_ns)
+            self._append(memoryview(frame)[4:], len(part))
 
     def standing_bytes(self) -> int:
         """Bytes that stand in the log folder now, of all writers."""
@@ -140,80 +144,52 @@ class Tap:
 
     def close(self) -> None:
         """Let go of the files; a reader sees from the lock that this writer is done."""
-        if self._segment >= 0:
-            os.close(self._segment)
-            self._segment = -1
+        self._leave_segment()
         if self._counter is not None and self._page is not None:
             self._counter.release()
             self._page.close()  # it holds the locked file open too
             os.close(self._lock)
             self._counter = self._page = None
 
-    # --- one write -------------------------------------------------------------------------------------
+    # --- one frame -------------------------------------------------------------------------------------
 
-    def _append(self, frames: bytes | bytearray, rows: int) -> None:
-        size = len(frames)
-        if size <= self._room or self._make_room(size):
-            try:
-                written = os.write(self._segment, frames)
-            except OSError:
-                written = -1
-            if written == size:
-                self._room -= size
-            else:
-                self.dropped += rows
-                self._take_back()
+    def _append(self, rest: memoryview, rows: int) -> None:
+        """Store a frame; `rest` is all of it behind its magic."""
+        size = 4 + len(rest)
+        if self._at + size <= self._end or self._make_room(size):
+            at, room = self._at, self._room
+            assert room is not None
+            room[at + 4 : at + size] = rest
+            room[at : at + 4] = FRAME_MAGIC  # last: from here on it is a frame
+            self._at = at + size
         else:
             self.dropped += rows
         self._sequence += rows
         # After the frame, as one aligned 8-byte store: a process killed here leaves the old number or the new
         if self._counter is not None:
             self._counter[0] = self._sequence
-        if self._size + self._measured - self._room >= SEGMENT_BYTES:
-            self._roll()
-
-    def _take_back(self) -> None:
-        """Cut a torn frame off; if even that fails, leave the segment, whose reader skips to its end."""
-        try:
-            os.ftruncate(self._segment, self._written_bytes())
-        except OSError:
-            self._leave_segment()
-        self._no_room()
-
-    def _written_bytes(self) -> int:
-        """Bytes of whole frames in the open segment, its header included."""
-        return self._size + self._measured - self._room
-
-    def _no_room(self) -> None:
-        self._size = self._written_bytes() if self._segment >= 0 else 0
-        self._measured = self._room = 0
-        self._retry_at = self._monotonic() + RETRY_SECONDS
 
     # --- room in the budget ----------------------------------------------------------------------------
 
     def _make_room(self, size: int) -> bool:
-        """Look at the folder again, at most every `RETRY_SECONDS`; whether `size` more bytes may come."""
+        """Find room for `size` bytes, in a new segment if the open one holds frames; whether there is any.
+
+        That one is left even if there is no more room: what stands may be this very segment, already read,
+        and only one that has a next one can be removed. After a failure not again for `RETRY_SECONDS`.
+        """
         now = self._monotonic()
         if now < self._retry_at:
             return False
-        self._retry_at = now + RETRY_SECONDS
-        if self._segment < 0 or self._written_bytes() > SEGMENT_HEADER_BYTES:
-            # What stands may be this very segment, already read: only a segment that was left can be removed.
-            self._roll()
-        else:
-            self._measure()
-        return self._segment >= 0 and size <= self._room
-
-    def _roll(self) -> None:
-        """Leave the open segment and open the next one; without one if that fails."""
-        self._leave_segment()
+        if self._at > SEGMENT_HEADER_BYTES:
+            self._leave_segment()
         try:
             self._open_counter()
-            self._segment = self._open_segment()
+            self._open_segment()
+            self._set_aside(size)
         except OSError:
-            self._no_room()
-        else:
-            self._measure()
+            self._retry_at = now + RETRY_SECONDS
+            return False
+        return True
 
     def _open_counter(self) -> None:
         """Make ``WRITER.seq``, locked before it has its name: no reader finds it unlocked while we live."""
@@ -235,30 +211,60 @@ class Tap:
             raise
         self._lock, self._page, self._counter = handle, page, memoryview(page).cast("Q")
 
-    def _open_segment(self) -> int:
+    def _open_segment(self) -> None:
+        """Make the next segment, which is its header and no more yet."""
+        if self._segment >= 0:
+            return
         path = self._folder / segment_name(self._writer, self._number)
         header = SegmentHeader(self._columns, self._value_bytes, self._sequence, self._hash).encode()
-        handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
-            written = os.write(handle, header)
+            if os.write(handle, header) != len(header):
+                raise OSError(f"{path}: no room for a segment's header")
         except OSError:
-            written = -1
-        if written != len(header):
             os.close(handle)
             path.unlink(missing_ok=True)
-            raise OSError(f"{path}: no room for a segment's header")
+            raise
+        self._segment = handle
+        self._at = self._end = len(header)
         self._number += 1
-        return handle
+
+    def _set_aside(self, size: int) -> None:
+        """Give the open, empty segment its room: on the disk, then in memory.
+
+        Raises
+        ------
+        OSError
+            Neither budget nor disk have room for `size` bytes.
+        """
+        least = SEGMENT_HEADER_BYTES + size
+        length = SEGMENT_HEADER_BYTES + max(0, self._budget - standing_bytes(self._folder))
+        length = min(length, max(SEGMENT_BYTES, least))
+        while True:
+            if length < least:
+                raise OSError(f"no room for {size} bytes")
+            try:
+                # Not only made long: a store to a page that the disk has no room for would kill us.
+                os.posix_fallocate(self._segment, 0, length)
+                break
+            except OSError:
+                os.ftruncate(self._segment, SEGMENT_HEADER_BYTES)
+                length //= 4
+        self._map = mmap.mmap(self._segment, length)
+        self._room, self._end = memoryview(self._map), length
 
     def _leave_segment(self) -> None:
+        """Let go of the open segment, and of the room that it did not use."""
+        if self._room is not None and self._map is not None:
+            self._room.release()
+            self._map.close()
+            self._room = self._map = None
         if self._segment >= 0:
+            with suppress(OSError):  # zeros at its end do no harm, but stand in the budget
+                os.ftruncate(self._segment, self._at)
             os.close(self._segment)
             self._segment = -1
-
-    def _measure(self) -> None:
-        """Look how much room is left, and how long the open segment is."""
-        self._size = os.fstat(self._segment).st_size
-        self._measured = self._room = max(0, self._budget - standing_bytes(self._folder))
+        self._at = self._end = 0
 
 
 def standing_bytes(folder: Path) -> int:

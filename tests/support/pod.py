@@ -135,7 +135,9 @@ class Pod:
 
     # --- the writers -----------------------------------------------------------------------------------
 
-    def writer(self, *, profile_hash: str | None = None, segment_bytes: int = 1 << 20) -> LogWriter:
+    def writer(
+        self, *, profile_hash: str | None = None, segment_bytes: int = 1 << 20, room_bytes: int = 0
+    ) -> LogWriter:
         name = f"w{len(self.writers)}"
         found = LogWriter(
             self.path,
@@ -143,6 +145,7 @@ class Pod:
             profile_hash or self.profile.hash,
             len(self.profile.monitored),
             segment_bytes=segment_bytes,
+            room_bytes=room_bytes,
         )
         self.writers.append(found)
         return found

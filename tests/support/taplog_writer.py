@@ -15,11 +15,19 @@ class LogWriter:
     """Appends frames of rows as `docs/tap-log.md` says, and can fail in all ways a server can.
 
     `answered` is the number of rows that clients got an answer for; `logged` holds those of them that stand
-    in the log undamaged.
+    in the log undamaged. With `room_bytes` segments are made so much longer than their header, and frames are
+    stored there, their magic last.
     """
 
     def __init__(
-        self, folder: Path, writer: str, profile_hash: str, columns: int, *, segment_bytes: int = 1 << 20
+        self,
+        folder: Path,
+        writer: str,
+        profile_hash: str,
+        columns: int,
+        *,
+        segment_bytes: int = 1 << 20,
+        room_bytes: int = 0,
     ) -> None:
         self.answered = 0
         self.logged: list[npt.NDArray[np.float64]] = []
@@ -28,6 +36,7 @@ class LogWriter:
         self.profile_hash = profile_hash
         self._columns = columns
         self._segment_bytes = segment_bytes
+        self._room_bytes = room_bytes
         self._number = 0
         unnamed = folder / f"{writer}.new"
         self._lock = open(unnamed, "w+b", buffering=0)  # noqa: SIM115 - locked as long as the writer lives
@@ -61,7 +70,8 @@ class LogWriter:
 
     def tear(self, rows: npt.NDArray[np.float64], time_ns: int, size: int) -> None:
         """Die in the middle of a write: its rows were never answered."""
-        self._append(self._frame(rows, time_ns)[:size])
+        torn = self._frame(rows, time_ns)[:size]
+        self._append(bytes(min(4, size)) + torn[4:] if self._room_bytes else torn)
         self.die()
 
     def die_before_counting(self, rows: npt.NDArray[np.float64], time_ns: int) -> None:
@@ -72,6 +82,7 @@ class LogWriter:
         self.die()
 
     def roll(self) -> None:
+        self._segment.truncate(self._at)
         self._segment.close()
         self._number += 1
         self._open_segment()
@@ -85,8 +96,9 @@ class LogWriter:
         return encode_frame(rows.astype("<f8").tobytes(), len(rows), self.answered, time_ns)
 
     def _append(self, data: bytes) -> None:
-        self._segment.write(data)
-        if self._segment.tell() >= self._segment_bytes:
+        os.pwrite(self._segment.fileno(), data, self._at)
+        self._at += len(data)
+        if self._at >= self._segment_bytes:
             self.roll()
 
     def _count(self, rows: int) -> None:
@@ -97,5 +109,8 @@ class LogWriter:
         os.pwrite(self._lock.fileno(), SEQUENCE.pack(self.answered), 0)
 
     def _open_segment(self) -> None:
-        self._segment = open(self.segment, "ab", buffering=0)  # noqa: SIM115 - open as long as the writer lives
-        self._segment.write(SegmentHeader(self._columns, 8, self.answered, self.profile_hash).encode())
+        self._segment = open(self.segment, "wb", buffering=0)  # noqa: SIM115 - open as long as the writer lives
+        header = SegmentHeader(self._columns, 8, self.answered, self.profile_hash).encode()
+        self._segment.write(header)
+        self._segment.truncate(len(header) + self._room_bytes)
+        self._at = len(header)

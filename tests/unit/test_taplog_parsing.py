@@ -59,7 +59,9 @@ def check(parsed: Parsed, data: bytes, written: list[bytes]) -> None:
     for frame, whole in zip(parsed.frames, found, strict=True):
         assert data[frame.end - len(whole) : frame.end] == whole
     assert max((frame.end for frame in parsed.frames), default=0) <= parsed.consumed <= len(data)
-    assert parsed.corrupt_bytes == parsed.consumed - sum(map(len, found))
+    last = max((frame.end for frame in parsed.frames), default=0)
+    zeros = len(data) - max(last, len(data.rstrip(b"\0"))) if parsed.consumed == len(data) else 0
+    assert parsed.corrupt_bytes == parsed.consumed - zeros - sum(map(len, found))
 
 
 @given(rows_of_frames, st.booleans())
@@ -133,14 +135,60 @@ def test_a_log_read_while_it_grows_gives_what_it_gives_at_once(
     parsed = parse_frames(data[offset:], HEADER, complete=True)
     found += [encoded(frame) for frame in parsed.frames]
     assert found == written
-    assert corrupt + parsed.corrupt_bytes == len(data) - sum(map(len, written))
+    zeros = len(data) - max(len(data) - len(tail), len(data.rstrip(b"\0")))
+    assert corrupt + parsed.corrupt_bytes == len(data) - zeros - sum(map(len, written))
 
 
 @given(st.binary(max_size=4096), st.booleans())
 def test_random_bytes_hold_no_frame(data: bytes, complete: bool) -> None:
     parsed = parse_frames(data, HEADER, complete=complete)
     assert not parsed.frames
-    assert parsed.corrupt_bytes == parsed.consumed <= len(data)
+    check(parsed, data, [])
+
+
+@given(st.lists(st.integers(1, 3), max_size=3), st.integers(0, 300), st.booleans())
+def test_zeros_behind_the_last_frame_are_room_and_no_damage(
+    rows: list[int], zeros: int, complete: bool
+) -> None:
+    written = frames_of(rows)
+    data = b"".join(written) + bytes(zeros)
+    parsed = parse_frames(data, HEADER, complete=complete)
+    assert [encoded(frame) for frame in parsed.frames] == written
+    assert parsed.consumed == len(data) - (0 if complete else zeros)
+    assert (parsed.corrupt_bytes, parsed.waiting_bytes) == (0, 0)
+
+
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=3), st.integers(0, 100), st.data())
+def test_a_frame_stored_into_zeros_waits_for_its_magic(
+    rows: list[int], zeros: int, data: st.DataObject
+) -> None:
+    written = frames_of(rows)
+    last = written[-1]
+    stored = data.draw(st.integers(0, len(last) - 4))
+    begun = bytes(4) + last[4 : 4 + stored] + bytes(len(last) - 4 - stored + zeros)
+    parsed = parse_frames(b"".join(written[:-1]) + begun, HEADER, complete=False)
+    assert [encoded(frame) for frame in parsed.frames] == written[:-1]
+    assert parsed.corrupt_bytes == 0
+    assert parsed.waiting_bytes == len(begun.rstrip(b"\0"))
+    published = parse_frames(last + bytes(zeros), HEADER, complete=False)
+    assert [encoded(frame) for frame in published.frames] == [last]
+
+
+def test_a_magic_seen_before_its_frame_waits_for_the_rest() -> None:
+    (frame,) = frames_of([2])
+    for stored in range(4, len(frame)):
+        data = frame[:stored] + bytes(len(frame) - stored + 50)
+        if data.rstrip(b"\0") == frame.rstrip(b"\0"):
+            continue
+        parsed = parse_frames(data, HEADER, complete=False)
+        assert (parsed.frames, parsed.consumed, parsed.corrupt_bytes) == ([], 0, 0)
+
+
+def test_zeros_between_frames_are_damage() -> None:
+    first, second = frames_of([1, 1])
+    parsed = parse_frames(first + bytes(40) + second, HEADER, complete=False)
+    assert [encoded(frame) for frame in parsed.frames] == [first, second]
+    assert parsed.corrupt_bytes == 40
 
 
 @pytest.mark.parametrize("size", [MAX_PAYLOAD_BYTES + ROW_BYTES, 2**32 - 4, 0, 7])
