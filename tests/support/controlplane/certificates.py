@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFE = datetime.timedelta(days=1)
+_LIFE = datetime.timedelta(days=30)  # `make cluster` may stand for a while
 _SIGNING = x509.KeyUsage(
     digital_signature=True,
     key_cert_sign=True,

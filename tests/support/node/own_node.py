@@ -33,12 +33,14 @@ class OwnNode(Node):
         A new folder for all that is written: logs, volumes, images.
     tell
         Hears a line at each step.
+    name
+        Of the box; one of its own where none is given.
     """
 
     own = True
     shell_image = busybox.IMAGE
 
-    def __init__(self, assets: Assets, folder: Path, tell: Tell) -> None:
+    def __init__(self, assets: Assets, folder: Path, tell: Tell, name: str = "") -> None:
         self.folder = folder
         self._assets = assets
         self._started = time.monotonic()
@@ -46,7 +48,7 @@ class OwnNode(Node):
         coredns, metrics = dns.PROGRAM.path(tell), metrics_server.PROGRAM.path(tell)
         remove_leftovers(tell)
         self._say("network, etcd and API server")
-        self.box = Box(f"tg-node-{secrets.token_hex(4)}", folder)
+        self.box = Box(name or f"tg-node-{secrets.token_hex(4)}", folder)
         try:
             self.control = ControlPlane(assets, folder, self.box)
         except BaseException:
