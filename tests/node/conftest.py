@@ -21,6 +21,7 @@ from support.installation import Installation
 from support.node.node import Node
 from support.node.packages import ensure_packages
 from support.node.provide import prepare, provide
+from support.story import build_example
 from support.tiers import KEPT, NOT_RUN
 
 HERE = Path(__file__).parent
@@ -99,6 +100,12 @@ def tidegauge(free_cluster: Installation) -> Iterator[Installation]:
     free_cluster.install()
     yield free_cluster
     free_cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def house_prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packed house-prices model: the bundle's folder, alone in its own."""
+    return build_example(tmp_path_factory.mktemp("house-prices"))
 
 
 @pytest.fixture

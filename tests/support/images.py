@@ -7,6 +7,7 @@ base is a Debian made on the spot, wheels are fetched by this machine's pip, bui
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,11 @@ class Images:
         configuration: dict[str, Any] = json.loads(found)["config"]
         return configuration
 
+    def layers(self, program: str) -> list[str]:
+        """Digests of the image's layers, the base's first."""
+        with tarfile.open(self.archive) as archive:
+            return [layer["digest"] for layer in self._manifest(archive, program)["layers"]]
+
     def layer_bytes(self, program: str) -> list[int]:
         """Size of each layer as it lies on a node, the base's first."""
         with tarfile.open(self.archive) as archive:
@@ -81,11 +87,16 @@ class Images:
 def images(tell: Tell) -> Images:
     """The images of the programs as they stand in this checkout, built if need be.
 
+    `TIDEGAUGE_IMAGES` as ARCHIVE=TAG names others that were built already.
+
     Raises
     ------
     Unavailable
         They cannot be built on this machine, with the reason.
     """
+    if given := os.environ.get("TIDEGAUGE_IMAGES"):
+        archive, _, given_tag = given.rpartition("=")
+        return Images(Path(archive), given_tag)
     tag = _hash(_files(["Dockerfile", ".dockerignore", *_context()]))
     found = Images(cache_folder() / f"images-{tag}.tar", tag)
     if found.archive.exists():
@@ -147,19 +158,19 @@ class _Builder:
 
 
 def _make_base(builder: _Builder, tell: Tell) -> None:
-    tell("making a Debian base\n")
-    folder = cache_folder() / "base.new"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    _fetch(
-        [
-            *("mmdebstrap", "--quiet", *_DEBIAN, *_NO_DOCUMENTATION, f"--customize-hook={_NO_PACKAGE_LISTS}"),
-            *("bookworm", str(folder / "base.tar"), str(_package_sources())),
-        ]
-    )
-    (folder / "Dockerfile").write_text('FROM scratch\nADD base.tar /\nCMD ["python3"]\n')
-    builder.run("bud", "--quiet", "--isolation", "chroot", "--tag", _BASE, str(folder))
-    shutil.rmtree(folder)
+    """The base as an image of this store; the Debian itself is made once."""
+    context = cache_folder() / f"base-{_hash([])}"
+    if not context.exists():
+        tell("making a Debian base\n")
+        new = context.with_suffix(".new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        options = (*_DEBIAN, *_NO_DOCUMENTATION, f"--customize-hook={_NO_PACKAGE_LISTS}")
+        target = ("bookworm", str(new / "base.tar"), str(_package_sources()))
+        _fetch(["mmdebstrap", "--quiet", *options, *target])
+        (new / "Dockerfile").write_text('FROM scratch\nADD base.tar /\nCMD ["python3"]\n')
+        new.rename(context)
+    builder.run("bud", "--quiet", "--isolation", "chroot", "--tag", _BASE, str(context))
 
 
 def _package_sources() -> Path:

@@ -1,0 +1,152 @@
+"""The story on real pods, first part: from an applied file to a verdict, and back to calm.
+
+The tests are chapters: each goes on where the one before ended.
+"""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ks_2samp
+from support.installation import Installation
+from support.node.node import Node
+from support.story import CLAIM, Rows, Story, table
+from support.waiting import wait_for
+
+from tidegauge.contract import PANE_SECONDS, Verdict
+from tidegauge.profile import Profile
+from tidegauge.traffic import columns
+
+SEED = 20
+PODS = 3
+BASELINE_ROWS = 4_000
+MOVED_ROWS = 2_000
+READY_SECONDS = 60
+VERDICT_SECONDS = 60
+CALM_SECONDS = 180
+
+
+@pytest.fixture(scope="module")
+def story(node: Node, house_prices: Path, free_cluster: Installation) -> Iterator[Story]:
+    """The example's three pods; the operator asks for reports often, so that tests need not wait."""
+    free_cluster.install("--set", "reportSeconds=2")
+    namespace = node.new_namespace()
+    node.claim_with(namespace, CLAIM, house_prices.parent)
+    yield Story(node, namespace, bundle=house_prices)
+    free_cluster.remove()
+    node.remove_namespace(namespace)
+
+
+@pytest.fixture(scope="module")
+def profile(story: Story) -> Profile:
+    """The reference."""
+    return story.profile("bundle")
+
+
+@pytest.fixture(scope="module")
+def training(house_prices: Path) -> pd.DataFrame:
+    """The rows that the reference was made of."""
+    return pd.read_parquet(house_prices.parents[1] / "data" / "train.parquet")
+
+
+@pytest.fixture(scope="module")
+def random() -> np.random.Generator:
+    """Goes on from test to test, so that no row is sent twice."""
+    return np.random.default_rng(SEED)
+
+
+def ordinary(profile: Profile, random: np.random.Generator, count: int) -> Rows:
+    return table(columns(profile, count, "baseline", random))
+
+
+def moved(profile: Profile, random: np.random.Generator, count: int, feature: str) -> Rows:
+    return table(columns(profile, count, "high", random, [feature]))
+
+
+def send_in_one_pane(story: Story, rows: Rows) -> int:
+    """Send rows so that they are all of one pane; its number."""
+    for _ in range(4):
+        time.sleep(PANE_SECONDS - time.time() % PANE_SECONDS + 0.1)
+        pane = int(time.time() // PANE_SECONDS)
+        assert story.send(rows, per_request=50) == len(rows)
+        if int(time.time() // PANE_SECONDS) == pane:
+            return pane
+    raise AssertionError(f"{len(rows)} rows take longer than a pane to send")
+
+
+def test_the_applied_example_is_ready_within_a_minute(story: Story) -> None:
+    started = time.monotonic()
+    story.apply("bundle")
+    story.wait_until("Ready", READY_SECONDS)
+    print(f"Ready {time.monotonic() - started:.1f} s after kubectl apply")
+    assert len(story.pods()) == PODS
+
+
+def test_each_model_pod_has_its_sidecar(story: Story) -> None:
+    for pod in story.pods():
+        states = [*pod["status"]["containerStatuses"], *pod["status"]["initContainerStatuses"]]
+        running = {state["name"] for state in states if "running" in state["state"]}
+        assert running == {"model", "drift-sidecar"}
+
+
+def test_silence_is_unknown(story: Story) -> None:
+    assert story.status["drift"]["verdict"] == Verdict.UNKNOWN
+    assert story.condition("DataDriftDetected")["status"] == "Unknown"
+
+
+def test_ordinary_rows_through_the_service_are_all_counted_and_stable(
+    story: Story, profile: Profile, random: np.random.Generator
+) -> None:
+    answered = story.send(ordinary(profile, random, BASELINE_ROWS))
+    coverage = story.wait_for_rows(answered).coverage
+    assert coverage
+    assert (coverage.rows_counted, coverage.rows_lost) == (BASELINE_ROWS, 0)
+    assert story.rows_served() == answered == BASELINE_ROWS
+    assert all(story.rows_counted_by(pod["metadata"]["name"]) > 0 for pod in story.pods())
+    story.wait_for_verdict(Verdict.STABLE, VERDICT_SECONDS)
+    wait_for(lambda: story.status["drift"]["coverage"].get("pods") == "3/3", "all pods are heard", 30)
+    assert story.condition("DataDriftDetected")["status"] == "False"
+
+
+def test_kubectl_shows_it_in_one_line(story: Story) -> None:
+    heading, line = (text.split() for text in story.kubectl("get", "dmm").splitlines())
+    shown = dict(zip(heading, line, strict=False))
+    assert (shown["NAME"], shown["READY"], shown["VERDICT"]) == ("house-prices", "True", "Stable")
+    assert "3/3" in line
+
+
+def test_the_distance_over_all_pods_is_that_of_one_test_on_all_rows(
+    story: Story, profile: Profile, random: np.random.Generator, training: pd.DataFrame
+) -> None:
+    """Rows of one pane, spread over the pods, beside scipy on the rows that were sent."""
+    names = [feature.name for feature in profile.features]
+    rows = ordinary(profile, random, 400)
+    rows[:, names.index("sqft")] += 100
+    pane = send_in_one_pane(story, rows)
+    counted = profile.count({name: rows[:, i] for i, name in enumerate(names)})
+    for i, name in enumerate(names):
+        found = wait_for(partial(story.block, name, pane), f"the pane's block of {name}", 30, every=0.3)
+        ours = counted.ks(name)
+        assert (found["rows"], found["statistic"]) == (len(rows), pytest.approx(ours.statistic, abs=1e-12))
+        exact = ks_2samp(rows[:, i], training[name].to_numpy(np.float32), method="asymp").statistic
+        assert ours.lower - 1e-9 <= exact <= ours.upper + 1e-9
+
+
+def test_a_feature_that_moves_is_named(story: Story, profile: Profile, random: np.random.Generator) -> None:
+    story.send(moved(profile, random, MOVED_ROWS, "age"))
+    story.wait_until("DataDriftDetected", VERDICT_SECONDS)
+    assert "age" in story.condition("DataDriftDetected")["message"]
+    assert story.status["drift"]["topFeatures"][0]["name"] == "age"
+    wait_for(lambda: "age" in story.kubectl("get", "events"), "an Event names it", 20, every=0.5)
+
+
+def test_back_to_ordinary_rows_it_clears(story: Story, profile: Profile, random: np.random.Generator) -> None:
+    deadline = time.monotonic() + CALM_SECONDS
+    while story.condition("DataDriftDetected")["status"] == "True":
+        assert time.monotonic() < deadline, story.told()
+        story.send(ordinary(profile, random, 400))
+        time.sleep(1)
