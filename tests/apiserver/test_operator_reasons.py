@@ -10,6 +10,8 @@ import pytest
 from support.bad_input import SMALLEST, merged
 from support.controlplane.api import Document
 from support.controlplane.cluster import Cluster
+from support.controlplane.provide import uses_existing
+from support.faulty_proxy import FaultyProxy
 from support.operator_rig import RunningOperator, quiet
 from support.pods import DONE, RUNNING, container, ended, waiting
 from support.waiting import wait_for
@@ -162,6 +164,27 @@ def test_a_pod_that_fails_again_and_again_is_written_once(
     quiet(lambda: len(operator.cluster.writes), 0.4)
     assert len(operator.cluster.writes) == before
     assert len(cluster.admin.list("v1", "Event", namespace)) == 1
+
+
+@pytest.mark.skipif(uses_existing(), reason="the proxy acts by a client certificate")
+def test_a_pod_that_went_while_no_watch_was_there_is_forgotten(cluster: Cluster, namespace: str) -> None:
+    proxy = FaultyProxy(cluster.kubeconfig())
+    running = RunningOperator(proxy.kubeconfig(), (namespace,))
+    try:
+        deployment, _ = deployed(cluster, namespace)
+        pod = a_pod(cluster, deployment, "house-prices-1-a")
+        say(cluster, pod, BROUGHT, SIDECAR, container("model", ended(1)))
+        wait_for_state(cluster, namespace, "ModelAvailable", ("False", "CrashLoopBackOff"))
+        proxy.fault = lambda *_: 404
+        proxy.cut()
+        asked = len(proxy.requests)
+        wait_for(lambda: len(proxy.requests) > asked, "the watches are gone")
+        cluster.admin.delete(pod, gracePeriodSeconds="0")
+        proxy.fault = None
+        wait_for_state(cluster, namespace, "ModelAvailable", ("False", "PodsStarting"))
+    finally:
+        running.stop()
+        proxy.stop()
 
 
 def test_a_pods_status_applies_nothing(cluster: Cluster, namespace: str, operator: RunningOperator) -> None:
