@@ -77,7 +77,8 @@ def test_a_box_whose_maker_lives_is_left_alone(tmp_path: Path) -> None:
         assert name in owners()
         assert processes_in_network(name)
     finally:
-        box.close()
+        box.end()
+        box.remove()
     assert name not in owners()
 
 
@@ -101,4 +102,5 @@ def test_the_machine_keeps_its_settings_and_folders(tmp_path: Path) -> None:
         assert not Path("/var/lib", box.name).exists()
         assert not Path("/run", box.name).exists()
     finally:
-        box.close()
+        box.end()
+        box.remove()

@@ -90,7 +90,7 @@ class Box:
         assert self._first.stdout is not None
         if self._first.stdout.readline() != b"ready\n":
             raise RuntimeError(f"the box does not start: {(folder / 'box.log').read_text()}")
-        self._first_pid = _child_of(self._first.pid)
+        (self._first_pid,) = _children(self._first.pid)
         self._make_network()
 
     def in_network(self) -> list[str]:
@@ -114,8 +114,8 @@ class Box:
             kind=BoxedProgram,
         )
 
-    def close(self) -> None:
-        """End all processes, then remove network and cgroups; the folder stays."""
+    def end(self) -> None:
+        """End all processes inside, at once."""
         assert self._first.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._first.stdin.close()
@@ -124,6 +124,9 @@ class Box:
         except subprocess.TimeoutExpired:
             self._first.kill()
             self._first.wait()
+
+    def remove(self) -> None:
+        """Remove network and cgroups; the folder stays. Those who share only the network have ended."""
         remove_network_and_cgroups(self.name)
 
     def _make_network(self) -> None:
@@ -142,8 +145,12 @@ class BoxedProgram(Program):
 
     def signal(self, sign: signal.Signals) -> None:
         """Send it a signal; none where it has ended already."""
-        with contextlib.suppress(ProcessLookupError, AssertionError):
-            os.kill(_child_of(self.process.pid), sign)
+        ended_or_there = wait_for(
+            lambda: self.process.poll() is not None or _children(self.process.pid), "it starts or ends", 5
+        )
+        if isinstance(ended_or_there, list):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(ended_or_there[0], sign)
 
 
 def enter_network(name: str) -> None:
@@ -199,11 +206,11 @@ def _make_folders(folder: Path) -> None:
         file.write_text(f"{value}\n")
 
 
-def _child_of(pid: int) -> int:
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    return int(
-        wait_for(lambda: children.exists() and children.read_text().split(), "the program starts", 5)[0]
-    )
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def _run(*command: str) -> None:

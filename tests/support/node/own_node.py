@@ -52,7 +52,7 @@ class OwnNode(Node):
         try:
             self.control = ControlPlane(assets, folder, self.box)
         except BaseException:
-            self.box.close()
+            self._end_box()
             raise
         super().__init__(self.control)
         try:
@@ -129,11 +129,12 @@ class OwnNode(Node):
         self._ctr("tasks", "kill", "--all", "-s", "SIGKILL", container_id.removeprefix("containerd://"))
 
     def stop(self) -> None:
-        """End everything in reverse order; the folder stays."""
+        """End everything: the box with all pods first, then the control plane; the logs stay."""
+        self.box.end()
         try:
             self.cluster.stop()
         finally:
-            self.box.close()
+            self._end_box()
             self._remove_bulk()
 
     def _start_node(self) -> None:
@@ -176,6 +177,10 @@ class OwnNode(Node):
 
     def _ctr_command(self, *arguments: str) -> list[str]:
         return [*self.box.inside(), "ctr", "--namespace=k8s.io", *arguments]
+
+    def _end_box(self) -> None:
+        self.box.end()
+        self.box.remove()
 
     def _remove_bulk(self) -> None:
         """Keep the logs, not the images and the data."""

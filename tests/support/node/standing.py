@@ -66,7 +66,7 @@ def up(tell: Tell) -> int:
     return 0
 
 
-def down(tell: Tell) -> int:
+def down() -> int:
     """End the node and remove what it wrote."""
     if (owner := standing()) is None:
         print("no cluster is running")
@@ -77,7 +77,6 @@ def down(tell: Tell) -> int:
         if time.monotonic() > deadline:
             print(f"the process {owner.pid} does not end; see {owner.folder}", file=sys.stderr)
             return 1
-        tell("stopping")
         time.sleep(0.2)
     print("the cluster is gone")
     return 0
@@ -141,7 +140,7 @@ A Kubernetes with one node runs, tidegauge on it, and the model {story.name} in 
   kubectl get dmm -n {NAMESPACE}
   {simulate} --scenario baseline --seconds 60
   {simulate} --scenario moderate --feature sqft --seconds 60
-  kubectl port-forward -n {NAMESPACE} service/{story.name}-aggregator 8090    # then open http://127.0.0.1:8090
+  kubectl port-forward -n {NAMESPACE} service/{story.name}-aggregator 8090    # then: tidegauge report --url http://127.0.0.1:8090
 
 It goes on until `make cluster-down`.
 """
@@ -186,7 +185,7 @@ def main() -> int:
     try:
         if arguments.command == "hold":
             return hold(arguments.folder)
-        return {"up": up, "down": down}[arguments.command](progress())
+        return up(progress()) if arguments.command == "up" else down()
     except Unavailable as reason:
         print(f"not possible here: {reason}", file=sys.stderr)
         return 1
