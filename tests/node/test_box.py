@@ -60,13 +60,13 @@ def test_all_processes_of_a_box_end_when_its_maker_is_killed(killed: str) -> Non
     wait_for(lambda: not processes_in_network(killed), "all are gone", 10)
 
 
-def test_what_killed_tests_left_is_removed_at_the_next_start(killed: str) -> None:
-    folder = owners()[killed].folder
+def test_what_killed_tests_left_is_removed_at_the_next_start(killed: str, tmp_path: Path) -> None:
+    assert list(tmp_path.iterdir())
     remove_leftovers(print)
     assert killed not in owners()
     assert killed not in subprocess.run(["ip", "netns"], capture_output=True, text=True).stdout
     assert not [root for root in cgroup_roots() if (root / killed).exists()]
-    assert not folder.exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_box_whose_maker_lives_is_left_alone(tmp_path: Path) -> None:
