@@ -32,6 +32,8 @@ def main() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # else one line for each event
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # signals are ours
     asyncio.run(run(settings))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from types import SimpleNamespace
 from typing import Any, Final, TypeVar
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 SELECTOR: Final = f"app.kubernetes.io/managed-by={MANAGED_BY}"
 PAGE: Final = 100  # objects of one answer, so that a long list is never in memory as a whole
 ENDING_SECONDS: Final = 1.0
+BURST_SECONDS: Final = 0.02
 _BACKOFF: Final = Backoff(first_seconds=1.0, most_seconds=30.0, jitter=0.0)
 _PATIENCE: Final = (1, 1, 2, 3, *([5] * 720))  # an API server may be away for an hour before Kopf ends
 # Kopf would else ask for its user's name, which a container's bare number does not have, and end.
@@ -75,10 +77,28 @@ class Watches:
         self._end: Callable[[], object] = lambda: None
         self._listed: set[str] = set()
         self._failures = 0
+        self._told: deque[tuple[str | None, Document]] = deque()
+        self._arrived = asyncio.Event()
 
     async def run(self) -> None:
         """Watch until `stop`."""
-        await asyncio.to_thread(self._serve)
+        passing_on = asyncio.create_task(self._pass_on())
+        try:
+            await asyncio.to_thread(self._serve)
+        finally:
+            passing_on.cancel()
+
+    async def _pass_on(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._told:
+                event, document = self._told.popleft()
+                try:
+                    await self._note(event, document)
+                except Exception:  # one object that is not understood must not hide all others
+                    self._count_error("EventNotUnderstood")
+                    logger.exception("an event could not be taken note of")
 
     def stop(self) -> None:
         """End the watches for good."""
@@ -111,6 +131,7 @@ class Watches:
             if kind is not MODELS:
                 settings.watching.label_selectors[kind.group, version, kind.plural] = SELECTOR
         asked, loop = asyncio.Event(), asyncio.get_running_loop()
+        loop.set_exception_handler(_note_left_over)
         self._end = lambda: loop.call_soon_threadsafe(asked.set)
         try:
             if self._stop.is_set():
@@ -128,13 +149,19 @@ class Watches:
         finally:
             self._end = lambda: None
             await _end_tasks()
+            self._wake()
         for task in done:
             task.result()
         if not ending.done():
             raise RuntimeError("Kopf ended though nobody asked it to")
 
     async def _tell(self, event: Any, **_: Any) -> None:
-        await self._at_home(self._note(event["type"], event["object"]))
+        self._told.append((event["type"], event["object"]))
+        if len(self._told) == 1:  # waking the other loop costs more than an event: once for a burst
+            asyncio.get_running_loop().call_later(BURST_SECONDS, self._wake)
+
+    def _wake(self) -> None:
+        self._home.call_soon_threadsafe(self._arrived.set)
 
     async def _at_home(self, act: Any) -> Any:
         """Have something done in the loop that made this."""
@@ -164,6 +191,11 @@ class Watches:
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(answered)
         return trace
+
+
+def _note_left_over(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What Kopf leaves behind when it ends: tasks whose failure is the one that it ended with."""
+    logger.debug("%s: %r", context["message"], context.get("exception"))
 
 
 def watched_paths(namespaces: Sequence[str], known_kinds: Collection[str]) -> set[str]:
@@ -197,11 +229,25 @@ def _session(given: Credentials, trace: aiohttp.TraceConfig) -> aiohttp.ClientSe
     return aiohttp.ClientSession(connector=connector, headers=info.as_http_headers(), trace_configs=[trace])
 
 
+class _NoStorage(kopf.DiffBaseStorage):
+    """Nothing is stored or compared: else each event costs a deep copy of its object."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
+
+
 def _kopf_settings(single_namespaces: bool) -> kopf.OperatorSettings:
     """Kopf keeps no state in the cluster and posts nothing."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.persistence.finalizer = "tidegauge.io/none"
+    settings.persistence.diffbase_storage = _NoStorage()
     settings.scanning.disabled = single_namespaces  # definitions and namespaces cannot be watched then
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330

@@ -83,6 +83,7 @@ class OwnCluster(Cluster):
 
     host = "127.0.0.1"  # where the API server listens
     more_addresses: tuple[str, ...] = ()  # that lead to it
+    autoscaler_seconds = 2  # how often it looks; Kubernetes' default is 15
 
     def __init__(self, assets: Assets, folder: Path, controllers: bool = False) -> None:
         super().__init__(folder, assets["kubectl"])
@@ -206,7 +207,7 @@ class OwnCluster(Cluster):
             f"--root-ca-file={self._authority.certificate}",
             f"--service-account-private-key-file={self._account_key.key}",
             "--use-service-account-credentials",
-            "--horizontal-pod-autoscaler-sync-period=2s",
+            f"--horizontal-pod-autoscaler-sync-period={self.autoscaler_seconds}s",
             "--horizontal-pod-autoscaler-downscale-stabilization=5s",
         )
         scheduler = self._start("kube-scheduler", *common, f"--secure-port={scheduler_port}")
