@@ -6,6 +6,7 @@ Without a kubelet the pods' status is written by hand, in the words of one; quot
 import copy
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from support.bad_input import SMALLEST, merged
 from support.controlplane.api import Document
@@ -177,8 +178,8 @@ def test_a_pod_that_went_while_no_watch_was_there_is_forgotten(cluster: Cluster,
         wait_for_state(cluster, namespace, "ModelAvailable", ("False", "CrashLoopBackOff"))
         proxy.fault = lambda *_: 404
         proxy.cut()
-        asked = len(proxy.requests)
-        wait_for(lambda: len(proxy.requests) > asked, "the watches are gone")
+        page = f"{running.address}/metrics"
+        wait_for(lambda: 'reason="WatchesEnded"' in httpx.get(page).text, "the watches ended")
         cluster.admin.delete(pod, gracePeriodSeconds="0")
         proxy.fault = None
         wait_for_state(cluster, namespace, "ModelAvailable", ("False", "PodsStarting"))
