@@ -59,7 +59,7 @@ class Helm:
     """
 
     def __init__(self, program: Path, home: Path, kubeconfig: Path | None = None) -> None:
-        self._program = program
+        self.program = program
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("HELM_")},
             "HELM_CACHE_HOME": str(home / "cache"),
@@ -77,7 +77,7 @@ class Helm:
             It ended with another code than 0; with all that it printed.
         """
         ran = subprocess.run(
-            [self._program, *arguments],
+            [self.program, *arguments],
             env=self._environment,
             text=True,
             capture_output=True,

@@ -39,7 +39,7 @@ class Installation:
     @property
     def image_values(self) -> list[str]:
         """Options by which Helm is told of the images."""
-        return ["--set", "image.registry=localhost", "--set", f"image.tag={self.images.tag}"]
+        return ["--set", "image.registry=localhost", "--set-string", f"image.tag={self.images.tag}"]
 
     def install(self, *options: str, chart: Path = CHART, wait: bool = True) -> None:
         """Install or upgrade, and wait until the operator is ready."""
