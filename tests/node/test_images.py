@@ -101,6 +101,7 @@ def test_a_container_has_no_compiler_no_pip_no_root_and_no_writable_root(
     assert "tidegauge_" + {"drift-sidecar": "sidecar"}.get(program, program) in shell("cat /proc/*/cmdline")
 
 
+@pytest.mark.soak  # asks for a machine that does nothing else
 def test_a_model_pod_is_ready_soon_after_it_is_made(story: Story) -> None:
     """From the Pod object, its image being there, to Ready: sandbox, initializer, sidecar, server, probes."""
     took = [_seconds_to_ready(story) for _ in range(3)]
