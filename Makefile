@@ -6,10 +6,10 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 TIER   ?= unit operator stack chart apiserver node monitoring
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format crds chart golden soak bench cluster cluster-down e2e-kind clean
+.PHONY: help demo test check format crds chart golden soak bench bench-cluster cluster cluster-down e2e-kind clean
 
 help:  ## What this file can do
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.local  ## See drift found: fit, pack, serve with 3 replicas, send traffic, print the verdict
 	$(BIN)/python -m tidegauge.local.demo
@@ -42,6 +42,9 @@ soak: $(VENV)/.dev  ## The long random runs that `make test` leaves out
 
 bench: $(VENV)/.dev  ## Measure every target: a table here, JSON in bench-results/ (ARGS="NAME --quick")
 	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+bench-cluster: $(VENV)/.dev  ## Measure the whole line on a real node (Linux, root)
+	PYTHONPATH=tests $(BIN)/python -m bench cluster $(ARGS)
 
 cluster: $(VENV)/.dev  ## A one-node Kubernetes with tidegauge and a model on it, for you (Linux, root)
 	PYTHONPATH=tests $(BIN)/python -m support.node.standing up
