@@ -132,18 +132,22 @@ def status_with_pods(cluster: servers.Cluster, namespace: str, pods: int) -> Doc
     return status if status.get("replicas") == pods else None
 
 
-def test_the_program_as_it_is_installed(cluster: servers.Cluster, namespace: str) -> None:
+def test_the_program_as_it_is_installed(cluster: servers.Cluster, namespace: str, tmp_path: Path) -> None:
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "tidegauge_operator", "--namespaces", namespace, "--port", str(port)]
     command += ["--kubeconfig", str(cluster.kubeconfig())]
-    program = subprocess.Popen(command, env=dict(os.environ), stderr=subprocess.DEVNULL)
+    log = tmp_path / "operator.log"
+    with log.open("wb") as out:
+        program = subprocess.Popen(command, env=dict(os.environ), stderr=out)
     try:
-        wait_for(lambda: is_ready(port), "it is ready", timeout_seconds=60)
+        # to start takes 2 s of processor time, which can be a minute on a machine that has much else to do
+        wait_for(lambda: is_ready(port), "it is ready", timeout_seconds=180)
         cluster.admin.apply(a_model(namespace))
-        wait_for(lambda: is_applied(cluster, namespace, 1), "the objects")
+        wait_for(lambda: is_applied(cluster, namespace, 1), "the objects", timeout_seconds=180)
     finally:
         program.terminate()
         status = program.wait(60)
+        print(log.read_text())
     assert status == 0, "a signal ends it in order"
 
 
