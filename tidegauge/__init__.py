@@ -15,6 +15,7 @@ from tidegauge.errors import (
     ProfileMismatch,
     ResourceError,
     SchemaError,
+    StorageError,
     TidegaugeError,
     WireError,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "ResourceError",
     "RowScorer",
     "SchemaError",
+    "StorageError",
     "TidegaugeError",
     "WireError",
     "__version__",

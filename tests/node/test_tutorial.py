@@ -29,6 +29,7 @@ def folder(node: Node, tmp_path: Path) -> Iterator[Path]:
     wait_for(lambda: node.api.find(namespace("ml")) is None, "the namespace is gone", 120, every=0.2)
 
 
+@pytest.mark.soak
 def test_it_goes_as_the_page_says(node: Node, tidegauge: Installation, folder: Path) -> None:
     own = folder / "kubeconfig"
     shutil.copy(node.cluster.kubeconfig(), own)
