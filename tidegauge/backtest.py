@@ -20,7 +20,7 @@ from tidegauge.policy import Policy, duration_seconds
 from tidegauge.profile import Profile
 from tidegauge.reference import STATISTICS
 from tidegauge.report import Report
-from tidegauge.sources import chunks_of, is_path
+from tidegauge.sources import categories_of, chunks_of, is_path
 from tidegauge.summary import outline
 
 __all__ = ["Transition", "replay"]
@@ -167,7 +167,8 @@ def _rows(
 ) -> Iterator[_Rows]:
     """Chunks of the features' values and their times, in the order of rows or, where asked for, of time."""
     if is_path(data):
-        chunks = (_values(profile, chunk, time, prediction) for chunk in chunks_of(data))
+        categories = categories_of(profile, prediction if isinstance(prediction, str) else None)
+        chunks = (_values(profile, chunk, time, prediction) for chunk in chunks_of(data, categories))
         return _in_order(data, time, chunks) if ordered and time is not None else chunks
     columns = read_columns(
         data, profile.names if _is_full(profile, data) else [f.name for f in profile.features]

@@ -103,7 +103,9 @@ def _parts_of(data: Any, options: FitOptions) -> Callable[[], Iterator[_Part]]:
     for what, given in (("prediction", options.prediction), ("time", options.time)):
         if given is not None and not isinstance(given, str):
             raise ProfileError(f"{what} of a file must be the name of one of its columns")
-    return lambda: (_part(chunk, options) for chunk in chunks_of(data))
+    named = {options.prediction if name == PREDICTION else name for name in options.categorical}
+    categories: dict[str, tuple[str, ...]] = {name: () for name in named if isinstance(name, str)}
+    return lambda: (_part(chunk, options) for chunk in chunks_of(data, categories))
 
 
 def _part(chunk: Chunk, options: FitOptions) -> _Part:

@@ -32,6 +32,7 @@ __all__ = [
 
 Kind: TypeAlias = Literal["numeric", "categorical", "time", "mixed", "nested", "complex", "empty"]
 _TIMES: Final = (date, datetime, np.datetime64)
+_LAST_SECOND: Final = 253_402_300_799  # of the year 9999
 _NESTED: Final = (list, tuple, dict, set, np.ndarray)
 
 
@@ -259,6 +260,12 @@ def epoch_seconds(column: Column) -> npt.NDArray[np.float64]:
         seen: dict[Any, float] = {}
         seconds = np.array([seen[v] if v in seen else seen.setdefault(v, _epoch(v)) for v in values.tolist()])
         missing = np.isnan(seconds)
+    if (beyond := ~missing & (np.abs(seconds) > _LAST_SECOND)).any():
+        row = int(np.argmax(beyond))
+        raise SchemaError(
+            f"row {row} has the time {values[row]!r}, after the year 9999: numbers are seconds since 1970; "
+            "divide milliseconds by 1,000"
+        )
     if missing.any():
         row = int(np.argmax(missing))
         raise SchemaError(

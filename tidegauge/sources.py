@@ -1,20 +1,28 @@
 """CSV and Parquet files, larger than memory too, as chunks of columns. Only here pyarrow is imported."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tidegauge.errors import ProfileError, SchemaError
-from tidegauge.frames import Column, read_columns
+import numpy as np
 
-__all__ = ["CHUNK_ROWS", "chunks_of", "is_csv", "is_path"]
+from tidegauge.errors import ProfileError, SchemaError
+from tidegauge.features import CategoricalFeature, category_text
+from tidegauge.frames import Column, read_columns
+from tidegauge.profile import Profile
+
+__all__ = ["CHUNK_ROWS", "categories_of", "chunks_of", "is_csv", "is_path"]
 
 CHUNK_ROWS: Final = 65_536
 _CSV_BLOCK_BYTES: Final = 1 << 20  # pyarrow reads about two dozen ahead
 _CSV: Final = (".csv", ".csv.gz", ".csv.bz2", ".csv.zst")
 _PARQUET: Final = (".parquet", ".pq")
 _COLUMN_NUMBER: Final = re.compile(r"CSV column #(\d+)")
+_FRACTION: Final = re.compile(r"-?(0|[1-9]\d*)\.\d+")
+_PANDAS_INDEX: Final = re.compile(r"__index_level_\d+__")
+
+Categories = Mapping[str, Collection[str]]
 
 
 def is_path(data: Any) -> bool:
@@ -27,11 +35,32 @@ def is_csv(data: Any) -> bool:
     return is_path(data) and Path(data).name.lower().endswith(_CSV)
 
 
-def chunks_of(path: str | Path) -> Iterator[dict[str, Column]]:
+def categories_of(profile: Profile, prediction: str | None = None) -> dict[str, Collection[str]]:
+    """The categories that a profile knows, by column; `prediction` is the name of that column."""
+    found: dict[str, Collection[str]] = {
+        feature.name: feature.codes
+        for feature in profile.monitored
+        if isinstance(feature, CategoricalFeature)
+    }
+    if prediction is not None and isinstance(profile.prediction, CategoricalFeature):
+        found[prediction] = profile.prediction.codes
+    return found
+
+
+def chunks_of(path: str | Path, categories: Categories | None = None) -> Iterator[dict[str, Column]]:
     """A file's rows in order, as chunks of columns; every call reads the file anew.
 
     A file without rows gives at most chunks of length 0. In CSV, empty fields and the usual marks (``NA``,
-    ``NaN``, ``null``) are missing; a column that holds numbers and other texts is a column of texts.
+    ``NaN``, ``null``) are missing; a column that holds numbers and other texts is a column of texts. The
+    index that pandas leaves in Parquet files is no column.
+
+    Parameters
+    ----------
+    path
+        The file.
+    categories
+        Columns of a CSV file that hold categories, whatever they look like (``07030``, ``12:30``), each with
+        those that are known already.
 
     Raises
     ------
@@ -44,10 +73,33 @@ def chunks_of(path: str | Path) -> Iterator[dict[str, Column]]:
     """
     name = Path(path).name.lower()
     if is_csv(path):
-        return _read(path, _csv_batches(str(path)))
+        return _categorised(_read(path, _csv_batches(str(path), categories or {})), categories or {})
     if name.endswith(_PARQUET):
         return _read(path, _parquet_batches(str(path)))
     raise ProfileError(f"{path}: its name must end with one of {', '.join(_CSV + _PARQUET)}")
+
+
+def _categorised(chunks: Iterator[dict[str, Column]], categories: Categories) -> Iterator[dict[str, Column]]:
+    for chunk in chunks:
+        for name in categories.keys() & chunk.keys():
+            chunk[name] = _category_column(chunk[name], categories[name])
+        yield chunk
+
+
+def _category_column(column: Column, known: Collection[str]) -> Column:
+    texts = {text: _category(text, known) for text in set(column.values.tolist())}
+    values = np.empty(len(column), dtype=object)
+    values[:] = [texts[text] for text in column.values.tolist()]
+    return Column(values, categorical=True)
+
+
+def _category(text: str | None, known: Collection[str]) -> str | None:
+    """The category that a field of a CSV file stands for: its text, or that of the number or truth value."""
+    if text is None or text in known:
+        return text
+    if text.lower() in ("true", "false"):
+        return text.capitalize()
+    return category_text(float(text)) if _FRACTION.fullmatch(text) else text
 
 
 def _read(path: str | Path, batches: Iterator[Any]) -> Iterator[dict[str, Column]]:
@@ -67,17 +119,19 @@ def _parquet_batches(path: str) -> Iterator[Any]:
 
     # without the read-ahead cache, which keeps all that was read until the file is closed
     with ParquetFile(path, pre_buffer=False) as file:
-        _require_distinct(file.schema_arrow.names)
-        yield from file.iter_batches(batch_size=CHUNK_ROWS)
+        names = file.schema_arrow.names
+        _require_distinct(names)
+        columns = [name for name in names if not _PANDAS_INDEX.fullmatch(name)]
+        yield from file.iter_batches(batch_size=CHUNK_ROWS, columns=columns)
 
 
-def _csv_batches(path: str) -> Iterator[Any]:
-    types = _csv_types(path)
+def _csv_batches(path: str, texts: Iterable[str]) -> Iterator[Any]:
+    types = _csv_types(path, texts)
     with _open_csv(path, types) as reader:
         yield from reader
 
 
-def _csv_types(path: str) -> dict[str, Any]:
+def _csv_types(path: str, texts: Iterable[str]) -> dict[str, Any]:
     """Types that hold for the whole file: numbers are float64, and what no number can be is text.
 
     pyarrow decides on a column's type by the file's first block only, so the file is read once to see.
@@ -88,6 +142,7 @@ def _csv_types(path: str) -> dict[str, Any]:
         schema = reader.schema
     _require_distinct(schema.names)
     types = {f.name: pa.float64() for f in schema if pa.types.is_integer(f.type) or pa.types.is_null(f.type)}
+    types |= {name: pa.string() for name in texts if name in schema.names}
     while True:
         try:
             with _open_csv(path, types) as reader:

@@ -204,3 +204,42 @@ def test_reading_a_file_holds_little_of_it_in_memory(tmp_path: Path, suffix: str
     held = [pa.total_allocated_bytes() - before for _ in sources.chunks_of(path)]
     assert len(held) >= 40
     assert max(held) < frame.memory_usage().sum() / 3
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["07030", "10001"], ["1.0", "2"], ["12:30", "08:15"], ["true", "x"], ["2024-01-01", "2023-05-06"]],
+    ids=["codes", "versions", "times", "truth", "dates"],
+)
+def test_categories_that_look_like_something_else_are_the_same_from_csv(
+    tmp_path: Path, texts: list[str]
+) -> None:
+    """The profile says that they are categories: then a CSV file's own guess does not count."""
+    frame = pd.DataFrame({"x": np.arange(200.0), "kind": texts * 100})
+    profile = Profile.fit(frame)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    counted = profile.count(tmp_path / "rows.csv")
+    np.testing.assert_array_equal(counted.cells, profile.count(frame).cells)
+
+
+def test_a_profile_of_a_csv_file_keeps_the_texts_of_its_categories(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("zip,flag,size\n07030,true,1.0\n10001,FALSE,2.5\n07030,true,1.0\n")
+    profile = Profile.fit(tmp_path / "rows.csv", categorical=["zip", "flag", "size"])
+    known = {feature.name: set(feature.codes) for feature in profile.features}
+    assert known == {"zip": {"07030", "10001"}, "flag": {"True", "False"}, "size": {"1", "2.5"}}
+    served = profile.count([{"zip": "07030", "flag": True, "size": 1.0}])
+    assert [served.feature(name).cells[-1] for name in known] == [0, 0, 0], "none is unseen"
+
+
+def test_the_index_that_pandas_leaves_in_parquet_is_no_feature(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": np.arange(100.0), "y": np.arange(100.0) ** 2}).sample(frac=0.5, random_state=1)
+    frame.to_parquet(tmp_path / "rows.parquet")
+    profile = Profile.fit(tmp_path / "rows.parquet")
+    assert profile.names == ("x", "y")
+    assert profile.hash == Profile.fit(frame).hash
+
+
+def test_times_in_milliseconds_are_named() -> None:
+    frame = pd.DataFrame({"x": np.arange(100.0), "t": 1_700_000_000_000 + np.arange(100) * 1000})
+    with pytest.raises(SchemaError, match=r"row 0 has the time .*divide milliseconds by 1,000"):
+        Profile.fit(frame, time="t")
