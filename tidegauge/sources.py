@@ -20,6 +20,7 @@ _CSV: Final = (".csv", ".csv.gz", ".csv.bz2", ".csv.zst")
 _PARQUET: Final = (".parquet", ".pq")
 _COLUMN_NUMBER: Final = re.compile(r"CSV column #(\d+)")
 _FRACTION: Final = re.compile(r"-?(0|[1-9]\d*)\.\d+")
+_OTHER_SEPARATOR: Final = re.compile(r"[;\t|]")
 _PANDAS_INDEX: Final = re.compile(r"__index_level_\d+__")
 
 Categories = Mapping[str, Collection[str]]
@@ -141,6 +142,7 @@ def _csv_types(path: str, texts: Iterable[str]) -> dict[str, Any]:
     with _open_csv(path, {}) as reader:
         schema = reader.schema
     _require_distinct(schema.names)
+    _require_csv(path, schema)
     types = {f.name: pa.float64() for f in schema if pa.types.is_integer(f.type) or pa.types.is_null(f.type)}
     types |= {name: pa.string() for name in texts if name in schema.names}
     while True:
@@ -155,6 +157,18 @@ def _csv_types(path: str, texts: Iterable[str]) -> dict[str, Any]:
             if name is None or types.get(name) == pa.string():
                 raise
             types[name] = pa.string()
+
+
+def _require_csv(path: str, schema: Any) -> None:
+    from pyarrow.types import is_binary
+
+    if len(schema.names) == 1 and (other := _OTHER_SEPARATOR.search(schema.names[0])):
+        raise ProfileError(
+            f"{path} has one column, {schema.names[0]!r}: its fields seem to be separated by {other[0]!r}; "
+            "write it with commas"
+        )
+    if strange := next((field.name for field in schema if is_binary(field.type)), None):
+        raise SchemaError(f"column {strange!r} of {path} is not in UTF-8: write the file in that encoding")
 
 
 def _open_csv(path: str, types: dict[str, Any]) -> Any:

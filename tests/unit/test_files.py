@@ -243,3 +243,16 @@ def test_times_in_milliseconds_are_named() -> None:
     frame = pd.DataFrame({"x": np.arange(100.0), "t": 1_700_000_000_000 + np.arange(100) * 1000})
     with pytest.raises(SchemaError, match=r"row 0 has the time .*divide milliseconds by 1,000"):
         Profile.fit(frame, time="t")
+
+
+def test_a_csv_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes("city\nZürich\nBern\n".encode("latin-1"))
+    with pytest.raises(SchemaError, match=r"column 'city' of .*rows.csv is not in UTF-8"):
+        Profile.fit(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_a_csv_file_without_commas_is_refused(tmp_path: Path, separator: str) -> None:
+    (tmp_path / "rows.csv").write_text(f"a{separator}b\n1{separator}2\n")
+    with pytest.raises(ProfileError, match="write it with commas"):
+        Profile.fit(tmp_path / "rows.csv")
