@@ -13,6 +13,7 @@ from support.controlplane import cluster as servers
 from support.controlplane.api import Document
 from support.operator_rig import IMAGES, managed
 from tidegauge_operator.cluster import Cluster, connect
+from tidegauge_operator.pod_failures import PodFailures
 from tidegauge_operator.reconcile import Reconciler
 from tidegauge_operator.store import Key, Store
 from tidegauge_operator.upkeep import Upkeep
@@ -48,8 +49,10 @@ async def one_life(kubeconfig: Path, key: Key, lives: int) -> int:
     """Reconcile once with an operator that knows nothing; returns the writes it still had to live."""
     cluster = MortalCluster(await connect(kubeconfig), lives)
     store = Store()
-    upkeep = Upkeep(cluster, store, IMAGES, lambda: "a-token")
-    reconciler = Reconciler(cluster, store, upkeep, time.time, "tests", lambda reason: pytest.fail(reason))
+    upkeep = Upkeep(cluster, store, IMAGES, lambda: "a-token", docs_url="")
+    reconciler = Reconciler(
+        cluster, store, PodFailures(), upkeep, time.time, "tests", lambda reason: pytest.fail(reason)
+    )
     try:
         assert await reconciler.reconcile(key)
     finally:

@@ -19,6 +19,7 @@ from support.controlplane.provide import uses_existing
 from support.operator_rig import IMAGES, RunningOperator, managed, quiet
 from support.waiting import wait_for
 from tidegauge_operator.cluster import Cluster, Refusal, connect
+from tidegauge_operator.pod_failures import PodFailures
 from tidegauge_operator.reconcile import Reconciler
 from tidegauge_operator.store import Key, Store
 from tidegauge_operator.upkeep import Upkeep
@@ -86,8 +87,8 @@ class FailingCluster(Cluster):
 async def until_in_order(kubeconfig: Path, key: Key, seed: int) -> int:
     cluster = FailingCluster(await connect(kubeconfig), random.Random(seed))
     store = Store()
-    upkeep = Upkeep(cluster, store, IMAGES, lambda: f"token-{cluster.failures}")
-    reconciler = Reconciler(cluster, store, upkeep, time.time, "tests", lambda _: None)
+    upkeep = Upkeep(cluster, store, IMAGES, lambda: f"token-{cluster.failures}", docs_url="")
+    reconciler = Reconciler(cluster, store, PodFailures(), upkeep, time.time, "tests", lambda _: None)
     try:
         for _ in range(200):
             try:
