@@ -249,7 +249,8 @@ def test_as_many_pods_are_expected_as_an_autoscaler_asks_for(cluster: Cluster, n
     }
 
     def expected(pods: int) -> bool:
-        return f'"expected_pods": {pods}\n' in cluster.admin.get(config)["data"]["config.json"]
+        found = cluster.admin.find(config)
+        return found is not None and f'"expected_pods": {pods}\n' in found["data"]["config.json"]
 
     wait_for(lambda: expected(2), "the least number at first")
     for pods in (7, 3):  # what an autoscaler writes, where it writes it
