@@ -96,6 +96,7 @@ class Operator:
             notes.take,
             self._watch_opened,
             self.meters.count_error,
+            self._wanted_watches,
         )
         self._open: set[str] = set()
         self._definitions_known = asyncio.Event()
@@ -168,9 +169,11 @@ class Operator:
             self._relisted.set()
         self._may_be_ready()
 
+    def _wanted_watches(self) -> set[str]:
+        return watched_paths(self._settings.namespaces, self.reconciler.known_kinds)
+
     def _may_be_ready(self) -> None:
-        wanted = watched_paths(self._settings.namespaces, self.reconciler.known_kinds)
-        if self._definitions_known.is_set() and self._open >= wanted:
+        if self._definitions_known.is_set() and self._open >= self._wanted_watches():
             self.health.ready = True
 
     async def _be_worker(self) -> None:

@@ -68,18 +68,26 @@ class Upkeep:
         """
         for tries_left in reversed(range(TRIES)):
             try:
-                await self._bring_all(key, model, known_kinds)
+                if await self._bring_all(key, model, known_kinds):
+                    return
             except Refusal as refusal:  # somebody wrote between our look and our write: look again
                 if refusal.code != 409 or refusal.others_fields or not tries_left:
                     raise
-            else:
-                return
 
-    async def _bring_all(self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str]) -> None:
-        wanted = plan(model, await self._facts(key, model, known_kinds))
+    async def _bring_all(self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str]) -> bool:
+        """Once; whether there are still as many pods asked for as there were at the look."""
+        facts = await self._facts(key, model, known_kinds)
+        wanted = plan(model, facts)
         for document in wanted:
             await self._bring_one(key, model.metadata.uid, document)
         await self._prune(key, model.metadata.uid, {Ref.of(document) for document in wanted}, known_kinds)
+        # An autoscaler may have written between look and write: then the answer to our own write told of it
+        # first, and its event tells nothing new.
+        return facts.replicas is None or self._replicas(key) in (None, facts.replicas)
+
+    def _replicas(self, key: Key) -> int | None:
+        deployment = self._store.children(key).get(Ref("apps/v1", "Deployment", key.name))
+        return None if deployment is None else deployment.part.get("spec", {}).get("replicas")
 
     async def _bring_one(self, key: Key, uid: str, document: Document) -> None:
         ref, ought = Ref.of(document), _hash(document)

@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 SELECTOR: Final = f"app.kubernetes.io/managed-by={MANAGED_BY}"
 PAGE: Final = 100  # objects of one answer, so that a long list is never in memory as a whole
 ENDING_SECONDS: Final = 1.0
+OPENING_SECONDS: Final = 15.0
+LOOK_SECONDS: Final = 1.0
 BURST_SECONDS: Final = 0.02
 _BACKOFF: Final = Backoff(first_seconds=1.0, most_seconds=30.0, jitter=0.0)
 _PATIENCE: Final = (1, 1, 2, 3, *([5] * 720))  # an API server may be away for an hour before Kopf ends
@@ -60,6 +62,8 @@ class Watches:
         where it was listed for that, so that deletions may have gone by unseen.
     count_error
         Is told when Kopf ended.
+    wanted
+        The paths whose watches ought to be open now; asked for in another thread.
     """
 
     def __init__(
@@ -69,7 +73,11 @@ class Watches:
         note: Note,
         opened: Callable[[str, bool], None],
         count_error: Callable[[str], None],
+        wanted: Callable[[], set[str]],
     ) -> None:
+        self._wanted = wanted
+        self._open: set[str] = set()
+        self._answered = False
         self._namespaces, self._credentials = namespaces, credentials
         self._note, self._opened, self._count_error = note, opened, count_error
         self._home = asyncio.get_running_loop()
@@ -130,6 +138,7 @@ class Watches:
             kopf.on.event(kind.group, version, kind.plural, registry=registry)(self._tell)
             if kind is not MODELS:
                 settings.watching.label_selectors[kind.group, version, kind.plural] = SELECTOR
+        self._open, self._answered = set(), False
         asked, loop = asyncio.Event(), asyncio.get_running_loop()
         loop.set_exception_handler(_note_left_over)
         self._end = lambda: loop.call_soon_threadsafe(asked.set)
@@ -145,7 +154,8 @@ class Watches:
                 namespaces=self._namespaces,
             )
             ending = asyncio.create_task(asked.wait())
-            done, _ = await asyncio.wait([ending, *tasks], return_when="FIRST_COMPLETED")
+            missing = asyncio.create_task(self._until_some_stay_closed())
+            done, _ = await asyncio.wait([ending, missing, *tasks], return_when="FIRST_COMPLETED")
         finally:
             self._end = lambda: None
             await _end_tasks()
@@ -154,6 +164,15 @@ class Watches:
             task.result()
         if not ending.done():
             raise RuntimeError("Kopf ended though nobody asked it to")
+
+    async def _until_some_stay_closed(self) -> None:
+        """Kopf asks once which kinds there are; an API server just come back may not name all of them."""
+        closed_seconds = 0.0
+        while closed_seconds < OPENING_SECONDS:
+            await asyncio.sleep(LOOK_SECONDS)
+            closed = self._wanted() - self._open if self._answered else set()
+            closed_seconds = closed_seconds + LOOK_SECONDS if closed else 0.0
+        raise RuntimeError(f"not opened within {OPENING_SECONDS:g} s: the watches of {sorted(closed)}")
 
     async def _tell(self, event: Any, **_: Any) -> None:
         self._told.append((event["type"], event["object"]))
@@ -181,10 +200,12 @@ class Watches:
             path = request.url.path.removeprefix(prefix)
             if request.response.status != 200:
                 return
+            self._answered = True
             if "watch" not in request.url.query:
                 self._listed.add(path)
                 return
             self._failures = 0
+            self._open.add(path)
             self._home.call_soon_threadsafe(self._opened, path, path in self._listed)
             self._listed.discard(path)
 

@@ -114,6 +114,8 @@ def test_the_pod_is_admitted_where_the_restricted_standard_is_enforced(
     head = {**template["metadata"], "name": "operator", "namespace": NAMESPACE}
     spec = template["spec"] | {"serviceAccountName": "default"}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": head, "spec": spec}
+    account = {"name": "default", "namespace": NAMESPACE}  # no controller makes it here
+    bare_cluster.admin.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
     bare_cluster.admin.create(pod, dry_run=True)
     spec["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
     with pytest.raises(Refused, match="restricted"):
