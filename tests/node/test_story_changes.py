@@ -1,0 +1,120 @@
+"""The story on real pods, second part: the model changes under traffic, goes back, and goes.
+
+The tests are chapters: each goes on where the one before ended.
+"""
+
+import itertools
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from support.counting_client import Counted, CountingClient
+from support.installation import Installation
+from support.node.node import Node
+from support.serving_bundles import HOUSE_ROW, house_bundle
+from support.story import CLAIM, Story
+from support.waiting import wait_for
+
+READY_SECONDS = 120
+SHARDS = 2
+KINDS = [
+    ("v1", "Pod"),
+    ("v1", "Service"),
+    ("v1", "Secret"),
+    ("v1", "PersistentVolumeClaim"),
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("policy/v1", "PodDisruptionBudget"),
+]
+
+
+@pytest.fixture(scope="module")
+def bundles(house_prices: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The example's bundle, and the next one: another model and another reference."""
+    folder = tmp_path_factory.mktemp("bundles")
+    shutil.copytree(house_prices, folder / "bundle")
+    return {"bundle": folder / "bundle", "next": house_bundle(folder / "next")}
+
+
+@pytest.fixture(scope="module")
+def story(node: Node, bundles: dict[str, Path], free_cluster: Installation) -> Iterator[Story]:
+    """Two pods, and an aggregator of two shards."""
+    free_cluster.install("--set", "reportSeconds=2")
+    namespace = node.new_namespace()
+    node.claim_with(namespace, CLAIM, bundles["bundle"].parent)
+    story = Story(node, namespace, **bundles)
+    story.apply("bundle", lambda spec: spec.update(replicas=2, aggregator={"replicas": SHARDS}))
+    story.wait_until("Ready", READY_SECONDS)
+    yield story
+    free_cluster.remove()
+    node.remove_namespace(namespace)
+
+
+def traffic(story: Story) -> CountingClient:
+    """Single rows over several connections, a new one now and then."""
+    numbers = itertools.count()
+
+    def body(_: int) -> bytes:
+        return json.dumps({"features": {**HOUSE_ROW, "sqft": 1500 + next(numbers) % 1000}}).encode()
+
+    port = urlsplit(story.address()).port
+    if not story.node.own or port is None:
+        pytest.skip("needs a way to the Service that is no proxy's")
+    return CountingClient(port, body, connections=3, pause=0.05)
+
+
+def change_under_traffic(story: Story, bundle: str) -> Counted:
+    """Apply another bundle while requests come; what became of them."""
+    with traffic(story) as client:
+        wait_for(lambda: client.answered > 20, "requests are answered", 20)
+        story.merge(model={"storageUri": f"pvc://{CLAIM}/{bundle}"})
+        story.wait_until("Ready=False", 30)
+        story.wait_until("Ready", READY_SECONDS)
+        before = client.answered
+        wait_for(lambda: client.answered > before + 60, "the new pods answer", 30)
+        return client.finish()
+
+
+def rows_of(story: Story, bundle: str) -> int:
+    """Rows in the report's longest window, once the report is that of a bundle's profile."""
+    report = story.report()
+    return report.rows if report.profile == story.profile(bundle).hash else -1
+
+
+def test_each_shard_holds_its_share_of_the_features(story: Story) -> None:
+    with traffic(story) as client:
+        wait_for(lambda: client.answered > 50, "requests are answered", 20)
+        client.finish()
+    story.wait_for_rows(client.answered)
+    shards = [set(report.features) for report in story.reports()]
+    assert shards[0].isdisjoint(shards[1])
+    assert set.union(*shards) == set(story.profile("bundle").names)
+
+
+@pytest.mark.parametrize("bundle", ["next", "bundle"], ids=["change", "rollback"])
+def test_no_request_fails_and_no_window_mixes_when_the_model_changes(story: Story, bundle: str) -> None:
+    fate = change_under_traffic(story, bundle)
+    assert (fate.refused, fate.in_doubt, fate.unsent) == ([], 0, 0)
+    wait_for(lambda: len(story.pods()) == 2, "the pods of before are gone", 90, every=0.3)
+    served = story.rows_served()
+    story.wait_for(lambda: rows_of(story, bundle) >= served, f"{served} rows are in the new windows")
+    if bundle == "next":  # going back, the windows still hold what the model of before had counted
+        assert rows_of(story, bundle) == served
+
+
+def test_a_deleted_model_leaves_nothing(story: Story) -> None:
+    story.delete()
+    for kind in KINDS:
+        wait_for(lambda kind=kind: not left(story, *kind), f"every {kind[1]} is gone", 90, every=0.3)  # type: ignore[misc]
+
+
+def left(story: Story, api_version: str, kind: str) -> list[str]:
+    """What is left that was made for the model."""
+    found = story.node.api.list(
+        api_version, kind, story.namespace, labelSelector=f"tidegauge.io/model={story.name}"
+    )
+    return [one["metadata"]["name"] for one in found]
