@@ -14,7 +14,7 @@ from support.controlplane.cluster import Cluster
 from support.controlplane.progress import progress
 from support.controlplane.provide import prepare, provide, uses_existing
 from support.controlplane.unavailable import Unavailable
-from support.tiers import KEPT, NOT_RUN
+from support.tiers import KEPT, build_before, items_below
 from support.waiting import wait_for
 
 HERE = Path(__file__).parent
@@ -22,27 +22,7 @@ CRD = HERE.parents[1] / "crds/driftmonitoredmodels.tidegauge.io.yaml"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build what the tier needs before its first test, with the progress in sight."""
-    items = [item for item in session.items if HERE in item.path.parents]
-    if not items or session.config.option.collectonly:
-        return
-    capture = session.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-        reason = _why_not()
-    if reason is not None:
-        session.config.stash[NOT_RUN]["apiserver"] = reason
-        for item in items:
-            item.add_marker(pytest.mark.skip(reason=reason))
-
-
-def _why_not() -> str | None:
-    try:
-        prepare(progress())
-    except Unavailable as reason:
-        return str(reason)
-    except RuntimeError as error:  # what is in the tree does not compile: that is ours to mend
-        raise pytest.UsageError(str(error)) from error
-    return None
+    build_before("apiserver", items_below(session, HERE), lambda: prepare(progress()))
 
 
 @pytest.fixture(scope="session")

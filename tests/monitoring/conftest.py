@@ -1,30 +1,17 @@
 """promtool for this tier, or the reason why there is none."""
 
-import contextlib
 from pathlib import Path
 
 import pytest
 from support.controlplane.progress import progress
-from support.controlplane.unavailable import Unavailable
 from support.promtool import promtool as find_promtool
-from support.tiers import NOT_RUN
+from support.tiers import build_before, items_below
 
 HERE = Path(__file__).parent
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build what the tier needs before its first test, with the progress in sight."""
-    items = [item for item in session.items if HERE in item.path.parents]
-    if not items or session.config.option.collectonly:
-        return
-    capture = session.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-        try:
-            find_promtool(progress())
-        except Unavailable as reason:
-            session.config.stash[NOT_RUN]["monitoring"] = str(reason)
-            for item in items:
-                item.add_marker(pytest.mark.skip(reason=str(reason)))
+    build_before("monitoring", items_below(session, HERE), lambda: find_promtool(progress()))
 
 
 @pytest.fixture(scope="session")

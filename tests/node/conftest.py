@@ -5,7 +5,6 @@ shared by all tests of a run.
 `namespace` is a new namespace of the test's own, under the `restricted` Pod Security level.
 """
 
-import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -22,23 +21,14 @@ from support.node.node import Node
 from support.node.packages import ensure_packages
 from support.node.provide import prepare, provide
 from support.story import build_example
-from support.tiers import KEPT, NOT_RUN
+from support.tiers import KEPT, build_before, in_sight, items_below
 
 HERE = Path(__file__).parent
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build what the tier needs before its first test, with the progress in sight."""
-    items = [item for item in session.items if HERE in item.path.parents and "node" in item.fixturenames]
-    if not items or session.config.option.collectonly:
-        return
-    try:
-        with _in_sight(session.config):
-            prepare(progress())
-    except Unavailable as reason:
-        session.config.stash[NOT_RUN]["node"] = str(reason)
-        for item in items:
-            item.add_marker(pytest.mark.skip(reason=str(reason)))
+    items = [item for item in items_below(session, HERE) if "node" in item.fixturenames]
+    build_before("node", items, lambda: prepare(progress()))
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +47,7 @@ def node(request: pytest.FixtureRequest) -> Iterator[Node]:
     failed_before = request.session.testsfailed
     running = None
     try:
-        with _in_sight(request.config):
+        with in_sight(request.config):
             running = provide(folder, progress())
         yield running
     finally:
@@ -114,11 +104,3 @@ def namespace(node: Node) -> Iterator[str]:
     name = node.new_namespace()
     yield name
     node.remove_namespace(name)
-
-
-@contextlib.contextmanager
-def _in_sight(config: pytest.Config) -> Iterator[None]:
-    """Let what is printed be seen, as slow things happen."""
-    capture = config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-        yield
