@@ -98,7 +98,6 @@ class Operator:
             self.meters.count_error,
             self._wanted_watches,
         )
-        self._open: set[str] = set()
         self._definitions_known = asyncio.Event()
         self._relisted = asyncio.Event()
         self.address = ""
@@ -147,7 +146,6 @@ class Operator:
     async def _look_for_definitions(self, rounds: Rounds) -> None:
         changed = await rounds.look_for_definitions()
         if changed and self._definitions_known.is_set() and self._settings.namespaces:
-            self._open.clear()
             self._watches.renew()  # serving all namespaces, Kopf sees definitions come and go by itself
         self._definitions_known.set()
         self._may_be_ready()
@@ -163,8 +161,7 @@ class Operator:
                 self._relisted.set()
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _watch_opened(self, path: str, listed: bool) -> None:
-        self._open.add(path)
+    def _watch_opened(self, listed: bool) -> None:
         if listed:
             self._relisted.set()
         self._may_be_ready()
@@ -173,7 +170,7 @@ class Operator:
         return watched_paths(self._settings.namespaces, self.reconciler.known_kinds)
 
     def _may_be_ready(self) -> None:
-        if self._definitions_known.is_set() and self._open >= self._wanted_watches():
+        if self._definitions_known.is_set() and not self._watches.closed():
             self.health.ready = True
 
     async def _be_worker(self) -> None:

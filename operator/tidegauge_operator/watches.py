@@ -58,7 +58,7 @@ class Watches:
     note
         Is told of each event in the loop that made this: its type (None for what was there), its object.
     opened
-        Is told in that loop of a path whose watch is open, with all that was there before it told; `True`
+        Is told in that loop that one more watch is open, with all that was there before it told; `True`
         where it was listed for that, so that deletions may have gone by unseen.
     count_error
         Is told when Kopf ended.
@@ -71,7 +71,7 @@ class Watches:
         namespaces: Sequence[str],
         credentials: Callable[[], Coroutine[Any, Any, Credentials]],
         note: Note,
-        opened: Callable[[str, bool], None],
+        opened: Callable[[bool], None],
         count_error: Callable[[str], None],
         wanted: Callable[[], set[str]],
     ) -> None:
@@ -116,6 +116,10 @@ class Watches:
     def renew(self) -> None:
         """Open the watches anew, where kinds are known now that were not before."""
         self._end()
+
+    def closed(self) -> set[str]:
+        """The paths that ought to be watched and are not yet."""
+        return self._wanted() - self._open
 
     # --- in the thread ----------------------------------------------------------------------------------
 
@@ -170,7 +174,7 @@ class Watches:
         closed_seconds = 0.0
         while closed_seconds < OPENING_SECONDS:
             await asyncio.sleep(LOOK_SECONDS)
-            closed = self._wanted() - self._open if self._answered else set()
+            closed = self.closed() if self._answered else set()
             closed_seconds = closed_seconds + LOOK_SECONDS if closed else 0.0
         raise RuntimeError(f"not opened within {OPENING_SECONDS:g} s: the watches of {sorted(closed)}")
 
@@ -206,7 +210,7 @@ class Watches:
                 return
             self._failures = 0
             self._open.add(path)
-            self._home.call_soon_threadsafe(self._opened, path, path in self._listed)
+            self._home.call_soon_threadsafe(self._opened, path in self._listed)
             self._listed.discard(path)
 
         trace = aiohttp.TraceConfig()
