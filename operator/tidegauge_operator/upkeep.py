@@ -73,6 +73,7 @@ class Upkeep:
             except Refusal as refusal:  # somebody wrote between our look and our write: look again
                 if refusal.code != 409 or refusal.others_fields or not tries_left:
                     raise
+        raise Refusal(409, "Conflict", f"the number of pods changed at each of {TRIES} looks")
 
     async def _bring_all(self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str]) -> bool:
         """Once; whether there are still as many pods asked for as there were at the look."""
