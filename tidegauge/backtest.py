@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -26,6 +27,10 @@ from tidegauge.summary import outline
 __all__ = ["Transition", "replay"]
 
 _FOR_EVER = 1e12  # seconds: past rows are never stale
+_UNPREDICTED = (
+    "the profile holds the model's predictions and these rows have none, so drift of the prediction is not "
+    "looked for: name their column with prediction="
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,11 @@ def replay(
     progress
         Called with the number of rows done, now and then.
 
+    Warns
+    -----
+    UserWarning
+        The profile holds the model's predictions, and the rows have none.
+
     Returns
     -------
     list of Transition
@@ -183,6 +193,8 @@ def _is_full(profile: Profile, data: Any) -> bool:
 def _values(profile: Profile, columns: dict[str, Column], time: str | None, prediction: Any) -> _Rows:
     seconds = None if time is None else epoch_seconds(named_column(columns, time, "time"))
     values = feature_columns(profile, columns, prediction)
+    if len(values) < len(profile.monitored):
+        warnings.warn(_UNPREDICTED, stacklevel=2)
     if seconds is not None and len(seconds) != len(values[0]):
         raise SchemaError(f"time has {len(seconds)} values for {len(values[0])} rows: one a row is needed")
     return values, seconds

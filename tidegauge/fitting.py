@@ -57,6 +57,8 @@ class FitOptions:
             raise ProfileError(
                 f"cut_points={self.cut_points!r}: it must be a whole number from 1 to {MAX_CUT_POINTS}"
             )
+        if self.feature_names == ():
+            raise ProfileError("feature_names=[]: name one feature at least, or leave it out to take all")
         for name, dtype in self.dtypes.items():
             if dtype not in DTYPES:
                 raise ProfileError(f"dtypes[{name!r}]={dtype!r}: it must be one of {DTYPES}")

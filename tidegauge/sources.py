@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,13 +67,15 @@ def chunks_of(path: str | Path, categories: Categories | None = None) -> Iterato
     Raises
     ------
     ProfileError
-        Neither CSV nor Parquet, or damaged.
+        Neither CSV nor Parquet, or damaged; or pyarrow is not installed.
     SchemaError
         A column's name is there twice.
     OSError
         The file cannot be opened.
     """
     name = Path(path).name.lower()
+    if find_spec("pyarrow") is None:
+        raise ProfileError(f"{path}: files are read with pyarrow: pip install 'tidegauge[cli]'")
     if is_csv(path):
         return _categorised(_read(path, _csv_batches(str(path), categories or {})), categories or {})
     if name.endswith(_PARQUET):

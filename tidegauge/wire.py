@@ -40,11 +40,15 @@ def decode(data: bytes, profile: Profile) -> Counts:
 
     Raises
     ------
+    TypeError
+        They are no bytes.
     ProfileMismatch
         They are another profile's.
     WireError
         They are torn, damaged, too long or cannot be counts of rows.
     """
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise TypeError(f"counts of type {type(data).__name__}: they must be bytes, as to_bytes() gives them")
     if len(data) < HEAD_BYTES or data[:8] != MAGIC:
         raise WireError(f"not counts: they open with {data[:8]!r}, not {MAGIC!r}")
     if data[8:40] != bytes.fromhex(profile.hash):

@@ -170,7 +170,8 @@ def _child(document: Document, owner: str) -> Child:
     return Child(metadata["uid"], owner, _print(document), part)
 
 
-_NOISE: Final = frozenset({"managedFields", "resourceVersion", "generation"})
+# Annotations are other people's: none of our objects has any, and the Deployment controller writes its own.
+_NOISE: Final = frozenset({"managedFields", "resourceVersion", "generation", "annotations"})
 
 
 def _print(document: Mapping[str, Any]) -> str:

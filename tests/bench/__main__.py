@@ -1,4 +1,4 @@
-"""``python -m bench [NAME ...] [--quick]``: run the benchmarks, print one table, write one JSON file."""
+"""``python -m bench [NAME ...] [--quick]``: run the benchmarks, print a table, write a JSON file of each."""
 
 import argparse
 import importlib
@@ -16,7 +16,7 @@ from rich.table import Table
 
 HERE = Path(__file__).parent
 ONLY_BY_NAME = {"cluster"}  # it needs root, containers, and half an hour
-OUTPUT = Path("bench-results/bench.json")
+OUTPUT = Path("bench-results")
 
 
 def main() -> int:
@@ -54,10 +54,11 @@ def _print(rows: dict[str, list[Row]]) -> None:
 
 def _write(rows: dict[str, list[Row]], *, quick: bool) -> None:
     machine = {"cpus": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
-    results = {name: [asdict(row) for row in group] for name, group in rows.items()}
-    OUTPUT.parent.mkdir(exist_ok=True)
-    OUTPUT.write_text(json.dumps({"quick": quick, "machine": machine, "results": results}, indent=2) + "\n")
-    print(f"written: {OUTPUT}")
+    OUTPUT.mkdir(exist_ok=True)
+    for name, group in rows.items():
+        result = {"quick": quick, "machine": machine, "rows": [asdict(row) for row in group]}
+        (OUTPUT / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    print(f"written: {', '.join(f'{OUTPUT}/{name}.json' for name in rows)}")
 
 
 if __name__ == "__main__":

@@ -61,12 +61,18 @@ def test_an_edit_is_an_edit_wherever_it_is() -> None:
     for edited in (
         a_child(replicas=3),
         a_child(labels={"a": "b"}),
-        a_child(annotations={"a": "b"}),
         a_child(uid="child-2"),
     ):
         store = Store()
         store.see_child(a_child())
         assert store.see_child(edited) == (KEY, True)
+
+
+def test_the_revision_that_a_controller_notes_is_no_edit() -> None:
+    store = Store()
+    store.see_child(a_child())
+    noted = a_child(annotations={"deployment.kubernetes.io/revision": "1"})
+    assert store.see_child(noted) == (KEY, False)
 
 
 def test_the_bulk_of_an_object_is_not_kept() -> None:

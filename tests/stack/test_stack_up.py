@@ -149,7 +149,7 @@ def commands_of_the_readme() -> list[list[str]]:
 
 def test_the_readmes_way_from_a_model_to_a_verdict_can_be_gone(tmp_path):
     def words(command: list[str]) -> list[str]:
-        tools = {"python": [sys.executable], "tidegauge": [sys.executable, "-m", "tidegauge.cli"]}
+        tools = {"python": [sys.executable], "tidegauge": [sys.executable, "-m", "tidegauge"]}
         return [*tools[command[0]], *(str(tmp_path) if word == "stack" else word for word in command[1:])]
 
     build, up, simulate, report = (words(command) for command in commands_of_the_readme())

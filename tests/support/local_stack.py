@@ -74,7 +74,7 @@ class LocalStack:
         command = [
             sys.executable,
             "-m",
-            "tidegauge.cli",
+            "tidegauge",
             "up",
             "-f",
             document,

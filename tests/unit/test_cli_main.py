@@ -6,6 +6,7 @@ import sys
 import joblib
 import numpy as np
 import pandas as pd
+import pytest
 from sklearn.linear_model import LinearRegression
 from support.command_line import assert_one_line_error, tidegauge
 
@@ -25,6 +26,28 @@ def test_help_lists_every_command():
 
 def test_an_unknown_command_is_refused_with_2():
     assert tidegauge("reprot").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "advice"),
+    [
+        ("click", ["--version"], "the command needs click: pip install 'tidegauge[cli]'"),
+        ("rich", ["report", "--help"], "report needs rich: pip install 'tidegauge[cli]'"),
+        ("pandas", ["pack", "--help"], "pack needs pandas: pip install 'tidegauge[pack]'"),
+    ],
+)
+def test_what_is_not_installed_is_named_with_what_to_install(module, arguments, advice):
+    """As after ``pip install tidegauge``, which brings the library alone."""
+    code = f"import sys; sys.modules[{module!r}] = None; import tidegauge.__main__ as m; m.main()"
+    run = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (1 if module == "click" else 2, "")
+    assert run.stderr == f"tidegauge: {advice}\n"
+
+
+def test_files_without_pyarrow_are_refused_with_what_to_install():
+    code = "import sys; sys.modules['pyarrow'] = None; import tidegauge; tidegauge.Profile.fit('train.csv')"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "train.csv: files are read with pyarrow: pip install 'tidegauge[cli]'" in run.stderr
 
 
 def test_report_does_not_import_what_only_packing_needs():

@@ -62,6 +62,7 @@ def test_show_names_every_feature(run, table, tmp_path):
     made = tmp_path / "profile.json"
     run("profile", "build", table, "-o", made)
     shown = run("profile", "show", made).output
+    assert run("profile", "show", tmp_path).output == shown, "a bundle's folder is taken too"
     assert all(name in shown for name in ("sqft", "kind", "categorical", "float64"))
 
 

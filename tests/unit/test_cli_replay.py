@@ -51,6 +51,19 @@ def test_the_table_names_feature_and_time(past, tmp_path):
     assert "Drifting" in result.stdout
 
 
+def test_rows_without_the_models_predictions_are_told_and_their_column_can_be_named(past, tmp_path):
+    rows = pd.read_parquet(past)
+    library.Profile.fit(rows[["temp", "wind"]], prediction=rows.temp * 2).save(tmp_path / "profile.json")
+    rows.assign(answer=rows.temp * 9).to_parquet(past)
+    arguments = ("replay", past, "--profile", tmp_path, "--rows-per-pane", 100, "--json")
+    without, named = tidegauge(*arguments), tidegauge(*arguments, "--prediction", "answer")
+    assert without.stderr.count("\n") == 1
+    assert "--prediction" in without.stderr
+    assert named.stderr == ""
+    drifting = {line["feature"] for line in map(json.loads, named.stdout.splitlines())}
+    assert "prediction" in drifting
+
+
 def test_a_higher_floor_alarms_less(past, tmp_path):
     arguments = ("replay", past, "--profile", tmp_path, "--rows-per-pane", 100, "--json")
     default = tidegauge(*arguments).stdout

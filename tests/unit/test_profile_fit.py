@@ -365,6 +365,8 @@ def test_a_feature_cannot_have_the_predictions_name() -> None:
         ({"exclude": ["nope"]}, SchemaError, "nope"),
         ({"categorical": ["nope"]}, SchemaError, "nope"),
         ({"feature_names": ["nope"]}, SchemaError, "nope"),
+        ({"feature_names": []}, ProfileError, "at least"),
+        ({"feature_names": ["sqft", "sqft"]}, SchemaError, "'sqft' is there twice"),
         ({"exclude": list(FRAME)}, ProfileError, "no features are left"),
         ({"prediction": "nope"}, SchemaError, "nope"),
         ({"prediction": [1.0]}, SchemaError, "1 values for 3000 rows"),

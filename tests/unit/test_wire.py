@@ -78,6 +78,11 @@ def test_truncated_counts_are_refused(end: int) -> None:
         Counts.from_bytes(DATA[:end], PROFILE)
 
 
+def test_what_is_no_bytes_is_named() -> None:
+    with pytest.raises(TypeError, match="counts of type NoneType: they must be bytes"):
+        Counts.from_bytes(None, PROFILE)  # type: ignore[arg-type]
+
+
 def test_bytes_after_the_counts_are_refused() -> None:
     with pytest.raises(WireError, match="exactly"):
         Counts.from_bytes(DATA + b"\0", PROFILE)

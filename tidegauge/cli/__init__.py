@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "simulate": "tidegauge.cli.simulate",
     "up": "tidegauge.cli.up",
 }
+_EXTRAS: Final = {"pack": "pack", "up": "local"}  # what to install for a command, if it is not the CLI's own
 
 
 class _Commands(click.Group):
@@ -32,7 +33,14 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(_COMMANDS[cmd_name]).command
+        try:
+            command: click.Command = importlib.import_module(_COMMANDS[cmd_name]).command
+        except ModuleNotFoundError as missing:
+            needed = str(missing.name).partition(".")[0]
+            if needed == "tidegauge":
+                raise
+            extra = _EXTRAS.get(cmd_name, "cli")
+            raise Failure(f"{cmd_name} needs {needed}: pip install 'tidegauge[{extra}]'") from missing
         return command
 
     def invoke(self, ctx: click.Context) -> object:

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tidegauge.cli.parts import existing_file, warnings_as_lines
+from tidegauge.cli.parts import existing_file, load_profile, profile_path, warnings_as_lines
 from tidegauge.comparison import FeatureDifference, compare
 from tidegauge.contract import PROFILE_FILE
 from tidegauge.profile import CategoricalFeature, Feature, NumericFeature, Profile
@@ -75,10 +75,10 @@ def build(
 
 
 @command.command()
-@click.argument("file", type=existing_file)
+@click.argument("file", type=profile_path)
 def show(file: Path) -> None:
-    """Show the features of the profile FILE."""
-    profile = Profile.load(file)
+    """Show the features of the profile FILE, or of the bundle in that folder."""
+    profile = load_profile(file)
     table = Table(title=f"{profile.rows} rows, hash {profile.hash}", title_justify="left")
     for column in ("feature", "kind", "dtype", "cells", "missing", "mean", "sd", "min", "max"):
         table.add_column(column, justify="left" if column in ("feature", "kind", "dtype") else "right")
@@ -97,11 +97,11 @@ def _described(feature: Feature) -> list[str]:
 
 
 @command.command()
-@click.argument("old", type=existing_file)
-@click.argument("new", type=existing_file)
+@click.argument("old", type=profile_path)
+@click.argument("new", type=profile_path)
 def diff(old: Path, new: Path) -> None:
-    """Compare the profiles OLD and NEW. Exit code 1 when they differ, as with diff."""
-    before, after = Profile.load(old), Profile.load(new)
+    """Compare the profiles, or bundles, OLD and NEW. Exit code 1 when they differ, as with diff."""
+    before, after = load_profile(old), load_profile(new)
     if before.hash == after.hash:
         click.echo(f"the same profile, hash {before.hash}")
         return

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from tidegauge import resource as custom_resource
 from tidegauge.backtest import Transition, replay
-from tidegauge.cli.parts import existing_file, load_profile, profile_path
+from tidegauge.cli.parts import existing_file, load_profile, profile_path, warnings_as_lines
 from tidegauge.errors import PolicyError
 from tidegauge.policy import DEFAULT_MIN_EFFECT, Policy
 
@@ -31,6 +31,7 @@ from tidegauge.policy import DEFAULT_MIN_EFFECT, Policy
 @click.option(
     "--rows-per-pane", type=click.IntRange(min=1), help="Panes of so many rows, in the file's order."
 )
+@click.option("--prediction", metavar="COLUMN", help="Column with the model's predictions.")
 @click.option(
     "-f", "--file", "document", type=existing_file, help="Take the policy from this DriftMonitoredModel."
 )
@@ -47,6 +48,7 @@ def command(
     time: str | None,
     pane: str | None,
     rows_per_pane: int | None,
+    prediction: str | None,
     document: Path | None,
     false_alarms: float | None,
     period: str | None,
@@ -56,7 +58,15 @@ def command(
 ) -> None:
     """Run the production policy over FILE, CSV or Parquet, and print each change of a verdict."""
     policy = _policy(document, false_alarms, period, {"warning": warning, "critical": critical})
-    history = replay(load_profile(path), file, policy, time=time, pane=pane, rows_per_pane=rows_per_pane)
+    with warnings_as_lines(), Console(stderr=True).status("rows replayed: 0") as status:
+        history = replay(
+            *(load_profile(path), file, policy),
+            time=time,
+            pane=pane,
+            rows_per_pane=rows_per_pane,
+            prediction=prediction,
+            progress=lambda rows: status.update(f"rows replayed: {rows:,}"),
+        )
     if as_json:
         for transition in history:
             click.echo(json.dumps(transition.to_dict()))

@@ -110,7 +110,7 @@ class Demo:
         return subprocess.run(command, check=check).returncode
 
     def _tidegauge(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "tidegauge.cli", *arguments]
+        return [sys.executable, "-m", "tidegauge", *arguments]
 
     def _simulate(self, *arguments: str) -> None:
         target = ("--profile", str(self._bundle), "--dir", str(self._stack), "--rate", str(RATE))
@@ -169,7 +169,7 @@ def _rows(report: Report) -> tuple[int, int]:
 def _shown(command: Sequence[str], folder: Path) -> str:
     """A command as a user would type it."""
     words = list(command[1:] if command[0] == sys.executable else command)
-    words = ["tidegauge", *words[2:]] if words[:2] == ["-m", "tidegauge.cli"] else ["python", *words]
+    words = ["tidegauge", *words[2:]] if words[:2] == ["-m", "tidegauge"] else ["python", *words]
     return shlex.join(words).replace(str(folder) + os.sep, "demo/").replace(str(folder), "demo")
 
 
