@@ -4,7 +4,7 @@ The tests are chapters: each goes on where the one before ended.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -68,15 +68,15 @@ def moved(profile: Profile, random: np.random.Generator, count: int, feature: st
     return table(columns(profile, count, "high", random, [feature]))
 
 
-def send_in_one_pane(story: Story, rows: Rows) -> int:
-    """Send rows so that they are all of one pane, which is shown alone for two panes or more; its number."""
+def in_one_pane(send: Callable[[], object]) -> int:
+    """Have rows sent so that they are all of one pane, which is shown alone for two panes or more."""
     for _ in range(4):
         pane = pane_shown_alone(time.time())
         time.sleep(pane * PANE_SECONDS - time.time() + 0.1)
-        assert story.send(rows, per_request=50) == len(rows)
+        send()
         if time.time() // PANE_SECONDS == pane:
             return pane
-    raise AssertionError(f"{len(rows)} rows take longer than a pane to send")
+    raise AssertionError("sending takes longer than a pane")
 
 
 def pane_shown_alone(after_seconds: float) -> int:
@@ -133,7 +133,7 @@ def test_the_distance_over_all_pods_is_that_of_one_test_on_all_rows(
     names = [feature.name for feature in profile.features]
     rows = ordinary(profile, random, 400)
     rows[:, names.index("sqft")] += 100
-    pane = send_in_one_pane(story, rows)
+    pane = in_one_pane(lambda: story.send(rows, per_request=50))
     counted = profile.count({name: rows[:, i] for i, name in enumerate(names)})
     for i, name in enumerate(names):
         found = wait_for(partial(story.block, name, pane), f"the pane's block of {name}", 30, every=0.3)
@@ -157,3 +157,23 @@ def test_back_to_ordinary_rows_it_clears(story: Story, profile: Profile, random:
         assert time.monotonic() < deadline, story.told()
         story.send(ordinary(profile, random, 400))
         time.sleep(1)
+
+
+def test_drift_in_one_pod_of_three_shows_at_its_true_size_and_in_that_pods_own_figures(
+    story: Story, profile: Profile, random: np.random.Generator
+) -> None:
+    strange, *others = (pod["metadata"]["name"] for pod in story.pods())
+    rows = {pod: ordinary(profile, random, 100) for pod in others}
+    rows[strange] = moved(profile, random, 600, "sqft")
+    pane = in_one_pane(lambda: [story.send_to(pod, some) for pod, some in rows.items()])
+    found = wait_for(partial(story.block, "sqft", pane), "the pane's block", 30, every=0.3)
+    together = np.concatenate(list(rows.values()))
+    names = [feature.name for feature in profile.features]
+    exact = profile.count({name: together[:, i] for i, name in enumerate(names)}).ks("sqft").statistic
+    assert (found["rows"], found["statistic"]) == (800, pytest.approx(exact, abs=1e-12))
+
+    def stands_out() -> bool:
+        own = {pod: story.pod_statistic(pod, "sqft") for pod in rows}
+        return own[strange] > 2 * max(own[pod] for pod in others)
+
+    wait_for(stands_out, f"{strange} stands out by its own figures", 30, every=0.5)

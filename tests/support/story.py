@@ -162,6 +162,11 @@ class Story:
         way = f"/api/v1/namespaces/{self.namespace}/pods/{pod}:{port}/proxy/metrics"
         return self.node.kubectl("get", "--raw", way)
 
+    def pod_statistic(self, pod: str, feature: str) -> float:
+        """D of a pod's own last minutes, as its sidecar has it; 0 where it has none yet."""
+        found = self.metric(pod, SIDECAR_PORT, "tidegauge_sidecar_pod_statistic")
+        return next((value for labels, value in found.items() if f'feature="{feature}"' in labels), 0.0)
+
     def rows_served(self) -> int:
         """Rows that the pods now standing have answered."""
         name = "tidegauge_serving_rows_total"
