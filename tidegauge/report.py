@@ -208,8 +208,16 @@ class Report:
         return Verdict.STABLE, None, None
 
     @staticmethod
-    def join(reports: Sequence[Report]) -> Report:
+    def join(reports: Sequence[Report], silent: int = 0) -> Report:
         """The reports of a model's shards as one, as of the shard that is furthest behind.
+
+        Parameters
+        ----------
+        reports
+            Those that there are.
+        silent
+            Shards whose report there is not: what they would say of their features is not known, so the
+            verdict is Drifting or Unknown.
 
         Raises
         ------
@@ -230,7 +238,7 @@ class Report:
         first = reports[0]
         stale = any(r.stale for r in reports)
         # A shard that knows nothing yet must not hide behind one that is stable.
-        unknown = stale or any(r.verdict is Verdict.UNKNOWN for r in reports)
+        unknown = stale or silent > 0 or any(r.verdict is Verdict.UNKNOWN for r in reports)
         verdict, severity, since = Report.judge(features, stale=unknown)
         return replace(
             first,

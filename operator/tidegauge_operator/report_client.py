@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
@@ -11,7 +12,7 @@ import aiohttp
 from tidegauge.errors import WireError
 from tidegauge.report import Report
 
-__all__ = ["NoReport", "ReportClient"]
+__all__ = ["NoReport", "ReportClient", "Told"]
 
 REQUEST_SECONDS: Final = 5.0
 MOST_BYTES: Final = 8 << 20
@@ -22,6 +23,14 @@ class NoReport(Exception):
     """There is no report to be had, with the reason."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A report, and why a part of it is missing; empty where it is whole."""
+
+    report: Report
+    silence: str = ""
+
+
 class ReportClient:
     """Reads reports, only so many at once, so that a thousand models are no thousand connections."""
 
@@ -29,18 +38,26 @@ class ReportClient:
         self._session = session
         self._free = asyncio.Semaphore(AT_ONCE)
 
-    async def report(self, model: str, urls: Sequence[str]) -> Report:
-        """The report of a model, joined over its aggregators' replicas.
+    async def report(self, model: str, urls: Sequence[str]) -> Told:
+        """The report of a model, joined over those of its aggregators' replicas that answer.
 
         Raises
         ------
         NoReport
-            One of them does not answer, or with something else.
+            None of them answers, or their answers do not fit together.
         """
+        parts, silent = [], []
         async with self._free:
-            parts = [await self._one(model, url) for url in urls]
+            for url in urls:
+                try:
+                    parts.append(await self._one(model, url))
+                except NoReport as reason:
+                    silent.append(str(reason))
+        if not parts:
+            raise NoReport(silent[0])
+        silence = f"{len(silent)} of {len(urls)} aggregators: {silent[0]}" if silent else ""
         try:
-            return Report.join(parts)
+            return Told(Report.join(parts, len(silent)), silence)
         except WireError as error:
             raise NoReport(f"the aggregators' reports do not fit together: {error}") from error
 

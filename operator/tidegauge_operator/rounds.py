@@ -95,19 +95,22 @@ class Rounds:
             await self._queue.add(key)
 
     async def _heard(self, key: Key, document: dict[str, object]) -> Heard | None:
-        """What came of asking; None where an answer failed to come for the first time."""
+        """What came of asking; None where an answer, or a part of it, failed to come for the first time."""
         model = msgspec.convert({**document, "status": None}, DriftMonitoredModel)
         aggregator = self._store.children(key).get(Ref("apps/v1", "StatefulSet", aggregator_name(model)))
         ready = aggregator.part.get("status", {}).get("readyReplicas", 0) if aggregator else 0
-        if ready < model.spec.aggregator.replicas:
+        if not ready:
             return Heard(None, "the aggregator is not ready", asked=False)
         try:
-            report = await self._reports.report(key.name, self._addresses(model))
+            told = await self._reports.report(key.name, self._addresses(model))
+            heard = Heard(told.report, told.silence)
         except NoReport as reason:
-            self._silent[key] += 1
-            return Heard(None, str(reason)) if self._silent[key] >= SILENT_ROUNDS else None
-        self._silent.pop(key, None)
-        return Heard(report)
+            heard = Heard(None, str(reason))
+        if not heard.silence:
+            self._silent.pop(key, None)
+            return heard
+        self._silent[key] += 1
+        return heard if self._silent[key] >= SILENT_ROUNDS else None
 
     async def look_for_definitions(self) -> bool:
         """See which optional kinds the cluster knows; where that changed, every model is looked at."""

@@ -51,7 +51,7 @@ class Observed:
     report
         The aggregator's newest report; None when there is none.
     silence
-        Why there is no report.
+        Why there is no report, or not all of it; empty where nothing is missing.
     asked
         Whether the aggregator was ready and has been asked.
     url
@@ -66,7 +66,7 @@ class Observed:
     aggregator_pods: Failure | None = None
     missing_kinds: tuple[str, ...] = ()
     report: Report | None = None
-    silence: str = "the aggregator has not been asked yet"
+    silence: str = ""
     asked: bool = False
     url: str | None = None
 
@@ -171,6 +171,8 @@ def _drift_detected(observed: Observed) -> State:
         return State(
             "True", reason, f"{_count(len(names), 'feature drifts', 'features drift')}: {_list(names)}"
         )
+    if observed.silence:
+        return State("Unknown", "ShardsSilent", observed.silence)
     if report.verdict is Verdict.STABLE:
         return State("False", "Stable", "no feature has moved by more than spec.drift.minEffect")
     if report.verdict is Verdict.LEARNING:
@@ -183,6 +185,12 @@ def _degraded(observed: Observed, merged: State) -> State:
     if report is None:
         starting = merged.status != "True" or not observed.asked
         return State("Unknown" if starting else "True", "NoReport", observed.silence)
+    if observed.silence:
+        return State(
+            "True",
+            "ShardsSilent",
+            f"{observed.silence}: the features it holds are not watched, see condition AggregatorAvailable",
+        )
     coverage = report.coverage
     if report.stale:
         return State("True", "NoFreshRows", "no pod has sent counts lately")

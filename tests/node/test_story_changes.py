@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from support.counting_client import Counted, CountingClient
 from support.installation import Installation
+from support.node.kubelet import NODE_NAME
 from support.node.node import Node
 from support.serving_bundles import HOUSE_ROW, house_bundle
 from support.story import CLAIM, Story
@@ -93,6 +94,31 @@ def test_each_shard_holds_its_share_of_the_features(story: Story) -> None:
     shards = [set(report.features) for report in story.reports()]
     assert shards[0].isdisjoint(shards[1])
     assert set.union(*shards) == set(story.profile("bundle").names)
+
+
+def test_a_shard_that_is_down_is_told_until_it_is_back(story: Story) -> None:
+    """Its pod finds no node for a while, and nobody watches the features that it holds.
+
+    Every row sent here is the same house, so each shard has features that drift.
+    """
+    held = set(story.reports()[0].features)
+    pod = story.pods("aggregator")[1]["metadata"]["name"]
+    story.kubectl("cordon", NODE_NAME)
+    try:
+        story.kubectl("delete", "pod", pod)
+        reason = "ShardsSilent"
+        story.wait_for(lambda: story.condition("DriftMonitoringDegraded")["reason"] == reason, reason)
+        assert story.condition("DriftMonitoringDegraded")["message"].startswith("1 of 2 aggregators:")
+        drifting = {feature["name"] for feature in story.status["drift"]["topFeatures"]}
+        assert drifting
+        assert drifting <= held, "what the other shard sees is still told"
+        story.wait_for(
+            lambda: story.condition("AggregatorAvailable")["reason"] == "Unschedulable", "the reason"
+        )
+    finally:
+        story.kubectl("uncordon", NODE_NAME)
+    story.wait_until("DriftMonitoringDegraded=False", READY_SECONDS)
+    story.wait_until("Ready", READY_SECONDS)
 
 
 @pytest.mark.parametrize("bundle", ["next", "bundle"], ids=["change", "rollback"])

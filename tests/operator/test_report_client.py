@@ -6,7 +6,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 from support.reports import DRIFTING, ReportServer, a_report
-from tidegauge_operator.report_client import NoReport, ReportClient
+from tidegauge_operator.report_client import NoReport, ReportClient, Told
 
 from tidegauge.contract import Verdict
 from tidegauge.report import Report
@@ -18,7 +18,11 @@ def server() -> ReportServer:
 
 
 def read(*addresses: str) -> Report:
-    async def run() -> Report:
+    return told(*addresses).report
+
+
+def told(*addresses: str) -> Told:
+    async def run() -> Told:
         async with aiohttp.ClientSession() as session:
             return await ReportClient(session).report("house-prices", addresses)
 
@@ -45,6 +49,22 @@ def test_shards_are_joined(server: ReportServer) -> None:
         other.stop()
     assert joined.verdict is Verdict.DRIFTING
     assert set(joined.features) == {"sqft", "age", "rooms", "baths"}
+
+
+def test_a_shard_that_does_not_answer_is_told_and_the_others_are_heard(server: ReportServer) -> None:
+    """What drifts in the others drifts; where nothing does, nobody knows."""
+    gone = ReportServer()
+    gone.stop()
+    try:
+        server.say(DRIFTING)
+        drifting = told(server.address, gone.address)
+        server.say(a_report())
+        calm = told(gone.address, server.address)
+    finally:
+        server.stop()
+    assert drifting.report.verdict is Verdict.DRIFTING
+    assert calm.report.verdict is Verdict.UNKNOWN
+    assert drifting.silence.startswith("1 of 2 aggregators: the aggregator does not answer")
 
 
 def test_a_feature_in_two_shards_is_no_report(server: ReportServer) -> None:

@@ -123,6 +123,16 @@ def test_silence_is_never_stable() -> None:
     assert message(document, "DriftMonitoringDegraded") == "nobody answers"
 
 
+def test_a_silent_shard_is_told_and_hides_no_drift_of_the_others() -> None:
+    silence = "1 of 2 aggregators: the aggregator does not answer"
+    calm = told(replace(WELL, report=a_report(Verdict.UNKNOWN), silence=silence))
+    assert condition(calm, "DriftMonitoringDegraded") == ("True", "ShardsSilent")
+    assert condition(calm, "DataDriftDetected") == ("Unknown", "ShardsSilent")
+    drifting = told(replace(WELL, report=DRIFTING, silence=silence))
+    assert condition(drifting, "DataDriftDetected")[0] == "True"
+    assert drifting["drift"]["verdict"] == "Drifting"
+
+
 @pytest.mark.parametrize(
     ("report", "expected"),
     [

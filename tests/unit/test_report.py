@@ -130,6 +130,12 @@ class TestJoining:
         )
         assert Report.join([stable, stale]).verdict is Verdict.UNKNOWN
 
+    def test_beside_a_silent_shard_only_drift_is_sure(self) -> None:
+        calm = _report(_feature("a", Verdict.STABLE))
+        moved = _report(_feature("b", Verdict.DRIFTING, since=4))
+        assert Report.join([calm], silent=1).verdict is Verdict.UNKNOWN
+        assert Report.join([moved], silent=1).verdict is Verdict.DRIFTING
+
     def test_the_worst_coverage_is_the_whole_ones(self) -> None:
         parts = [
             _report(_feature("a", Verdict.STABLE)).with_coverage(
