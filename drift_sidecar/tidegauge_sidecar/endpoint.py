@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -49,6 +50,16 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer_json(
                     404, _error("not_found", f"no {path} here: there are /metrics and /healthz")
                 )
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        """Answer what is no request of ours, or no request at all, as everything else is answered."""
+        self.close_connection = True
+        self.request_version = self.protocol_version  # else an answer to a broken line has no status
+        if code == HTTPStatus.NOT_IMPLEMENTED:
+            self._answer_json(405, _error("method_not_allowed", f"{self.command}: there is GET only"))
+        else:
+            said = message or HTTPStatus(code).phrase
+            self._answer_json(400 if code >= 500 else code, _error("bad_request", said))
 
     def _answer_json(self, status: int, document: dict[str, object]) -> None:
         self._answer(status, json.dumps(document).encode(), "application/json")

@@ -1,0 +1,74 @@
+"""Whatever is sent to the sidecar's port: an answer with a reason, and it goes on answering."""
+
+import json
+import socket
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Counter
+from tidegauge_sidecar.endpoint import serve_endpoint
+
+SETTINGS = settings(max_examples=150, deadline=None)
+HEALTHZ = b"GET /healthz HTTP/1.0\r\n\r\n"
+
+words = st.binary(max_size=20) | st.sampled_from(
+    [b"GET", b"POST", b"/metrics", b"/healthz", b"HTTP/1.1", b"HTTP/9"]
+)
+requests = st.lists(words, max_size=5).map(b" ".join)
+headers = st.lists(st.binary(max_size=30) | st.just(b"Content-Length: -1"), max_size=4).map(b"\r\n".join)
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    registry = CollectorRegistry()
+    Counter("rows", "Rows.", registry=registry).inc(3)
+    server = serve_endpoint("127.0.0.1", 0, registry, lambda: True)
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+def send(port: int, data: bytes) -> tuple[int, bytes]:
+    """The answer's status, 0 where there is none, and its body."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return (int(head.split()[1]), body) if head.startswith(b"HTTP/") else (0, answer)
+
+
+@SETTINGS
+@given(requests, headers, st.binary(max_size=200))
+def test_random_bytes_are_refused_with_a_reason_and_harm_nothing(
+    port: int, request: bytes, heads: bytes, body: bytes
+) -> None:
+    status, answer = send(port, b"\r\n".join((request, heads, b"", body)))
+    if status >= 400:
+        assert status < 500
+        assert json.loads(answer)["error"]["message"]
+    assert send(port, HEALTHZ) == (200, b'{"status": "ok"}')
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "reason"),
+    [
+        (b"POST /metrics HTTP/1.0", 405, "method_not_allowed"),
+        (b"GET /pane HTTP/1.0", 404, "not_found"),
+        (b"GET /metrics HTTP/7.3", 400, "bad_request"),
+        (b"GET /" + b"x" * 70_000 + b" HTTP/1.0", 414, "bad_request"),
+        (b"nonsense", 400, "bad_request"),
+    ],
+)
+def test_what_it_does_not_know_is_named(port: int, request_line: bytes, status: int, reason: str) -> None:
+    found, answer = send(port, request_line + b"\r\n\r\n")
+    assert (found, json.loads(answer)["error"]["reason"]) == (status, reason)
+
+
+def test_its_metrics_are_those_of_the_registry(port: int) -> None:
+    status, page = send(port, b"GET /metrics?x=1 HTTP/1.0\r\n\r\n")
+    assert (status, b"rows_total 3.0" in page) == (200, True)
