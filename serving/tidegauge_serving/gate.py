@@ -42,13 +42,13 @@ class Gate:
     @property
     def ready(self) -> bool:
         """Whether new requests should come here."""
-        return self.service is not None and not self.draining
+        return self.service is not None and not self.failure and not self.draining
 
     def open(self, service: Service) -> None:
         """Answer predictions with this service from now on."""
+        plain, v1, v2 = Plain(service), V1(service), V2(service)
         self.service = service
         self.reason = ""
-        plain, v1, v2 = Plain(service), V1(service), V2(service)
         self.routes = {
             "/predict": (plain.name, plain),
             f"/v1/models/{service.name}:predict": (v1.name, v1),
@@ -59,6 +59,7 @@ class Gate:
     def refuse(self, reason: str) -> None:
         """Never become ready: say why."""
         self.reason = self.failure = reason
+        self.metrics.ready = False
 
     def drain(self) -> None:
         """Say not ready, and go on answering."""

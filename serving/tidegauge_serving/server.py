@@ -101,10 +101,19 @@ def _uvicorn_config(settings: Settings, gate: Gate, registry: CollectorRegistry)
 async def _open(settings: Settings, gate: Gate, server: _Server) -> None:
     """Make the model ready, and only then take connections that another replica could answer as well."""
     await _make_ready(settings, gate)
+    if settings.fd >= 0 and gate.ready:
+        await _share(settings.fd, gate, server)
     if gate.failure and settings.exit_on_error:
         server.should_exit = True
-    if settings.fd >= 0 and gate.service is not None and not gate.draining:
-        await server.also_listen(settings.fd)
+
+
+async def _share(fd: int, gate: Gate, server: _Server) -> None:
+    """Take connections from the shared socket; never ready if it is none, as nobody would find the server."""
+    try:
+        await server.also_listen(fd)
+    except (OSError, ValueError) as error:
+        gate.refuse(f"--fd {fd}: this is no listening socket that was inherited ({error})")
+        _log.error("not ready: %s", gate.reason)
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -144,6 +153,10 @@ async def _make_ready(settings: Settings, gate: Gate) -> None:
     """Load in a thread, so that liveness is answered meanwhile; say once why not if that fails."""
     try:
         loaded = await asyncio.to_thread(load, settings)
+        if not gate.draining:
+            service = _service(settings, loaded, gate.metrics)
+            gate.open(service)
+            _log.info("ready: %s, %.0f us a row", service.name, loaded.speed.call_seconds * 1e6)
     except TidegaugeError as error:
         gate.refuse(" ".join(str(error).split()))
         _log.error("not ready: %s", gate.reason)
@@ -151,13 +164,9 @@ async def _make_ready(settings: Settings, gate: Gate) -> None:
         Exception
     ) as error:  # a bundle can break libraries in ways of its own; the process stays up and says so
         gate.refuse(
-            f"the bundle cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            f"the bundle cannot be served: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
         )
         _log.exception("not ready: %s", gate.reason)
-    else:
-        if not gate.draining:
-            gate.open(_service(settings, loaded, gate.metrics))
-            _log.info("ready: %s, %.0f us a row", gate.service.name, loaded.speed.call_seconds * 1e6)  # type: ignore[union-attr]
 
 
 def _service(settings: Settings, loaded: Loaded, metrics: ServingMetrics) -> Service:
