@@ -24,6 +24,7 @@ __all__ = [
     "ModelFile",
     "Prediction",
     "ProfileFile",
+    "check_name",
     "file_sha256",
 ]
 
@@ -138,7 +139,7 @@ class Manifest:
     versions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require(_DNS_LABEL.fullmatch(self.name), "name", self.name, "a DNS label: a-z 0-9 -, at most 63")
+        check_name(self.name)
         names = [feature.name for feature in self.features]
         _require(names and len(names) == len(set(names)), "features", names, "at least one, each name once")
 
@@ -232,6 +233,11 @@ def _take(document: object, prefix: str, types: dict[str, _Types]) -> dict[str, 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+
+
+def check_name(name: str) -> None:
+    """Raise a `BundleError` unless `name` can be a model's."""
+    _require(_DNS_LABEL.fullmatch(name), "name", name, "a DNS label: a-z 0-9 -, at most 63")
 
 
 def _require_file(file: str, sha256: str, part: str) -> None:

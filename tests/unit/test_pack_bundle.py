@@ -1,9 +1,12 @@
 """The bundle folder: whole or not there, equal from equal inputs, refused when it is not what it says."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -16,6 +19,7 @@ from support.packs import NOON, NUMBERS, ask, pack, training_table
 from tidegauge import BundleError, ProfileError, SchemaError
 from tidegauge.bundle import Manifest, file_sha256
 from tidegauge.pack import pack_model, verify_bundle
+from tidegauge.pack.folder import write_folder
 from tidegauge.profile import Profile
 
 
@@ -98,6 +102,32 @@ def test_a_folder_that_is_no_bundle_is_left_alone(packed, tmp_path):
     with pytest.raises(BundleError, match="not a bundle"):
         pack(Ridge().fit(training_table()[NUMBERS], training_table()["y"]), training_table(), tmp_path)
     assert (packed.folder / "model.onnx").exists()
+
+
+def test_a_bundle_that_cannot_be_replaced_stays_under_its_name(packed, monkeypatch, tmp_path):
+    """The folder beside it is taken away before it gets the name."""
+
+    def rename_once(source, target):
+        monkeypatch.undo()
+        os.rename(source, target)
+        shutil.rmtree(next(path for path in tmp_path.glob(".bundle-*") if (path / "new").exists()))
+
+    before = files_of(packed.folder)
+    monkeypatch.setattr("tidegauge.pack.folder.os", SimpleNamespace(rename=rename_once))
+    with pytest.raises(FileNotFoundError):
+        write_folder(packed.folder, {"new": b""})
+    assert files_of(packed.folder) == before
+    assert not list(tmp_path.glob(".bundle-*"))
+
+
+@pytest.mark.parametrize(
+    ("output", "name", "message"),
+    [("___", None, "no name"), ("bundle", "Not a label", "DNS label"), (".", "ridge-2", "not a bundle")],
+)
+def test_where_a_bundle_cannot_be_written_is_said_before_the_model_is_loaded(output, name, message, tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(BundleError, match=message):
+        pack_model(tmp_path / "none.joblib", tmp_path / "none.parquet", tmp_path / output, name=name)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "profile.json"])

@@ -10,7 +10,13 @@ from tidegauge.contract import MANIFEST_FILE
 from tidegauge.errors import BundleError
 from tidegauge.profile import Profile
 
-__all__ = ["verify_bundle", "write_folder"]
+__all__ = ["check_free", "verify_bundle", "write_folder"]
+
+
+def check_free(folder: Path) -> None:
+    """Raise a `BundleError` if `folder` exists and is not a bundle, which could be replaced."""
+    if folder.exists() and not _may_be_replaced(folder):
+        raise BundleError(f"{folder} exists and is not a bundle: choose a new name, or remove it yourself")
 
 
 def write_folder(folder: Path, files: dict[str, bytes]) -> None:
@@ -23,8 +29,7 @@ def write_folder(folder: Path, files: dict[str, bytes]) -> None:
     BundleError
         `folder` exists and is not a bundle.
     """
-    if folder.exists() and not _may_be_replaced(folder):
-        raise BundleError(f"{folder} exists and is not a bundle: choose a new name, or remove it yourself")
+    check_free(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -47,7 +52,11 @@ def _swap(fresh: Path, folder: Path) -> None:
         return
     old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     os.rename(folder, old)  # onto an empty folder, which rename replaces
-    os.rename(fresh, folder)
+    try:
+        os.rename(fresh, folder)
+    except BaseException:
+        os.rename(old, folder)
+        raise
     shutil.rmtree(old)
 
 

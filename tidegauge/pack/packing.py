@@ -13,12 +13,12 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from tidegauge.bundle import Feature, Label, Manifest, ModelFile, Prediction, ProfileFile
+from tidegauge.bundle import Feature, Label, Manifest, ModelFile, Prediction, ProfileFile, check_name
 from tidegauge.contract import MANIFEST_FILE, PROFILE_FILE
 from tidegauge.errors import BundleError
 from tidegauge.pack.answers import class_labels, original_answers
 from tidegauge.pack.choice import Chosen, ModelFormat, Refusal, choose
-from tidegauge.pack.folder import write_folder
+from tidegauge.pack.folder import check_free, write_folder
 from tidegauge.pack.inputs import TEXT, Training, load_model, load_table, training_rows
 from tidegauge.profile import NumericFeature, Profile
 
@@ -113,22 +113,17 @@ def pack_model(
         The data cannot make a profile.
     """
     folder = Path(output)
+    check_free(folder)
+    name = name or _name_from(folder)
+    check_name(name)
     loaded = load_model(model, trusted_types)
     training = training_rows(loaded, load_table(data), target=target, time=time, exclude=exclude)
     original = original_answers(loaded, training.model_input())
     chosen = choose(loaded, training, original, model_format)
     profile = _fit_profile(training, chosen, cut_points, hour_of_day)
     files = {chosen.form.file: chosen.form.data, PROFILE_FILE: profile.to_bytes()}
-    manifest = Manifest(
-        name=name or _name_from(folder),
-        created=clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        model=_model_file(chosen, class_labels(loaded)),
-        profile=ProfileFile(file=PROFILE_FILE, sha256=_sha256(files[PROFILE_FILE]), hash=profile.hash),
-        features=_features(training, chosen.form.dtype),
-        prediction=_prediction(profile),
-        example={"features": _example(training)},
-        versions=_versions(chosen.form.format),
-    )
+    profile_sha256 = _sha256(files[PROFILE_FILE])
+    manifest = _manifest(name, clock(), training, chosen, class_labels(loaded), profile, profile_sha256)
     write_folder(folder, {**files, MANIFEST_FILE: manifest.to_json().encode()})
     return Packed(folder, manifest, profile, chosen.refusals)
 
@@ -145,6 +140,27 @@ def _fit_profile(training: Training, chosen: Chosen, cut_points: int, hour_of_da
         hour_of_day=hour_of_day,
         dtypes=dict.fromkeys(numbers, chosen.form.dtype),
         categorical=[column.name for column in training.columns if column.kind == "categorical"],
+    )
+
+
+def _manifest(
+    name: str,
+    created: datetime,
+    training: Training,
+    chosen: Chosen,
+    classes: tuple[Label, ...],
+    profile: Profile,
+    profile_sha256: str,
+) -> Manifest:
+    return Manifest(
+        name=name,
+        created=created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        model=_model_file(chosen, classes),
+        profile=ProfileFile(file=PROFILE_FILE, sha256=profile_sha256, hash=profile.hash),
+        features=_features(training, chosen.form.dtype),
+        prediction=_prediction(profile),
+        example={"features": _example(training)},
+        versions=_versions(chosen.form.format),
     )
 
 
