@@ -11,6 +11,8 @@ import psutil
 import pytest
 from support.waiting import wait_for
 
+from tidegauge.errors import ResourceError
+from tidegauge.local.demo import stop
 from tidegauge.local.guard import Guard
 from tidegauge.local.network import free_ports, listen, unhealthy
 from tidegauge.local.supervisor import Program, Role, Supervisor
@@ -175,3 +177,12 @@ def test_free_ports_are_different_and_outside_the_range_of_outgoing_connections(
     ports = free_ports(20, random.Random(1))
     assert len(set(ports)) == 20
     assert max(ports) < 32768
+
+
+def test_the_demos_stack_that_does_not_end_is_killed_and_said():
+    deaf = DEAF.replace("SIGTERM", "SIGINT")
+    with subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE) as stack:
+        stack.stdout.readline()
+        with pytest.raises(ResourceError, match="was killed"):
+            stop(stack, 0.2)
+        assert stack.wait(10) == -signal.SIGKILL

@@ -19,10 +19,12 @@ from rich.console import Console
 
 from tidegauge.errors import ResourceError, TidegaugeError
 from tidegauge.local.reports import fetch_report
+from tidegauge.local.stack import STOP_GRACE_SECONDS
 from tidegauge.local.state import STATE_FILE, StackState, load_state
+from tidegauge.local.supervisor import Role
 from tidegauge.report import Report
 
-__all__ = ["main"]
+__all__ = ["main", "stop"]
 
 EXAMPLE: Final = Path("examples/house-prices")
 REPLICAS: Final = 3
@@ -34,7 +36,7 @@ RATE: Final = 600
 READY_SECONDS: Final = 60
 VERDICT_SECONDS: Final = 40
 EXIT_DRIFTING: Final = 3
-STOP_SECONDS: Final = 60
+STOP_SECONDS: Final = len(Role) * STOP_GRACE_SECONDS + 10
 
 
 def main() -> int:
@@ -147,8 +149,7 @@ class Demo:
                 self._await_ready(stack)
                 yield
             finally:
-                stack.send_signal(signal.SIGINT)
-                code = stack.wait(STOP_SECONDS)
+                code = stop(stack, STOP_SECONDS)
         if code != 0:
             raise ResourceError(f"the stack ended with exit code {code}")
 
@@ -158,6 +159,16 @@ class Demo:
             if stack.poll() is not None or time.monotonic() > deadline:
                 raise ResourceError(f"the stack was not ready within {READY_SECONDS} s")
             time.sleep(0.1)
+
+
+def stop(stack: subprocess.Popen[bytes], within_seconds: float) -> int:
+    """End the stack as Ctrl-C does; its exit code, a `ResourceError` if it had to be killed."""
+    stack.send_signal(signal.SIGINT)
+    try:
+        return stack.wait(within_seconds)
+    except subprocess.TimeoutExpired:
+        stack.kill()  # what it started goes with it
+        raise ResourceError(f"the stack did not end within {within_seconds:.0f} s and was killed") from None
 
 
 def _rows(report: Report) -> tuple[int, int]:
