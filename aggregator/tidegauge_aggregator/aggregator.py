@@ -30,7 +30,6 @@ MAX_PROFILE_BYTES: Final = 128 << 20
 MAX_WAITING_BYTES: Final = 4 * MAX_PANE_BYTES  # of messages between their arrival and their commit
 DECODE_INLINE_BYTES: Final = 1 << 18  # a longer message is decoded in a thread, so that no other waits for it
 MAX_OPEN_PANES: Final = 64  # sums in memory per watch; beyond that, panes wait until older ones are merged
-MAX_EXPECTED_PODS: Final = 1_000_000
 
 
 class Aggregator:
@@ -55,8 +54,6 @@ class Aggregator:
         Whole profiles by model and hash.
     watches
         What is watched, changed by the writer's deliveries only.
-    expected
-        Pods that a model should have, as was PUT.
     config
         Policies and expected pods as configured; `cycle.Cycle` keeps it fresh.
     evaluator
@@ -75,7 +72,6 @@ class Aggregator:
         self.clock, self.meters, self.shard, self.retention_seconds = clock, meters, shard, retention_seconds
         self.profiles: dict[tuple[str, str], Profile] = {}
         self.watches: dict[WatchKey, Watch] = {}
-        self.expected: dict[str, int] = {}
         self.config = Config()
         self.evaluator = ThreadPoolExecutor(1, thread_name_prefix="evaluate")
         self.started_seconds = clock()
@@ -86,9 +82,7 @@ class Aggregator:
 
     async def start(self) -> None:
         """Load the store; raises `StoreError`."""
-        documents, self.expected, rows = await self.writer.submit(
-            lambda store: (list(store.profiles()), store.expected(), store.watches())
-        )
+        documents, rows = await self.writer.submit(lambda store: (list(store.profiles()), store.watches()))
         for model, name, document in documents:
             self.profiles[model, name] = await asyncio.to_thread(Profile.from_bytes, document)
         for row in rows:
@@ -104,15 +98,6 @@ class Aggregator:
         await asyncio.to_thread(self.evaluator.shutdown)
         await self.writer.close()
 
-    def expected_pods(self, model: str) -> int | None:
-        """How many pods the model should have by the config or by PUT; None if nobody said."""
-        said = [
-            pods
-            for pods in (self.config.model(model).expected_pods, self.expected.get(model))
-            if pods is not None
-        ]
-        return max(said, default=None)
-
     def check_ready(self) -> None:
         """Raise a `Refusal` (503) while the store is being loaded."""
         if not self.is_ready:
@@ -122,7 +107,7 @@ class Aggregator:
         """Ask the store; a `Refusal` (503) when it cannot answer."""
         return await self._stored(self.writer.submit(run))
 
-    # --- profiles and expectations ---------------------------------------------------------------------
+    # --- profiles --------------------------------------------------------------------------------------
 
     async def put_profile(self, model: str, profile: str, document: bytes) -> bool:
         """Keep a profile; returns whether it is new.
@@ -149,15 +134,6 @@ class Aggregator:
         await self._stored(self.writer.submit(lambda store: store.add_profile(model, profile, document, now)))
         self.profiles[model, profile] = parsed
         return True
-
-    async def put_expected(self, model: str, pods: int) -> None:
-        """Keep how many pods a model should have."""
-        self.check_ready()
-        check_model(model)
-        if not 0 <= pods <= MAX_EXPECTED_PODS:
-            raise Refusal(422, "bad_expected", f"{pods} pods: it must be 0 to {MAX_EXPECTED_PODS}")
-        await self._stored(self.writer.submit(lambda store: store.set_expected(model, pods)))
-        self.expected[model] = pods
 
     def _shard_of(self, profile: Profile) -> Profile:
         try:

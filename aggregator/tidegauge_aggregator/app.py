@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -21,7 +20,6 @@ from .refusal import Refusal
 
 __all__ = ["App", "make_app", "make_routes"]
 
-MAX_EXPECTED_BYTES: Final = 1 << 16
 MAX_HISTORY: Final = 10_000
 
 Model = Annotated[str | None, Query(description="Name of the model; may be left out when there is one.")]
@@ -52,13 +50,6 @@ def _add_writes(app: FastAPI, aggregator: Aggregator, gate: TokenGate) -> None:
         if not await aggregator.put_profile(model, profile, document):
             response.status_code = 200
         return {"profile": profile}
-
-    @app.put("/v1/models/{model}/expected", status_code=204)
-    async def put_expected(model: str, request: Request) -> None:
-        """Say how many pods the model should have: `{"pods": n}`."""
-        gate.check(_authorization(request))
-        body = await read_body(request.scope, request.receive, MAX_EXPECTED_BYTES)
-        await aggregator.put_expected(model, _pods(body))
 
 
 def _add_reads(app: FastAPI, reading: Reading) -> None:
@@ -144,16 +135,3 @@ def _add_errors(app: FastAPI, aggregator: Aggregator) -> None:
 def _authorization(request: Request) -> bytes | None:
     header = request.headers.get("authorization")
     return header.encode("latin-1") if header is not None else None
-
-
-def _pods(body: bytes) -> int:
-    try:
-        document: Any = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Refusal(422, "bad_expected", f"the body is not JSON: {error}") from error
-    pods = document.get("pods") if isinstance(document, dict) else None
-    if type(pods) is not int or set(document) != {"pods"}:
-        raise Refusal(
-            422, "bad_expected", f'the body must be {{"pods": n}} with a whole number, not {document!r:.100}'
-        )
-    return pods

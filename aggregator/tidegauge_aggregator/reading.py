@@ -6,9 +6,9 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from tidegauge.contract import Verdict
+from tidegauge.contract import PANE_SECONDS, Verdict
 from tidegauge.policy import Policy
 from tidegauge.profile import Profile
 from tidegauge.report import Baseline, FeatureReport, Report
@@ -21,6 +21,8 @@ from .refusal import Refusal
 from .watch import Watch
 
 __all__ = ["Reading"]
+
+LEVEL_SECONDS: Final = 30  # watches whose newest panes end this close to each other are level
 
 
 class Reading:
@@ -39,7 +41,7 @@ class Reading:
 
     def names(self) -> list[str]:
         """All models that were heard of."""
-        return sorted(self._sending() | set(self._aggregator.config.models) | set(self._aggregator.expected))
+        return sorted(self._sending() | set(self._aggregator.config.models))
 
     def _sending(self) -> set[str]:
         """Models that sent a profile."""
@@ -48,7 +50,7 @@ class Reading:
     def _model(self, model: str | None) -> str:
         self._aggregator.check_ready()
         names = self.names()
-        # Of some models only the config or a PUT of expected pods is known: they do not count beside others.
+        # Of some models only the config is known: they do not count beside others.
         meant = sorted(self._sending()) or names
         if model is None and len(meant) == 1:
             return meant[0]
@@ -108,11 +110,12 @@ class Reading:
 
     def report_of(self, model: str, watch: Watch | None, profile: str | None = None) -> Report:
         """The last report of a watch, `Unknown` before the first."""
-        policy = self._aggregator.config.model(model).policy
+        config = self._aggregator.config.model(model)
+        policy = config.policy
         if watch is None:
             return _nothing(self._any_profile(model, profile), policy, model)
         report = watch.report or _nothing(watch.profile, policy, model, watch.pane_seconds)
-        coverage = coverage_of(watch, self._aggregator.expected_pods(model), self._aggregator.clock())
+        coverage = coverage_of(watch, config.expected_pods, self._aggregator.clock())
         return replace(report, profile=watch.row.key.profile).with_coverage(coverage, model)
 
     def _any_profile(self, model: str, profile: str | None) -> Profile | None:
@@ -162,10 +165,12 @@ class Reading:
 
 def _recency(watch: Watch) -> tuple[int, float]:
     """Newest pane's end first; of watches level with each other (a rollout), the one that began last."""
-    return (watch.newest + 1) * watch.pane_seconds // 30, watch.row.created_seconds
+    return (watch.newest + 1) * watch.pane_seconds // LEVEL_SECONDS, watch.row.created_seconds
 
 
-def _nothing(profile: Profile | None, policy: Policy, model: str, pane_seconds: float = 10) -> Report:
+def _nothing(
+    profile: Profile | None, policy: Policy, model: str, pane_seconds: float = PANE_SECONDS
+) -> Report:
     """The report before anything is known."""
     features = profile.monitored if profile else ()
     return Report(

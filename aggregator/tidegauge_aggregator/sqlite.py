@@ -2,11 +2,6 @@
 
 The file is opened in exclusive locking mode: a second aggregator on the same folder refuses to start instead
 of counting apart from the first.
-
-That a pane was accepted is kept in two stages. For an hour the `ledger` holds a digest, so that other bytes
-under the same name are found out. Then `fold_ledger` turns it into one bit per instance and pane
-(`ledger_blocks`, 256 panes a row), kept as long as a pane of that age would be taken: once counted, a pane
-is never counted again.
 """
 
 from __future__ import annotations
@@ -21,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .accounts import Account, Totals
+from .ledger import LEDGER_SCHEMA, LEDGER_TABLES, Ledger
 from .store import (
     Accepted,
     EvaluationRow,
@@ -42,13 +38,11 @@ logger = logging.getLogger(__name__)
 
 FILE_NAME: Final = "aggregator.sqlite"
 SCHEMA_VERSION: Final = 1
-PANES_PER_LEDGER_BLOCK: Final = 256
 LOCK_WAIT_SECONDS: Final = 10.0
 
 _SCHEMA: Final = """
 CREATE TABLE profiles (
     model TEXT, profile TEXT, document BLOB, received REAL, PRIMARY KEY (model, profile)) WITHOUT ROWID;
-CREATE TABLE expected (model TEXT PRIMARY KEY, pods INTEGER) WITHOUT ROWID;
 CREATE TABLE watches (
     id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT, profile TEXT, pane_seconds INTEGER, shard INTEGER,
     shards INTEGER, created REAL, evaluated INTEGER DEFAULT -1, state BLOB DEFAULT x'', baseline BLOB DEFAULT
@@ -58,12 +52,6 @@ CREATE TABLE watches (
 CREATE TABLE instances (
     id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, name TEXT, pod TEXT, highest INTEGER, heard REAL,
     final INTEGER, answered INTEGER, counted INTEGER, lost TEXT, UNIQUE (watch, name));
-CREATE TABLE ledger (
-    watch INTEGER, pane INTEGER, instance INTEGER, digest BLOB, received REAL,
-    PRIMARY KEY (watch, pane, instance)) WITHOUT ROWID;
-CREATE TABLE ledger_blocks (
-    watch INTEGER, block INTEGER, instance INTEGER, bits BLOB, PRIMARY KEY (watch, block, instance)) WITHOUT
-    ROWID;
 CREATE TABLE inbox (id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, pane INTEGER, message BLOB);
 CREATE TABLE sums (
     watch INTEGER, panes INTEGER, pane INTEGER, row_count INTEGER, lost INTEGER, counts BLOB,
@@ -92,11 +80,8 @@ def open_store(folder: Path) -> SqliteStore:
         return SqliteStore(path)
     except StoreDamagedError as error:
         aside = _move_aside(path)
-        logger.error(
-            "store damaged (%s): moved to %s, beginning an empty one; rows counted before are lost",
-            error,
-            aside,
-        )
+        said = "store damaged (%s): moved to %s, beginning an empty one; rows counted before are lost"
+        logger.error(said, error, aside)
         return SqliteStore(path)
 
 
@@ -142,6 +127,7 @@ class SqliteStore:
                 check_same_thread=False,
                 cached_statements=256,
             )
+            self._ledger = Ledger(self._db)
             try:
                 self._prepare()
             except BaseException:
@@ -164,7 +150,7 @@ class SqliteStore:
         version = self._value("PRAGMA user_version")
         if version == 0:
             self._db.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+                f"BEGIN IMMEDIATE; {_SCHEMA} {LEDGER_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
             )
         elif version != SCHEMA_VERSION:
             raise StoreError(f"a store of version {version}; this program reads version {SCHEMA_VERSION}")
@@ -194,11 +180,7 @@ class SqliteStore:
         pages = self._value("PRAGMA page_count") - self._value("PRAGMA freelist_count")
         return int(pages * self._value("PRAGMA page_size"))
 
-    def limit_pages(self, pages: int) -> None:
-        """Let the file grow to so many pages at most: the test's full disk."""
-        self._db.execute(f"PRAGMA max_page_count={pages}").fetchall()
-
-    # --- profiles, expectations ------------------------------------------------------------------------
+    # --- profiles --------------------------------------------------------------------------------------
 
     def profiles(self) -> Iterator[tuple[str, str, bytes]]:
         """Model, hash and document of each profile."""
@@ -209,14 +191,6 @@ class SqliteStore:
         self._db.execute(
             "INSERT OR REPLACE INTO profiles VALUES (?, ?, ?, ?)", (model, profile, document, now_seconds)
         )
-
-    def expected(self) -> dict[str, int]:
-        """Pods expected by model."""
-        return dict(self._db.execute("SELECT model, pods FROM expected"))
-
-    def set_expected(self, model: str, pods: int) -> None:
-        """Keep how many pods a model should have."""
-        self._db.execute("INSERT OR REPLACE INTO expected VALUES (?, ?)", (model, pods))
 
     # --- watches ---------------------------------------------------------------------------------------
 
@@ -240,7 +214,7 @@ class SqliteStore:
 
     def drop_watch(self, watch: int) -> None:
         """Forget a watch and all that belongs to it."""
-        for table in ("instances", "ledger", "ledger_blocks", "inbox", "sums", "transitions"):
+        for table in ("instances", *LEDGER_TABLES, "inbox", "sums", "transitions"):
             self._db.execute(f"DELETE FROM {table} WHERE watch = ?", (watch,))
         self._db.execute("DELETE FROM watches WHERE id = ?", (watch,))
 
@@ -264,39 +238,17 @@ class SqliteStore:
         before = _account(row[1:]) if row else None
         after = Account.after(before, pane, fact.received_seconds)
         if row:
-            known = self._known(fact, row[0])
-            if known is not None:
-                return Accepted(known)
             instance = row[0]
+            if (known := self._ledger.find(fact, instance)) is not None:
+                return Accepted(known)
             self._update_instance(instance, after)
         else:
             instance = self._insert_instance(watch, pane.instance, after)
-        self._db.execute(
-            "INSERT INTO ledger VALUES (?, ?, ?, ?, ?)",
-            (watch, pane.pane, instance, fact.digest, fact.received_seconds),
-        )
+        self._ledger.add(fact, instance)
         inbox = self._db.execute(
             "INSERT INTO inbox (watch, pane, message) VALUES (?, ?, ?)", (watch, pane.pane, fact.message)
         ).lastrowid
         return Accepted(Outcome.COUNTED, before, after, inbox or 0)
-
-    def _known(self, fact: Fact, instance: int) -> Outcome | None:
-        key = (fact.watch, fact.pane.pane, instance)
-        row = self._db.execute(
-            "SELECT digest FROM ledger WHERE watch = ? AND pane = ? AND instance = ?", key
-        ).fetchone()
-        if row:
-            return Outcome.KNOWN if row[0] == fact.digest else Outcome.CONFLICT
-        block, bit = divmod(fact.pane.pane, PANES_PER_LEDGER_BLOCK)
-        bits = self._ledger_bits(fact.watch, block, instance)
-        return Outcome.KNOWN if bits >> bit & 1 else None
-
-    def _ledger_bits(self, watch: int, block: int, instance: int) -> int:
-        row = self._db.execute(
-            "SELECT bits FROM ledger_blocks WHERE watch = ? AND block = ? AND instance = ?",
-            (watch, block, instance),
-        ).fetchone()
-        return int.from_bytes(row[0], "little") if row else 0
 
     def _insert_instance(self, watch: int, name: str, account: Account) -> int:
         cursor = self._db.execute(
@@ -397,30 +349,11 @@ class SqliteStore:
 
     def fold_ledger(self, watch: int, before_seconds: float, limit: int) -> int:
         """Keep of panes received before that time only *that* they came; returns how many."""
-        rows = self._db.execute(
-            "SELECT pane, instance FROM ledger WHERE watch = ? AND received < ? LIMIT ?",
-            (watch, before_seconds, limit),
-        ).fetchall()
-        bits: dict[tuple[int, int], int] = {}
-        for pane, instance in rows:
-            block, bit = divmod(pane, PANES_PER_LEDGER_BLOCK)
-            bits[block, instance] = bits.get((block, instance), 0) | 1 << bit
-        for (block, instance), mask in bits.items():
-            both = mask | self._ledger_bits(watch, block, instance)
-            self._db.execute(
-                "INSERT OR REPLACE INTO ledger_blocks VALUES (?, ?, ?, ?)",
-                (watch, block, instance, both.to_bytes(PANES_PER_LEDGER_BLOCK // 8, "little")),
-            )
-        self._db.executemany(
-            "DELETE FROM ledger WHERE watch = ? AND pane = ? AND instance = ?",
-            ((watch, *row) for row in rows),
-        )
-        return len(rows)
+        return self._ledger.fold(watch, before_seconds, limit)
 
     def forget(self, watch: int, before_pane: int, before_seconds: float) -> None:
         """Forget panes, transitions and instances older than that."""
-        block = before_pane // PANES_PER_LEDGER_BLOCK
-        self._db.execute("DELETE FROM ledger_blocks WHERE watch = ? AND block < ?", (watch, block))
+        self._ledger.forget(watch, before_pane)
         self._db.execute("DELETE FROM sums WHERE watch = ? AND pane + panes <= ?", (watch, before_pane))
         self._db.execute("DELETE FROM transitions WHERE watch = ? AND time < ?", (watch, before_seconds))
         self._forget_instances(watch, before_seconds)

@@ -178,18 +178,12 @@ class Store(Protocol):
     def size_bytes(self) -> int:
         """Bytes in use."""
 
-    # profiles and what models are expected to be
+    # profiles
     def profiles(self) -> Iterator[tuple[str, str, bytes]]:
         """Model, hash and document of each profile."""
 
     def add_profile(self, model: str, profile: str, document: bytes, now_seconds: float) -> None:
         """Keep a profile document."""
-
-    def expected(self) -> dict[str, int]:
-        """Pods expected by model."""
-
-    def set_expected(self, model: str, pods: int) -> None:
-        """Keep how many pods a model should have."""
 
     # watches
     def watches(self) -> list[WatchRow]:

@@ -76,7 +76,7 @@ def test_each_replica_answers_on_its_own_port_too(stack):
 
 def test_panes_without_the_runs_token_are_refused(stack):
     request = urllib.request.Request(
-        f"{stack.state.aggregator_urls[0]}/v1/models/x/expected", b"{}", method="PUT"
+        f"{stack.state.aggregator_urls[0]}/v1/models/x/profiles/{'0' * 64}", b"{}", method="PUT"
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=10)

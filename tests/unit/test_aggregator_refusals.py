@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.aggregator_rig import START, Clock, Pod, Rig, in_loop, running, small_profile
 from tidegauge_aggregator.aggregator import MAX_PROFILE_BYTES
+from tidegauge_aggregator.config import parse_config
 from tidegauge_aggregator.panes_route import read_body
 from tidegauge_aggregator.refusal import Refusal
 
 from tidegauge.contract import pane_path, profile_path
+from tidegauge.errors import ResourceError
 from tidegauge.pane import MAX_PANE_BYTES
 
 PROFILE = small_profile(features=2, cut_points=8)
@@ -130,7 +132,6 @@ async def test_writes_need_the_token_and_reads_do_not(tmp_path: Path) -> None:
         paths = [
             profile_path("m", PROFILE.hash),
             pane_path("m", PROFILE.hash, 1, "a"),
-            "/v1/models/m/expected",
         ]
         for path in paths:
             assert (await rig.client.put(path)).status_code == 401
@@ -183,21 +184,17 @@ async def test_questions_that_cannot_be_answered_say_why(tmp_path: Path) -> None
         await rig.put_profile(PROFILE, "n2")
         unnamed = await rig.client.get("/v1/report")
         found = {path: await rig.client.get(path) for path in list(expected)[1:]}
-        posted = await rig.client.post("/v1/models/m/expected", content=b'{"pods": 1}')
+        posted = await rig.client.post(profile_path("m", PROFILE.hash), content=PROFILE.to_bytes())
     assert (empty.status_code, reason(empty)) == (404, "model_unknown")
     assert (unnamed.status_code, reason(unnamed)) == (400, "model_needed")
     assert {path: (a.status_code, reason(a)) for path, a in found.items()} == dict(list(expected.items())[1:])
     assert (posted.status_code, reason(posted)) == (405, "method_not_allowed")
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"3", b"[]", b'{"pods": -1}', b'{"pods": "3"}', b'{"pods": 1, "x": 2}', b"\xff"]
-)
-@in_loop
-async def test_expected_pods_must_be_a_number(tmp_path: Path, body: bytes) -> None:
-    async with running(tmp_path, Clock()) as rig:
-        answer = await rig.client.put("/v1/models/m/expected", content=body)
-    assert (answer.status_code, reason(answer)) == (422, "bad_expected")
+@pytest.mark.parametrize("pods", ["-1", '"3"', "1.5", "true", "[]"])
+def test_expected_pods_must_be_a_whole_number(pods: str) -> None:
+    with pytest.raises(ResourceError, match=r"models\.m\.expected_pods .* whole number"):
+        parse_config(f'{{"models": {{"m": {{"expected_pods": {pods}}}}}}}'.encode())
 
 
 # --- anything at all -----------------------------------------------------------------------------------
@@ -274,7 +271,6 @@ def test_no_request_is_answered_with_a_fault(tmp_path_factory: pytest.TempPathFa
     paths = st.one_of(
         st.builds("/v1/models/{}/profiles/{}/panes/{}/{}".format, parts, parts, parts, parts),
         st.builds("/v1/models/{}/profiles/{}".format, parts, parts),
-        st.builds("/v1/models/{}/expected".format, parts),
         st.builds(
             "/v1/{}?model={}&profile={}".format,
             st.sampled_from(["report", "features/x0", "features/"]),

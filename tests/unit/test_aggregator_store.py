@@ -44,7 +44,7 @@ async def test_a_full_disk_refuses_and_takes_the_pane_later(tmp_path: Path) -> N
         await rig.send(pod, START, rows(0))
         await rig.evaluate(START)
         pages = (await query(rig, "PRAGMA page_count"))[0][0]
-        await rig.aggregator.writer.submit(lambda store: store.limit_pages(pages))  # type: ignore[attr-defined]
+        await query(rig, f"PRAGMA max_page_count={pages}")
         taken, refused, pane = 1, None, START
         while refused is None:
             pane += 1
@@ -62,7 +62,7 @@ async def test_a_full_disk_refuses_and_takes_the_pane_later(tmp_path: Path) -> N
         assert (await rig.report())["coverage"]["rows_counted"] == taken * 20
         await rig.evaluate(pane)
         assert (await rig.report())["pane"] == pane, "reports must go on"
-        await rig.aggregator.writer.submit(lambda store: store.limit_pages(1 << 30))  # type: ignore[attr-defined]
+        await query(rig, f"PRAGMA max_page_count={1 << 30}")
         assert (await rig.client.put(pod.path(pane), content=refused)).status_code == 201
         await rig.evaluate(pane + 1)
         coverage = (await rig.report())["coverage"]
@@ -77,7 +77,7 @@ def test_a_damaged_file_is_moved_aside_and_said_loudly(
 ) -> None:
     store = open_store(tmp_path)
     with store.transaction():
-        store.set_expected("m", 3)
+        store.add_profile("m", PROFILE.hash, PROFILE.to_bytes(), 0.0)
     store.close()
     for damage in (b"not a database at all" * 1000, None):
         content = damage or bytearray((tmp_path / FILE_NAME).read_bytes())
@@ -89,7 +89,7 @@ def test_a_damaged_file_is_moved_aside_and_said_loudly(
         with caplog.at_level(logging.ERROR):
             store = open_store(tmp_path)
         assert "damaged" in caplog.text
-        assert store.expected() == {}
+        assert list(store.profiles()) == []
         store.close()
     assert len(list(tmp_path.glob("*.damaged-*"))) == 2
 
@@ -131,12 +131,12 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     def act() -> None:
         with store.transaction():
-            store.set_expected("m", 3)
+            store.add_profile("m", PROFILE.hash, PROFILE.to_bytes(), 0.0)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         act()
-    assert store.expected() == {}
+    assert list(store.profiles()) == []
     store.close()
 
 

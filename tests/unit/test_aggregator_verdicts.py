@@ -101,12 +101,12 @@ async def test_empty_panes_do_not_hide_that_traffic_has_stopped(tmp_path: Path) 
 
 @in_loop
 async def test_a_model_that_only_was_expected_does_not_stand_beside_one_that_sends(tmp_path: Path) -> None:
-    profile = small_profile()
-    async with running(tmp_path, Clock()) as rig:
+    config, profile = tmp_path / "config.json", small_profile()
+    config.write_text('{"models": {"other": {"expected_pods": 3}}}')
+    async with running(tmp_path / "data", Clock(), config=config) as rig:
         await rig.put_profile(profile)
         await rig.send(Pod("a", profile), START, rows(1))
         await rig.evaluate(START)
-        await rig.client.put("/v1/models/other/expected", content=b'{"pods": 3}')
         meant, other = await rig.report(), await rig.report(model="other")
     assert (meant["model"], meant["pane"]) == ("m", START)
     assert (other["verdict"], other["pane"], other["time"]) == ("Unknown", None, None)
@@ -115,10 +115,10 @@ async def test_a_model_that_only_was_expected_does_not_stand_beside_one_that_sen
 
 @in_loop
 async def test_coverage_counts_pods_and_rows(tmp_path: Path) -> None:
-    profile = small_profile()
-    async with running(tmp_path, Clock()) as rig:
+    config, profile = tmp_path / "config.json", small_profile()
+    config.write_text('{"models": {"m": {"expected_pods": 3}}}')
+    async with running(tmp_path / "data", Clock(), config=config) as rig:
         await rig.put_profile(profile)
-        assert (await rig.client.put("/v1/models/m/expected", content=b'{"pods": 3}')).status_code == 204
         pods = [Pod(name, profile) for name in "ab"]
         for pod in pods:
             await rig.send(pod, START, rows(1))
@@ -126,7 +126,7 @@ async def test_coverage_counts_pods_and_rows(tmp_path: Path) -> None:
         three_expected = (await rig.report())["coverage"]
         await rig.send(pods[0], START + 1, rows(2), lost={"full": 25})
         await rig.send(pods[1], START + 1, rows(3), final=True)
-        await rig.client.put("/v1/models/m/expected", content=b'{"pods": 1}')
+        config.write_text("{}")
         await rig.evaluate(START + 1)
         one_ended = (await rig.report())["coverage"]
         await rig.evaluate(START + 5)
@@ -234,7 +234,6 @@ async def test_a_restart_keeps_what_was_acknowledged(tmp_path: Path) -> None:
     pod = Pod("a", profile)
     async with running(tmp_path / "before", Clock()) as rig:
         await rig.put_profile(profile)
-        await rig.client.put("/v1/models/m/expected", content=b'{"pods": 5}')
         message = pod.message(START, profile.count(rows(1)))
         await rig.client.put(pod.path(START), content=message)
         async with _crashed_and_back(rig, tmp_path / "after") as again:
@@ -243,7 +242,6 @@ async def test_a_restart_keeps_what_was_acknowledged(tmp_path: Path) -> None:
             report = await again.report()
     assert answer.status_code == 200
     assert report["rows"] == 100
-    assert report["coverage"]["pods_expected"] == 5
 
 
 @in_loop
