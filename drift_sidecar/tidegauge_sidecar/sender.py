@@ -54,7 +54,6 @@ class Outcome(Enum):
 
     TAKEN = auto()
     REFUSED = auto()
-    UNKNOWN_PROFILE = auto()
     LATER = auto()
     MISCONFIGURED = auto()
 
@@ -63,7 +62,6 @@ _OUTCOMES: Final = {
     **dict.fromkeys((200, 201, 204), Outcome.TAKEN),
     **dict.fromkeys((409, 413, 422), Outcome.REFUSED),
     **dict.fromkeys((401, 403, 421), Outcome.MISCONFIGURED),
-    404: Outcome.UNKNOWN_PROFILE,
 }
 
 

@@ -208,9 +208,3 @@ def metric(name: Metric, port: int) -> dict[str, float]:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     return {m[1] or "": float(m[2]) for m in re.finditer(rf"^{name}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE)}
-
-
-def last_report(stack: LocalStack) -> dict[str, object]:
-    """The report's document of a stack with one shard."""
-    with urllib.request.urlopen(f"{stack.state.aggregator_urls[0]}/v1/report", timeout=10) as answer:
-        return json.loads(answer.read())
