@@ -14,8 +14,7 @@ TIERS = {  # from the fastest to the one that asks most of the machine
     "chart": "helm, no cluster",
     "apiserver": "etcd, API server, controllers",
     "node": "kubelet, real pods",
-    "monitoring": "Prometheus, Alertmanager",
-    "browser": "the page",
+    "monitoring": "promtool on the alert rules",
 }
 NOT_RUN = pytest.StashKey[dict[str, str]]()  # tier -> why this machine cannot run it
 KEPT = pytest.StashKey[list[str]]()  # folders of logs that a failed run leaves
