@@ -62,6 +62,17 @@ def test_the_charts_version_is_the_programs() -> None:
     assert (chart["appVersion"], chart["version"]) == (__version__, __version__)
 
 
+def test_no_page_names_an_image_of_another_version() -> None:
+    pages = [ROOT / "README.md", CHART / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    named = {
+        (page.name, version)
+        for page in pages
+        for version in re.findall(r"tidegauge/[$a-z-]+:(\d+\.\d+\.\d+[\w+-]*)", page.read_text())
+    }
+    assert {page for page, _ in named} >= {"README.md", "images.md", "install.md", "tutorial.md"}
+    assert {version for _, version in named} == {__version__}, named
+
+
 @pytest.mark.parametrize("value", [path for path, _ in chart_files.described(chart_files.schema_of_values())])
 def test_every_value_is_described(value: str) -> None:
     schema = dict(chart_files.described(chart_files.schema_of_values()))[value]

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,18 +12,22 @@ from support.node.node import Node
 from support.pages import Commands, commands_of, page
 from support.shell import programs_first, run
 
+from tidegauge import __version__
+
 HELM, KUSTOMIZE = "## With Helm", "## With kustomize"
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, free_cluster: Installation) -> Path:
-    """What the page's commands read, with the names that the images have here."""
+def checkout(tmp_path: Path, free_cluster: Installation) -> Iterator[Path]:
+    """What the page's commands read, with the names that the images have here; what they leave is removed."""
     for name in ("charts", "manifests"):
         shutil.copytree(ROOT / name, tmp_path / name)
     tag = free_cluster.images.tag
     replace(tmp_path / "charts/tidegauge/Chart.yaml", r"appVersion: .*", f'appVersion: "{tag}"')
-    replace(tmp_path / "manifests/operator.yaml", r"(tidegauge/[a-z-]+):0\.1\.0", rf"\1:{tag}")
-    return tmp_path
+    released = rf"(tidegauge/[a-z-]+):{re.escape(__version__)}"
+    replace(tmp_path / "manifests/operator.yaml", released, rf"\1:{tag}")
+    yield tmp_path
+    free_cluster.remove()
 
 
 def replace(path: Path, old: str, new: str) -> None:
@@ -53,7 +58,6 @@ def test_its_commands_install_and_take_away(
         assert "Rollback was a success" in printed[1]
     assert free_cluster.operator() is None
     assert free_cluster.definition() is None
-    free_cluster.remove()
 
 
 def test_the_page_shows_how_manifests_are_removed() -> None:

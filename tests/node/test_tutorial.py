@@ -12,6 +12,8 @@ from support.pages import commands_of, files_of, page, shape
 from support.shell import programs_first, run
 from support.waiting import wait_for
 
+from tidegauge import __version__
+
 PAGE = page("tutorial.md")
 # The environment that runs the tests is installed already.
 BLOCKS = [block for block in commands_of(PAGE) if "pip install" not in block.text]
@@ -38,7 +40,8 @@ def test_it_goes_as_the_page_says(node: Node, tidegauge: Installation, folder: P
     model_port, report_port = free_ports(2)
     image = tidegauge.images.name("serving")
     upload = folder / "upload.yaml"
-    upload.write_text(upload.read_text().replace("registry.example.com/ml/tidegauge/serving:0.1.0", image))
+    page_image = f"registry.example.com/ml/tidegauge/serving:{__version__}"
+    upload.write_text(upload.read_text().replace(page_image, image))
     replaced = {
         "8080:80 ": f"{model_port}:80 ",
         "127.0.0.1:8080": f"127.0.0.1:{model_port}",
