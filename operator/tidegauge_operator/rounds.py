@@ -79,9 +79,12 @@ class Rounds:
         self._silent: Counter[Key] = Counter()
 
     async def ask_for_reports(self) -> None:
-        """Ask the aggregators of every model."""
+        """Ask the aggregators of every model; one that fails keeps no other from being heard."""
         keys = list(self._store.models)
-        await asyncio.gather(*(self._ask(key) for key in keys))
+        ends = await asyncio.gather(*(self._ask(key) for key in keys), return_exceptions=True)
+        for key, end in zip(keys, ends, strict=True):
+            if isinstance(end, Exception):
+                logger.error("asking for a report failed", exc_info=end, extra={"key": str(key)})
         for key in set(self._silent) - set(keys):
             del self._silent[key]
 
@@ -118,6 +121,9 @@ class Rounds:
         known = frozenset([kind.name for kind in optional if await self._cluster.serves(kind)])
         if known == self._reconciler.known_kinds:
             return False
+        for kind in optional:
+            if kind.name in known - self._reconciler.known_kinds:
+                await self._find_missed(kind)  # what is known of it may have gone with an earlier definition
         self._reconciler.known_kinds = known
         for key in list(self._store.models):
             self._reconciler.doubt(key)
@@ -133,12 +139,16 @@ class Rounds:
                 self._store.lose_model(key)
                 await self._queue.add(key, hurry=True)
         for kind in CHILDREN:
-            if children := self._store.snapshot(kind):
-                for key in self._store.missed(kind, children - await self._uids(kind, SELECTOR)):
-                    self._reconciler.doubt(key)
-                    await self._queue.add(key)
+            if not kind.optional or kind.name in self._reconciler.known_kinds:  # else it is answered 404
+                await self._find_missed(kind)
         if failing := self._pods.uids():
             for key in self._pods.forget(failing - await self._uids(PODS, SELECTOR)):
+                await self._queue.add(key)
+
+    async def _find_missed(self, kind: Kind) -> None:
+        if children := self._store.snapshot(kind):
+            for key in self._store.missed(kind, children - await self._uids(kind, SELECTOR)):
+                self._reconciler.doubt(key)
                 await self._queue.add(key)
 
     async def _uids(self, kind: Kind, selector: str) -> set[str]:

@@ -128,12 +128,9 @@ class Store:
         found = owner_of(document)
         if found is None:
             return None
-        known = self._children.get(found[0], {})
-        gone = known.get(Ref.of(document))
+        gone = self.children(found[0]).get(Ref.of(document))
         if gone is not None and gone.uid == document["metadata"]["uid"]:
-            del known[Ref.of(document)]
-        if not known:
-            self._children.pop(found[0], None)
+            self._drop(found[0], Ref.of(document))
         return found[0]
 
     def snapshot(self, kind: Kind) -> set[str]:
@@ -143,12 +140,18 @@ class Store:
     def missed(self, kind: Kind, gone: Set[str]) -> set[Key]:
         """Forget the objects of these uids; returns whose they were."""
         keys = set()
-        for key, known in self._children.items():
+        for key, known in list(self._children.items()):
             for ref, child in _of_kind(known, kind).items():
                 if child.uid in gone:
-                    del known[ref]
+                    self._drop(key, ref)
                     keys.add(key)
         return keys
+
+    def _drop(self, key: Key, ref: Ref) -> None:
+        """Forget an object, and with its last one the name."""
+        del self._children[key][ref]
+        if not self._children[key]:
+            del self._children[key]
 
 
 def _of_kind(known: Mapping[Ref, Child], kind: Kind) -> dict[Ref, Child]:

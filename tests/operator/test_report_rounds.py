@@ -1,0 +1,42 @@
+"""A round over the reports of all models."""
+
+import asyncio
+
+import pytest
+from kubernetes.aio.client import ApiClient, Configuration
+from support.bad_input import SMALLEST, merged
+from support.operator_parts import a_child, operator_parts
+from support.reports import DRIFTING, ReportServer
+from tidegauge_operator.cluster import Cluster
+from tidegauge_operator.store import Key
+
+HEARD = Key("ml", "house-prices")
+UNREADABLE = Key("ml", "unreadable")
+
+
+async def queued_after_a_round(address: str) -> list[Key]:
+    """Ask for the reports of two models, of which one cannot be read."""
+    nobody = Cluster(ApiClient(Configuration()))
+    async with operator_parts(nobody, addresses=lambda _: [address]) as parts:
+        for name, change in ((UNREADABLE.name, {"spec": {"replicas": "many"}}), (HEARD.name, {})):
+            metadata = {"name": name, "namespace": "ml", "uid": f"uid-of-{name}", "generation": 1}
+            parts.store.see_model(merged(SMALLEST, {"metadata": metadata, **change}))
+        ready = {"status": {"readyReplicas": 1}}
+        parts.store.see_child(a_child("apps/v1", "StatefulSet", "house-prices-aggregator", "ml", **ready))
+        await parts.rounds.ask_for_reports()
+        return parts.queued()
+
+
+def test_a_model_that_cannot_be_read_keeps_no_other_from_being_heard(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = ReportServer()
+    server.say(DRIFTING)
+    try:
+        assert asyncio.run(queued_after_a_round(server.address)) == [HEARD]
+    finally:
+        server.stop()
+    assert server.asked == 1
+    (told,) = (record for record in caplog.records if record.name == "tidegauge_operator.rounds")
+    assert told.key == str(UNREADABLE)  # type: ignore[attr-defined]
+    assert "replicas" in caplog.text

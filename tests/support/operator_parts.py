@@ -1,0 +1,78 @@
+"""The operator's rounds without the rest of it: nothing watches, and what they queue stays on the queue."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from support.operator_rig import IMAGES, Addresses, nowhere
+from tidegauge_operator.cluster import Cluster
+from tidegauge_operator.pod_failures import PodFailures
+from tidegauge_operator.queue import Backoff, Queue, Schedule
+from tidegauge_operator.reconcile import Reconciler
+from tidegauge_operator.report_client import ReportClient
+from tidegauge_operator.rounds import Rounds
+from tidegauge_operator.store import Key, Store
+from tidegauge_operator.upkeep import Upkeep
+
+OWNER_UID = "uid-of-house-prices"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the rounds work on."""
+
+    store: Store
+    pods: PodFailures
+    reconciler: Reconciler
+    schedule: Schedule[Key]
+    rounds: Rounds
+
+    def queued(self) -> list[Key]:
+        """Takes all keys off the queue."""
+        found = []
+        while (key := self.schedule.take(float("inf"))) is not None:
+            found.append(key)
+            self.schedule.done(key)
+        return found
+
+
+@asynccontextmanager
+async def operator_parts(
+    cluster: Cluster, namespaces: Sequence[str] = (), addresses: Addresses = nowhere
+) -> AsyncIterator[Parts]:
+    """Parts that ask this API server and these aggregators."""
+    store, pods = Store(), PodFailures()
+    schedule: Schedule[Key] = Schedule(Backoff(), random.Random(0).random)
+    queue = Queue(schedule, asyncio.get_running_loop().time)
+    upkeep = Upkeep(cluster, store, IMAGES, lambda: "a-token", docs_url="")
+    reconciler = Reconciler(cluster, store, pods, upkeep, time.time, "tests", lambda _: None)
+    async with aiohttp.ClientSession() as session:
+        reports = ReportClient(session)
+        rounds = Rounds(cluster, store, pods, reconciler, queue, namespaces, reports, addresses)
+        try:
+            yield Parts(store, pods, reconciler, schedule, rounds)
+        finally:
+            await cluster.close()
+
+
+def a_child(api_version: str, kind: str, name: str, namespace: str, **more: Any) -> dict[str, Any]:
+    """An object of the model `house-prices`, as the watches tell of it."""
+    owner = {
+        "apiVersion": "tidegauge.io/v1alpha1",
+        "kind": "DriftMonitoredModel",
+        "name": "house-prices",
+        "uid": OWNER_UID,
+        "controller": True,
+    }
+    metadata = {
+        "name": name,
+        "namespace": namespace,
+        "uid": f"uid-of-{kind}-{name}",
+        "ownerReferences": [owner],
+    }
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **more}
