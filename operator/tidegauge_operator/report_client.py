@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,7 @@ __all__ = ["NoReport", "ReportClient", "Told"]
 
 REQUEST_SECONDS: Final = 5.0
 MOST_BYTES: Final = 8 << 20
+CHUNK_BYTES: Final = 1 << 16
 AT_ONCE: Final = 32
 
 
@@ -71,10 +73,18 @@ class ReportClient:
                     raise NoReport("the aggregator has not heard of the model yet: no pod has sent counts")
                 if answer.status != 200:
                     raise NoReport(f"the aggregator answers with status {answer.status}")
-                if (answer.content_length or 0) > MOST_BYTES:
-                    raise NoReport(f"the aggregator's report has {answer.content_length} bytes")
-                return Report.from_dict(await answer.json())
+                return Report.from_dict(json.loads(await _body(answer)))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise NoReport(f"the aggregator does not answer: {type(error).__name__}") from error
         except (WireError, ValueError) as error:
             raise NoReport(f"the aggregator answers with something else than a report: {error}") from error
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """All of an answer, counted as it comes: not every answer says how long it is."""
+    body = bytearray()
+    async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise NoReport(f"the aggregator's report has more than {MOST_BYTES} bytes")
+    return bytes(body)

@@ -1,12 +1,16 @@
 """Reports over HTTP: joined over shards, and every way in which there is none."""
 
 import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import aiohttp
 import pytest
 from support.reports import DRIFTING, ReportServer, a_report
-from tidegauge_operator.report_client import NoReport, ReportClient, Told
+from tidegauge_operator.report_client import MOST_BYTES, NoReport, ReportClient, Told
 
 from tidegauge.contract import Verdict
 from tidegauge.report import Report
@@ -98,4 +102,36 @@ def test_nobody_there_is_no_report(server: ReportServer) -> None:
     address = server.address
     server.stop()
     with pytest.raises(NoReport, match="does not answer: ClientConnectorError"):
+        read(address)
+
+
+class _Endless(BaseHTTPRequestHandler):
+    """Answers with twice as much as is read, and does not say so before."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        with suppress(OSError):  # whoever asked has left
+            for _ in range(2 * MOST_BYTES >> 20):
+                self.wfile.write(b" " * (1 << 20))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_an_answer_without_a_length_is_read_no_further_than_a_report_may_be_long() -> None:
+    with serving(_Endless) as address, pytest.raises(NoReport, match=f"more than {MOST_BYTES} bytes"):
         read(address)
