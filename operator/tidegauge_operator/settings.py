@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ __all__ = ["Settings", "parse_settings"]
 PORT: Final = 8082
 REPORT_SECONDS: Final = 15.0
 IDENTITY: Final = "tidegauge-operator"
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,7 @@ def parse_settings(
         prog="tidegauge-operator", description="Keep every DriftMonitoredModel as its spec says."
     )
 
-    def flag(variable: Env, default: object, about: str, kind: type = str) -> None:
+    def flag(variable: Env, default: object, about: str, kind: Callable[[str], object] = str) -> None:
         name = variable.removeprefix("TIDEGAUGE_").lower().replace("_", "-")
         value = environment.get(variable) or default
         parser.add_argument(f"--{name}", type=kind, default=value, help=about)
@@ -75,11 +77,11 @@ def parse_settings(
     flag(Env.NAMESPACES, "", "namespaces to serve, with commas between; all where none is named")
     flag(Env.KUBECONFIG, None, "kubeconfig file; inside a pod of the cluster none is needed", Path)
     flag(Env.HOST, "127.0.0.1", "address of its own pages")
-    flag(Env.PORT, PORT, "port of its own pages; 0 takes a free one", int)
-    flag(Env.REPORT_SECONDS, REPORT_SECONDS, "how often the aggregators are asked", float)
+    flag(Env.PORT, PORT, "port of its own pages; 0 takes a free one", _port)
+    flag(Env.REPORT_SECONDS, REPORT_SECONDS, "how often the aggregators are asked", _seconds)
     flag(Env.DOCS_URL, "", "where docs/ can be read, for the links of alerts to their pages")
     flag(Env.POD, IDENTITY, "name of its pod, for Events")
-    flag(Env.LOG_LEVEL, "info", "least severe message")
+    flag(Env.LOG_LEVEL, "info", "least severe message: debug, info, warning or error", _level)
     given = parser.parse_args(arguments)
     return Settings(
         images=Images(
@@ -101,3 +103,25 @@ def parse_settings(
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) >= 1 << 16:
+        raise argparse.ArgumentTypeError(f"{text!r}: it must be a whole number from 0 to 65535")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: it must be a number of seconds above 0")
+    return seconds
+
+
+def _level(text: str) -> str:
+    if text.lower() not in LOG_LEVELS:
+        raise argparse.ArgumentTypeError(f"{text!r}: it must be debug, info, warning or error")
+    return text.lower()

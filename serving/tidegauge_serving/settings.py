@@ -92,7 +92,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         parser.add_argument(
             flag,
             type=kind,
-            default=environment.get(env, default),
+            default=environment.get(env) or default,
             help=f"{text} [{env}]",
         )
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from tidegauge_operator.settings import parse_settings
 
 from tidegauge.__about__ import __version__
+from tidegauge.contract import Env
 
 
 def test_without_settings_it_serves_all_namespaces_of_the_cluster_it_runs_in() -> None:
@@ -25,3 +27,32 @@ def test_a_flag_wins_over_the_environment() -> None:
     environment = {"TIDEGAUGE_PORT": "9000", "TIDEGAUGE_NAMESPACES": "a,b", "TIDEGAUGE_KUBECONFIG": "/x"}
     settings = parse_settings(["--port", "9001"], environment)
     assert (settings.port, settings.namespaces, settings.kubeconfig) == (9001, ("a", "b"), Path("/x"))
+
+
+@pytest.mark.parametrize("variable", [Env.PORT, Env.REPORT_SECONDS, Env.LOG_LEVEL, Env.POD])
+def test_an_empty_variable_is_as_none(variable: Env) -> None:
+    assert parse_settings([], {variable: ""}) == parse_settings([], {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "rule"),
+    [
+        (Env.PORT, "65536", "a whole number from 0 to 65535"),
+        (Env.PORT, "-1", "a whole number from 0 to 65535"),
+        (Env.PORT, "http", "a whole number from 0 to 65535"),
+        (Env.REPORT_SECONDS, "0", "a number of seconds above 0"),
+        (Env.REPORT_SECONDS, "-1", "a number of seconds above 0"),
+        (Env.REPORT_SECONDS, "nan", "a number of seconds above 0"),
+        (Env.REPORT_SECONDS, "inf", "a number of seconds above 0"),
+        (Env.REPORT_SECONDS, "often", "a number of seconds above 0"),
+        (Env.LOG_LEVEL, "loud", "debug, info, warning or error"),
+    ],
+)
+def test_nonsense_is_refused_by_name(
+    variable: Env, text: str, rule: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flag = "--" + variable.removeprefix("TIDEGAUGE_").lower().replace("_", "-")
+    for arguments, environment in (([f"{flag}={text}"], {}), ([], {variable: text})):
+        with pytest.raises(SystemExit):
+            parse_settings(arguments, environment)
+        assert f"argument {flag}: '{text}': it must be {rule}" in capsys.readouterr().err

@@ -33,6 +33,11 @@ def test_each_setting_comes_from_its_flag_or_its_variable(env: Env) -> None:
     assert getattr(parse_settings(["--bundle", "b"], {env: text}), name) == value
 
 
+@pytest.mark.parametrize("env", EACH)
+def test_an_empty_variable_is_as_none(env: Env) -> None:
+    assert parse_settings(["--bundle", "b"], {env: ""}) == parse_settings(["--bundle", "b"], {})
+
+
 @pytest.mark.parametrize(
     ("env", "flag"), [(Env.ALLOW_PICKLE, "--allow-pickle"), (Env.REQUEST_LOG, "--request-log")]
 )
