@@ -35,7 +35,7 @@ def plan(model: DriftMonitoredModel, facts: Facts) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Whole documents for server-side apply. What is labelled as the resource's and not in here may go.
+        Whole documents for server-side apply. What the resource owns and is not in here may go.
     """
     return [child for child in _children(model, facts) if child is not None]
 

@@ -28,7 +28,7 @@ __all__ = ["Event", "Failure", "Observed", "events", "has_happened", "status"]
 Document = dict[str, Any]
 
 TOP_FEATURES: Final = 5
-ENOUGH_ROWS: Final = 0.99
+ENOUGH_ROWS_RATIO: Final = 0.99
 _SHOWN_NAMES: Final = 5
 
 
@@ -199,7 +199,7 @@ def _degraded(observed: Observed, merged: State) -> State:
         if expected is not None and coverage.pods_heard < expected:
             pods = f"{coverage.pods_heard} of {expected} pods"
             return State("True", "PodsSilent", f"counts come from {pods} only: see the sidecars' logs")
-        if coverage.rows_ratio is not None and coverage.rows_ratio < ENOUGH_ROWS:
+        if coverage.rows_ratio is not None and coverage.rows_ratio < ENOUGH_ROWS_RATIO:
             return State(
                 "True", "RowsLost", "rows are lost: see status.drift.coverage.rows, and the sidecars"
             )

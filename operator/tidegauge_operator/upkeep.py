@@ -126,7 +126,7 @@ class Upkeep:
         surplus = [
             (ref, child)
             for ref, child in self._store.children(key).items()
-            if ref not in wanted and child.owner == uid and _is_kept(_KINDS[ref.kind], known_kinds)
+            if ref not in wanted and child.owner == uid and _is_pruned(_KINDS[ref.kind], known_kinds)
         ]
         for ref, child in surplus:
             await self._cluster.delete(_KINDS[ref.kind], key.namespace, ref.name, child.uid)
@@ -159,7 +159,7 @@ class Upkeep:
         return child.part if child is not None else await self._cluster.find(kind, key.namespace, name)
 
 
-def _is_kept(kind: Kind, known_kinds: Collection[str]) -> bool:
+def _is_pruned(kind: Kind, known_kinds: Collection[str]) -> bool:
     """Whether objects of a kind go when they are not wanted; those of an unknown kind are only unplanned."""
     return kind.watched and (not kind.optional or kind.name in known_kinds)
 
@@ -175,10 +175,7 @@ def _token(secret: Document | None) -> str:
 
 def _claim_size(stateful_set: Document | None) -> str | None:
     templates = (stateful_set or {}).get("spec", {}).get("volumeClaimTemplates") or ()
-    for template in templates:
-        size: str = template["spec"]["resources"]["requests"]["storage"]
-        return size
-    return None
+    return next((template["spec"]["resources"]["requests"]["storage"] for template in templates), None)
 
 
 def _scaled_by_others(deployment: Document | None) -> bool:

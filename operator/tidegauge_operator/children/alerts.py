@@ -71,51 +71,66 @@ def alerts(model: DriftMonitoredModel) -> list[Alert]:
     traffic = [_schema(model), _errors(model), _latency(model)]
     if model.spec.pods > 0:
         traffic.append(_volume(model))
-    return [*_drift(model), *_monitoring(model), *traffic]
+    return [_drift(model), _critical_drift(model), _prediction_drift(model), *_monitoring(model), *traffic]
 
 
-def _drift(model: DriftMonitoredModel) -> list[Alert]:
-    severity = _series(model, Metric.DRIFT_SEVERITY, f'feature!~"|{PREDICTION}"')
-    features = f"max by (feature) ({severity})"
-    floors, name = model.spec.drift.min_effect, _name(model)
-    by_how_much = _series(model, Metric.DRIFT_LOWER_BOUND)
+def _drift(model: DriftMonitoredModel) -> Alert:
+    severity = _severity(model)
+    return Alert(
+        "TidegaugeDataDrift",
+        "warning",
+        f"count({_by_feature(severity)} == 1) and on () max({severity}) == 1",
+        "0m",
+        f"Input data of {_name(model)} has drifted.",
+        _rows_moved(model, model.spec.drift.min_effect.warning),
+    )
+
+
+def _critical_drift(model: DriftMonitoredModel) -> Alert:
+    return Alert(
+        "TidegaugeDataDriftCritical",
+        "critical",
+        f"count({_by_feature(_severity(model))} == 2)",
+        "0m",
+        f"Input data of {_name(model)} has drifted far.",
+        _rows_moved(model, model.spec.drift.min_effect.critical),
+    )
+
+
+def _prediction_drift(model: DriftMonitoredModel) -> Alert:
+    predictions = _series(model, Metric.DRIFT_SEVERITY, f'feature="{PREDICTION}"')
+    return Alert(
+        "TidegaugePredictionDrift",
+        "warning",
+        f"max({predictions}) > 0",
+        "0m",
+        f"Predictions of {_name(model)} have drifted.",
+        "What the model answers is distributed otherwise than on its training data "
+        "({{ if eq .Value 2.0 }}critical{{ else }}warning{{ end }}).",
+    )
+
+
+def _rows_moved(model: DriftMonitoredModel, floor: float) -> str:
+    """How many features are above a floor, and which of all that drift moved most."""
+    moved = _by_feature(_series(model, Metric.DRIFT_LOWER_BOUND))
     worst = (
-        "{{ range $place, $found := query `sort_desc(topk(3, max by (feature) (" + by_how_much + ") "
-        f"and on (feature) {features} > 0))` }}}}{{{{ if $place }}}}, {{{{ end }}}}"
+        f"{{{{ range $place, $found := query `sort_desc(topk(3, {moved} "
+        f"and on (feature) {_by_feature(_severity(model))} > 0))` }}}}{{{{ if $place }}}}, {{{{ end }}}}"
         "{{ .Labels.feature }} (at least {{ .Value | humanizePercentage }}){{ end }}"
     )
-    rows_moved = (
-        "Features of which a share of the rows above %s has certainly moved (spec.drift.minEffect, or the "
-        f"feature's own floor): {{{{ .Value }}}}. Most: {worst}."
+    return (
+        f"Features of which a share of the rows above {floor:g} has certainly moved (spec.drift.minEffect, "
+        f"or the feature's own floor): {{{{ .Value }}}}. Most: {worst}."
     )
-    predictions = _series(model, Metric.DRIFT_SEVERITY, f'feature="{PREDICTION}"')
-    return [
-        Alert(
-            "TidegaugeDataDrift",
-            "warning",
-            f"count({features} == 1) and on () max({severity}) == 1",
-            "0m",
-            f"Input data of {name} has drifted.",
-            rows_moved % f"{floors.warning:g}",
-        ),
-        Alert(
-            "TidegaugeDataDriftCritical",
-            "critical",
-            f"count({features} == 2)",
-            "0m",
-            f"Input data of {name} has drifted far.",
-            rows_moved % f"{floors.critical:g}",
-        ),
-        Alert(
-            "TidegaugePredictionDrift",
-            "warning",
-            f"max({predictions}) > 0",
-            "0m",
-            f"Predictions of {name} have drifted.",
-            "What the model answers is distributed otherwise than on its training data "
-            "({{ if eq .Value 2.0 }}critical{{ else }}warning{{ end }}).",
-        ),
-    ]
+
+
+def _severity(model: DriftMonitoredModel) -> str:
+    """The features' severities; the predictions have an alert of their own."""
+    return _series(model, Metric.DRIFT_SEVERITY, f'feature!~"|{PREDICTION}"')
+
+
+def _by_feature(series: str) -> str:
+    return f"max by (feature) ({series})"
 
 
 def _monitoring(model: DriftMonitoredModel) -> list[Alert]:
