@@ -70,6 +70,8 @@ LABEL org.opencontainers.image.title="tidegauge-operator" \
       org.opencontainers.image.description="Keeps every DriftMonitoredModel of a cluster as its spec says."
 
 FROM statistics AS serving
+# Importing it is enough for onnxruntime to write a device's name, here into the image.
+ENV ORT_DISABLE_TELEMETRY=1
 ARG PIP_NO_INDEX
 ARG SERVING=serving
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,from=wheels,target=/wheels \

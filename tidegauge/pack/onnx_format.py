@@ -10,12 +10,12 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import pandas as pd
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
 from tidegauge.errors import BundleError
+from tidegauge.inference import onnxruntime
 from tidegauge.pack.form import Form
 from tidegauge.pack.inputs import Column, Training
 from tidegauge.pack.onnx_trees import tree_converters

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
 from tidegauge.errors import BundleError
+from tidegauge.inference import onnxruntime as ort
 from tidegauge.profile import Profile
 from tidegauge_serving.models.base import Artefact, Label, Predictions, require_features
 from tidegauge_serving.schema import Block, Value
