@@ -77,6 +77,16 @@ class Images:
             layers = self._manifest(archive, program)["layers"]
             return [_unpacked_bytes(archive, layer["digest"]) for layer in layers]
 
+    def files(self, program: str) -> set[str]:
+        """The paths that the image's layers have above its base."""
+        found: set[str] = set()
+        with tarfile.open(self.archive) as archive:
+            for layer in self._manifest(archive, program)["layers"][1:]:
+                blob = archive.extractfile(f"blobs/{layer['digest'].replace(':', '/')}")
+                with tarfile.open(fileobj=blob, mode="r|*") as content:
+                    found |= {member.name.removeprefix("./") for member in content if not member.isdir()}
+        return found
+
     def _manifest(self, archive: tarfile.TarFile, program: str) -> dict[str, Any]:
         index = json.loads(_member(archive, "index.json"))
         entry = next(one for one in index["manifests"] if one["annotations"][_NAME] == self.name(program))
