@@ -18,6 +18,7 @@ from support.images import Images
 from support.images import images as build_images
 from support.installation import Installation
 from support.node.node import Node
+from support.node.own_node import OwnNode
 from support.node.packages import ensure_packages
 from support.node.provide import prepare, provide
 from support.story import build_example
@@ -60,6 +61,14 @@ def node(request: pytest.FixtureRequest) -> Iterator[Node]:
 
 
 @pytest.fixture(scope="session")
+def own_node(node: Node) -> OwnNode:
+    """The node, where it was made here: its parts may be stopped."""
+    if not isinstance(node, OwnNode):
+        pytest.skip("not done to a cluster that others made")
+    return node
+
+
+@pytest.fixture(scope="session")
 def images(node: Node) -> Images:
     """The images of the programs, on the node."""
     try:
@@ -80,6 +89,7 @@ def free_cluster(node: Node, images: Images, tmp_path_factory: pytest.TempPathFa
     helm = Helm(program, tmp_path_factory.mktemp("helm"), node.cluster.kubeconfig())
     found = Installation(node, helm, images)
     if found.definition() is not None:
+        assert not node.own, "a test before this one left tidegauge installed"
         pytest.skip("tidegauge is installed on this cluster already")
     return found
 
@@ -87,9 +97,30 @@ def free_cluster(node: Node, images: Images, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="module")
 def tidegauge(free_cluster: Installation) -> Iterator[Installation]:
     """Tidegauge, installed by the chart for the tests of one file."""
-    free_cluster.install()
-    yield free_cluster
-    free_cluster.remove()
+    yield from installed(free_cluster)
+
+
+@pytest.fixture(scope="module")
+def quick_tidegauge(free_cluster: Installation) -> Iterator[Installation]:
+    """The same, with an operator that asks for reports often, so that tests need not wait."""
+    yield from installed(free_cluster, "--set", "reportSeconds=2")
+
+
+def installed(cluster: Installation, *options: str) -> Iterator[Installation]:
+    """Install, and take away what is there, also after an installation that failed half-way."""
+    try:
+        cluster.install(*options)
+        yield cluster
+    finally:
+        cluster.remove()
+
+
+@pytest.fixture(scope="module")
+def story_namespace(node: Node, quick_tidegauge: Installation) -> Iterator[str]:  # noqa: ARG001
+    """A namespace for the model of one file, on a cluster with tidegauge; removed with all that is in it."""
+    name = node.new_namespace()
+    yield name
+    node.remove_namespace(name)
 
 
 @pytest.fixture(scope="session")

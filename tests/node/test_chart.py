@@ -94,17 +94,13 @@ def test_models_go_on_without_the_operator_and_are_taken_up_again(
     stood = wait_for(lambda: made_for(node, model), "the model's Deployment")
     release.uninstall()
     assert release.operator() is None
-    wait_for(lambda: not operators_pods(node, release), "its pod is gone")
+    wait_for(lambda: not release.pods(), "its pod is gone")
     left = made_for(node, model)
     assert left
     assert left["metadata"]["uid"] == stood["metadata"]["uid"]
     node.api.merge(model, {"spec": {"replicas": 2}})
     release.install()
     wait_for(lambda: (made_for(node, model) or {})["spec"]["replicas"] == 2, "what changed meanwhile is done")
-
-
-def operators_pods(node: Node, release: Installation) -> list[Document]:
-    return node.api.list("v1", "Pod", release.namespace, labelSelector=f"app.kubernetes.io/name={OPERATOR}")
 
 
 def test_models_go_with_a_release_that_does_not_keep_the_definition(

@@ -1,4 +1,4 @@
-"""The story on real pods, second part: the model changes under traffic, goes back, and goes.
+"""The story on real pods: the model changes under traffic, goes back, and goes.
 
 The tests are chapters: each goes on where the one before ended.
 """
@@ -6,31 +6,21 @@ The tests are chapters: each goes on where the one before ended.
 import itertools
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from support.counting_client import Counted, CountingClient
-from support.installation import Installation
 from support.node.kubelet import NODE_NAME
 from support.node.node import Node
 from support.serving_bundles import HOUSE_ROW, house_bundle
 from support.story import CLAIM, Story
 from support.waiting import wait_for
+from tidegauge_operator.kinds import CHILDREN, PODS, Kind
 
 READY_SECONDS = 120
 SHARDS = 2
-KINDS = [
-    ("v1", "Pod"),
-    ("v1", "Service"),
-    ("v1", "Secret"),
-    ("v1", "PersistentVolumeClaim"),
-    ("apps/v1", "Deployment"),
-    ("apps/v1", "StatefulSet"),
-    ("networking.k8s.io/v1", "NetworkPolicy"),
-    ("policy/v1", "PodDisruptionBudget"),
-]
+KINDS = [kind for kind in (PODS, *CHILDREN) if not kind.optional]
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +32,13 @@ def bundles(house_prices: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
 
 
 @pytest.fixture(scope="module")
-def story(node: Node, bundles: dict[str, Path], free_cluster: Installation) -> Iterator[Story]:
+def story(node: Node, bundles: dict[str, Path], story_namespace: str) -> Story:
     """Two pods, and an aggregator of two shards."""
-    free_cluster.install("--set", "reportSeconds=2")
-    namespace = node.new_namespace()
-    node.claim_with(namespace, CLAIM, bundles["bundle"].parent)
-    story = Story(node, namespace, **bundles)
+    node.claim_with(story_namespace, CLAIM, bundles["bundle"].parent)
+    story = Story(node, story_namespace, **bundles)
     story.apply("bundle", lambda spec: spec.update(replicas=2, aggregator={"replicas": SHARDS}))
     story.wait_until("Ready", READY_SECONDS)
-    yield story
-    free_cluster.remove()
-    node.remove_namespace(namespace)
+    return story
 
 
 def traffic(story: Story) -> CountingClient:
@@ -133,14 +119,15 @@ def test_no_request_fails_and_no_window_mixes_when_the_model_changes(story: Stor
 
 
 def test_a_deleted_model_leaves_nothing(story: Story) -> None:
+    stood = {kind.name for kind in KINDS if made_for(story, kind)}
+    assert stood == {kind.name for kind in KINDS} - {"HorizontalPodAutoscaler"}
     story.delete()
     for kind in KINDS:
-        wait_for(lambda kind=kind: not left(story, *kind), f"every {kind[1]} is gone", 90, every=0.3)  # type: ignore[misc]
+        wait_for(lambda kind=kind: not made_for(story, kind), f"every {kind.name} is gone", 90, every=0.3)  # type: ignore[misc]
 
 
-def left(story: Story, api_version: str, kind: str) -> list[str]:
-    """What is left that was made for the model."""
-    found = story.node.api.list(
-        api_version, kind, story.namespace, labelSelector=f"tidegauge.io/model={story.name}"
-    )
+def made_for(story: Story, kind: Kind) -> list[str]:
+    """Names of what was made for the model, by the label that claims have too: they are the StatefulSet's."""
+    which = f"app.kubernetes.io/instance={story.name}"
+    found = story.node.api.list(kind.api_version, kind.name, story.namespace, labelSelector=which)
     return [one["metadata"]["name"] for one in found]

@@ -1,4 +1,4 @@
-"""The story on real pods, fourth part: what cannot work ends in a condition with a reason and a next step."""
+"""The story on real pods: what cannot work ends in a condition with a reason and a next step."""
 
 import hashlib
 import shutil
@@ -39,12 +39,14 @@ def spoil_model(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def stories(node: Node, bundles: dict[str, Path], free_cluster: Installation) -> Iterator[dict[str, Story]]:
+def stories(
+    node: Node,
+    bundles: dict[str, Path],
+    quick_tidegauge: Installation,  # noqa: ARG001
+) -> Iterator[dict[str, Story]]:
     """One model for each thing that can be wrong, all applied before the first is looked at."""
-    free_cluster.install("--set", "reportSeconds=2")
     made = {case: a_story(node, bundles, case) for case in CASES}
     yield made
-    free_cluster.remove()
     for story in made.values():
         node.remove_namespace(story.namespace)
 

@@ -1,4 +1,4 @@
-"""The story on real pods, third part: one part after the other dies under traffic.
+"""The story on real pods: one part after the other dies under traffic.
 
 The tests are chapters over one stream of requests. Answers go on, the dead part comes back, and in the end
 every answered row is counted or told as lost.
@@ -15,7 +15,7 @@ from support.controlplane.api import Document
 from support.counting_client import CountingClient
 from support.installation import Installation
 from support.node.kubelet import NODE_NAME
-from support.node.node import Node, is_ready
+from support.node.node import is_ready
 from support.node.own_node import OwnNode
 from support.serving_bundles import HOUSE_ROW
 from support.story import CLAIM, Story
@@ -29,25 +29,13 @@ DRAIN_SECONDS = 15
 
 
 @pytest.fixture(scope="module")
-def own_node(node: Node) -> OwnNode:
-    """A node whose parts may be killed."""
-    if not isinstance(node, OwnNode):
-        pytest.skip("parts of a cluster that others made are not killed")
-    return node
-
-
-@pytest.fixture(scope="module")
-def story(own_node: OwnNode, house_prices: Path, free_cluster: Installation) -> Iterator[Story]:
+def story(own_node: OwnNode, house_prices: Path, story_namespace: str) -> Story:
     """Two model pods and an aggregator."""
-    free_cluster.install("--set", "reportSeconds=2")
-    namespace = own_node.new_namespace()
-    own_node.claim_with(namespace, CLAIM, house_prices.parent)
-    story = Story(own_node, namespace, bundle=house_prices)
+    own_node.claim_with(story_namespace, CLAIM, house_prices.parent)
+    story = Story(own_node, story_namespace, bundle=house_prices)
     story.apply("bundle", lambda spec: spec.update(replicas=2))
     story.wait_until("Ready", READY_SECONDS)
-    yield story
-    free_cluster.remove()
-    own_node.remove_namespace(namespace)
+    return story
 
 
 @pytest.fixture(scope="module")
@@ -100,19 +88,14 @@ def test_a_killed_container_comes_back_while_answers_go_on(
 
 
 def test_a_killed_operator_comes_back_and_goes_on(
-    own_node: OwnNode, story: Story, traffic: CountingClient, free_cluster: Installation
+    own_node: OwnNode, story: Story, traffic: CountingClient, quick_tidegauge: Installation
 ) -> None:
-    (operator,) = operators(own_node, free_cluster)
-    own_node.kill_container(free_cluster.namespace, operator["metadata"]["name"], "operator")
+    (operator,) = quick_tidegauge.pods()
+    own_node.kill_container(quick_tidegauge.namespace, operator["metadata"]["name"], "operator")
     story.merge(replicas=3)
     story.wait_for(lambda: len(story.pods()) == 3, "an edit made meanwhile is done", BACK_SECONDS)
     story.wait_until("Ready", BACK_SECONDS)
     answers_go_on(traffic)
-
-
-def operators(node: Node, installation: Installation) -> list[Document]:
-    name = "app.kubernetes.io/name=tidegauge-operator"
-    return node.api.list("v1", "Pod", installation.namespace, labelSelector=name)
 
 
 def test_pods_answer_while_the_kubelet_is_away(own_node: OwnNode, traffic: CountingClient) -> None:

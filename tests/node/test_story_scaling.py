@@ -1,17 +1,15 @@
-"""The story on real pods, fourth part: the autoscaler follows the load up and down, and no row is lost by it.
+"""The story on real pods: the autoscaler follows the load up and down, and no row is lost by it.
 
 The tests are chapters: each goes on where the one before ended.
 """
 
 import itertools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from support.counting_client import CountingClient
-from support.installation import Installation
 from support.node.node import Node, is_ready
 from support.serving_bundles import HOUSE_ROW
 from support.story import CLAIM, Story
@@ -24,17 +22,13 @@ MODEL = {"requests": {"cpu": "50m"}, "limits": {"cpu": "400m"}}
 
 
 @pytest.fixture(scope="module")
-def story(node: Node, house_prices: Path, free_cluster: Installation) -> Iterator[Story]:
+def story(node: Node, house_prices: Path, story_namespace: str) -> Story:
     """One pod, and an autoscaler that may make three of it."""
-    free_cluster.install("--set", "reportSeconds=2")
-    namespace = node.new_namespace()
-    node.claim_with(namespace, CLAIM, house_prices.parent)
-    story = Story(node, namespace, bundle=house_prices)
+    node.claim_with(story_namespace, CLAIM, house_prices.parent)
+    story = Story(node, story_namespace, bundle=house_prices)
     story.apply("bundle", _scale_by_itself)
     story.wait_until("Ready", READY_SECONDS)
-    yield story
-    free_cluster.remove()
-    node.remove_namespace(namespace)
+    return story
 
 
 def _scale_by_itself(spec: dict[str, object]) -> None:

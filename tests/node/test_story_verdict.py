@@ -1,10 +1,10 @@
-"""The story on real pods, first part: from an applied file to a verdict, and back to calm.
+"""The story on real pods: from an applied file to a verdict, and back to calm.
 
 The tests are chapters: each goes on where the one before ended.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
-from support.installation import Installation
 from support.node.node import Node
 from support.story import CLAIM, Rows, Story, table
 from support.waiting import wait_for
@@ -32,14 +31,10 @@ PANES_OF_A_BLOCK = 4  # of the timeline's second finest level
 
 
 @pytest.fixture(scope="module")
-def story(node: Node, house_prices: Path, free_cluster: Installation) -> Iterator[Story]:
-    """The example's three pods; the operator asks for reports often, so that tests need not wait."""
-    free_cluster.install("--set", "reportSeconds=2")
-    namespace = node.new_namespace()
-    node.claim_with(namespace, CLAIM, house_prices.parent)
-    yield Story(node, namespace, bundle=house_prices)
-    free_cluster.remove()
-    node.remove_namespace(namespace)
+def story(node: Node, house_prices: Path, story_namespace: str) -> Story:
+    """The example's three pods."""
+    node.claim_with(story_namespace, CLAIM, house_prices.parent)
+    return Story(node, story_namespace, bundle=house_prices)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +148,8 @@ def test_a_feature_that_moves_is_named(story: Story, profile: Profile, random: n
 
 def test_back_to_ordinary_rows_it_clears(story: Story, profile: Profile, random: np.random.Generator) -> None:
     deadline = time.monotonic() + CALM_SECONDS
-    while story.condition("DataDriftDetected")["status"] == "True":
+    assert story.condition("DataDriftDetected")["status"] == "True"
+    while story.condition("DataDriftDetected")["status"] != "False":
         assert time.monotonic() < deadline, story.told()
         story.send(ordinary(profile, random, 400))
         time.sleep(1)

@@ -41,11 +41,10 @@ class Installation:
         """Options by which Helm is told of the images."""
         return ["--set", "image.registry=localhost", "--set-string", f"image.tag={self.images.tag}"]
 
-    def install(self, *options: str, chart: Path = CHART, wait: bool = True) -> None:
+    def install(self, *options: str, chart: Path = CHART) -> None:
         """Install or upgrade, and wait until the operator is ready."""
-        waiting = ["--wait", "--timeout", "120s"] if wait else []
-        place = ["--namespace", NAMESPACE, "--create-namespace"]
-        self.helm("upgrade", "--install", RELEASE, str(chart), *place, *self.image_values, *waiting, *options)
+        place = ["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "120s"]
+        self.helm("upgrade", "--install", RELEASE, str(chart), *place, *self.image_values, *options)
 
     def uninstall(self) -> None:
         """Uninstall; the definition stays, and what models run."""
@@ -72,6 +71,11 @@ class Installation:
         """The operator's Deployment, if it is there."""
         metadata = {"name": OPERATOR, "namespace": NAMESPACE}
         return self._node.api.find({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata})
+
+    def pods(self) -> list[Document]:
+        """The operator's pods."""
+        which = f"app.kubernetes.io/name={OPERATOR}"
+        return self._node.api.list("v1", "Pod", NAMESPACE, labelSelector=which)
 
 
 def namespace(name: str) -> Document:
