@@ -12,6 +12,7 @@ from support.controlplane.cluster import Cluster as Servers
 from support.waiting import wait_for
 from tidegauge_operator.cluster import Cluster, connect
 from tidegauge_operator.facts import Images
+from tidegauge_operator.kinds import CHILDREN
 from tidegauge_operator.main import Operator
 from tidegauge_operator.settings import Settings
 
@@ -146,20 +147,13 @@ def quiet(writes: Callable[[], int], seconds: float, timeout_seconds: float = 20
 
 
 def managed(cluster: Servers, namespace: str) -> dict[tuple[str, str], Document]:
-    """All objects in a namespace that the operator made, by kind and name."""
+    """All objects in a namespace that the operator made and keeps as they ought to be, by kind and name."""
     found = {}
-    for api_version, kind in (
-        ("v1", "ServiceAccount"),
-        ("v1", "Secret"),
-        ("v1", "ConfigMap"),
-        ("v1", "Service"),
-        ("apps/v1", "Deployment"),
-        ("apps/v1", "StatefulSet"),
-        ("autoscaling/v2", "HorizontalPodAutoscaler"),
-        ("policy/v1", "PodDisruptionBudget"),
-        ("networking.k8s.io/v1", "NetworkPolicy"),
-    ):
+    for kind in CHILDREN:
+        if kind.optional or not kind.watched:
+            continue
         selector = "app.kubernetes.io/managed-by=tidegauge-operator"
-        for item in cluster.admin.list(api_version, kind, namespace, labelSelector=selector):
-            found[kind, item["metadata"]["name"]] = {"apiVersion": api_version, "kind": kind, **item}
+        for item in cluster.admin.list(kind.api_version, kind.name, namespace, labelSelector=selector):
+            document = {"apiVersion": kind.api_version, "kind": kind.name, **item}
+            found[kind.name, item["metadata"]["name"]] = document
     return found

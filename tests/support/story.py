@@ -217,12 +217,13 @@ class Story:
         return next((one for one in timeline if (one["pane"], one["panes"]) == (pane, 1)), None)
 
     def wait_for_rows(self, counted: int, timeout_seconds: float = 40) -> Report:
-        """The first report that accounts for so many rows."""
+        """The first report for which each aggregator accounts for so many rows: all hear of the same."""
 
         def enough() -> Report | None:
-            report = self.report()
-            coverage = report.coverage
-            return report if coverage and coverage.rows_counted + coverage.rows_lost >= counted else None
+            reports = self.reports()
+            told = [report.coverage for report in reports]
+            enough_told = all(each and each.rows_counted + each.rows_lost >= counted for each in told)
+            return Report.join(reports) if enough_told else None
 
         return wait_for(enough, f"{counted} rows are accounted for", timeout_seconds, every=0.3)
 
