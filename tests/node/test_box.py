@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,6 +81,21 @@ def test_a_box_whose_maker_lives_is_left_alone(tmp_path: Path) -> None:
         box.end()
         box.remove()
     assert name not in owners()
+
+
+def test_a_box_that_does_not_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"tg-node-broken-{os.getpid()}"
+    ip = shutil.which("ip")
+    assert ip
+    for folder in ("bin", "box"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "bin/ip").symlink_to(ip)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))  # without unshare
+    with pytest.raises(RuntimeError, match=r"the box does not start: .*unshare"):
+        Box(name, tmp_path / "box")
+    assert name not in owners()
+    assert not Path("/run/netns", name).exists()
+    assert not [root for root in cgroup_roots() if (root / name).exists()]
 
 
 def test_a_pid_that_went_to_another_process_is_not_the_maker() -> None:

@@ -47,6 +47,37 @@ def test_without_docker_it_says_what_is_missing(
     assert capsys.readouterr().err == "not possible here: not on the PATH: docker kind\n"
 
 
+def test_the_cluster_is_deleted_however_the_tests_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = machine_with_tools(tmp_path, monkeypatch)
+    monkeypatch.setattr(kind, "run_tests", lambda: [str(tmp_path / "not-there")])
+    with pytest.raises(FileNotFoundError):
+        kind.main()
+    assert asked.read_text().splitlines()[-1] == f"delete cluster --name={kind.CLUSTER}"
+
+
+def test_the_cluster_is_kept_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = machine_with_tools(tmp_path, monkeypatch)
+    monkeypatch.setenv("KEEP", "1")
+    monkeypatch.setattr(kind, "run_tests", lambda: [str(tmp_path / "docker")])
+    assert kind.main() == 0
+    assert "create cluster" in asked.read_text()
+    assert "delete" not in asked.read_text()
+
+
+def machine_with_tools(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Tools that do nothing; the file in which kind notes what it is asked."""
+    monkeypatch.setenv("PATH", kubectl_of(kind.CONTEXT, folder)["PATH"])
+    monkeypatch.setenv("TIDEGAUGE_CACHE", str(folder))
+    monkeypatch.delenv("KEEP", raising=False)
+    asked = folder / "asked"
+    for name, line in (("docker", "exit 0"), ("kind", f'echo "$@" >> {asked}')):
+        (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+        (folder / name).chmod(0o755)
+    return asked
+
+
 def test_every_command_names_the_cluster_or_nothing_of_the_machine() -> None:
     makes = kind.create()
     assert "--name=tidegauge-e2e" in makes[0]

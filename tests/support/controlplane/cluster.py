@@ -88,17 +88,18 @@ class OwnCluster(Cluster):
     def __init__(self, assets: Assets, folder: Path, controllers: bool = False) -> None:
         super().__init__(folder, assets["kubectl"])
         self._assets = assets
-        self._authority = Authority(folder)
-        self._etcd, self._etcd_peer, self._port, *self._controller_ports = self._ports()
-        self.address = self._outer_address()
-        self._server_pair = self._authority.server("apiserver", *self.more_addresses)
-        self._account_key = self._authority.bare_key("service-accounts")
-        self.admin = self.api(*ADMIN)
         try:
+            self._authority = Authority(folder)
+            self._etcd, self._etcd_peer, self._port, *self._controller_ports = self._ports()
+            self.address = self._outer_address()
+            self._server_pair = self._authority.server("apiserver", *self.more_addresses)
+            self._account_key = self._authority.bare_key("service-accounts")
+            self.admin = self.api(*ADMIN)
             self.etcd = self._start_etcd()
             self.api_server = self._start_api_server()
             self.wait_until_ready()
-            self.controllers = self._start_controllers() if controllers else []
+            if controllers:
+                self._start_controllers()
         except BaseException:
             self.stop()
             raise
@@ -190,7 +191,7 @@ class OwnCluster(Cluster):
             "--endpoint-reconciler-type=none",  # a loopback address may not be an endpoint
         ]
 
-    def _start_controllers(self) -> list[Program]:
+    def _start_controllers(self) -> None:
         own = str(self._kubeconfig(f"https://{self.host}:{self._port}", *ADMIN, "-controllers"))
         common = [
             f"--kubeconfig={own}",
@@ -200,7 +201,7 @@ class OwnCluster(Cluster):
             "--bind-address=127.0.0.1",
         ]
         manager_port, scheduler_port = self._controller_ports
-        manager = self._start(
+        self._start(
             "kube-controller-manager",
             *common,
             f"--secure-port={manager_port}",
@@ -210,8 +211,7 @@ class OwnCluster(Cluster):
             f"--horizontal-pod-autoscaler-sync-period={self.autoscaler_seconds}s",
             "--horizontal-pod-autoscaler-downscale-stabilization=5s",
         )
-        scheduler = self._start("kube-scheduler", *common, f"--secure-port={scheduler_port}")
-        return [manager, scheduler]
+        self._start("kube-scheduler", *common, f"--secure-port={scheduler_port}")
 
 
 class ExistingCluster(Cluster):
@@ -231,7 +231,8 @@ class ExistingCluster(Cluster):
         Unavailable
             It is not.
         """
-        said = subprocess.run([kubectl, "config", "current-context"], text=True, capture_output=True)
+        command = [kubectl, "config", "current-context"]
+        said = subprocess.run(command, text=True, capture_output=True, timeout=30)
         context = said.stdout.strip() or "not set"
         if not cls.TEST_CONTEXTS.match(context):
             raise Unavailable(
@@ -243,10 +244,14 @@ class ExistingCluster(Cluster):
         super().__init__(folder, kubectl)
         (port,) = free_ports(1)
         self.address = f"http://127.0.0.1:{port}"
-        # It refuses exec unless told otherwise, and must be given some path to refuse.
-        self._programs.start(kubectl, "proxy", f"--port={port}", "--reject-paths=^/none$")
-        self.admin = self.api("")
-        self.wait_until_ready()
+        try:
+            # It refuses exec unless told otherwise, and must be given some path to refuse.
+            self._programs.start(kubectl, "proxy", f"--port={port}", "--reject-paths=^/none$")
+            self.admin = self.api("")
+            self.wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
 
     def api(self, user: str, groups: tuple[str, ...] = ()) -> Api:
         """The API as this user of these groups would see it."""

@@ -72,26 +72,18 @@ class Box:
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.folder = folder
+        self._first: subprocess.Popen[bytes] | None = None
         note_owner(name, folder)
         _make_folders(folder)
-        make_cgroups(name)
-        _run("ip", "netns", "add", name)
-        self._first = subprocess.Popen(
-            [
-                *self.in_network(),
-                *("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"),
-                *("sh", "-c", _MOUNTS, "sh", str(folder), sys.executable, _FIRST),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(folder / "box.log").open("ab"),
-            start_new_session=True,
-        )
-        assert self._first.stdout is not None
-        if self._first.stdout.readline() != b"ready\n":
-            raise RuntimeError(f"the box does not start: {(folder / 'box.log').read_text()}")
-        (self._first_pid,) = _children(self._first.pid)
-        self._make_network()
+        make_cgroups(name)  # before the try: where the name is taken, it is another's
+        try:
+            _run("ip", "netns", "add", name)
+            self._first_pid = self._start_first()
+            self._make_network()
+        except BaseException:
+            self.end()
+            self.remove()
+            raise
 
     def in_network(self) -> list[str]:
         """What to put before a command so that it runs in the box's network."""
@@ -116,6 +108,8 @@ class Box:
 
     def end(self) -> None:
         """End all processes inside, at once."""
+        if self._first is None:
+            return
         assert self._first.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._first.stdin.close()
@@ -128,6 +122,27 @@ class Box:
     def remove(self) -> None:
         """Remove network and cgroups; the folder stays. Those who share only the network have ended."""
         remove_network_and_cgroups(self.name)
+
+    def _start_first(self) -> int:
+        """Start the first process and wait for its word; its pid as seen from here."""
+        log = self.folder / "box.log"
+        with log.open("ab") as errors:
+            self._first = subprocess.Popen(
+                [
+                    *self.in_network(),
+                    *("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"),
+                    *("sh", "-c", _MOUNTS, "sh", str(self.folder), sys.executable, _FIRST),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
+        assert self._first.stdout is not None
+        if self._first.stdout.readline() != b"ready\n":
+            raise RuntimeError(f"the box does not start: {log.read_text()}")
+        (pid,) = _children(self._first.pid)
+        return pid
 
     def _make_network(self) -> None:
         inside = self.in_network()
@@ -180,7 +195,7 @@ def make_cgroups(name: str) -> None:
 
 def remove_network_and_cgroups(name: str) -> None:
     """Remove what bears this name; all processes of the box are gone."""
-    subprocess.run(["ip", "netns", "delete", name], capture_output=True)  # there may be none
+    subprocess.run(["ip", "netns", "delete", name], capture_output=True, timeout=30)  # there may be none
     for root in cgroup_roots():
         for path, _, _ in os.walk(root / name, topdown=False):
             wait_for(lambda path=path: _removed(Path(path)), f"the cgroup {path} is empty", 20)
@@ -214,6 +229,6 @@ def _children(pid: int) -> list[int]:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")

@@ -54,10 +54,6 @@ class ControlPlane(OwnCluster):
         command = (str(executable), *flags)
         return self._programs.start(Path(nsenter), *where, *command, name=name or executable.name)
 
-    def stop_program(self, program: Program) -> None:
-        """End a program that was started here."""
-        self._programs.stop(program)
-
     def kill_program(self, program: Program) -> None:
         """End a program that was started here, as a crash would."""
         self._programs.kill(program)

@@ -44,7 +44,7 @@ class ExistingNode(Node):
     def load_image(self, archive: Path) -> None:
         """Load an archive with the tool that made the cluster."""
         command = load_command(self._context(), archive)
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
 
     def address_of(self, namespace: str, service: str, port: int) -> str:
@@ -69,9 +69,8 @@ class ExistingNode(Node):
         super().stop()
 
     def _context(self) -> str:
-        said = subprocess.run(
-            [self._kubectl, "config", "current-context"], capture_output=True, text=True, check=True
-        )
+        command = [self._kubectl, "config", "current-context"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
         return said.stdout.strip()
 
 

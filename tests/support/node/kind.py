@@ -3,10 +3,12 @@
 The cluster has a kubeconfig file of its own; a person's kubeconfig is neither read nor written.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from support.controlplane.build import cache_folder
@@ -62,9 +64,8 @@ def check_context(environment: dict[str, str]) -> None:
     Unavailable
         It would not.
     """
-    said = subprocess.run(
-        ["kubectl", "config", "current-context"], env=environment, capture_output=True, text=True
-    )
+    command = ["kubectl", "config", "current-context"]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
     if (context := said.stdout.strip() or "not set") != CONTEXT:
         raise Unavailable(f"the context is {context}: these tests touch only {CONTEXT}")
 
@@ -81,18 +82,26 @@ def main() -> int:
     try:
         _check_tools()
         _run(build_images(archive), environment)
+        with _cluster(environment):
+            return subprocess.run(run_tests(), env=environment, cwd=ROOT).returncode
+    except Unavailable as reason:
+        print(f"not possible here: {reason}", file=sys.stderr)
+        return 1
+
+
+@contextlib.contextmanager
+def _cluster(environment: dict[str, str]) -> Iterator[None]:
+    """The cluster, made if need be, and deleted however the tests end, unless KEEP=1."""
+    try:
         if CLUSTER not in _output(["kind", "get", "clusters"], environment).split():
             _run(create()[:1], environment)
             check_context(environment)
             _run(create()[1:], environment)
         check_context(environment)
-    except Unavailable as reason:
-        print(f"not possible here: {reason}", file=sys.stderr)
-        return 1
-    code = subprocess.run(run_tests(), env=environment, cwd=ROOT).returncode
-    if os.environ.get("KEEP") != "1":
-        _run(delete(), environment)
-    return code
+        yield
+    finally:
+        if os.environ.get("KEEP") != "1":
+            _run(delete(), environment)
 
 
 def _check_tools() -> None:
@@ -108,7 +117,7 @@ def _run(commands: list[Command], environment: dict[str, str]) -> None:
 
 
 def _output(command: Command, environment: dict[str, str]) -> str:
-    return subprocess.run(command, env=environment, capture_output=True, text=True).stdout
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30).stdout
 
 
 if __name__ == "__main__":

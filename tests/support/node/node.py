@@ -63,19 +63,15 @@ class Node:
         """Make an archive's images (OCI or `docker save`) known to the node under the names they bear."""
         raise NotImplementedError
 
-    def logs(self, namespace: str, pod: str, container: str = "", previous: bool = False) -> str:
+    def logs(self, namespace: str, pod: str, container: str = "") -> str:
         """What a container has printed."""
         which = ["-c", container] if container else []
-        which += ["--previous"] if previous else []
         return self.kubectl("logs", "-n", namespace, pod, *which)
 
-    def exec(
-        self, namespace: str, pod: str, *command: str, container: str = "", typed: str | None = None
-    ) -> str:
+    def exec(self, namespace: str, pod: str, *command: str, container: str = "") -> str:
         """What a command prints in a container; it fails where the command fails."""
         which = ["-c", container] if container else []
-        which += ["-i"] if typed is not None else []
-        return self.kubectl("exec", "-n", namespace, pod, *which, "--", *command, typed=typed)
+        return self.kubectl("exec", "-n", namespace, pod, *which, "--", *command)
 
     def address_of(self, namespace: str, service: str, port: int) -> str:
         """A base address, ``http://...`` without a slash at its end, by which tests reach a Service."""

@@ -1,17 +1,14 @@
 """The node made here: control plane, containerd, kubelet, kube-proxy, DNS and metrics in a box."""
 
-import contextlib
 import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 from support.controlplane.assets import Assets
 from support.controlplane.build import Tell
-from support.controlplane.programs import Program
 from support.node import busybox, containerd, dns, kubelet, metrics_server, proxy, storage
 from support.node.box import ADDRESS, Box
 from support.node.control_plane import ControlPlane
@@ -88,26 +85,6 @@ class OwnNode(Node):
         """Make new volumes for those that claims have taken."""
         self._storage.stock(_VOLUMES_FREE)
 
-    def run_inside(self, *command: str, timeout_seconds: float = 60, check: bool = True) -> str:
-        """What a program of this machine prints when it runs in the node's network.
-
-        It reaches pods and Services by address; names of the cluster only by asking 10.88.0.1.
-        """
-        done = subprocess.run(
-            [*self.box.in_network(), *command], capture_output=True, text=True, timeout=timeout_seconds
-        )
-        assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
-        return done.stdout
-
-    @contextlib.contextmanager
-    def running_inside(self, executable: Path, *flags: str, name: str = "") -> Iterator[Program]:
-        """A program of this machine that runs in the node's network for a while; its log is in the folder."""
-        program = self.control.start_in_network(executable, *flags, name=name)
-        try:
-            yield program
-        finally:
-            self.control.stop_program(program)
-
     def kill_kubelet(self) -> None:
         """Take the kubelet away, as a crash would; containers go on."""
         self.control.kill_program(self._kubelet)
@@ -168,11 +145,11 @@ class OwnNode(Node):
 
     def _containerd_answers(self) -> bool:
         self.control.check_programs()
-        done = subprocess.run(self._ctr_command("version"), capture_output=True)
+        done = subprocess.run(self._ctr_command("version"), capture_output=True, timeout=20)
         return done.returncode == 0
 
     def _ctr(self, *arguments: str) -> None:
-        done = subprocess.run(self._ctr_command(*arguments), capture_output=True, text=True)
+        done = subprocess.run(self._ctr_command(*arguments), capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, f"ctr {' '.join(arguments)}: {done.stderr}"
 
     def _ctr_command(self, *arguments: str) -> list[str]:

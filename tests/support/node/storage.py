@@ -75,7 +75,7 @@ class Storage:
             self._made += 1
             self._api.apply(volume(f"local-{self._made}", self._new_folder(f"local-{self._made}")))
 
-    def claim_with(self, namespace: str, name: str, content: Path) -> Document:
+    def claim_with(self, namespace: str, name: str, content: Path) -> None:
         """A claim in the namespace whose volume holds a copy of this folder; any pod may read it."""
         where = f"{namespace}-{name}"
         shutil.copytree(content, self._folder / where)
@@ -83,7 +83,7 @@ class Storage:
         kind = {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
         reference = {**kind, "namespace": namespace, "name": name}
         self._api.apply(volume(where, self._folder / where, "ReadOnlyMany", reference))
-        return self._api.apply(
+        self._api.apply(
             {
                 **kind,
                 "metadata": {"namespace": namespace, "name": name},
