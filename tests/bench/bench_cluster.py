@@ -25,6 +25,7 @@ from support.story import CLAIM, Story, build_example
 from support.waiting import wait_for
 
 READY_SECONDS = 30
+POD_READY_SECONDS = 3
 DRIFT_SECONDS = 60
 ROWS_PER_SECOND = 50
 MOVED = "sqft"
@@ -43,6 +44,7 @@ class Extent:
     """How much is measured."""
 
     applies: int
+    pods: int
     drifts: int
     baseline_seconds: int
     rounds: int
@@ -50,8 +52,12 @@ class Extent:
     sidecar_seconds: int
 
 
-FULL = Extent(applies=7, drifts=5, baseline_seconds=120, rounds=7, round_seconds=6.0, sidecar_seconds=60)
-QUICK = Extent(applies=2, drifts=1, baseline_seconds=60, rounds=2, round_seconds=2.0, sidecar_seconds=30)
+FULL = Extent(
+    applies=7, pods=7, drifts=5, baseline_seconds=120, rounds=7, round_seconds=6.0, sidecar_seconds=60
+)
+QUICK = Extent(
+    applies=2, pods=2, drifts=1, baseline_seconds=60, rounds=2, round_seconds=2.0, sidecar_seconds=30
+)
 
 
 def run(quick: bool) -> list[Row]:
@@ -59,6 +65,7 @@ def run(quick: bool) -> list[Row]:
     with _story() as story:
         return [
             _apply_to_ready(story, extent),
+            _pod_to_ready(story, extent),
             _drift_to_condition(story, extent),
             _with_and_without_sidecar(story, extent, MODEL_CORES),
             _with_and_without_sidecar(story, extent, None),
@@ -100,6 +107,26 @@ def _apply_to_ready(story: Story, extent: Extent) -> Row:
         f"median {median:.1f} s, most {max(took):.1f} s",
         f"<= {READY_SECONDS} s",
         median <= READY_SECONDS,
+        {"seconds": took},
+    )
+
+
+def _pod_to_ready(story: Story, extent: Extent) -> Row:
+    """One pod more of a model that stands: sandbox, initializer, sidecar, server, probes."""
+    _apply(story, replicas=1)
+    took = []
+    for _ in range(extent.pods):
+        started = time.monotonic()
+        _bare_pod(story, "with", None)
+        took.append(time.monotonic() - started)
+        story.kubectl("delete", "pod", "bench-with", "--grace-period=1")
+    _delete(story)
+    median = statistics.median(took)
+    return Row(
+        "a model pod from its object to Ready, image present",
+        f"median {median:.1f} s, most {max(took):.1f} s",
+        f"<= {POD_READY_SECONDS} s",
+        median <= POD_READY_SECONDS,
         {"seconds": took},
     )
 
@@ -211,8 +238,15 @@ def _apply(story: Story, replicas: int = 2) -> None:
 def _delete(story: Story) -> None:
     """Take the model away and wait until its pods and its claims are gone, so that the next begins afresh."""
     story.delete()
-    story.kubectl("delete", "pvc", "--selector", f"tidegauge.io/model={story.name}", "--wait=false")
-    wait_for(lambda: not story.pods() and not story.pods("aggregator"), "its pods are gone", 120, every=0.2)
+    which = f"app.kubernetes.io/instance={story.name}"  # a label that the StatefulSet's claims have too
+
+    def is_gone() -> bool:
+        kinds = ("Pod", "PersistentVolumeClaim")
+        return not any(
+            story.node.api.list("v1", kind, story.namespace, labelSelector=which) for kind in kinds
+        )
+
+    wait_for(is_gone, "its pods and claims are gone", 120, every=0.2)
     story.node.prepare_volumes()
 
 
