@@ -16,6 +16,8 @@ from support.helm import CHART, Helm, find_helm
 from support.operator_rig import crd_of
 from support.waiting import wait_for
 
+from tidegauge import __version__
+
 GOLDEN = sorted(chart_files.GOLDEN.glob("*/values.yaml"))
 CRD = chart_files.MANIFESTS / "crd.yaml"
 RELEASE, NAMESPACE = "tidegauge", chart_files.NAMESPACE
@@ -126,7 +128,7 @@ def test_the_manifests_are_applied_by_kustomize(bare_cluster: Cluster) -> None:
     folder = str(chart_files.MANIFESTS)
     first = bare_cluster.kubectl("apply", "--server-side", "-k", folder)
     assert "deployment.apps/tidegauge-operator serverside-applied" in first
-    assert image(bare_cluster) == "tidegauge/operator:0.1.0"
+    assert image(bare_cluster) == f"tidegauge/operator:{__version__}"
     bare_cluster.kubectl("delete", "-k", folder, "--wait=false")
     wait_for(lambda: definition(bare_cluster) is None, "the definition is gone")
     wait_for(lambda: not namespace_stands(bare_cluster), "the namespace is gone")
