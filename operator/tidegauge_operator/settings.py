@@ -72,7 +72,7 @@ def parse_settings(
 
     images = Env.SERVING_IMAGE, Env.SIDECAR_IMAGE, Env.AGGREGATOR_IMAGE
     for variable, program in zip(images, ("serving", "drift-sidecar", "aggregator"), strict=True):
-        flag(variable, f"tidegauge/{program}:{__version__}", f"image of the {program} program")
+        flag(variable, f"localhost/tidegauge/{program}:{__version__}", f"image of the {program} program")
     flag(Env.PULL_SECRETS, "", "Secrets of the models' namespaces that images are pulled with, by commas")
     flag(Env.NAMESPACES, "", "namespaces to serve, with commas between; all where none is named")
     flag(Env.KUBECONFIG, None, "kubeconfig file; inside a pod of the cluster none is needed", Path)

@@ -128,7 +128,7 @@ def test_the_manifests_are_applied_by_kustomize(bare_cluster: Cluster) -> None:
     folder = str(chart_files.MANIFESTS)
     first = bare_cluster.kubectl("apply", "--server-side", "-k", folder)
     assert "deployment.apps/tidegauge-operator serverside-applied" in first
-    assert image(bare_cluster) == f"tidegauge/operator:{__version__}"
+    assert image(bare_cluster) == f"localhost/tidegauge/operator:{__version__}"
     bare_cluster.kubectl("delete", "-k", folder, "--wait=false")
     wait_for(lambda: definition(bare_cluster) is None, "the definition is gone")
     wait_for(lambda: not namespace_stands(bare_cluster), "the namespace is gone")
@@ -144,7 +144,8 @@ def test_kustomize_names_all_four_images(bare_cluster: Cluster, tmp_path: Path) 
     file = tmp_path / "manifests/kustomization.yaml"
     kustomization = yaml.safe_load(file.read_text())
     for entry in kustomization["images"]:
-        entry |= {"newName": f"registry.example.com/{entry['name']}", "newTag": "7"}
+        entry["newName"] = entry["name"].replace("localhost/", "registry.example.com/")
+        entry["newTag"] = "7"
     file.write_text(yaml.safe_dump(kustomization))
     made = bare_cluster.kubectl("kustomize", str(file.parent))
     (deployment,) = [d for d in yaml.safe_load_all(made) if d["kind"] == "Deployment"]
@@ -159,15 +160,15 @@ def test_a_release_is_upgraded_and_rolled_back(
 ) -> None:
     """From a chart made older by hand, for want of an earlier release."""
     install(helm, older_chart)
-    assert image(bare_cluster) == "tidegauge/operator:0.0.9"
+    assert image(bare_cluster) == "localhost/tidegauge/operator:0.0.9"
     assert "Seen" in columns(bare_cluster)
     model = merged(SMALLEST, {"metadata": {"namespace": "ml"}})
     stood = wait_for(lambda: applied(bare_cluster, model), "the definition is served")
     install(helm, CHART, "--set", "image.tag=v2")
-    assert image(bare_cluster) == "tidegauge/operator:v2"
+    assert image(bare_cluster) == "localhost/tidegauge/operator:v2"
     assert "Coverage" in columns(bare_cluster)
     helm("rollback", release, "1", "-n", NAMESPACE)
-    assert image(bare_cluster) == "tidegauge/operator:0.0.9"
+    assert image(bare_cluster) == "localhost/tidegauge/operator:0.0.9"
     assert "Seen" in columns(bare_cluster)
     assert bare_cluster.admin.get(model)["metadata"]["uid"] == stood["metadata"]["uid"]
 
@@ -217,8 +218,8 @@ def test_the_notes_name_the_next_commands(helm: Helm) -> None:
     assert "the namespaces ml" in said
     assert "kubectl --namespace tidegauge-system rollout status deployment/tidegauge-operator" in said
     assert "kubectl get driftmonitoredmodels --all-namespaces" in said
-    assert "No image.registry is set" in said
-    assert "No image.registry is set" not in notes(helm, "--set", "image.registry=registry.example.com")
+    assert "image.registry is localhost" in said
+    assert "image.registry is localhost" not in notes(helm, "--set", "image.registry=registry.example.com")
     smallest = yaml.safe_load(said.rpartition("dmm.yaml:\n\n")[2])
     assert smallest["metadata"]["namespace"] == "ml"
 

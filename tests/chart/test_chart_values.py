@@ -51,7 +51,7 @@ def test_the_operator_understands_what_it_is_told(helm: Helm, values: Path) -> N
 
 
 def test_images_can_be_named_together_and_one_by_one(helm: Helm) -> None:
-    assert container(helm.template())["image"] == "tidegauge/operator:0.1.0"
+    assert container(helm.template())["image"] == "localhost/tidegauge/operator:0.1.0"
     digest = "sha256:" + "0" * 64
     objects = helm.template(
         *set_to(
@@ -79,6 +79,8 @@ def test_images_can_be_named_together_and_one_by_one(helm: Helm) -> None:
         ({"serviceMonitor.interval": "often"}, "/serviceMonitor/interval"),
         ({"image.pullPolicy": "Sometimes"}, "/image/pullPolicy"),
         ({"images.operator.digest": "sha256:12"}, "/images/operator/digest"),
+        ({"image.registry": ""}, "/image/registry"),  # Kubernetes would take it for docker.io
+        ({"image.registry": "null"}, "missing property 'registry'"),
         ({"image.tag": "10"}, "/image/tag"),  # a number: 1.10 in a file would be 1.1
         ({"reportSeconds": 0}, "/reportSeconds"),
         ({"namespaces": "{Not_a_name}"}, "/namespaces/0"),

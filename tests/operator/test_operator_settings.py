@@ -19,7 +19,7 @@ def test_images_have_short_names_until_a_registry_is_named() -> None:
         ["--pull-secrets", "one,two"], {"TIDEGAUGE_SERVING_IMAGE": "example.com/serving:7"}
     )
     assert settings.images.serving == "example.com/serving:7"
-    assert settings.images.sidecar == f"tidegauge/drift-sidecar:{__version__}"
+    assert settings.images.sidecar == f"localhost/tidegauge/drift-sidecar:{__version__}"
     assert settings.images.pull_secrets == ("one", "two")
 
 

@@ -34,8 +34,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "tidegauge.image" -}}
 {{- $root := index . 0 -}}
 {{- $image := index . 1 -}}
-{{- with coalesce $image.registry $root.Values.image.registry }}{{ trimSuffix "/" . }}/{{ end -}}
-{{- $image.repository -}}
+{{- trimSuffix "/" (coalesce $image.registry $root.Values.image.registry) }}/{{ $image.repository -}}
 {{- if $image.digest -}}
 @{{ $image.digest }}
 {{- else -}}
