@@ -107,6 +107,14 @@ def test_the_api_server_takes_all_objects(bare_cluster: Cluster, helm: Helm, val
     assert said.count("serverside-applied") == len([d for d in yaml.safe_load_all(text) if d])
 
 
+def test_the_schema_knows_all_that_kubernetes_does_of_its_types(bare_cluster: Cluster) -> None:
+    """A field that is missing there could not be set; one that Kubernetes has not would be let through."""
+    core = bare_cluster.admin.request("GET", "/openapi/v3/api/v1")["components"]["schemas"]
+    known = chart_files.schema_of_values()["definitions"]["kubernetes"]
+    types = {name: set(of["properties"]) for name, of in known.items() if name != "$comment"}
+    assert types == {name: set(core[f"io.k8s.api.core.v1.{name}"]["properties"]) for name in types}
+
+
 @pytest.mark.usefixtures("namespaces")
 def test_the_pod_is_admitted_where_the_restricted_standard_is_enforced(
     bare_cluster: Cluster, helm: Helm

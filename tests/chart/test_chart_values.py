@@ -84,11 +84,26 @@ def test_images_can_be_named_together_and_one_by_one(helm: Helm) -> None:
         ({"image.tag": "10"}, "/image/tag"),  # a number: 1.10 in a file would be 1.1
         ({"reportSeconds": 0}, "/reportSeconds"),
         ({"namespaces": "{Not_a_name}"}, "/namespaces/0"),
+        ({"resources.limit.memory": "1Gi"}, "'limit' not allowed"),
+        ({"podSecurityContext.runAsNonRot": "true"}, "'runAsNonRot' not allowed"),
+        ({"podSecurityContext.seccompProfile.kind": "RuntimeDefault"}, "'kind' not allowed"),
+        ({"securityContext.runAsNonRot": "true"}, "'runAsNonRot' not allowed"),
+        ({"securityContext.capabilities.dropped": "{ALL}"}, "'dropped' not allowed"),
+        ({"tolerations[0].keys": "dedicated"}, "'keys' not allowed"),
+        ({"affinity.nodeAfinity.x": "y"}, "'nodeAfinity' not allowed"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_name(helm: Helm, wrong: dict[str, Any], named: str) -> None:
     with pytest.raises(HelmFailed, match=named):
         helm.template(*set_to(**wrong))
+
+
+def test_a_default_can_be_taken_away(helm: Helm) -> None:
+    """OpenShift, for one, gives users of its own."""
+    taken = set_to(podSecurityContext__runAsUser="null", resources__limits="null")
+    spec = the("Deployment", helm.template(*taken))["spec"]["template"]["spec"]
+    assert "runAsUser" not in spec["securityContext"]
+    assert set(spec["containers"][0]["resources"]) == {"requests"}
 
 
 def test_an_account_of_ones_own_must_be_named(helm: Helm) -> None:

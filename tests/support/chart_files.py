@@ -22,6 +22,7 @@ MANIFESTS = ROOT / "manifests"
 GOLDEN = ROOT / "tests/chart/golden"
 NAMESPACE = "tidegauge-system"
 BEGIN, END = "<!-- values: made by `make chart` -->\n", "<!-- end of values -->\n"
+KUBERNETES = "#/definitions/kubernetes/"
 # What Helm needs to find its own objects again, and nobody else does.
 HELMS_OWN = {"helm.sh/chart", "app.kubernetes.io/managed-by"}
 
@@ -106,10 +107,13 @@ def schema_of_values() -> dict[str, Any]:
 
 
 def described(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every single value that the schema knows, by its path; not the groups that they stand in."""
+    """Every single value that the schema knows, by its path; not the groups that they stand in.
+
+    What is of a type of Kubernetes is one value, however much there is in it.
+    """
 
     def walk(part: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        if "$ref" in part:
+        if "$ref" in part and not part["$ref"].startswith(KUBERNETES):
             part = schema["definitions"][part["$ref"].rpartition("/")[2]] | part
         if "properties" not in part:
             yield path, part
