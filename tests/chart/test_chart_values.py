@@ -1,5 +1,6 @@
 """What values do, and what they may not be."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,56 @@ def test_a_chart_above_may_hand_down_what_charts_hand_down(helm: Helm, tmp_path:
     (above / "values.yaml").write_text("global: {any: thing}\ntidegauge: {enabled: true, logLevel: debug}\n")
     assert environment(helm.template(chart=above))[Env.LOG_LEVEL] == "debug"
     assert helm.template("--set", "tidegauge.enabled=false", chart=above) == []
+
+
+def labels(metadata: Document) -> dict[str, str]:
+    found: dict[str, str] = metadata.get("labels", {})
+    return found
+
+
+def test_labels_of_ones_own_take_no_place_of_the_charts(helm: Helm, tmp_path: Path) -> None:
+    everything = yaml.safe_load((chart_files.GOLDEN / "everything/values.yaml").read_text())
+    plain, own = tmp_path / "plain.yaml", tmp_path / "own.yaml"
+    plain.write_text(yaml.safe_dump(everything | {"commonLabels": {}}))
+    was = helm.template("--values", str(plain))
+    taken = {key: "mine" for document in was for key in labels(document["metadata"]) if "/" in key}
+    assert "app.kubernetes.io/part-of" in taken
+    assert "rbac.authorization.k8s.io/aggregate-to-edit" in taken
+    own.write_text(yaml.safe_dump({"commonLabels": taken, "podLabels": taken}))
+    now = helm.template("--values", str(plain), "--values", str(own))
+    for before, after in zip(was, now, strict=True):
+        assert labels(before["metadata"]).items() <= labels(after["metadata"]).items()
+    deployment = the("Deployment", now)["spec"]
+    assert (
+        deployment["selector"]["matchLabels"].items() <= deployment["template"]["metadata"]["labels"].items()
+    )
+
+
+@pytest.mark.parametrize("values", GOLDEN, ids=lambda path: path.parent.name)
+def test_no_key_stands_twice(helm: Helm, values: Path) -> None:
+    """Readers of YAML differ in which of the two they take."""
+    twice = ["--set", r"commonLabels.app\.kubernetes\.io/part-of=x"]
+    text = helm("template", "tidegauge", str(CHART), "--values", str(values), *twice)
+    for document in yaml.compose_all(text):
+        assert not list(repeated(document))
+
+
+def repeated(node: yaml.Node | None) -> Iterator[str]:
+    """Keys that a mapping below has more than once."""
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value]
+        yield from {key for key in keys if keys.count(key) > 1}
+        for _, value in node.value:
+            yield from repeated(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from repeated(value)
+
+
+def test_a_release_may_be_called_like_a_number(helm: Helm) -> None:
+    assert (
+        labels(the("Deployment", helm.template(release="7"))["metadata"])["app.kubernetes.io/instance"] == "7"
+    )
 
 
 def test_names_hold_the_release_and_are_never_too_long(helm: Helm) -> None:

@@ -15,19 +15,28 @@
 
 {{/* Labels by which pods are selected. A Deployment's selector cannot be changed: none of these ever may. */}}
 {{- define "tidegauge.selector" -}}
-app.kubernetes.io/name: tidegauge-operator
-app.kubernetes.io/instance: {{ .Release.Name }}
+{{- toYaml (dict "app.kubernetes.io/name" "tidegauge-operator" "app.kubernetes.io/instance" .Release.Name) }}
 {{- end }}
 
 {{- define "tidegauge.labels" -}}
-{{ include "tidegauge.selector" . }}
-app.kubernetes.io/part-of: tidegauge
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{- include "tidegauge.labelsWith" (list . (dict)) }}
 {{- end }}
+
+{{/* Labels of an object that has more than the others. Takes a list: the root, and those. */}}
+{{- define "tidegauge.labelsWith" -}}
+{{- $root := index . 0 -}}
+{{- $own := dict
+      "app.kubernetes.io/part-of" "tidegauge"
+      "app.kubernetes.io/version" $root.Chart.AppVersion
+      "app.kubernetes.io/managed-by" $root.Release.Service
+      "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") -}}
+{{- /* Of a label that several have, the first one's value counts: a selector must go on finding its pods. */}}
+{{- toYaml (merge $own (include "tidegauge.selector" $root | fromYaml) (index . 1) $root.Values.commonLabels) }}
+{{- end }}
+
+{{/* Labels of the pods, in the same order of precedence. */}}
+{{- define "tidegauge.podLabels" -}}
+{{- toYaml (merge (include "tidegauge.selector" . | fromYaml) .Values.podLabels .Values.commonLabels) }}
 {{- end }}
 
 {{/* An image's reference. Takes a list: the root, and one of .Values.images. */}}
