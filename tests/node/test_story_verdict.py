@@ -96,7 +96,7 @@ def test_each_model_pod_has_its_sidecar(story: Story) -> None:
 
 
 def test_silence_is_unknown(story: Story) -> None:
-    assert story.status["drift"]["verdict"] == Verdict.UNKNOWN
+    story.wait_for_verdict(Verdict.UNKNOWN, VERDICT_SECONDS)
     assert story.condition("DataDriftDetected")["status"] == "Unknown"
 
 
