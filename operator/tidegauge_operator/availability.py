@@ -15,9 +15,11 @@ from tidegauge_operator.pod_reasons import Failure, creation_failure
 __all__ = [
     "State",
     "aggregator_available",
+    "aggregator_complete",
     "count_of",
     "is_settling",
     "lacks_pods",
+    "last_progress",
     "model_available",
     "model_complete",
 ]
@@ -66,12 +68,17 @@ def model_complete(deployment: Document | None, pods: Failure | None) -> State:
     return served
 
 
-def is_settling(deployment: Document | None) -> bool:
-    """Whether the Deployment's controller has yet to see its last edit: what it says is of the one before."""
-    if deployment is None:
+def is_settling(workload: Document | None) -> bool:
+    """Whether the workload's controller has yet to see its last edit: what it says is of the one before."""
+    if workload is None:
         return False
-    seen = count_of(deployment, "observedGeneration")
-    return bool(deployment.get("metadata", {}).get("generation", 0) > seen)
+    seen = count_of(workload, "observedGeneration")
+    return bool(workload.get("metadata", {}).get("generation", 0) > seen)
+
+
+def last_progress(deployment: Document) -> str:
+    """When a pod of the Deployment last came up in a rollout, RFC 3339; empty where nobody said."""
+    return str(_conditions(deployment).get("Progressing", {}).get("lastUpdateTime") or "")
 
 
 def aggregator_available(stateful_set: Document | None, pods: Failure | None) -> State:
@@ -83,6 +90,16 @@ def aggregator_available(stateful_set: Document | None, pods: Failure | None) ->
     if ready >= wanted:
         return State("True", "AggregatorReady", count)
     return State("False", "AggregatorStarting", count) if pods is None else _failed(pods)
+
+
+def aggregator_complete(stateful_set: Document | None, pods: Failure | None) -> State:
+    """The same, and False while not all replicas are of the spec as it is now."""
+    merged = aggregator_available(stateful_set, pods)
+    if stateful_set is None or merged.status != "True":
+        return merged
+    if count_of(stateful_set, "updatedReplicas") < _wanted(stateful_set):
+        return State("False", "RollingOut", "not all aggregators are of the spec as it is now yet")
+    return merged
 
 
 def lacks_pods(stateful_set: Document) -> bool:

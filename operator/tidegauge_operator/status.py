@@ -1,4 +1,4 @@
-"""What is said of a model: its status and the Events of each change, from what was observed.
+"""What is said of a model: its status, from what was observed.
 
 Pure: what was seen and the time come in as arguments. Figures that change with every report stand in
 `status.drift` alone, never in a condition's message, so that a condition changes when something happened.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from tidegauge.contract import Severity, Verdict
@@ -16,11 +17,14 @@ from tidegauge.resource import DriftMonitoredModel
 from tidegauge_operator.availability import (
     State,
     aggregator_available,
+    aggregator_complete,
     count_of,
     is_settling,
+    last_progress,
     model_available,
     model_complete,
 )
+from tidegauge_operator.events import Event, bad_reason, events
 from tidegauge_operator.pod_reasons import Failure
 
 __all__ = ["Event", "Failure", "Observed", "events", "has_happened", "status"]
@@ -29,6 +33,8 @@ Document = dict[str, Any]
 
 TOP_FEATURES: Final = 5
 ENOUGH_ROWS_RATIO: Final = 0.99
+AGAIN_ENOUGH_ROWS_RATIO: Final = 0.995  # so that a share around the bound is not news every time it moves
+HEARING_SECONDS: Final = 60.0  # a pod that has begun to answer is heard after its first pane
 _SHOWN_NAMES: Final = 5
 
 
@@ -71,25 +77,17 @@ class Observed:
     url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An Event to be posted: `kind` is Normal or Warning."""
-
-    kind: str
-    reason: str
-    message: str
-
-
 def status(model: DriftMonitoredModel, observed: Observed, before: Mapping[str, Any], now: str) -> Document:
     """The status as it ought to be written; `now` is RFC 3339, `before` the status there is."""
     known = {c["type"]: c for c in before.get("conditions", ())}
-    states = _states(model, observed)
+    states = _states(model, observed, before, now)
     generation = model.metadata.generation
     conditions = [_condition(kind, states[kind], known.get(kind), generation, now) for kind in states]
-    if "Ready" in known and states["Ready"].status == "True" and is_settling(observed.deployment):
+    settling = is_settling(observed.deployment) or is_settling(observed.stateful_set)
+    if "Ready" in known and states["Ready"].status == "True" and settling:
         conditions[0] = dict(known["Ready"])  # a spec that was just edited has not been looked at yet
     document: Document = {
-        "observedGeneration": observed.generation or before.get("observedGeneration", 0),
+        "observedGeneration": _applied_generation(observed, before),
         "replicas": count_of(observed.deployment, "replicas"),
         "selector": _selector(observed.deployment),
         "conditions": conditions,
@@ -108,30 +106,32 @@ def has_happened(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     return _without_figures(before) != _without_figures(after)
 
 
-def events(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
-    """The Events that tell of the way from one status to the next, one for each transition."""
-    old = {c["type"]: c for c in before.get("conditions", ())}
-    told = [_event(old.get(c["type"]), c) for c in after["conditions"]]
-    return [event for event in told if event is not None]
-
-
 # --- conditions --------------------------------------------------------------------------------------
 
 
-def _states(model: DriftMonitoredModel, observed: Observed) -> dict[str, State]:
+def _applied_generation(observed: Observed, before: Mapping[str, Any]) -> int:
+    """The generation applied last, by this operator or by one before it."""
+    return observed.generation or int(before.get("observedGeneration", 0))
+
+
+def _states(
+    model: DriftMonitoredModel, observed: Observed, before: Mapping[str, Any], now: str
+) -> dict[str, State]:
     merged = aggregator_available(observed.stateful_set, observed.aggregator_pods)
+    lacked = any(c["reason"] == "RowsLost" for c in before.get("conditions", ()))
     return {
-        "Ready": _ready(model, observed, merged),
+        "Ready": _ready(model, observed),
         "ModelAvailable": model_available(observed.deployment, observed.model_pods),
         "AggregatorAvailable": merged,
-        "MonitoringReady": _monitoring_ready(model, observed),
+        "MonitoringReady": _monitoring_ready(model, observed, _applied_generation(observed, before)),
         "DataDriftDetected": _drift_detected(observed),
-        "DriftMonitoringDegraded": _degraded(observed, merged),
+        "DriftMonitoringDegraded": _degraded(observed, merged, lacked, now),
     }
 
 
-def _ready(model: DriftMonitoredModel, observed: Observed, merged: State) -> State:
+def _ready(model: DriftMonitoredModel, observed: Observed) -> State:
     served = model_complete(observed.deployment, observed.model_pods)
+    merged = aggregator_complete(observed.stateful_set, observed.aggregator_pods)
     if model.spec.paused:
         whole = "True" if served.status == merged.status == "True" else "False"
         return State(whole, "Paused", "spec.paused is set: the objects are left as they are")
@@ -143,7 +143,7 @@ def _ready(model: DriftMonitoredModel, observed: Observed, merged: State) -> Sta
     return State("True", "Available", "the model answers and its drift is measured")
 
 
-def _monitoring_ready(model: DriftMonitoredModel, observed: Observed) -> State:
+def _monitoring_ready(model: DriftMonitoredModel, observed: Observed, applied_generation: int) -> State:
     monitoring = model.spec.monitoring
     asked = monitoring.service_monitor.enabled or monitoring.prometheus_rule.enabled
     if not asked:
@@ -156,7 +156,7 @@ def _monitoring_ready(model: DriftMonitoredModel, observed: Observed) -> State:
             f"this cluster does not know {kinds}: install the Prometheus operator's definitions, or switch "
             "it off in spec.monitoring; it is made as soon as they are there",
         )
-    if observed.generation == 0:
+    if applied_generation == 0:
         return State("Unknown", "NotAppliedYet", "the objects have not been applied yet")
     return State("True", "Applied", "the objects that spec.monitoring asks for are there")
 
@@ -180,7 +180,7 @@ def _drift_detected(observed: Observed) -> State:
     return State("Unknown", "NoVerdict", "there are no fresh rows to judge by")
 
 
-def _degraded(observed: Observed, merged: State) -> State:
+def _degraded(observed: Observed, merged: State, lacked_rows: bool, now: str) -> State:
     report = observed.report
     if report is None:
         starting = merged.status != "True" or not observed.asked
@@ -195,15 +195,38 @@ def _degraded(observed: Observed, merged: State) -> State:
     if report.stale:
         return State("True", "NoFreshRows", "no pod has sent counts lately")
     if coverage is not None:
-        expected = _expected_pods(coverage, observed.deployment)
-        if expected is not None and coverage.pods_heard < expected:
-            pods = f"{coverage.pods_heard} of {expected} pods"
+        answering = _answering_pods(coverage, observed.deployment, now)
+        if answering is not None and coverage.pods_heard < answering:
+            pods = f"{coverage.pods_heard} of {answering} pods"
             return State("True", "PodsSilent", f"counts come from {pods} only: see the sidecars' logs")
-        if coverage.rows_ratio is not None and coverage.rows_ratio < ENOUGH_ROWS_RATIO:
-            return State(
-                "True", "RowsLost", "rows are lost: see status.drift.coverage.rows, and the sidecars"
-            )
-    return State("False", "Covered", "counts come from all pods")
+        if _lacks_rows(coverage, lacked_rows):
+            return State("True", "RowsLost", "rows of the last minutes are lost: see the sidecars' logs")
+    return State("False", "Covered", "counts come from all pods that answer")
+
+
+def _answering_pods(coverage: Coverage, deployment: Document | None, now: str) -> int | None:
+    """Pods that ought to be heard by now; None where that cannot be said.
+
+    One that does not answer has nothing to count, and one that has just begun to is not heard yet.
+    """
+    expected = _expected_pods(coverage, deployment)
+    if expected is None or deployment is None:
+        return expected
+    progress = last_progress(deployment)
+    if progress and _seconds_between(progress, now) < HEARING_SECONDS:
+        return None
+    return min(expected, count_of(deployment, "availableReplicas"))
+
+
+def _seconds_between(earlier: str, later: str) -> float:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+
+
+def _lacks_rows(coverage: Coverage, lacked: bool) -> bool:
+    """Of the last panes: what was lost a week ago is no fault of today, and today's losses show today."""
+    counted, lost = coverage.recent_rows_counted, coverage.recent_rows_lost
+    enough = AGAIN_ENOUGH_ROWS_RATIO if lacked else ENOUGH_ROWS_RATIO
+    return counted < enough * (counted + lost)
 
 
 def _condition(
@@ -214,10 +237,16 @@ def _condition(
         "type": kind,
         "status": state.status,
         "reason": state.reason,
-        "message": state.message,
+        "message": _message(kind, state, known),
         "lastTransitionTime": known["lastTransitionTime"] if same and known is not None else now,
         "observedGeneration": generation,
     }
+
+
+def _message(kind: str, state: State, known: Mapping[str, Any] | None) -> str:
+    """An Unknown keeps the bad state before it, so that its end, and not its going on, is an Event."""
+    told = bad_reason(kind, known)
+    return f"{state.message}; {told} before that" if told and state.status == "Unknown" else state.message
 
 
 # --- the verdict -------------------------------------------------------------------------------------
@@ -285,45 +314,6 @@ def _without_figures(document: Mapping[str, Any]) -> Document:
         names = sorted((f["name"], f.get("severity")) for f in drift.get("topFeatures", ()))
         plain["drift"] = {**drift, "rows": 0, "coverage": coverage, "topFeatures": names}
     return plain
-
-
-# --- Events ------------------------------------------------------------------------------------------
-
-_BAD: Final[Mapping[str, str]] = {
-    "Ready": "False",
-    "MonitoringReady": "False",
-    "DataDriftDetected": "True",
-    "DriftMonitoringDegraded": "True",
-}
-_STARTING: Final = frozenset(
-    {"DeploymentMissing", "StatefulSetMissing", "PodsStarting", "AggregatorStarting"}
-)
-_OVER: Final[Mapping[str, str]] = {
-    "DataDriftDetected": "DataDriftEnded",
-    "DriftMonitoringDegraded": "DriftMonitoringRestored",
-    "MonitoringReady": "MonitoringReady",
-    "Ready": "Ready",
-}
-
-
-def _event(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> Event | None:
-    """A bad state is told when it begins or its reason changes, a good one when it ends a bad one."""
-    kind = new["type"]
-    if kind not in _BAD:
-        return None
-    if new["status"] == _BAD[kind]:
-        begins = old is None or old["status"] != new["status"] or old["reason"] != new["reason"]
-        first = old is None or old["status"] != _OPPOSITE[_BAD[kind]]
-        if not begins or (first and new["reason"] in _STARTING) or new["reason"] == "RollingOut":
-            return None
-        return Event("Warning", new["reason"], new["message"])
-    was_bad = kind == "Ready" if old is None else old["status"] == _BAD[kind]
-    if new["status"] == _OPPOSITE[_BAD[kind]] and was_bad:
-        return Event("Normal", _OVER[kind], new["message"])
-    return None
-
-
-_OPPOSITE: Final = {"True": "False", "False": "True"}
 
 
 # --- small parts -------------------------------------------------------------------------------------

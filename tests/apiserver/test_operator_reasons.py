@@ -205,7 +205,8 @@ def test_a_revision_that_does_not_start_is_not_ready_while_the_one_before_answer
     cluster: Cluster, namespace: str
 ) -> None:
     deployment, aggregator = deployed(cluster, namespace)
-    cluster.admin.merge(aggregator, {"status": {"replicas": 1, "readyReplicas": 1}}, subresource="status")
+    one = {"replicas": 1, "readyReplicas": 1, "updatedReplicas": 1, "observedGeneration": 1}
+    cluster.admin.merge(aggregator, {"status": one}, subresource="status")
     rolled_out(cluster, deployment, 1, "NewReplicaSetAvailable")
     wait_for_state(cluster, namespace, "Ready", ("True", "Available"))
     cluster.admin.apply(a_model(namespace, model={"storageUri": "s3://models/house-prices/4"}))

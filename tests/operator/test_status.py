@@ -24,7 +24,7 @@ DEPLOYMENT = {
     },
 }
 IN_TROUBLE = Failure("ImagePullBackOff", "pod a-1: no such image. Check its name.")
-STATEFUL_SET = {"spec": {"replicas": 1}, "status": {"readyReplicas": 1}}
+STATEFUL_SET = {"spec": {"replicas": 1}, "status": {"readyReplicas": 1, "updatedReplicas": 1}}
 WELL = Observed(
     generation=2,
     deployment=DEPLOYMENT,
@@ -137,13 +137,58 @@ def test_a_silent_shard_is_told_and_hides_no_drift_of_the_others() -> None:
     ("report", "expected"),
     [
         (a_report(heard=2), ("True", "PodsSilent")),
-        (a_report(rows_ratio=0.98), ("True", "RowsLost")),
+        (a_report(recent=(980, 20)), ("True", "RowsLost")),
         (a_report(Verdict.UNKNOWN, stale=True), ("True", "NoFreshRows")),
         (a_report(expected=None), ("False", "Covered")),
     ],
 )
 def test_what_the_verdict_has_not_seen_is_told(report: Any, expected: tuple[str, str]) -> None:
     assert condition(told(replace(WELL, report=report)), "DriftMonitoringDegraded") == expected
+
+
+def test_rows_lost_long_ago_are_no_trouble_and_rows_lost_now_are() -> None:
+    past = told(replace(WELL, report=a_report(rows_ratio=0.6, recent=(1000, 0))))
+    assert condition(past, "DriftMonitoringDegraded") == ("False", "Covered")
+    now = told(replace(WELL, report=a_report(rows_ratio=0.9999, recent=(0, 1000))))
+    assert condition(now, "DriftMonitoringDegraded") == ("True", "RowsLost")
+    idle = told(replace(WELL, report=a_report(rows_ratio=0.6, recent=(0, 0))))
+    assert condition(idle, "DriftMonitoringDegraded") == ("False", "Covered")
+
+
+def test_a_share_of_lost_rows_around_the_bound_is_told_once() -> None:
+    shares = [(1000 - lost, lost) for lost in (0, 11, 9, 11, 6, 4, 9)]
+    lossy = [replace(WELL, report=a_report(recent=share)) for share in shares]
+    assert story(WELL, *lossy)[2:] == [
+        [("Warning", "RowsLost")],
+        [],
+        [],
+        [],
+        [("Normal", "DriftMonitoringRestored")],
+        [],
+    ]
+
+
+@pytest.mark.parametrize("progressing", ["ReplicaSetUpdated", "NewReplicaSetAvailable"])
+def test_pods_that_do_not_answer_yet_are_not_missed(progressing: str) -> None:
+    """At a start, in a rollout, when an autoscaler adds pods."""
+    starting = replace(WELL, deployment=deployed(1, 1, progressing), report=a_report(heard=1))
+    assert condition(told(starting), "DriftMonitoringDegraded") == ("False", "Covered")
+    assert told(starting)["drift"]["coverage"]["pods"] == "1/3"
+    silent = replace(starting, deployment=deployed(2, 2, progressing))
+    assert condition(told(silent), "DriftMonitoringDegraded") == ("True", "PodsSilent")
+    assert "1 of 2 pods" in message(told(silent), "DriftMonitoringDegraded")
+
+
+def test_a_pod_that_has_just_come_up_is_given_time_to_be_heard() -> None:
+    up = deployed(3, 3, "NewReplicaSetAvailable")
+    progress = up["status"]["conditions"][0]
+    progress["lastUpdateTime"] = "2026-11-22T11:59:30Z"
+    one_missing = replace(WELL, deployment=up, report=a_report(heard=2))
+    assert condition(told(one_missing), "DriftMonitoringDegraded") == ("False", "Covered")
+    a_minute_later = told(one_missing, now="2026-11-22T12:00:30Z")
+    assert condition(a_minute_later, "DriftMonitoringDegraded") == ("True", "PodsSilent")
+    progress["lastUpdateTime"] = None  # where nobody said when
+    assert condition(told(one_missing), "DriftMonitoringDegraded") == ("True", "PodsSilent")
 
 
 @pytest.mark.parametrize(
@@ -253,6 +298,25 @@ def test_an_edit_that_its_controller_has_not_seen_is_not_ready_yet() -> None:
     assert document["conditions"][0]["observedGeneration"] == 3
 
 
+def test_an_edit_that_the_aggregators_controller_has_not_seen_is_not_ready_yet() -> None:
+    before = told(WELL)
+    edited = {**STATEFUL_SET, "metadata": {"generation": 2}}
+    edited["status"] = {**STATEFUL_SET["status"], "observedGeneration": 1}
+    model = a_model()
+    model.metadata.generation = 3
+    document = status(model, replace(WELL, generation=3, stateful_set=edited), before, LATER)
+    ready = document["conditions"][0]
+    assert (ready["status"], ready["observedGeneration"]) == ("True", 2), "kubectl wait does not take it"
+    edited["status"] |= {"observedGeneration": 2, "updatedReplicas": 0}
+    document = status(model, replace(WELL, generation=3, stateful_set=edited), document, LATER)
+    assert condition(document, "Ready") == ("False", "RollingOut")
+    assert condition(document, "AggregatorAvailable") == ("True", "AggregatorReady")
+    edited["status"] |= {"updatedReplicas": 1}
+    document = status(model, replace(WELL, generation=3, stateful_set=edited), document, LATER)
+    ready = document["conditions"][0]
+    assert (ready["status"], ready["observedGeneration"]) == ("True", 3)
+
+
 def test_pods_that_were_taken_away_are_not_missed() -> None:
     """The aggregator hears of a smaller scale later than the operator."""
     fewer = {**DEPLOYMENT, "spec": {**DEPLOYMENT["spec"], "replicas": 2}}
@@ -273,6 +337,15 @@ def test_definitions_that_are_missing_are_named() -> None:
     assert condition(document, "MonitoringReady") == ("False", "CRDNotInstalled")
     assert "PrometheusRule" in message(document, "MonitoringReady")
     assert condition(document, "Ready") == ("True", "Available"), "the model itself is well"
+
+
+def test_a_new_operator_knows_that_a_paused_model_was_applied() -> None:
+    monitoring = {"serviceMonitor": {"enabled": True}}
+    before = told(WELL, paused=True, monitoring=monitoring)
+    assert condition(before, "MonitoringReady") == ("True", "Applied")
+    assert told(replace(WELL, generation=0), before, LATER, paused=True, monitoring=monitoring) == before
+    never = told(replace(WELL, generation=0), paused=True, monitoring=monitoring)
+    assert condition(never, "MonitoringReady") == ("Unknown", "NotAppliedYet")
 
 
 def test_paused_is_told() -> None:
@@ -371,3 +444,60 @@ def test_an_event_says_why() -> None:
     before = told(WELL)
     after = told(replace(WELL, report=DRIFTING), before)
     assert events(before, after) == [Event("Warning", "CriticalDrift", "2 features drift: sqft, age")]
+
+
+# --- Events across an Unknown ---------------------------------------------------------------------------
+
+MOVED = replace(WELL, report=DRIFTING)
+UNASKED = replace(WELL, report=None, asked=False, silence="the aggregator is not ready")
+SILENT = replace(WELL, report=None, silence="nobody answers")
+UNSURE = replace(WELL, report=a_report(Verdict.UNKNOWN))
+
+
+@pytest.mark.parametrize("between", [UNASKED, UNSURE])
+def test_the_end_of_drift_is_told_after_a_time_without_a_verdict(between: Observed) -> None:
+    assert story(WELL, MOVED, between, between, WELL, between, WELL)[1:] == [
+        [("Warning", "CriticalDrift")],
+        [],
+        [],
+        [("Normal", "DataDriftEnded")],
+        [],
+        [],
+    ]
+
+
+def test_drift_that_goes_on_after_a_time_without_a_verdict_is_not_told_again() -> None:
+    assert story(WELL, MOVED, UNASKED, UNSURE, MOVED, UNASKED, WELL)[2:] == [
+        [],
+        [],
+        [],
+        [],
+        [("Normal", "DataDriftEnded")],
+    ]
+
+
+def test_drift_that_grew_or_began_meanwhile_is_told() -> None:
+    warned = replace(WELL, report=a_report(drifting=(("sqft", Severity.WARNING, 0.06),)))
+    assert story(warned, UNSURE, MOVED)[2] == [("Warning", "CriticalDrift")]
+    unsure = told(UNSURE, told(MOVED), "2026-10-01T00:00:00Z")
+    assert DRIFTING.since is not None
+    anew = replace(DRIFTING, since=DRIFTING.since + 864_000)
+    assert events(unsure, told(MOVED, unsure)) == []
+    assert [e.reason for e in events(unsure, told(replace(WELL, report=anew), unsure))] == ["CriticalDrift"]
+
+
+def test_the_end_of_silence_is_told_after_the_aggregator_was_started_anew() -> None:
+    assert story(WELL, SILENT, UNASKED, WELL)[1:] == [
+        [("Warning", "NoReport")],
+        [],
+        [("Normal", "DriftMonitoringRestored")],
+    ]
+    assert story(WELL, SILENT, UNASKED, SILENT)[3] == [], "the same silence goes on"
+    assert story(WELL, UNASKED, WELL)[1:] == [[], []], "to be started anew is no trouble"
+
+
+def test_an_unknown_says_what_was_before_it() -> None:
+    document = told(UNSURE, told(UNASKED, told(MOVED)))
+    assert message(document, "DataDriftDetected").endswith("; CriticalDrift before that")
+    assert message(document, "DataDriftDetected").count("before that") == 1
+    assert "before that" not in message(told(WELL, document), "DataDriftDetected")

@@ -16,10 +16,11 @@ def a_report(
     heard: int = 3,
     expected: int | None = 3,
     rows_ratio: float | None = 1.0,
+    recent: tuple[int, int] = (1000, 0),
     stale: bool = False,
     rows: int = 18421,
 ) -> Report:
-    """A report; `drifting` names features with severity and lower bound."""
+    """A report; `drifting` names features with severity and lower bound, `recent` rows counted and lost."""
     features = [
         FeatureReport(
             name=name,
@@ -50,7 +51,14 @@ def a_report(
         baseline=Baseline(state="ready", seconds=3600.0, of_seconds=3600.0),
         stale=stale,
         model="house-prices",
-        coverage=Coverage(pods_heard=heard, pods_expected=expected, rows_counted=rows, rows_ratio=rows_ratio),
+        coverage=Coverage(
+            pods_heard=heard,
+            pods_expected=expected,
+            rows_counted=rows,
+            rows_ratio=rows_ratio,
+            recent_rows_counted=recent[0],
+            recent_rows_lost=recent[1],
+        ),
     )
 
 

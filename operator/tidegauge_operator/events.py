@@ -1,0 +1,77 @@
+"""The Events that tell of a model: from one status to the next. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+__all__ = ["Event", "bad_reason", "events"]
+
+_BAD: Final[Mapping[str, str]] = {
+    "Ready": "False",
+    "MonitoringReady": "False",
+    "DataDriftDetected": "True",
+    "DriftMonitoringDegraded": "True",
+}
+_STARTING: Final = frozenset(
+    {"DeploymentMissing", "StatefulSetMissing", "PodsStarting", "AggregatorStarting"}
+)
+_OVER: Final[Mapping[str, str]] = {
+    "DataDriftDetected": "DataDriftEnded",
+    "DriftMonitoringDegraded": "DriftMonitoringRestored",
+    "MonitoringReady": "MonitoringReady",
+    "Ready": "Ready",
+}
+_OPPOSITE: Final = {"True": "False", "False": "True"}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An Event to be posted: `kind` is Normal or Warning."""
+
+    kind: str
+    reason: str
+    message: str
+
+
+def events(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
+    """The Events that tell of the way from one status to the next, one for each transition."""
+    old = {c["type"]: c for c in before.get("conditions", ())}
+    since = after.get("drift", {}).get("since", "")
+    told = [_event(old.get(c["type"]), c, since) for c in after["conditions"]]
+    return [event for event in told if event is not None]
+
+
+def _event(old: Mapping[str, Any] | None, new: Mapping[str, Any], drifts_since: str) -> Event | None:
+    """A bad state is told when it begins or its reason changes, a good one when it ends a bad one."""
+    kind = new["type"]
+    if kind not in _BAD:
+        return None
+    if new["status"] == _BAD[kind]:
+        goes_on = bad_reason(kind, old) == new["reason"] and not _drifts_anew(old, new, drifts_since)
+        first = old is None or old["status"] != _OPPOSITE[_BAD[kind]]
+        if goes_on or (first and new["reason"] in _STARTING) or new["reason"] == "RollingOut":
+            return None
+        return Event("Warning", new["reason"], new["message"])
+    was_bad = kind == "Ready" if old is None else bad_reason(kind, old) != ""
+    if new["status"] == _OPPOSITE[_BAD[kind]] and was_bad:
+        return Event("Normal", _OVER[kind], new["message"])
+    return None
+
+
+def bad_reason(kind: str, condition: Mapping[str, Any] | None) -> str:
+    """The reason of the bad state that a condition says or, as Unknown, said before; empty without one."""
+    if condition is None or kind not in _BAD:
+        return ""
+    if condition["status"] == _BAD[kind]:
+        return str(condition["reason"])
+    before = re.search(r"; (\w+) before that$", condition["message"])
+    return before[1] if before is not None and condition["status"] == "Unknown" else ""
+
+
+def _drifts_anew(old: Mapping[str, Any] | None, new: Mapping[str, Any], since: str) -> bool:
+    """Whether drift is told of that began after the verdict was lost: not the drift of before."""
+    unknown = old is not None and old["status"] == "Unknown"
+    return unknown and new["type"] == "DataDriftDetected" and since > (old or {})["lastTransitionTime"]
