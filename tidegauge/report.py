@@ -325,11 +325,19 @@ def _worst_coverage(parts: Sequence[Coverage]) -> Coverage | None:
     if not parts:
         return None
     worst = min(parts, key=lambda c: (c.pods_heard, math.inf if c.rows_ratio is None else c.rows_ratio))
+    lately = min(parts, key=_recent_ratio)  # the one that lost most since its first pane may be well by now
     return replace(
         worst,
+        recent_rows_counted=lately.recent_rows_counted,
+        recent_rows_lost=lately.recent_rows_lost,
         newest_pane_age_seconds=_oldest(c.newest_pane_age_seconds for c in parts),
         newest_rows_age_seconds=_oldest(c.newest_rows_age_seconds for c in parts),
     )
+
+
+def _recent_ratio(coverage: Coverage) -> float:
+    rows = coverage.recent_rows_counted + coverage.recent_rows_lost
+    return coverage.recent_rows_counted / rows if rows else math.inf
 
 
 def _oldest(ages: Iterable[float | None]) -> float | None:

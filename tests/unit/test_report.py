@@ -149,6 +149,18 @@ class TestJoining:
         assert coverage is not None
         assert (coverage.pods_heard, coverage.rows_ratio, coverage.newest_pane_age_seconds) == (2, 0.9, 5)
 
+    def test_a_shard_that_loses_rows_now_is_not_hidden_by_one_that_lost_more_before(self) -> None:
+        lost_long_ago = Coverage(pods_heard=3, rows_ratio=0.8, recent_rows_counted=900)
+        loses_now = Coverage(pods_heard=3, rows_ratio=0.99, recent_rows_counted=500, recent_rows_lost=400)
+        parts = [
+            _report(_feature(name, Verdict.STABLE)).with_coverage(coverage)
+            for name, coverage in (("a", lost_long_ago), ("b", loses_now), ("c", Coverage(pods_heard=3)))
+        ]
+        coverage = Report.join(parts).coverage
+        assert coverage is not None
+        assert (coverage.recent_rows_counted, coverage.recent_rows_lost) == (500, 400)
+        assert coverage.rows_ratio == 0.8
+
     def test_what_does_not_belong_together_is_refused(self) -> None:
         one = _report(_feature("a", Verdict.STABLE))
         for parts in (
