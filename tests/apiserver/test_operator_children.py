@@ -121,9 +121,12 @@ def condition(cluster: Cluster, namespace: str, kind: str, reason: str) -> Docum
 
 
 def test_fields_of_others_are_left_alone(cluster: Cluster, namespace: str, operator: RunningOperator) -> None:
-    deployment = applied(cluster, operator, a_model(namespace))["Deployment", "house-prices"]
+    made = applied(cluster, operator, a_model(namespace))
+    deployment, account = made["Deployment", "house-prices"], made["ServiceAccount", "house-prices"]
     cluster.kubectl("rollout", "restart", "deployment/house-prices", "-n", namespace)
+    cluster.kubectl("annotate", "serviceaccount", "house-prices", "a.cloud/role=reader", "-n", namespace)
     applied(cluster, operator, a_model(namespace, replicas=2))
+    assert cluster.admin.get(account)["metadata"]["annotations"] == {"a.cloud/role": "reader"}
     after = cluster.admin.get(deployment)
     assert "kubectl.kubernetes.io/restartedAt" in after["spec"]["template"]["metadata"]["annotations"]
     assert after["spec"]["replicas"] == 2

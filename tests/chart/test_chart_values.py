@@ -8,6 +8,7 @@ import pytest
 import yaml
 from support import chart_files
 from support.controlplane.api import Document
+from support.golden_plan import planned
 from support.helm import CHART, Helm, HelmFailed
 from tidegauge_operator.settings import parse_settings
 
@@ -207,4 +208,8 @@ def test_the_policy_lets_the_operator_read_reports_and_nobody_elses(helm: Helm) 
     policy = the("NetworkPolicy", helm.template("--set", "networkPolicy.enabled=true"))
     (reports,) = [rule for rule in policy["spec"]["egress"] if "to" in rule]
     assert reports["ports"] == [{"port": AGGREGATOR_PORT, "protocol": "TCP"}]
-    assert "tidegauge-aggregator" in str(reports["to"])
+    (peer,) = reports["to"]
+    aggregator = planned("smallest")["StatefulSet-iris-aggregator.yaml"]["spec"]["template"]["metadata"]
+    assert peer["podSelector"]["matchLabels"].items() <= labels(aggregator).items()
+    other = planned("smallest")["Deployment-iris.yaml"]["spec"]["template"]["metadata"]
+    assert not peer["podSelector"]["matchLabels"].items() <= labels(other).items()

@@ -4,8 +4,13 @@ import re
 import shlex
 
 import pytest
+import yaml
+from support.controlplane.api import Document
+from support.golden_plan import planned
 from support.helm import ROOT, Helm
-from support.pages import commands_of, page
+from support.pages import commands_of, files_of, page
+
+from tidegauge.contract import AGGREGATOR_PORT
 
 PAGE = page("install.md")
 KIND = commands_of(PAGE.partition("## kind, in five commands\n")[2].partition("\n## ")[0])[
@@ -58,3 +63,21 @@ def test_each_target_is_in_the_dockerfile() -> None:
 def test_each_value_that_it_names_is_taken(helm: Helm, value: str) -> None:
     value = value.replace("sha256:...", f"sha256:{'0' * 64}").replace("{NAME}", "{name}")
     assert helm.template("--set", value)
+
+
+def test_the_policy_for_what_goes_out_fits_the_pods_that_the_operator_makes() -> None:
+    spec = yaml.safe_load(files_of(PAGE)["egress.yaml"])["spec"]
+    assert spec["policyTypes"] == ["Egress"]
+    assert selected(spec) <= pod_labels("Deployment-iris")
+    dns, aggregator, _storage = spec["egress"]
+    assert {(port["port"], port["protocol"]) for port in dns["ports"]} == {(53, "UDP"), (53, "TCP")}
+    assert aggregator["ports"] == [{"port": AGGREGATOR_PORT, "protocol": "TCP"}]
+    assert selected(aggregator["to"][0]) <= pod_labels("StatefulSet-iris-aggregator")
+
+
+def selected(of: Document) -> set[tuple[str, str]]:
+    return set(of["podSelector"]["matchLabels"].items())
+
+
+def pod_labels(of: str) -> set[tuple[str, str]]:
+    return set(planned("smallest")[f"{of}.yaml"]["spec"]["template"]["metadata"]["labels"].items())

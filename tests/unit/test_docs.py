@@ -1,11 +1,14 @@
 """The documentation names what the programs have, and its links lead somewhere."""
 
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tidegauge.contract import Env, Metric
+from tidegauge.resource import load
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -46,3 +49,28 @@ def test_every_page_of_docs_is_reached_from_the_index() -> None:
     index = (ROOT / "docs/README.md").read_text()
     pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").glob("**/*.md")} - {"README.md"}
     assert pages == {link for link in LINK.findall(index) if not link.startswith("..")}
+
+
+@pytest.mark.parametrize(
+    "example", sorted(ROOT.glob("examples/*/dmm.yaml")), ids=lambda path: path.parent.name
+)
+def test_an_example_says_how_it_goes_to_a_cluster(example: Path) -> None:
+    command = rf"^(sed \S+ .*{example.relative_to(ROOT)}) \| kubectl apply -f -$"
+    (line,) = re.findall(command, (example.parent / "README.md").read_text(), re.MULTILINE)
+    changed = subprocess.run(shlex.split(line), cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    before, after = example.read_text().splitlines(), changed.splitlines()
+    (was, now) = next((old, new) for old, new in zip(before, after, strict=True) if old != new)
+    assert re.match(r" +storageUri: bundle\b", was)
+    assert re.match(r" +storageUri: pvc://[a-z]+/[a-z0-9-]+( |$)", now)
+    assert load(changed).metadata.name == load(example.read_text()).metadata.name
+
+
+def test_every_make_target_that_pages_name_is_there() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        (str(page.relative_to(ROOT)), target)
+        for page in PAGES
+        for target in re.findall(r"(?:^|`)make ([a-z][a-z0-9-]*)", page.read_text(), re.MULTILINE)
+    }
+    assert {target for _, target in named} >= {"test", "cluster"}
+    assert not {(page, target) for page, target in named if target not in targets}
