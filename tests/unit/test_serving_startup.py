@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvloop
 from support.serving_bundles import house_bundle
 from tidegauge_serving.server import run
 from tidegauge_serving.settings import Settings
@@ -22,8 +21,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exit_code(bundle: Path, **given: Any) -> int:
     """The server's own, within a bound."""
     settings = Settings(bundle=bundle, host="127.0.0.1", port=0, exit_on_error=True, **given)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(asyncio.wait_for(run(settings), 60))
+    # not in uvloop, which would leave this process deaf to Ctrl-C
+    return asyncio.run(asyncio.wait_for(run(settings), 60))
 
 
 def test_a_log_folder_that_no_system_can_name_is_said(
