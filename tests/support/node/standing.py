@@ -28,6 +28,8 @@ from support.node.owners import Owner, owners
 from support.node.provide import prepare
 from support.story import CLAIM, EXAMPLE, Story, build_example
 
+from tidegauge.contract import AGGREGATOR_PORT
+
 NAME = "tg-node-standing"  # a machine has one
 NAMESPACE = "ml"
 _TESTS = Path(__file__).parents[2]
@@ -130,17 +132,19 @@ def _fill(node: OwnNode, folder: Path) -> None:
 
 
 def _words(node: OwnNode, story: Story, bundle: Path) -> str:
-    kubeconfig = node.cluster.kubeconfig()
+    kubeconfig = shlex.quote(str(node.cluster.kubeconfig()))
+    programs = f"{node.cluster.kubectl_program.parent}:{Path(sys.executable).parent}"
     profile = shlex.quote(str(bundle / "profile.json"))
     simulate = f"tidegauge simulate --profile {profile} --url {story.address()} --rate 100"
     return f"""\
 A Kubernetes with one node runs, tidegauge on it, and the model {story.name} in the namespace {NAMESPACE}.
 
-  export KUBECONFIG={kubeconfig} PATH=$PATH:{node.cluster.kubectl_program.parent}
+  export KUBECONFIG={kubeconfig} PATH=$PATH:{shlex.quote(programs)}
   kubectl get dmm -n {NAMESPACE}
   {simulate} --scenario baseline --seconds 60
   {simulate} --scenario moderate --feature sqft --seconds 60
-  kubectl port-forward -n {NAMESPACE} service/{story.name}-aggregator 8090    # then: tidegauge report --url http://127.0.0.1:8090
+  kubectl port-forward -n {NAMESPACE} statefulset/{story.name}-aggregator {AGGREGATOR_PORT} > /dev/null &
+  tidegauge report --url http://127.0.0.1:{AGGREGATOR_PORT}
 
 It goes on until `make cluster-down`.
 """
