@@ -208,8 +208,9 @@ class Watches:
             if "watch" not in request.url.query:
                 self._listed.add(path)
                 return
-            self._failures = 0
             self._open.add(path)
+            if not self.closed():  # one that can never be opened must not have all others opened every time
+                self._failures = 0
             self._home.call_soon_threadsafe(self._opened, path in self._listed)
             self._listed.discard(path)
 

@@ -1,6 +1,7 @@
 """What the operator makes of watches that break, of faults in between, and of what it did not see."""
 
 import random
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from support.controlplane.provide import uses_existing
 from support.faulty_proxy import FaultyProxy
 from support.operator_rig import RunningOperator, crd_of, managed, quiet
 from support.waiting import wait_for
+from tidegauge_operator import watches
 
 pytestmark = pytest.mark.skipif(uses_existing(), reason="the proxy acts by a client certificate")
 MODELS = "/driftmonitoredmodels"
@@ -153,6 +155,27 @@ def test_it_is_ready_when_all_its_watches_are_open(
     proxy.fault = None
     wait_for(lambda: is_ready(operator), "it is ready")
     assert opened(proxy) >= 10, "the models, and nine kinds of objects"
+
+
+def test_a_kind_that_may_not_be_watched_has_the_others_opened_ever_less_often(
+    cluster: Cluster,
+    namespace: str,
+    proxy: FaultyProxy,
+    start: Callable[[], RunningOperator],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(watches, "OPENING_SECONDS", 1.0)
+    cluster.admin.apply(a_model(namespace))
+    proxy.fault = lambda _, path: 403 if "/networkpolicies?" in path else None
+    start()
+    wait_for(lambda: len(waits(caplog)) >= 3, "three times", 60)
+    assert opened(proxy) >= 8, "all others were open in between"
+    assert waits(caplog)[:3] == ["1", "2", "4"], "seconds until the next time"
+
+
+def waits(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return re.findall(r"the watches ended, and are opened anew in ([\d.]+) s", caplog.text)
 
 
 def opened(proxy: FaultyProxy) -> int:
