@@ -34,13 +34,11 @@ class Refusal(Exception):
     ----------
     code, reason, message
         As in its answer.
-    others_fields
-        Fields of the applied document belong to other managers.
     """
 
-    def __init__(self, code: int, reason: str, message: str, others_fields: bool = False) -> None:
+    def __init__(self, code: int, reason: str, message: str) -> None:
         super().__init__(message)
-        self.code, self.reason, self.others_fields = code, reason, others_fields
+        self.code, self.reason = code, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +173,5 @@ def _read(code: int, content: bytes) -> Document:
     except ValueError:
         document = {"message": content[:200].decode(errors="replace")}
     if code >= 400:
-        causes = (document.get("details") or {}).get("causes", ())
-        others_fields = any(cause.get("reason") == "FieldManagerConflict" for cause in causes)
-        message = document.get("message", f"status {code}")
-        raise Refusal(code, document.get("reason", ""), message, others_fields)
+        raise Refusal(code, document.get("reason", ""), document.get("message", f"status {code}"))
     return document

@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from tidegauge.contract import API_GROUP, RESOURCE_KIND
 from tidegauge_operator.kinds import Kind
+from tidegauge_operator.labels import MANAGED_BY, MODEL_LABEL
 
-__all__ = ["Child", "Key", "Ref", "Store", "owner_of"]
+__all__ = ["Child", "Key", "Ref", "Store", "orphan_of", "owner_of"]
 
 Document = dict[str, Any]
 
@@ -77,6 +78,19 @@ def owner_of(document: Mapping[str, Any]) -> tuple[Key, str] | None:
     return None
 
 
+def orphan_of(document: Mapping[str, Any]) -> Key | None:
+    """The model that an object was made for, by its labels, where nobody controls it any more; or None."""
+    controlled = any(owner.get("controller") for owner in document["metadata"].get("ownerReferences", ()))
+    return None if controlled else _made_for(document)
+
+
+def _made_for(document: Mapping[str, Any]) -> Key | None:
+    labels = document["metadata"].get("labels", {})
+    if labels.get("app.kubernetes.io/managed-by") != MANAGED_BY or MODEL_LABEL not in labels:
+        return None
+    return Key(document["metadata"]["namespace"], labels[MODEL_LABEL])
+
+
 class Store:
     """All that is known of the cluster."""
 
@@ -96,6 +110,8 @@ class Store:
         self.models[key] = _slim(document)
         if before is None:
             return True
+        if _version(document) < _version(before):  # of before the status that was written last
+            self.models[key] = _with_status(self.models[key], before)
         old = before["metadata"]
         return (old["uid"], old["generation"]) != (metadata["uid"], metadata["generation"]) or old.get(
             "labels"
@@ -104,8 +120,9 @@ class Store:
     def see_status(self, document: Document) -> None:
         """Take note of a status that was written, without taking note of an edit that came with it."""
         key = Key(document["metadata"]["namespace"], document["metadata"]["name"])
-        if (known := self.models.get(key)) is not None:
-            self.models[key] = {**known, "status": document.get("status", {})}
+        known = self.models.get(key)
+        if known is not None and _version(document) >= _version(known):
+            self.models[key] = _with_status(known, document)
 
     def lose_model(self, key: Key) -> None:
         """A model is gone; its objects go by themselves."""
@@ -115,7 +132,8 @@ class Store:
         """Take note of an object: whose it is, and whether it was edited; None where it is no model's."""
         found = owner_of(document)
         if found is None:
-            return None
+            lost = self._lost_by(document)
+            return None if lost is None else (lost, True)
         key, uid = found
         known = self._children.setdefault(key, {})
         ref, child = Ref.of(document), _child(document, uid)
@@ -127,11 +145,20 @@ class Store:
         """An object is gone; returns whose it was."""
         found = owner_of(document)
         if found is None:
-            return None
+            return self._lost_by(document) or orphan_of(document)
         gone = self.children(found[0]).get(Ref.of(document))
         if gone is not None and gone.uid == document["metadata"]["uid"]:
             self._drop(found[0], Ref.of(document))
         return found[0]
+
+    def _lost_by(self, document: Document) -> Key | None:
+        """Forget an object that no model controls any more; returns the model that did."""
+        key, ref = _made_for(document), Ref.of(document)
+        known = None if key is None else self.children(key).get(ref)
+        if key is None or known is None or known.uid != document["metadata"]["uid"]:
+            return None
+        self._drop(key, ref)
+        return key
 
     def snapshot(self, kind: Kind) -> set[str]:
         """The uids of all known objects of a kind."""
@@ -156,6 +183,15 @@ class Store:
 
 def _of_kind(known: Mapping[Ref, Child], kind: Kind) -> dict[Ref, Child]:
     return {r: c for r, c in known.items() if (r.api_version, r.kind) == (kind.api_version, kind.name)}
+
+
+def _version(document: Document) -> int:
+    return int(document["metadata"].get("resourceVersion", 0))
+
+
+def _with_status(document: Document, newer: Document) -> Document:
+    metadata = {**document["metadata"], "resourceVersion": str(_version(newer))}
+    return {**document, "metadata": metadata, "status": newer.get("status", {})}
 
 
 def _slim(document: Document) -> Document:

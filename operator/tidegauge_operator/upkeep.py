@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import json
+import weakref
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
@@ -16,11 +18,12 @@ from tidegauge_operator.facts import Facts, Images
 from tidegauge_operator.kinds import CHILDREN, Kind, kind_of
 from tidegauge_operator.labels import aggregator_name, token_name
 from tidegauge_operator.plan import plan
-from tidegauge_operator.store import Child, Key, Ref, Store, owner_of
+from tidegauge_operator.store import Child, Key, Ref, Store, orphan_of, owner_of
 
 __all__ = ["NameTaken", "Upkeep"]
 
 Document = dict[str, Any]
+Looked = dict[Ref, Document | None]
 
 TRIES: Final = 3
 _KINDS: Final = {kind.name: kind for kind in CHILDREN}
@@ -51,6 +54,9 @@ class Upkeep:
         self._cluster, self._store = cluster, store
         self._images, self._new_token, self._docs_url = images, new_token, docs_url
         self._applied: dict[Key, dict[Ref, tuple[str, str]]] = {}
+        self._taking: weakref.WeakValueDictionary[tuple[str, Ref], asyncio.Lock] = (
+            weakref.WeakValueDictionary()
+        )
 
     def forget(self, key: Key) -> None:
         """The model is gone."""
@@ -71,16 +77,17 @@ class Upkeep:
                 if await self._bring_all(key, model, known_kinds):
                     return
             except Refusal as refusal:  # somebody wrote between our look and our write: look again
-                if refusal.code != 409 or refusal.others_fields or not tries_left:
+                if refusal.code != 409 or not tries_left:
                     raise
         raise Refusal(409, "Conflict", f"the number of pods changed at each of {TRIES} looks")
 
     async def _bring_all(self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str]) -> bool:
         """Once; whether there are still as many pods asked for as there were at the look."""
-        facts = await self._facts(key, model, known_kinds)
+        looked: Looked = {}
+        facts = await self._facts(key, model, known_kinds, looked)
         wanted = plan(model, facts)
         for document in wanted:
-            await self._bring_one(key, model.metadata.uid, document)
+            await self._bring_one(key, model.metadata.uid, document, looked)
         await self._prune(key, model.metadata.uid, {Ref.of(document) for document in wanted}, known_kinds)
         # An autoscaler may have written between look and write: then the answer to our own write told of it
         # first, and its event tells nothing new.
@@ -90,36 +97,55 @@ class Upkeep:
         deployment = self._store.children(key).get(Ref("apps/v1", "Deployment", key.name))
         return None if deployment is None else deployment.part.get("spec", {}).get("replicas")
 
-    async def _bring_one(self, key: Key, uid: str, document: Document) -> None:
+    async def _bring_one(self, key: Key, uid: str, document: Document, looked: Looked) -> None:
         ref, ought = Ref.of(document), _hash(document)
         child = self._store.children(key).get(ref)
         ours = child is not None and child.owner == uid
         if ours and child is not None and self._applied.get(key, {}).get(ref) == (ought, child.print):
             return
-        there = await self._apply(uid, document, sure=ours or not kind_of(document).watched)
+        if ours or not kind_of(document).watched:
+            there = await self._apply(document)
+        else:
+            there = await self._take(key, document, looked)
         self._store.see_child(there)
         if (seen := self._store.children(key).get(ref)) is not None:
             self._applied.setdefault(key, {})[ref] = (ought, seen.print)
 
-    async def _apply(self, uid: str, document: Document, sure: bool) -> Document:
-        """Apply a document; take fields over from others only where the object is ours."""
+    async def _take(self, key: Key, document: Document, looked: Looked) -> Document:
+        """Apply a document where no object of ours is known: to none, or to one that was made for this name.
+
+        An apply without force is no guard: it adds its fields to those of others, and all models are one
+        manager.
+        """
+        ref = Ref.of(document)
+        # Two models may want one name, and neither look may come before the other's write.
+        lock = self._taking.setdefault((key.namespace, ref), asyncio.Lock())
+        async with lock:
+            there = looked[ref] if ref in looked else await self._look(key, ref)
+            if there is None:
+                return await self._make(document)
+            if key not in (orphan_of(there), _controller(there)):
+                raise _taken(there)
+            return await self._apply(document)
+
+    async def _make(self, document: Document) -> Document:
+        """Apply a document where no object is; one that came since the look is made what it was again."""
+        made = await self._cluster.apply(document, force=False)
+        if {entry["manager"] for entry in made["metadata"]["managedFields"]} == {MANAGER}:
+            return made
+        metadata = {name: document["metadata"][name] for name in ("name", "namespace")}
+        nothing = {"apiVersion": document["apiVersion"], "kind": document["kind"], "metadata": metadata}
+        raise _taken(await self._cluster.apply(nothing))
+
+    async def _apply(self, document: Document) -> Document:
+        """Apply a document to an object of ours, and take its fields over from others."""
         try:
-            return await self._cluster.apply(document, force=sure)
+            return await self._cluster.apply(document)
         except Refusal as refusal:
-            if sure and refusal.code == 422:  # somebody added to a list what cannot stand beside ours
-                await self._cluster.overwrite(document)
-                return await self._cluster.apply(document)
-            if not refusal.others_fields:
+            if refusal.code != 422:
                 raise
-        kind, metadata = kind_of(document), document["metadata"]
-        there = await self._cluster.find(kind, metadata["namespace"], metadata["name"])
-        if there is not None:
-            owner = owner_of(there)
-            if owner is None or owner[1] != uid:
-                raise NameTaken(
-                    f"{kind.name} {metadata['name']} is there already and is not this model's: "
-                    "rename the model, or delete that object"
-                )
+        # somebody added to a list what cannot stand beside ours
+        await self._cluster.overwrite(document)
         return await self._cluster.apply(document)
 
     async def _prune(self, key: Key, uid: str, wanted: set[Ref], known_kinds: Collection[str]) -> None:
@@ -134,12 +160,15 @@ class Upkeep:
 
     # --- facts ----------------------------------------------------------------------------------------
 
-    async def _facts(self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str]) -> Facts:
-        secret = await self._seen(key, _KINDS["Secret"], token_name(model))
-        stateful_set = await self._seen(key, _KINDS["StatefulSet"], aggregator_name(model))
+    async def _facts(
+        self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str], looked: Looked
+    ) -> Facts:
+        secret = await self._seen(key, Ref("v1", "Secret", token_name(model)), looked)
+        stateful_set = await self._seen(key, Ref("apps/v1", "StatefulSet", aggregator_name(model)), looked)
         deployment = None
         if model.spec.replicas is None:  # others may scale: look at the moment, not at what was told
-            deployment = await self._cluster.find(_KINDS["Deployment"], key.namespace, key.name)
+            ref = Ref("apps/v1", "Deployment", key.name)
+            deployment = looked[ref] = await self._look(key, ref)
         return Facts(
             uid=model.metadata.uid,
             images=self._images,
@@ -153,10 +182,31 @@ class Upkeep:
             docs_url=self._docs_url,
         )
 
-    async def _seen(self, key: Key, kind: Kind, name: str) -> Document | None:
+    async def _seen(self, key: Key, ref: Ref, looked: Looked) -> Document | None:
         """What decisions need of an object: from the watches, or asked for where they have not told of it."""
-        child: Child | None = self._store.children(key).get(Ref(kind.api_version, kind.name, name))
-        return child.part if child is not None else await self._cluster.find(kind, key.namespace, name)
+        child: Child | None = self._store.children(key).get(ref)
+        if child is not None:
+            return child.part
+        looked[ref] = await self._look(key, ref)
+        return looked[ref]
+
+    async def _look(self, key: Key, ref: Ref) -> Document | None:
+        return await self._cluster.find(_KINDS[ref.kind], key.namespace, ref.name)
+
+
+def _controller(there: Document) -> Key | None:
+    """The model that controls an object; also one of the same name that is gone."""
+    owner = owner_of(there)
+    return None if owner is None else owner[0]
+
+
+def _taken(there: Document) -> NameTaken:
+    owner = _controller(there)
+    step = "or delete that object" if owner is None else f"or the model {owner.name}, whose it is"
+    return NameTaken(
+        f"{there['kind']} {there['metadata']['name']} is there already and is not this model's: "
+        f"rename the model, {step}"
+    )
 
 
 def _is_pruned(kind: Kind, known_kinds: Collection[str]) -> bool:
