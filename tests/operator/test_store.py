@@ -3,7 +3,7 @@
 from typing import Any
 
 from tidegauge_operator.kinds import CHILDREN, MODELS, kind_of
-from tidegauge_operator.store import Key, Ref, Store, owner_of
+from tidegauge_operator.store import Key, Ref, Store, orphan_of, owner_of
 
 KEY = Key("ml", "house-prices")
 OWNER = {
@@ -113,6 +113,47 @@ def test_a_status_that_was_written_hides_no_edit() -> None:
     store.see_status({**a_model(generation=2), "status": {"replicas": 3}})
     assert store.models[KEY]["status"] == {"replicas": 3}
     assert store.see_model(a_model(generation=2))
+
+
+def test_an_event_of_before_a_status_that_was_written_does_not_undo_it() -> None:
+    store = Store()
+    store.see_model(a_model(resourceVersion="1"))
+    store.see_status({**a_model(resourceVersion="3"), "status": {"replicas": 3}})
+    assert store.see_model({**a_model(generation=2, resourceVersion="2"), "status": {"replicas": 2}})
+    assert store.models[KEY]["status"] == {"replicas": 3}
+    store.see_model({**a_model(generation=2, resourceVersion="2"), "status": {"replicas": 2}})
+    assert store.models[KEY]["status"] == {"replicas": 3}, "however many of them there are"
+    store.see_model({**a_model(generation=2, resourceVersion="4"), "status": {"replicas": 4}})
+    assert store.models[KEY]["status"] == {"replicas": 4}
+
+
+def test_a_status_of_others_is_not_undone_by_an_answer_that_comes_after_it() -> None:
+    store = Store()
+    store.see_model({**a_model(resourceVersion="4"), "status": {"replicas": 4}})
+    store.see_status({**a_model(resourceVersion="3"), "status": {"replicas": 3}})
+    assert store.models[KEY]["status"] == {"replicas": 4}
+
+
+LABELS = {"app.kubernetes.io/managed-by": "tidegauge-operator", "tidegauge.io/model": "house-prices"}
+
+
+def test_an_object_that_lost_its_owner_is_lost() -> None:
+    store = Store()
+    store.see_child(a_child(labels=LABELS))
+    assert store.see_child(a_child(labels=LABELS, ownerReferences=[])) == (KEY, True)
+    assert not store.children(KEY)
+    assert store.see_child(a_child(labels=LABELS, ownerReferences=[])) is None
+    assert store.lose_child(a_child(labels=LABELS, ownerReferences=[])) == KEY, "and missed when it goes"
+
+
+def test_an_orphan_is_ours_by_both_labels_and_nobody_elses() -> None:
+    theirs = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x", "uid": "1", "controller": True}
+    assert orphan_of(a_child(labels=LABELS, ownerReferences=[])) == KEY
+    assert orphan_of(a_child(labels=LABELS, ownerReferences=[{**theirs, "controller": False}])) == KEY
+    assert orphan_of(a_child(labels=LABELS, ownerReferences=[theirs])) is None
+    for missing in LABELS:
+        fewer = {name: value for name, value in LABELS.items() if name != missing}
+        assert orphan_of(a_child(labels=fewer, ownerReferences=[])) is None
 
 
 def test_paths_are_those_of_the_api_server() -> None:
