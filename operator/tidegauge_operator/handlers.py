@@ -39,11 +39,12 @@ class Notes:
 
     async def _model(self, gone: bool, document: Document) -> None:
         key = Key(document["metadata"]["namespace"], document["metadata"]["name"])
+        known = self._store.models.get(key, {}).get("status")
         if gone:
             self._store.lose_model(key)
         elif self._store.see_model(document):
             self._reconciler.doubt(key)
-        else:
+        elif self._store.models[key].get("status") == known:
             return
         await self._queue.add(key, hurry=True)
 
@@ -63,4 +64,4 @@ class Notes:
         if edited:
             self._reconciler.doubt(key)
         if edited or document["kind"] in ("Deployment", "StatefulSet"):
-            await self._queue.add(key)
+            await self._queue.add(key, hurry=edited)

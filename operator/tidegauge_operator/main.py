@@ -177,12 +177,12 @@ class Operator:
         await self._definitions_known.wait()  # else objects of kinds not seen yet seem unwanted
         await self.queue.work(self._work)
 
-    async def _work(self, key: Key) -> bool:
+    async def _work(self, key: Key, is_try: bool) -> bool:
         """Look at one model; whatever goes wrong, the worker goes on."""
         self.health.begin(key)
         try:
             with self.meters.reconcile_seconds.time():
-                return await self.reconciler.reconcile(key)
+                return await self.reconciler.reconcile(key, is_try)
         except Refusal as refusal:
             failure = explained(refusal)
             self.meters.count_error(failure.reason)

@@ -41,8 +41,8 @@ class Schedule(Generic[Key]):
     """When which key is due, as plain state: times come in as arguments.
 
     A key is in here once, however often it is added, and of two times the earlier one stands. A key
-    that failed waits its time, unless it is hurried. One that is added while it is being worked on is due
-    again after that.
+    that failed is tried again after a wait, unless it is hurried; what is added meanwhile is worked on
+    without a try. One that is added while it is being worked on is due again after that.
     """
 
     def __init__(self, backoff: Backoff, random: Callable[[], float]) -> None:
@@ -51,8 +51,10 @@ class Schedule(Generic[Key]):
         self._heap: list[tuple[float, int, Key]] = []
         self._order = 0
         self._working: dict[Key, float | None] = {}
+        self._trying: set[Key] = set()
         self._hurried: set[Key] = set()
         self._failures: dict[Key, int] = {}
+        self._try_at: dict[Key, float] = {}
 
     def __len__(self) -> int:
         return len(self._due)
@@ -62,11 +64,13 @@ class Schedule(Generic[Key]):
 
         `hurry` is for what may mend a failure, such as an edit: the key need not wait for its next try.
         """
+        if hurry and key in self._try_at:
+            self._try_at[key] = min(at, self._try_at[key])
         if key in self._working:
             due = self._working[key]
             self._working[key] = at if due is None else min(due, at)
             self._hurried |= {key} if hurry else set()
-        elif hurry or key not in self._failures:
+        else:
             self._put(key, at)
 
     def _put(self, key: Key, at: float) -> None:
@@ -89,23 +93,35 @@ class Schedule(Generic[Key]):
         key = heapq.heappop(self._heap)[2]
         del self._due[key]
         self._working[key] = None
+        if self._try_at.get(key, now) <= now:
+            self._trying.add(key)
         return key
+
+    def is_try(self, key: Key) -> bool:
+        """Whether the work on a key is a try; else it failed before, and its wait is not over."""
+        return key in self._trying
 
     def done(self, key: Key) -> None:
         """The key went well: its failures are forgotten."""
-        self._failures.pop(key, None)
-        self._hurried.discard(key)
-        if (at := self._working.pop(key)) is not None:
+        for known in self._failures, self._try_at:
+            known.pop(key, None)
+        if (at := self._end(key)) is not None:
             self._put(key, at)
 
     def failed(self, key: Key, now: float) -> None:
-        """The key failed and is due again after a wait, or at once if it was hurried meanwhile."""
-        added = self._working.pop(key)
-        self._failures[key] = self._failures.get(key, 0) + 1
-        if key in self._hurried and added is not None:
-            self._hurried.remove(key)
-            self._put(key, added)
-        self._put(key, now + self._backoff.wait_seconds(self._failures[key], self._random()))
+        """The key failed: it is tried again after a wait, or at once if it was hurried meanwhile."""
+        tried, hurried, added = key in self._trying, key in self._hurried, self._end(key)
+        if tried:
+            self._failures[key] = self._failures.get(key, 0) + 1
+            wait_seconds = self._backoff.wait_seconds(self._failures[key], self._random())
+            self._try_at[key] = added if hurried and added is not None else now + wait_seconds
+        self._put(key, self._try_at[key] if added is None else min(added, self._try_at[key]))
+
+    def _end(self, key: Key) -> float | None:
+        """The work on a key ends; returns when it is due because it was added meanwhile."""
+        for keys in self._trying, self._hurried:
+            keys.discard(key)
+        return self._working.pop(key)
 
 
 class Queue(Generic[Key]):
@@ -135,7 +151,7 @@ class Queue(Generic[Key]):
         return len(self._schedule)
 
     async def add(self, key: Key, hurry: bool = False) -> None:
-        """Have the key worked on soon; `hurry` also if it failed."""
+        """Have the key worked on soon; with `hurry` as a try, also if it failed."""
         async with self._changed:
             self._schedule.add(key, self._clock() + self._debounce_seconds, hurry)
             self._changed.notify()
@@ -146,12 +162,15 @@ class Queue(Generic[Key]):
             self._closing = True
             self._changed.notify_all()
 
-    async def work(self, act: Callable[[Key], Awaitable[bool]]) -> None:
-        """Be one worker: give `act` one key after the other; it says whether that went well."""
+    async def work(self, act: Callable[[Key, bool], Awaitable[bool]]) -> None:
+        """Be one worker: give `act` one key after the other, and whether this is a try.
+
+        It says whether that went well.
+        """
         while (key := await self._next()) is not None:
             went_well = False
             try:
-                went_well = await act(key)
+                went_well = await act(key, self._schedule.is_try(key))
             finally:
                 async with self._changed:
                     if went_well:

@@ -31,6 +31,7 @@ Document = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 FIGURES_SECONDS: Final = 300.0  # how often figures are written that changed while nothing happened
+NOT_MADE_SECONDS: Final = 300.0  # how long it is believed why an aggregator's pods are not made
 REPORTER: Final = "tidegauge.io/operator"
 NOT_EXPANDABLE: Final = "storageclass that provisions the pvc must support resize"
 _OF_DRIFT: Final = ("DataDriftDetected", "DriftMonitoringDegraded")
@@ -48,6 +49,16 @@ class Heard:
 _UNHEARD: Final = Heard(None, "the aggregator has not been asked yet", asked=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _NotMade:
+    """Why a StatefulSet, as it was then, has not made its pods; asked for again after a while."""
+
+    uid: str
+    part: Document
+    failure: Failure
+    until: float
+
+
 @dataclass(slots=True)
 class _Account:
     """What is remembered of one model between two reconciles; all of it may be lost."""
@@ -58,7 +69,7 @@ class _Account:
     failure: Failure | None = None
     heard: Heard = _UNHEARD
     written_at: float = float("-inf")
-    written: Document | None = None
+    not_made: _NotMade | None = None
 
 
 class Reconciler:
@@ -116,18 +127,22 @@ class Reconciler:
         account.uid = uid
         return account
 
-    async def reconcile(self, key: Key) -> bool:
-        """Bring one model in order; False asks for another try later."""
+    async def reconcile(self, key: Key, is_try: bool = True) -> bool:
+        """Bring one model in order; False asks for another try later.
+
+        What is no try applies nothing, for that failed and waits; what was seen meanwhile is told still.
+        """
         document = await self._model(key)
         if document is None or "deletionTimestamp" in document["metadata"]:
             self._forget(key)
             return True
         account = self._account_of(key, document["metadata"]["uid"])
         model = _typed(document)
-        if account.stale and not model.spec.paused:
+        stale = account.stale and not model.spec.paused
+        if stale and is_try:
             await self._bring(key, model, account)
         await self._tell(key, model, document, account)
-        return account.failure is None
+        return account.failure is None and (is_try or not stale)
 
     async def _model(self, key: Key) -> Document | None:
         seen = self._store.models.get(key)
@@ -160,7 +175,7 @@ class Reconciler:
         self, key: Key, model: DriftMonitoredModel, document: Document, account: _Account
     ) -> None:
         """Write the status if something happened, or figures changed a while ago; Events after it."""
-        before = account.written or document.get("status") or {}
+        before = document.get("status") or {}
         now = self._wall_clock()
         after = status(model, await self._observed(key, model, account), before, _time(now))
         if account.heard is _UNHEARD:
@@ -171,7 +186,7 @@ class Reconciler:
         if not happened and now - account.written_at < FIGURES_SECONDS:
             return
         await self._write(document, after)
-        account.written, account.written_at = after, now
+        account.written_at = now
         for event in events(before, after):
             await self._post(document, event, now)
 
@@ -185,7 +200,7 @@ class Reconciler:
             deployment=None if deployment is None else deployment.part,
             stateful_set=None if stateful_set is None else stateful_set.part,
             model_pods=self._pods.of(key, Component.MODEL),
-            aggregator_pods=await self._aggregator_pods(key, stateful_set),
+            aggregator_pods=await self._aggregator_pods(key, stateful_set, account),
             missing_kinds=self._missing_kinds(model),
             report=account.heard.report,
             silence=account.heard.silence,
@@ -193,13 +208,26 @@ class Reconciler:
             url=model_url(model),
         )
 
-    async def _aggregator_pods(self, key: Key, stateful_set: Child | None) -> Failure | None:
+    async def _aggregator_pods(
+        self, key: Key, stateful_set: Child | None, account: _Account
+    ) -> Failure | None:
         """What is wrong with the aggregators' pods, or why there are none: that, only Events tell."""
-        known = self._pods.of(key, Component.AGGREGATOR)
-        if known is not None or stateful_set is None or not lacks_pods(stateful_set.part):
-            return known
-        said = await self._cluster.last_event(key.namespace, stateful_set.uid, "FailedCreate")
-        return None if said is None else creation_failure(said)
+        failing = self._pods.of(key, Component.AGGREGATOR)
+        if failing is not None or stateful_set is None or not lacks_pods(stateful_set.part):
+            return failing
+        known, now = account.not_made, self._wall_clock()
+        if (
+            known is None
+            or (known.uid, known.part) != (stateful_set.uid, stateful_set.part)
+            or now >= known.until
+        ):
+            said = await self._cluster.last_event(key.namespace, stateful_set.uid, "FailedCreate")
+            if said is None:
+                return None
+            until = now + NOT_MADE_SECONDS
+            known = _NotMade(stateful_set.uid, stateful_set.part, creation_failure(said), until)
+            account.not_made = known
+        return known.failure
 
     def _missing_kinds(self, model: DriftMonitoredModel) -> tuple[str, ...]:
         monitoring = model.spec.monitoring

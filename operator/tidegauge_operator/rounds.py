@@ -149,7 +149,7 @@ class Rounds:
         if children := self._store.snapshot(kind):
             for key in self._store.missed(kind, children - await self._uids(kind, SELECTOR)):
                 self._reconciler.doubt(key)
-                await self._queue.add(key)
+                await self._queue.add(key, hurry=True)
 
     async def _uids(self, kind: Kind, selector: str) -> set[str]:
         lists = [await self._cluster.uids(kind, namespace, selector) for namespace in self._namespaces]

@@ -90,24 +90,43 @@ def failed_once() -> Schedule[str]:
     return work
 
 
-def test_news_that_mend_nothing_do_not_wake_a_key_that_failed() -> None:
+def test_news_of_a_key_that_failed_are_worked_on_and_are_no_try() -> None:
     work = failed_once()
     work.add("a", 0.1)
-    assert work.next_at() == 1.0
+    assert work.take(0.1) == "a"
+    assert not work.is_try("a")
+    work.failed("a", 0.2)
+    assert work.take(0.9) is None
+    assert work.take(1.0) == "a", "its next try comes when it would have come, and no later"
+    assert work.is_try("a")
+
+
+def test_news_while_a_key_that_failed_is_worked_on_are_not_missed() -> None:
+    work = failed_once()
+    work.add("a", 0.1)
+    work.take(0.1)
+    work.add("a", 0.2)
+    work.failed("a", 0.3)
+    assert work.take(0.3) == "a"
+    assert not work.is_try("a")
 
 
 def test_an_edit_is_not_kept_waiting_by_a_failure() -> None:
     work = failed_once()
     work.add("a", 0.1, hurry=True)
     assert work.take(0.1) == "a"
+    assert work.is_try("a")
 
 
-def test_an_edit_during_the_work_that_fails_is_not_kept_waiting_either() -> None:
+@pytest.mark.parametrize("taken_at", [0.5, 1.0])
+def test_an_edit_during_the_work_that_fails_is_not_kept_waiting_either(taken_at: float) -> None:
     work = failed_once()
-    assert work.take(1.0) == "a"
+    work.add("a", taken_at)
+    assert work.take(taken_at) == "a"
     work.add("a", 1.1, hurry=True)
     work.failed("a", 1.2)
     assert work.take(1.2) == "a"
+    assert work.is_try("a")
 
 
 @pytest.mark.parametrize(("random", "expected"), [(0.0, 8.0), (0.5, 6.0), (1.0, 4.0)])
@@ -125,7 +144,7 @@ def test_workers_share_the_keys_and_end_when_told() -> None:
         at_once = most = 0
         queue: Queue[str] = Queue(schedule(), asyncio.get_running_loop().time, debounce_seconds=0.0)
 
-        async def act(key: str) -> bool:
+        async def act(key: str, _: bool) -> bool:
             nonlocal at_once, most
             at_once += 1
             most = max(most, at_once)
@@ -153,7 +172,7 @@ def test_a_key_that_fails_is_tried_again() -> None:
         loop = asyncio.get_running_loop()
         queue: Queue[str] = Queue(Schedule(backoff, lambda: 0.0), loop.time, debounce_seconds=0.0)
 
-        async def act(key: str) -> bool:
+        async def act(key: str, _: bool) -> bool:
             nonlocal tries
             assert key == "a"
             tries += 1
