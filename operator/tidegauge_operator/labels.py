@@ -70,7 +70,10 @@ def labels(model: DriftMonitoredModel, component: Component) -> dict[str, str]:
 
 
 def metadata(model: DriftMonitoredModel, facts: Facts, name: str, component: Component) -> dict[str, Any]:
-    """Metadata of a child: garbage collection deletes it with the resource."""
+    """Metadata of a child: garbage collection deletes it with the resource.
+
+    Without `blockOwnerDeletion`: some clusters ask a right for it that is needed for nothing else.
+    """
     return {
         "name": name,
         "namespace": model.metadata.namespace,
@@ -82,7 +85,6 @@ def metadata(model: DriftMonitoredModel, facts: Facts, name: str, component: Com
                 "name": model.metadata.name,
                 "uid": facts.uid,
                 "controller": True,
-                "blockOwnerDeletion": True,
             }
         ],
     }
