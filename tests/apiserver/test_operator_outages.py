@@ -1,6 +1,7 @@
 """An API server that goes away, errors in between, controllers beside it, the installed program."""
 
 import asyncio
+import json
 import os
 import random
 import subprocess
@@ -55,10 +56,19 @@ def test_an_api_server_that_goes_away_is_waited_for(
         after = managed(cluster, namespace)
     finally:
         operator.stop()
+    assert changed(uids(before), uids(after)) == {("Service", "house-prices")}, "the rest is what it was"
     stateful_set = ("StatefulSet", "house-prices-aggregator")
     assert after[stateful_set]["metadata"]["generation"] == before[stateful_set]["metadata"]["generation"]
     template = before["Deployment", "house-prices"]["spec"]["template"]
     assert after["Deployment", "house-prices"]["spec"]["template"] == template, "no pod is restarted"
+
+
+def uids(children: dict[tuple[str, str], Document]) -> dict[tuple[str, str], str]:
+    return {name: child["metadata"]["uid"] for name, child in children.items()}
+
+
+def changed(before: dict[tuple[str, str], str], after: dict[tuple[str, str], str]) -> set[tuple[str, str]]:
+    return {name for name, uid in before.items() if after[name] != uid}
 
 
 class FailingCluster(Cluster):
@@ -137,6 +147,13 @@ def test_the_program_as_it_is_installed(cluster: servers.Cluster, namespace: str
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "tidegauge_operator", "--namespaces", namespace, "--port", str(port)]
     command += ["--kubeconfig", str(cluster.kubeconfig())]
+    in_the_way: Document = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "house-prices", "namespace": namespace},
+        "spec": {"ports": [{"name": "http", "port": 80}]},
+    }
+    cluster.admin.create(in_the_way)
     log = tmp_path / "operator.log"
     with log.open("wb") as out:
         program = subprocess.Popen(command, env=dict(os.environ), stderr=out)
@@ -144,12 +161,17 @@ def test_the_program_as_it_is_installed(cluster: servers.Cluster, namespace: str
         # to start takes 2 s of processor time, which can be a minute on a machine that has much else to do
         wait_for(lambda: is_ready(port), "it is ready", timeout_seconds=180)
         cluster.admin.apply(a_model(namespace))
+        wait_for(lambda: "NameTaken" in log.read_text(), "it says what is in the way", timeout_seconds=180)
+        cluster.admin.delete(in_the_way)
         wait_for(lambda: is_applied(cluster, namespace, 1), "the objects", timeout_seconds=180)
     finally:
         program.terminate()
         status = program.wait(60)
         print(log.read_text())
     assert status == 0, "a signal ends it in order"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    keys = {line.get("key") for line in lines if line["message"].startswith("NameTaken")}
+    assert keys == {f"{namespace}/house-prices"}
 
 
 def is_ready(port: int) -> bool:
