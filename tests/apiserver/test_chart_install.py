@@ -33,8 +33,9 @@ def helm(bare_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Hel
 
 
 @pytest.fixture(scope="module")
-def service_monitors(bare_cluster: Cluster) -> None:
+def monitoring_kinds(bare_cluster: Cluster) -> None:
     bare_cluster.admin.apply(crd_of("servicemonitors", "ServiceMonitor"))
+    bare_cluster.admin.apply(crd_of("prometheusrules", "PrometheusRule"))
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def install(helm: Helm, chart: Path, *more: str) -> str:
     return helm("upgrade", "--install", RELEASE, str(chart), "-n", NAMESPACE, *more)
 
 
-@pytest.mark.usefixtures("service_monitors", "namespaces")
+@pytest.mark.usefixtures("monitoring_kinds", "namespaces")
 @pytest.mark.parametrize("values", GOLDEN, ids=lambda path: path.parent.name)
 def test_the_api_server_takes_all_objects(bare_cluster: Cluster, helm: Helm, values: Path) -> None:
     text = helm("template", RELEASE, str(CHART), "-n", NAMESPACE, "--values", str(values))

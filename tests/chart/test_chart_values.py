@@ -12,7 +12,7 @@ from support.golden_plan import planned
 from support.helm import CHART, Helm, HelmFailed
 from tidegauge_operator.settings import parse_settings
 
-from tidegauge.contract import AGGREGATOR_PORT, Env
+from tidegauge.contract import AGGREGATOR_PORT, Env, Metric
 
 GOLDEN = sorted(chart_files.GOLDEN.glob("*/values.yaml"))
 
@@ -202,6 +202,21 @@ def test_names_hold_the_release_and_are_never_too_long(helm: Helm) -> None:
         for document in helm.template(release=longest)
         if "namespace" in document["metadata"]
     )
+
+
+def test_the_alert_asks_for_the_metric_of_this_release(helm: Helm) -> None:
+    objects = helm.template(
+        "--set", "prometheusRule.enabled=true", "--set", "docsUrl=https://docs.example.com/"
+    )
+    (alert,) = the("PrometheusRule", objects)["spec"]["groups"][0]["rules"]
+    service = the("Service", objects)["metadata"]
+    place = f'namespace="{service["namespace"]}", service="{service["name"]}"'
+    assert alert["expr"] == f"absent({Metric.OPERATOR_QUEUE_DEPTH}{{{place}}})"
+    page = f"runbooks/{alert['alert']}.md"
+    assert alert["annotations"]["runbook_url"] == f"https://docs.example.com/{page}"
+    without = helm.template("--set", "prometheusRule.enabled=true")
+    (alert,) = the("PrometheusRule", without)["spec"]["groups"][0]["rules"]
+    assert alert["annotations"]["runbook"] == f"docs/{page}"
 
 
 def test_the_policy_lets_the_operator_read_reports_and_nobody_elses(helm: Helm) -> None:

@@ -56,6 +56,13 @@ def golden(helm: Helm) -> dict[Path, str]:
     return found
 
 
+def alerts_of_the_chart(case: str) -> list[dict[str, Any]]:
+    """The alerting rules in the golden output of a set of values."""
+    objects = yaml.safe_load_all((GOLDEN / case / "objects.yaml").read_text())
+    rules = [document["spec"] for document in objects if document["kind"] == "PrometheusRule"]
+    return [rule for spec in rules for group in spec["groups"] for rule in group["rules"]]
+
+
 def _crd_template() -> str:
     head, spec = crd.to_yaml(crd.definition()).split("\nspec:\n", 1)
     assert "{{" not in head + spec, "the definition holds what Helm would read as a template"
