@@ -1,6 +1,6 @@
 """The operator with its own role and nothing more: nothing is missing, and nothing is granted for nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,9 +8,10 @@ import yaml
 from support.bad_input import SMALLEST, merged
 from support.controlplane.api import Document
 from support.controlplane.cluster import Cluster
+from support.controlplane.provide import uses_existing
+from support.faulty_proxy import FaultyProxy
 from support.operator_rig import RunningOperator, crd_of, managed
 from support.waiting import wait_for
-from tidegauge_operator.kinds import CHILDREN, MODELS, PODS
 
 ROLE = Path(__file__).parents[2] / "deploy/operator/role.yaml"
 GROUP = "tidegauge-operators"
@@ -46,10 +47,20 @@ def definitions(cluster: Cluster) -> Iterator[None]:
 
 
 @pytest.fixture
-def operator(cluster: Cluster, namespace: str, roles: list[Document]) -> Iterator[RunningOperator]:
-    cluster.admin.apply(bound(roles[0], namespace))
-    running = RunningOperator(cluster.kubeconfig("operator", (GROUP,)), (namespace,))
+def proxy(cluster: Cluster) -> Iterator[FaultyProxy]:
+    """Sees all that the operator asks for, the watches included, and how it is answered."""
+    if uses_existing():
+        pytest.skip("the proxy acts by a client certificate")
+    running = FaultyProxy(cluster.kubeconfig("operator", (GROUP,)))
     yield running
+    running.stop()
+
+
+@pytest.fixture
+def _operator(cluster: Cluster, namespace: str, roles: list[Document], proxy: FaultyProxy) -> Iterator[None]:
+    cluster.admin.apply(bound(roles[0], namespace))
+    running = RunningOperator(proxy.kubeconfig(), (namespace,))
+    yield
     running.stop()
 
 
@@ -68,24 +79,25 @@ def a_model(namespace: str, **spec: object) -> Document:
     return merged(SMALLEST, {"metadata": {"namespace": namespace}, "spec": spec})
 
 
-def right_of(request: tuple[str, str]) -> set[Right]:
-    """The rights that one request shows to be used; an apply makes what is not there yet."""
-    method, path = request
+def right_of(method: str, address: str, status: int) -> set[Right]:
+    """The rights that one request shows to be used; none where it only asks what the API server knows."""
+    path, _, query = address.partition("?")
     steps = path.strip("/").split("/")
-    if "namespaces" not in steps:
+    group, tail = (steps[1:2], steps[3:]) if steps[0] == "apis" else ([""], steps[2:])
+    if tail[:1] == ["namespaces"] and len(tail) > 2:
+        tail = tail[2:]
+    if not tail:
         return set()
-    group = steps[1] if steps[0] == "apis" else ""
-    tail = steps[steps.index("namespaces") + 2 :]
     resource = f"{tail[0]}/{tail[2]}" if len(tail) > 2 else tail[0]
-    listed = "get" if len(tail) > 1 else "list"
-    verbs = {"GET": [listed], "PATCH": ["patch"], "POST": ["create"], "DELETE": ["delete"]}
-    made = ["create"] if method == "PATCH" and resource != MODELS.plural + "/status" else []
-    return {(group, resource, verb) for verb in verbs[method] + made}
+    read = "watch" if "watch=" in query else "get" if len(tail) > 1 else "list"
+    verb = {"GET": read, "PATCH": "patch", "POST": "create", "DELETE": "delete"}[method]
+    verbs = {verb, "create"} if method == "PATCH" and status == 201 else {verb}  # an apply that made it
+    return {(group[0], resource, verb) for verb in verbs}
 
 
-@pytest.mark.usefixtures("definitions")
+@pytest.mark.usefixtures("definitions", "_operator")
 def test_with_its_role_alone_it_does_all_it_does_and_needs_each_right(
-    cluster: Cluster, namespace: str, operator: RunningOperator, roles: list[Document]
+    cluster: Cluster, namespace: str, proxy: FaultyProxy, roles: list[Document]
 ) -> None:
     whole = {
         "autoscaling": {"minReplicas": 2, "maxReplicas": 5},
@@ -106,7 +118,7 @@ def test_with_its_role_alone_it_does_all_it_does_and_needs_each_right(
     assert "HorizontalPodAutoscaler" in {kind for kind, _ in children}
     no_pods = {"status": {"observedGeneration": 1, "replicas": 0}}
     cluster.admin.merge(children["StatefulSet", "house-prices-aggregator"], no_pods, subresource="status")
-    wait_for(lambda: ("", "events", "list") in used(operator), "it looks why there are no pods")
+    wait_for(lambda: ("", "events", "list") in used(proxy), "it looks why there are no pods")
     cluster.admin.apply(a_model(namespace, aggregator={"storage": {"size": "2Gi"}}))
     wait_for(lambda: ready(cluster, namespace, 2), "the edit is applied")
     wait_for(
@@ -114,13 +126,13 @@ def test_with_its_role_alone_it_does_all_it_does_and_needs_each_right(
     )
     taken = everything_edited_by_hand(cluster, namespace)
     wait_for(lambda: set(managed(cluster, namespace)) >= taken, "all is back")
-    rights, needed = granted(roles[0]), used(operator) | watched()
+    rights, needed = granted(roles[0]), used(proxy)
     assert needed - rights == set(), "used without being granted"
     assert rights - needed == set(), "granted without being used"
 
 
-def used(operator: RunningOperator) -> set[Right]:
-    return {right for request in operator.cluster.requests for right in right_of(request)}
+def used(proxy: FaultyProxy) -> set[Right]:
+    return {right for request in list(proxy.requests) for right in right_of(*request)}
 
 
 def everything_edited_by_hand(cluster: Cluster, namespace: str) -> set[tuple[str, str]]:
@@ -128,13 +140,6 @@ def everything_edited_by_hand(cluster: Cluster, namespace: str) -> set[tuple[str
     for child in children.values():
         cluster.admin.delete(child)
     return set(children)
-
-
-def watched() -> set[Right]:
-    """What Kopf does, one stream for each kind."""
-    resources = [(MODELS.group, MODELS.plural), (PODS.group, PODS.plural)]
-    resources += [(kind.group, kind.plural) for kind in CHILDREN if kind.watched]
-    return {(group, resource, verb) for group, resource in resources for verb in ("list", "watch")}
 
 
 def ready(cluster: Cluster, namespace: str, generation: int) -> bool:
@@ -167,17 +172,18 @@ def forbidden(cluster: Cluster, namespace: str) -> str:
 
 
 def test_it_serves_all_namespaces_with_both_roles(
-    cluster: Cluster, another_namespace: object, roles: list[Document]
+    cluster: Cluster, another_namespace: Callable[[], str], proxy: FaultyProxy, roles: list[Document]
 ) -> None:
-    assert callable(another_namespace)
     for role in roles:
         binding = bound(role, "unused") | {"kind": "ClusterRoleBinding"}
         cluster.admin.apply(binding | {"metadata": {"name": role["metadata"]["name"]}})
-    running = RunningOperator(cluster.kubeconfig("operator", (GROUP,)), ())
+    running = RunningOperator(proxy.kubeconfig(), ())
     try:
         late = another_namespace()
         cluster.admin.apply(a_model(late))
         wait_for(lambda: ready(cluster, late, 1), "a namespace made later is served")
+        wait_for(lambda: granted(roles[1]) <= used(proxy), "each right of the second role is used")
+        assert used(proxy) <= granted(roles[0]) | granted(roles[1]), "used without being granted"
     finally:
         running.stop()
         for role in roles:
