@@ -26,6 +26,7 @@ __all__ = ["Rounds", "every", "tried"]
 logger = logging.getLogger(__name__)
 
 SILENT_ROUNDS: Final = 3  # one answer that does not come is no news yet
+_NOT_READY: Final = Heard(None, "the aggregator is not ready", asked=False)
 
 
 async def every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
@@ -101,19 +102,24 @@ class Rounds:
         """What came of asking; None where an answer, or a part of it, failed to come for the first time."""
         model = msgspec.convert({**document, "status": None}, DriftMonitoredModel)
         aggregator = self._store.children(key).get(Ref("apps/v1", "StatefulSet", aggregator_name(model)))
-        ready = aggregator.part.get("status", {}).get("readyReplicas", 0) if aggregator else 0
-        if not ready:
-            return Heard(None, "the aggregator is not ready", asked=False)
-        try:
-            told = await self._reports.report(key.name, self._addresses(model))
-            heard = Heard(told.report, told.silence)
-        except NoReport as reason:
-            heard = Heard(None, str(reason))
+        if aggregator is None:  # deleted, or not listed yet by an operator that has just begun
+            heard = _NOT_READY
+        elif not aggregator.part.get("status", {}).get("readyReplicas", 0):
+            return _NOT_READY
+        else:
+            heard = await self._answer(key, model)
         if not heard.silence:
             self._silent.pop(key, None)
             return heard
         self._silent[key] += 1
         return heard if self._silent[key] >= SILENT_ROUNDS else None
+
+    async def _answer(self, key: Key, model: DriftMonitoredModel) -> Heard:
+        try:
+            told = await self._reports.report(key.name, self._addresses(model))
+        except NoReport as reason:
+            return Heard(None, str(reason))
+        return Heard(told.report, told.silence)
 
     async def look_for_definitions(self) -> bool:
         """See which optional kinds the cluster knows; where that changed, every model is looked at."""

@@ -40,3 +40,20 @@ def test_a_model_that_cannot_be_read_keeps_no_other_from_being_heard(
     (told,) = (record for record in caplog.records if record.name == "tidegauge_operator.rounds")
     assert told.key == str(UNREADABLE)  # type: ignore[attr-defined]
     assert "replicas" in caplog.text
+
+
+async def queued_without_a_stateful_set(rounds: int) -> list[list[Key]]:
+    """What each round puts on the queue while no watch has told of the aggregator's StatefulSet."""
+    queued = []
+    async with operator_parts(Cluster(ApiClient(Configuration()))) as parts:
+        metadata = {"name": HEARD.name, "namespace": "ml", "uid": "uid-of-it", "generation": 1}
+        parts.store.see_model(merged(SMALLEST, {"metadata": metadata}))
+        for _ in range(rounds):
+            await parts.rounds.ask_for_reports()
+            queued.append(parts.queued())
+    return queued
+
+
+def test_an_aggregator_that_was_not_listed_yet_takes_no_verdict_away() -> None:
+    """A new operator keeps what the one before it said, until it knows better."""
+    assert asyncio.run(queued_without_a_stateful_set(3)) == [[], [], [HEARD]]
