@@ -68,6 +68,12 @@ def condition(node: Node, model: Document, kind: str) -> dict[str, Any] | None:
     return next((one for one in conditions if one["type"] == kind), None)
 
 
+def told_of(node: Node, model: Document, reason: str) -> str:
+    """What the model's condition Ready says, once it is for that reason; nothing before."""
+    found = condition(node, model, "Ready")
+    return found["message"] if found and found["reason"] == reason else ""
+
+
 def test_an_upgrade_reaches_the_models_and_a_rollback_takes_it_back(
     node: Node, release: Installation, model: Document, older_chart: Path
 ) -> None:
@@ -76,6 +82,9 @@ def test_an_upgrade_reaches_the_models_and_a_rollback_takes_it_back(
     node.api.apply(model)
     before = wait_for(lambda: serving_image(node, model), "the model's Deployment")
     assert before == "localhost/tidegauge/serving:older"
+    told = wait_for(lambda: told_of(node, model, "ImagePullBackOff"), "that the image is not there", 60, 0.3)
+    assert f"image {before}" in told
+    assert "Check its name" in told
     release.install()
     now = release.images.name("serving")
     wait_for(lambda: serving_image(node, model) == now, "the model gets the new image")

@@ -77,22 +77,25 @@ def merge(spec: Document, change: Document) -> None:
 
 
 NOWHERE = {"model": {"storageUri": "http://127.0.0.1:9/house-prices"}}
-CASES: dict[str, tuple[dict[str, Any], str, str]] = {
-    # case: what is changed in the spec, reason, a word of what to do or of what is wrong
-    "storage": (NOWHERE, "StorageUnreadable", "127.0.0.1:9"),
-    "missing": ({"model": {"storageUri": f"pvc://{CLAIM}/nothing"}}, "StorageUnreadable", "manifest.json"),
-    "profile": ({}, "BundleInvalid", "profile"),
-    "model": ({}, "BundleInvalid", "model.onnx"),
-    "quota": ({}, "QuotaExceeded", "quota"),
-    "claim": ({"model": {"storageUri": "pvc://not-there/x"}}, "Unschedulable", "not-there"),
+NOTHING = {"model": {"storageUri": f"pvc://{CLAIM}/nothing"}}
+NO_CLAIM = {"model": {"storageUri": "pvc://not-there/x"}}
+CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    # case: what is changed in the spec, reason, a word of what is wrong, what to do
+    "storage": (NOWHERE, "StorageUnreadable", "127.0.0.1:9", "Check the address"),
+    "missing": (NOTHING, "StorageUnreadable", "manifest.json", "Check the address"),
+    "profile": ({}, "BundleInvalid", "profile", "Pack the model anew"),
+    "model": ({}, "BundleInvalid", "model.onnx", "Pack the model anew"),
+    "quota": ({}, "QuotaExceeded", "quota", "Raise the quota"),
+    "claim": (NO_CLAIM, "Unschedulable", "not-there", "Look at the claim"),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_cannot_work_says_why(stories: dict[str, Story], case: str) -> None:
     story = stories[case]
-    _, reason, word = CASES[case]
+    _, reason, word, step = CASES[case]
     story.wait_for(lambda: story.condition("Ready").get("reason") == reason, reason, TOLD_SECONDS)
     found = story.condition("Ready")
     assert found["status"] == "False"
     assert word in found["message"]
+    assert step in found["message"]

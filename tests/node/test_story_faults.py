@@ -4,6 +4,7 @@ The tests are chapters over one stream of requests. Answers go on, the dead part
 every answered row is counted or told as lost.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ BACK_SECONDS = 90
 KUBELET_AWAY_SECONDS = 10
 ETCD_AWAY_SECONDS = 30
 DRAIN_SECONDS = 15
+MOST_SILENT_SECONDS = 15  # where one of two servers is killed, the other answers
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +149,10 @@ def test_a_drain_takes_no_more_pods_than_the_budget_allows_and_answers_go_on(
 def test_in_the_end_every_answered_row_is_accounted_for(story: Story, traffic: CountingClient) -> None:
     fate = traffic.finish()
     assert fate.refused == []
+    moments = sorted(at for at, _ in fate.answers)
+    longest = max(after - before for before, after in itertools.pairwise(moments))
+    print(f"the longest time without an answer: {longest:.1f} s")
+    assert longest < MOST_SILENT_SECONDS
     coverage = story.wait_for_rows(fate.answered, 90).coverage
     assert coverage
     accounted = coverage.rows_counted + coverage.rows_lost
