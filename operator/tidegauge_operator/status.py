@@ -83,8 +83,7 @@ def status(model: DriftMonitoredModel, observed: Observed, before: Mapping[str, 
     states = _states(model, observed, before, now)
     generation = model.metadata.generation
     conditions = [_condition(kind, states[kind], known.get(kind), generation, now) for kind in states]
-    settling = is_settling(observed.deployment) or is_settling(observed.stateful_set)
-    if "Ready" in known and states["Ready"].status == "True" and settling:
+    if "Ready" in known and states["Ready"].status == "True" and _is_settling(model, observed, before):
         conditions[0] = dict(known["Ready"])  # a spec that was just edited has not been looked at yet
     document: Document = {
         "observedGeneration": _applied_generation(observed, before),
@@ -112,6 +111,13 @@ def has_happened(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 def _applied_generation(observed: Observed, before: Mapping[str, Any]) -> int:
     """The generation applied last, by this operator or by one before it."""
     return observed.generation or int(before.get("observedGeneration", 0))
+
+
+def _is_settling(model: DriftMonitoredModel, observed: Observed, before: Mapping[str, Any]) -> bool:
+    """Whether what was observed is of a spec before: it is not applied yet, or not looked at yet."""
+    if not model.spec.paused and _applied_generation(observed, before) < model.metadata.generation:
+        return True
+    return is_settling(observed.deployment) or is_settling(observed.stateful_set)
 
 
 def _states(

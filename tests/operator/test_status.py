@@ -317,6 +317,17 @@ def test_an_edit_that_the_aggregators_controller_has_not_seen_is_not_ready_yet()
     assert (ready["status"], ready["observedGeneration"]) == ("True", 3)
 
 
+def test_an_edit_that_is_not_applied_yet_is_not_ready_yet() -> None:
+    before = told(WELL)
+    model = a_model()
+    model.metadata.generation = 3
+    document = status(model, WELL, before, LATER)
+    assert document["conditions"][0] == before["conditions"][0]
+    assert document["conditions"][0]["observedGeneration"] == 2, "kubectl wait does not take it"
+    model.spec.paused = True
+    assert condition(status(model, WELL, before, LATER), "Ready") == ("True", "Paused")
+
+
 def test_pods_that_were_taken_away_are_not_missed() -> None:
     """The aggregator hears of a smaller scale later than the operator."""
     fewer = {**DEPLOYMENT, "spec": {**DEPLOYMENT["spec"], "replicas": 2}}
