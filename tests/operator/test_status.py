@@ -3,55 +3,25 @@
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pytest
-from support.bad_input import SMALLEST, merged
+from support.observed import (
+    DEPLOYMENT,
+    IN_TROUBLE,
+    LATER,
+    NOW,
+    STATEFUL_SET,
+    WELL,
+    a_model,
+    condition,
+    deployed,
+    message,
+    story,
+    told,
+)
 from support.reports import DRIFTING, a_report
-from tidegauge_operator.status import Event, Failure, Observed, events, has_happened, status
+from tidegauge_operator.status import Failure, has_happened, status
 
 from tidegauge.contract import Severity, Verdict
-from tidegauge.resource import DriftMonitoredModel
-
-NOW = "2026-11-22T12:00:00Z"
-LATER = "2026-11-22T13:00:00Z"
-DEPLOYMENT = {
-    "spec": {"replicas": 3, "selector": {"matchLabels": {"b": "2", "a": "1"}}},
-    "status": {
-        "replicas": 3,
-        "updatedReplicas": 3,
-        "availableReplicas": 3,
-        "conditions": [{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}],
-    },
-}
-IN_TROUBLE = Failure("ImagePullBackOff", "pod a-1: no such image. Check its name.")
-STATEFUL_SET = {"spec": {"replicas": 1}, "status": {"readyReplicas": 1, "updatedReplicas": 1}}
-WELL = Observed(
-    generation=2,
-    deployment=DEPLOYMENT,
-    stateful_set=STATEFUL_SET,
-    report=a_report(),
-    asked=True,
-    url="http://house-prices.ml.svc",
-)
-
-
-def a_model(**spec: object) -> DriftMonitoredModel:
-    document = merged(SMALLEST, {"metadata": {"namespace": "ml", "generation": 2}, "spec": spec})
-    return msgspec.convert(document, DriftMonitoredModel)
-
-
-def told(
-    observed: Observed, before: dict[str, Any] | None = None, now: str = NOW, **spec: object
-) -> dict[str, Any]:
-    return status(a_model(**spec), observed, before or {}, now)
-
-
-def condition(document: dict[str, Any], kind: str) -> tuple[str, str]:
-    return next((c["status"], c["reason"]) for c in document["conditions"] if c["type"] == kind)
-
-
-def message(document: dict[str, Any], kind: str) -> str:
-    return next(str(c["message"]) for c in document["conditions"] if c["type"] == kind)
 
 
 def failing(kind: str, reason: str, text: str, value: str = "True") -> dict[str, Any]:
@@ -217,13 +187,6 @@ def test_a_quota_is_told_in_its_own_words() -> None:
 
 
 # --- pods that fail, and revisions that do not come up --------------------------------------------------
-
-
-def deployed(available: int, updated: int = 3, progressing: str = "ReplicaSetUpdated") -> dict[str, Any]:
-    """A Deployment of 3 of which so many pods answer, and so many are of the newest revision."""
-    found = {"type": "Progressing", "status": "True", "reason": progressing}
-    numbers = {"replicas": 3, "updatedReplicas": updated, "availableReplicas": available}
-    return {**DEPLOYMENT, "status": {**numbers, "conditions": [found]}}
 
 
 def test_what_is_wrong_with_a_pod_is_told_at_once() -> None:
@@ -403,112 +366,3 @@ def test_figures_alone_are_nothing_that_happened() -> None:
 def test_another_verdict_feature_severity_or_pod_is(report: Any) -> None:
     before = told(replace(WELL, report=DRIFTING))
     assert has_happened(before, told(replace(WELL, report=report), before, LATER))
-
-
-def story(*observed: Observed) -> list[list[tuple[str, str]]]:
-    """The Events on the way from one observation to the next."""
-    before: dict[str, Any] = {}
-    told_of = []
-    for one in observed:
-        after = told(one, before)
-        told_of.append([(event.kind, event.reason) for event in events(before, after)])
-        before = after
-    return told_of
-
-
-def test_one_event_for_each_transition() -> None:
-    starting = Observed(generation=2, deployment={"spec": {"replicas": 3}}, silence="starting")
-    warned = a_report(drifting=(("sqft", Severity.WARNING, 0.06),))
-    assert story(
-        starting,
-        starting,
-        WELL,
-        WELL,
-        replace(WELL, report=warned),
-        replace(WELL, report=DRIFTING),
-        replace(WELL, report=DRIFTING),
-        WELL,
-    ) == [
-        [],
-        [],
-        [("Normal", "Ready")],
-        [],
-        [("Warning", "WarningDrift")],
-        [("Warning", "CriticalDrift")],
-        [],
-        [("Normal", "DataDriftEnded")],
-    ]
-
-
-def test_a_failure_is_told_once_and_its_end_too() -> None:
-    failed = replace(WELL, failure=Failure("Forbidden", "may not create services"))
-    assert story(failed, failed, WELL) == [[("Warning", "Forbidden")], [], [("Normal", "Ready")]]
-
-
-def test_an_aggregator_that_has_not_been_asked_yet_is_no_trouble() -> None:
-    starting = replace(WELL, report=None, asked=False)
-    assert condition(told(starting), "DriftMonitoringDegraded") == ("Unknown", "NoReport")
-    assert story(starting, WELL) == [[("Normal", "Ready")], []]
-
-
-def test_an_event_says_why() -> None:
-    before = told(WELL)
-    after = told(replace(WELL, report=DRIFTING), before)
-    assert events(before, after) == [Event("Warning", "CriticalDrift", "2 features drift: sqft, age")]
-
-
-# --- Events across an Unknown ---------------------------------------------------------------------------
-
-MOVED = replace(WELL, report=DRIFTING)
-UNASKED = replace(WELL, report=None, asked=False, silence="the aggregator is not ready")
-SILENT = replace(WELL, report=None, silence="nobody answers")
-UNSURE = replace(WELL, report=a_report(Verdict.UNKNOWN))
-
-
-@pytest.mark.parametrize("between", [UNASKED, UNSURE])
-def test_the_end_of_drift_is_told_after_a_time_without_a_verdict(between: Observed) -> None:
-    assert story(WELL, MOVED, between, between, WELL, between, WELL)[1:] == [
-        [("Warning", "CriticalDrift")],
-        [],
-        [],
-        [("Normal", "DataDriftEnded")],
-        [],
-        [],
-    ]
-
-
-def test_drift_that_goes_on_after_a_time_without_a_verdict_is_not_told_again() -> None:
-    assert story(WELL, MOVED, UNASKED, UNSURE, MOVED, UNASKED, WELL)[2:] == [
-        [],
-        [],
-        [],
-        [],
-        [("Normal", "DataDriftEnded")],
-    ]
-
-
-def test_drift_that_grew_or_began_meanwhile_is_told() -> None:
-    warned = replace(WELL, report=a_report(drifting=(("sqft", Severity.WARNING, 0.06),)))
-    assert story(warned, UNSURE, MOVED)[2] == [("Warning", "CriticalDrift")]
-    unsure = told(UNSURE, told(MOVED), "2026-10-01T00:00:00Z")
-    assert DRIFTING.since is not None
-    anew = replace(DRIFTING, since=DRIFTING.since + 864_000)
-    assert events(unsure, told(MOVED, unsure)) == []
-    assert [e.reason for e in events(unsure, told(replace(WELL, report=anew), unsure))] == ["CriticalDrift"]
-
-
-def test_the_end_of_silence_is_told_after_the_aggregator_was_started_anew() -> None:
-    assert story(WELL, SILENT, UNASKED, WELL)[1:] == [
-        [("Warning", "NoReport")],
-        [],
-        [("Normal", "DriftMonitoringRestored")],
-    ]
-    assert story(WELL, SILENT, UNASKED, SILENT)[3] == [], "the same silence goes on"
-    assert story(WELL, UNASKED, WELL)[1:] == [[], []], "to be started anew is no trouble"
-
-
-def test_an_unknown_says_what_was_before_it() -> None:
-    document = told(UNSURE, told(UNASKED, told(MOVED)))
-    assert message(document, "DataDriftDetected").endswith("; CriticalDrift before that")
-    assert message(document, "DataDriftDetected").count("before that") == 1
-    assert "before that" not in message(told(WELL, document), "DataDriftDetected")
