@@ -66,6 +66,7 @@ class _Account:
     uid: str = ""
     stale: bool = True  # its objects may not be as they ought to be
     applied_generation: int = 0
+    applied_kinds: frozenset[str] = frozenset()  # those of other products among what was applied
     failure: Failure | None = None
     heard: Heard = _UNHEARD
     written_at: float = float("-inf")
@@ -154,9 +155,9 @@ class Reconciler:
         self._store.lose_model(key)
 
     async def _bring(self, key: Key, model: DriftMonitoredModel, account: _Account) -> None:
-        account.stale = False  # what changes from here on is seen again
+        account.stale, kinds = False, self.known_kinds  # what changes from here on is seen again
         try:
-            await self._upkeep.bring(key, model, self.known_kinds)
+            await self._upkeep.bring(key, model, kinds)
         except (Refusal, NameTaken) as error:
             account.stale = True
             account.failure = explained(error)
@@ -167,7 +168,7 @@ class Reconciler:
             raise
         else:
             account.failure = None
-            account.applied_generation = model.metadata.generation
+            account.applied_generation, account.applied_kinds = model.metadata.generation, kinds
 
     # --- telling --------------------------------------------------------------------------------------
 
@@ -201,7 +202,7 @@ class Reconciler:
             stateful_set=None if stateful_set is None else stateful_set.part,
             model_pods=self._pods.of(key, Component.MODEL),
             aggregator_pods=await self._aggregator_pods(key, stateful_set, account),
-            missing_kinds=self._missing_kinds(model),
+            missing_kinds=self._missing_kinds(model, account),
             report=account.heard.report,
             silence=account.heard.silence,
             asked=account.heard.asked,
@@ -229,13 +230,15 @@ class Reconciler:
             account.not_made = known
         return known.failure
 
-    def _missing_kinds(self, model: DriftMonitoredModel) -> tuple[str, ...]:
+    def _missing_kinds(self, model: DriftMonitoredModel, account: _Account) -> tuple[str, ...]:
+        """Kinds that are asked for and unknown; one just got to know is missing until it was applied."""
         monitoring = model.spec.monitoring
         asked = {
             "ServiceMonitor": monitoring.service_monitor.enabled,
             "PrometheusRule": monitoring.prometheus_rule.enabled,
         }
-        return tuple(kind for kind, wanted in asked.items() if wanted and kind not in self.known_kinds)
+        there = self.known_kinds & account.applied_kinds if account.applied_generation else self.known_kinds
+        return tuple(kind for kind, wanted in asked.items() if wanted and kind not in there)
 
     async def _write(self, document: Document, after: Document) -> None:
         metadata = {name: document["metadata"][name] for name in ("name", "namespace", "uid")}

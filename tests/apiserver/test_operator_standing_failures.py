@@ -6,7 +6,7 @@ import pytest
 from support.bad_input import SMALLEST, merged
 from support.controlplane.api import Document
 from support.controlplane.cluster import Cluster
-from support.operator_rig import RunningOperator, quiet
+from support.operator_rig import RunningOperator, crd_of, quiet
 from support.reports import DRIFTING, ReportServer, a_report
 from support.waiting import wait_for
 
@@ -58,13 +58,18 @@ def reason(cluster: Cluster, namespace: str, kind: str) -> object:
     return next((c["reason"] for c in conditions if c["type"] == kind), None)
 
 
-def a_failure_that_stands(cluster: Cluster, namespace: str, operator: RunningOperator) -> None:
-    """A model whose budget's name is taken, after so many tries that the next one is far away."""
+def a_taken_name(cluster: Cluster, namespace: str, **spec: object) -> None:
+    """A model of which all is made up to its budget, whose name is taken."""
     budget = named(namespace, "policy/v1", "PodDisruptionBudget", "house-prices")
     selector = {"matchLabels": {"app": "theirs"}}
     cluster.admin.create(budget | {"spec": {"maxUnavailable": 3, "selector": selector}})
-    cluster.admin.apply(a_model(namespace, replicas=2))
+    cluster.admin.apply(a_model(namespace, replicas=2, **spec))
     wait_for(lambda: reason(cluster, namespace, "Ready") == "NameTaken", "the condition")
+
+
+def a_failure_that_stands(cluster: Cluster, namespace: str, operator: RunningOperator) -> None:
+    """The same after so many tries that the next one is far away."""
+    a_taken_name(cluster, namespace)
 
     def tries() -> int:
         return sum("poddisruptionbudgets" in path for _, path in operator.cluster.requests)
@@ -90,6 +95,26 @@ def test_a_failure_that_stands_holds_up_no_healing(
     config = named(namespace, "v1", "ConfigMap", "house-prices-aggregator")
     cluster.admin.delete(config)
     wait_for(lambda: cluster.admin.find(config), "it is back", SOON_SECONDS)
+
+
+def test_objects_that_a_failure_keeps_from_being_made_are_not_said_to_be_there(
+    cluster: Cluster, namespace: str, operator: RunningOperator, aggregator: ReportServer
+) -> None:
+    cluster.admin.apply(a_model(namespace))
+    wait_for(lambda: status_of(cluster, namespace).get("observedGeneration") == 1, "all went well once")
+    a_taken_name(cluster, namespace, monitoring={"serviceMonitor": {"enabled": True}})
+    an_aggregator_that_answers(cluster, namespace)
+    definition = crd_of("servicemonitors", "ServiceMonitor")
+    cluster.admin.apply(definition)
+    try:
+        assert operator.operator
+        reconciler = operator.operator.reconciler
+        wait_for(lambda: "ServiceMonitor" in reconciler.known_kinds, "the kind is known")
+        aggregator.say(DRIFTING)
+        wait_for(lambda: verdict(cluster, namespace) == "Drifting", "a status is written after that")
+        assert reason(cluster, namespace, "MonitoringReady") == "CRDNotInstalled"
+    finally:
+        cluster.admin.delete(definition)
 
 
 def test_a_status_that_others_changed_is_set_right(
