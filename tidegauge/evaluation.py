@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.special import chdtri, xlogy
 
 from tidegauge.counts import Counts
+from tidegauge.hours import MIXTURES, Expected, mixture
 from tidegauge.reference import BINS, STATISTICS, Reference
 from tidegauge.statistics import bernoulli_kl, rate_lower_bound
 
@@ -94,13 +95,23 @@ class _Sums:
     beyond: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """One window against one `Expected`: sizes, D and rank mean per feature, expected share per bin."""
+
+    m: FloatArray
+    distance: FloatArray
+    rank: FloatArray
+    bins: FloatArray
+
+
 class Evaluator:
     """Evaluates stacked windows against one reference.
 
     A pane's *vector* is what the rings hold: cells | missing | beyond | rank sums, then, for a reference
-    with hours of day, rows per hour and feature. The cells are cumulated within each feature, so that a
-    window's ECDF is a sum of blocks and nothing else; so are its rank sums (`Reference.rank_sum`). Floats
-    hold whole numbers exactly up to 9e15.
+    with hours of day, rows times `hour_weights` per mixture, hour and feature. The cells are cumulated
+    within each feature, so that a window's ECDF is a sum of blocks and nothing else; so are its rank sums
+    (`Reference.rank_sum`). Floats hold whole numbers exactly up to 9e15.
     """
 
     def __init__(self, reference: Reference) -> None:
@@ -108,18 +119,23 @@ class Evaluator:
         self.cells = int(reference.offsets[-1])
         self.features = len(reference.features)
         self.has_hours = bool(reference.hourly.any())
-        self.width = self.cells + self.features * (27 if self.has_hours else 3)
+        self.width = self.cells + self.features * (3 + MIXTURES * 24 * self.has_hours)
         self._scratch = np.empty(self.cells)
         self._total = np.empty(self.width)
+        self._whole = Expected(reference.ecdf, reference.rank_level, reference.m)
 
-    def fill(self, raw: IntArray, counts: Counts, hour: int | None) -> None:
-        """Add counts to a pane's raw vector, int64, shape ``(width,)``, not cumulated."""
+    def fill(self, raw: IntArray, counts: Counts, hours: IntArray | None) -> None:
+        """Add counts to a pane's raw vector, int64, shape ``(width,)``, not cumulated.
+
+        `hours` are the pane's `hour_weights`, None where panes have no hour of day.
+        """
         c, f = self.cells, self.features
         raw[:c] += counts.cells
         raw[c : c + f] += counts.missing
         raw[c + f : c + 2 * f] += counts.beyond
-        if self.has_hours and hour is not None:
-            raw[c + 3 * f :].reshape(24, f)[hour] += np.add.reduceat(counts.cells, self.reference.starts)
+        if self.has_hours and hours is not None:
+            rows = np.add.reduceat(counts.cells, self.reference.starts)
+            raw[c + 3 * f :].reshape(MIXTURES, 24, f)[...] += hours[:, :, None] * rows
 
     def vector(self, raw: IntArray) -> FloatArray:
         """A pane's raw vector as the rings hold it."""
@@ -176,36 +192,45 @@ class Evaluator:
         sums.missing[row], sums.beyond[row] = total[c : c + f], total[c + f : c + 2 * f]
         sums.n[row] = n = cells[r.offsets[1:] - 1]
         sums.bins[row] = r.bins_of(cells)
-        ecdf, level, sums.m[row] = self._expected(total)
-        sums.expected[row] = r.bin_share if ecdf is r.ecdf else r.bins_of(ecdf)
-        gap = self._scratch
         inverse = 1 / np.maximum(n, 1)
-        np.multiply(
-            cells, inverse[0] if (inverse == inverse[0]).all() else np.repeat(inverse, r.sizes), out=gap
-        )
-        gap -= ecdf
-        high, low = np.maximum.reduceat(gap, r.starts), np.minimum.reduceat(gap, r.starts)
-        rank = (level - total[c + 2 * f : c + 3 * f] * inverse) * r.rank_unit
+        compared = [self._compare(total, inverse, expected) for expected in self._expected(total)]
+        nearest = compared[0] if len(compared) == 1 else self._nearer(sums.bins[row], inverse, *compared)
         known = (n > 0) & r.known
-        sums.distance[row] = np.where(known, np.maximum(high, 0.0 - low), 0.0)  # 0.0 -: never -0.0
-        sums.rank[row] = np.where(known, rank, 0.0)
+        sums.m[row], sums.expected[row] = nearest.m, nearest.bins
+        sums.distance[row] = np.where(known, nearest.distance, 0.0)
+        sums.rank[row] = np.where(known, nearest.rank, 0.0)
 
-    def _expected(self, total: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """The reference's ECDF per cell, its rank sums and its size, for this window's hours of day."""
+    def _compare(self, total: FloatArray, inverse: FloatArray, expected: Expected) -> _Compared:
+        """D, rank mean and bins of a window against one ECDF."""
+        r, c, f, gap = self.reference, self.cells, self.features, self._scratch
+        scale = inverse[0] if (inverse == inverse[0]).all() else np.repeat(inverse, r.sizes)
+        np.multiply(total[:c], scale, out=gap)
+        gap -= expected.ecdf
+        high, low = np.maximum.reduceat(gap, r.starts), np.minimum.reduceat(gap, r.starts)
+        rank = (expected.rank_level - total[c + 2 * f : c + 3 * f] * inverse) * r.rank_unit
+        share = r.bin_share if expected is self._whole else r.bins_of(expected.ecdf)
+        return _Compared(expected.m, np.maximum(high, 0.0 - low), rank, share)  # 0.0 -: never -0.0
+
+    def _nearer(self, found: FloatArray, inverse: FloatArray, a: _Compared, b: _Compared) -> _Compared:
+        """Each statistic against that of two references to which it is nearer; the smaller one's size."""
         r = self.reference
+        share = found * np.repeat(inverse, r.bin_sizes)
+        distance_a, distance_b = (
+            np.add.reduceat(np.abs(share - one.bins), r.bin_offsets[:-1]) for one in (a, b)
+        )
+        return _Compared(
+            np.minimum(a.m, b.m),
+            np.minimum(a.distance, b.distance),
+            np.where(np.abs(a.rank) <= np.abs(b.rank), a.rank, b.rank),
+            np.where(np.repeat(distance_a <= distance_b, r.bin_sizes), a.bins, b.bins),
+        )
+
+    def _expected(self, total: FloatArray) -> list[Expected]:
+        """What this window may be compared with: the whole reference, or two mixtures of its hours."""
         if not self.has_hours:
-            return r.ecdf, r.rank_level, r.m
-        hours = total[self.cells + 3 * self.features :].reshape(24, self.features)
-        weight = hours / np.maximum(hours.sum(axis=0), 1)
-        ecdf, noise = np.zeros(self.cells), np.zeros(self.features)
-        for hour in np.flatnonzero(weight.any(axis=1)):
-            ecdf += r.hour_ecdf[hour] * np.repeat(weight[hour], r.sizes)
-            noise += weight[hour] ** 2 / np.maximum(r.hour_m[hour], 1)
-        # Features without hours of day, and windows without them, are compared with the whole reference.
-        plain = ~r.hourly | (noise == 0)
-        m = np.where(plain, r.m, 1 / np.where(plain, 1.0, noise))
-        level = np.where(plain, r.rank_level, (weight * r.hour_rank_level).sum(axis=0))
-        return np.where(np.repeat(plain, r.sizes), r.ecdf, ecdf), level, m
+            return [self._whole]
+        tables = total[self.cells + 3 * self.features :].reshape(MIXTURES, 24, self.features)
+        return [mixture(self.reference, table) for table in tables]
 
     # --- decisions -------------------------------------------------------------------------------------
 

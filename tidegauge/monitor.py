@@ -20,6 +20,7 @@ from tidegauge.counts import Counts
 from tidegauge.design_effect import profile_table
 from tidegauge.errors import PolicyError, ProfileMismatch, WireError
 from tidegauge.evaluation import Evaluator, Limits
+from tidegauge.hours import HOUR_SECONDS, hour_weights
 from tidegauge.learning import Learner
 from tidegauge.policy import LEARNING_FLOOR, Policy
 from tidegauge.profile import Profile
@@ -79,12 +80,12 @@ class Monitor:
         self.policy = policy or Policy()
         self.pane_seconds = pane_seconds
         self.timed = timed
-        self._has_hours = timed and pane_seconds <= 3600
         unknown = set(self.policy.per_feature) - set(profile.names)
         if unknown and profile.share is None:
             raise PolicyError(f"per_feature names {sorted(unknown)}, which the profile does not have")
         self.reference = Reference(profile, pairs)
         self.evaluator = Evaluator(self.reference)
+        self._has_hours = timed and pane_seconds <= HOUR_SECONDS and self.evaluator.has_hours
         self.windows = Windows(self.evaluator.width, self.policy.scales)
         self.alarms = Alarms(len(profile.monitored), self.policy.scales)
         self.standing = Standing(self.policy.scales, len(profile.monitored))
@@ -155,7 +156,7 @@ class Monitor:
             return
         self._last_closed_rows = max(last, last if self._last_closed_rows is None else self._last_closed_rows)
         raw = np.zeros(self.evaluator.width, dtype=np.int64)
-        self.evaluator.fill(raw, counts, self._hour(pane_id))
+        self.evaluator.fill(raw, counts, self._hours(pane_id, panes))
         if not self.windows.add(pane_id, self.evaluator.vector(raw), panes):
             self.late_rows += counts.rows
 
@@ -163,11 +164,11 @@ class Monitor:
         raw = self._pending.get(pane)
         if raw is None:
             raw = self._pending[pane] = np.zeros(self.evaluator.width, dtype=np.int64)
-        self.evaluator.fill(raw, counts, self._hour(pane))
+        self.evaluator.fill(raw, counts, self._hours(pane))
 
-    def _hour(self, pane: int) -> int | None:
-        """Hour of day (UTC) of a pane, None where panes are longer than an hour or no times."""
-        return int(pane * self.pane_seconds // 3600) % 24 if self._has_hours else None
+    def _hours(self, pane: int, panes: int = 1) -> IntArray | None:
+        """Weights of the hours of day, None where panes are longer than an hour or no times."""
+        return hour_weights(pane, panes, self.pane_seconds) if self._has_hours else None
 
     # --- looks -----------------------------------------------------------------------------------------
 
