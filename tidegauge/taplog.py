@@ -10,8 +10,8 @@ A *writer* (one serving process) owns two kinds of file in the log folder:
     exclusive `flock` on it for life; a reader that gets the lock knows that the writer is dead.
 ``WRITER-NNNNNNNN.rows``
     Segments: one `SegmentHeader`, then frames, each there before its rows' answer is sent: appended by one
-    ``write()``, or stored into zeros that the file was made with, the frame's magic last. So zeros at a
-    segment's end are room that was not used.
+    ``write()``, or stored into zeros that the file was made with, the frame's magic and checksum last. So
+    zeros at a segment's end are room that was not used.
 
 A frame holds the rows of one request, row-major, as little-endian floats of `value_bytes` bytes: the
 model's features in profile order, then the prediction if the profile has one. A categorical value is its

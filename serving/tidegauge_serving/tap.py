@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.taplog import (
+    FRAME_HEADER,
     FRAME_MAGIC,
     MAX_PAYLOAD_BYTES,
     SEGMENT_BYTES,
@@ -34,7 +35,7 @@ from tidegauge.taplog import (
 __all__ = ["RETRY_SECONDS", "Tap", "standing_bytes"]
 
 RETRY_SECONDS: Final = 0.1
-_CHECKSUM: Final = struct.Struct("<I")
+_PACK_HEAD: Final = struct.Struct("<4sI").pack_into
 
 
 class Tap:
@@ -83,11 +84,9 @@ class Tap:
         self._monotonic = monotonic
         self._dtype = np.dtype("<f4" if value_bytes == 4 else "<f8")
         self._row_bytes = columns * value_bytes
-        # The frame of one row, packed in place: what differs from row to row at 16, then the checksum at 4
-        self._row_buffer = bytearray(encode_frame(bytes(self._row_bytes), 1, 0, 0))
-        self._row_checked = memoryview(self._row_buffer)[8:]
-        self._row_rest = memoryview(self._row_buffer)[4:]
-        self._pack_row = struct.Struct(f"<QQ{columns}{'f' if value_bytes == 4 else 'd'}").pack_into
+        self._row_frame_bytes = FRAME_HEADER.size + self._row_bytes
+        # Of a frame of one row, all that the checksum covers
+        self._pack_row = struct.Struct(f"<IIQQ{columns}{'f' if value_bytes == 4 else 'd'}").pack_into
         self._sequence = 0
         self._segment = -1  # the descriptor, -1 while none is open
         self._room: memoryview | None = None  # the open segment in memory
@@ -118,15 +117,29 @@ class Tap:
 
     def append_row(self, values: Sequence[float], time_ns: int) -> None:
         """Append one row, the prediction as its last value if the profile has one. Never raises."""
-        buffer = self._row_buffer
+        at = self._at
+        end = at + self._row_frame_bytes
+        if end > self._end:
+            if not self._make_room(self._row_frame_bytes):
+                self.dropped += 1
+                self._count(1)
+                return
+            at, end = self._at, self._at + self._row_frame_bytes
+        room = self._room
+        assert room is not None
+        # In place, and in as few steps as can be: between two requests the processor forgets this code, so
+        # each step costs several times what it does in a loop.
         try:
-            self._pack_row(buffer, 16, self._sequence, time_ns, *values)
+            self._pack_row(room, at + 8, self._row_bytes, 1, self._sequence, time_ns, *values)
         except (struct.error, OverflowError):  # a value that the model took but float32 cannot hold
             with np.errstate(over="ignore"):
                 values = np.asarray(values, self._dtype).tolist()
-            self._pack_row(buffer, 16, self._sequence, time_ns, *values)
-        _CHECKSUM.pack_into(buffer, 4, crc32(self._row_checked))
-        self._append(self._row_rest, 1)
+            self._pack_row(room, at + 8, self._row_bytes, 1, self._sequence, time_ns, *values)
+        _PACK_HEAD(room, at, FRAME_MAGIC, crc32(room[at + 8 : end]))  # last: from here on it is a frame
+        self._at = end
+        self._sequence = sequence = self._sequence + 1
+        if self._counter is not None:
+            self._counter[0] = sequence
 
     def append_rows(self, rows: npt.NDArray[np.float64], time_ns: int) -> None:
         """Append rows of shape ``(n, columns)``. Never raises."""
@@ -136,7 +149,7 @@ class Tap:
         for start in range(0, len(values), most):
             part = values[start : start + most]
             frame = encode_frame(part.tobytes(), len(part), self._sequence, time_ns)
-            self._append(memoryview(frame)[4:], len(part))
+            self._append(frame, len(part))
 
     def standing_bytes(self) -> int:
         """Bytes that stand in the log folder now, of all writers."""
@@ -153,17 +166,19 @@ class Tap:
 
     # --- one frame -------------------------------------------------------------------------------------
 
-    def _append(self, rest: memoryview, rows: int) -> None:
-        """Store a frame; `rest` is all of it behind its magic."""
-        size = 4 + len(rest)
+    def _append(self, frame: bytes, rows: int) -> None:
+        size = len(frame)
         if self._at + size <= self._end or self._make_room(size):
             at, room = self._at, self._room
             assert room is not None
-            room[at + 4 : at + size] = rest
-            room[at : at + 4] = FRAME_MAGIC  # last: from here on it is a frame
+            room[at + 8 : at + size] = memoryview(frame)[8:]
+            room[at : at + 8] = frame[:8]  # last: from here on it is a frame
             self._at = at + size
         else:
             self.dropped += rows
+        self._count(rows)
+
+    def _count(self, rows: int) -> None:
         self._sequence += rows
         # After the frame, as one aligned 8-byte store: a process killed here leaves the old number or the new
         if self._counter is not None:
