@@ -40,7 +40,7 @@ spec:
   aggregator: {replicas: 1, storage: {size: 1Gi}, retention: 720h}
   monitoring:
     serviceMonitor: {enabled: true, labels: {release: kube-prometheus-stack}}
-    prometheusRule: {enabled: true}
+    prometheusRule: {enabled: true, thresholds: {errorRate: 0.01, staleAfter: 10m}}
     dashboard: {enabled: true}
   paused: false
 """
@@ -63,7 +63,16 @@ aggregator:
   storage: {size: 1Gi}
 monitoring:
   serviceMonitor: {enabled: false}
-  prometheusRule: {enabled: false}
+  prometheusRule:
+    enabled: false
+    thresholds:
+      staleAfter: 5m
+      podCoverage: 0.9
+      rowsLost: 0.01
+      schemaViolations: 0.01
+      errorRate: 0.05
+      latencySeconds: 0.5
+      requestVolume: 0.1
   dashboard: {enabled: false}
 paused: false
 """

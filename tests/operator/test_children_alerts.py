@@ -3,16 +3,18 @@
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.chart_files import alerts_of_the_chart
 from support.golden_plan import facts, planned, resource
-from tidegauge_operator.children.alerts import PROFILE_REASONS, SCHEMA_REASONS, SLOW_SECONDS, STALE_SECONDS
+from tidegauge_operator.children.alerts import PROFILE_REASONS, SCHEMA_REASONS, alerts
 from tidegauge_operator.children.monitoring import build_rule
 from tidegauge_serving.metrics import SECONDS
 from tidegauge_serving.refusal import REASONS
 
 from tidegauge.contract import Metric
 from tidegauge.policy import Policy
+from tidegauge.resource.monitoring import SLOWEST_SECONDS, AlertThresholds
 
 ROOT = Path(__file__).parents[2]
 RUNBOOKS = ROOT / "docs/runbooks"
@@ -65,5 +67,27 @@ def test_reasons_are_those_that_the_programs_give():
 
 
 def test_the_numbers_are_those_of_the_programs():
-    assert Policy().stale_seconds == STALE_SECONDS
-    assert SLOW_SECONDS in SECONDS
+    assert AlertThresholds().stale_seconds == Policy().stale_seconds
+    assert AlertThresholds().latency_seconds in SECONDS
+    assert max(SECONDS) > SLOWEST_SECONDS, "else the alert could not fire"
+
+
+@pytest.mark.parametrize(
+    "field", msgspec.structs.fields(AlertThresholds), ids=lambda field: field.encode_name
+)
+def test_a_threshold_moves_its_alert_alone_and_is_named_in_it(field):
+    model = resource("everything")
+    own = getattr(resource("autoscaled").spec.monitoring.prometheus_rule.thresholds, field.name)
+    before = {alert.name: alert for alert in alerts(model)}
+    setattr(model.spec.monitoring.prometheus_rule.thresholds, field.name, own)
+    (moved,) = [alert for alert in alerts(model) if alert.expression != before[alert.name].expression]
+    figure = "1200" if field.name == "stale_after" else str(own)
+    assert figure in moved.expression
+    assert f"spec.monitoring.prometheusRule.thresholds.{field.encode_name})" in moved.description
+
+
+def test_thresholds_need_not_be_round():
+    model = resource("everything")
+    model.spec.monitoring.prometheus_rule.thresholds.error_rate = 0.0007
+    (high,) = [alert for alert in alerts(model) if alert.name == "TidegaugeErrorRateHigh"]
+    assert "more than 0.07% (" in high.description

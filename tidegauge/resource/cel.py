@@ -7,7 +7,8 @@ Each stands beside its twin in `tidegauge.resource.rules`, except those that com
 from typing import Any, Final, NamedTuple
 
 from tidegauge.resource.fields import IN_WORDS, NAME_PATTERN
-from tidegauge.resource.rules import SMALLEST_LOG, SMALLEST_VOLUME
+from tidegauge.resource.monitoring import AlertThresholds
+from tidegauge.resource.rules import SHORTEST_SILENCE, SMALLEST_LOG, SMALLEST_VOLUME
 from tidegauge.resource.schema import (
     Aggregator,
     Autoscaling,
@@ -111,6 +112,13 @@ RULES: Final[dict[type, tuple[Rule, ...]]] = {
             "!has(self.retention) || duration(self.retention) >= duration('12h')",
             "must be at least the longest window, 12h",
             "retention",
+        ),
+    ),
+    AlertThresholds: (
+        Rule(
+            f"!has(self.staleAfter) || duration(self.staleAfter) >= duration('{SHORTEST_SILENCE}')",
+            f"must be at least {SHORTEST_SILENCE}",
+            "staleAfter",
         ),
     ),
     Resources: (Rule(_WITHIN_LIMIT, "must not be above the limit of the same name", "requests"),),

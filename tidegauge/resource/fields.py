@@ -16,6 +16,7 @@ __all__ = [
     "Name",
     "Part",
     "Quantities",
+    "Share",
     "Size",
     "Time",
     "Uri",
@@ -82,6 +83,7 @@ Uri = Annotated[str, matching(URI_PATTERN, CLUSTER_URI_PATTERN, max_length=2048)
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Count = Annotated[int, Meta(ge=0, le=MOST)]
 Effect = Annotated[float, Meta(ge=0, le=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 Quantity = Annotated[str, matching(QUANTITY_PATTERN, max_length=32)] | Annotated[int, Meta(ge=0)]
 Quantities = Annotated[dict[Annotated[str, matching(RESOURCE_PATTERN)], Quantity], Meta(max_length=16)]
 Labels = Annotated[

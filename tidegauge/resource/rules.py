@@ -6,7 +6,8 @@ In the cluster the same rules stand in the resource's definition: `tidegauge.res
 from collections.abc import Iterator
 from typing import Final
 
-from tidegauge.resource.fields import METRIC_TYPES, bytes_of, quantity_of
+from tidegauge.resource.fields import METRIC_TYPES, bytes_of, quantity_of, seconds_of
+from tidegauge.resource.monitoring import AlertThresholds
 from tidegauge.resource.schema import (
     Aggregator,
     Autoscaling,
@@ -24,6 +25,7 @@ __all__ = ["broken_rules"]
 LONGEST_WINDOW_SECONDS: Final = 12 * 3600  # 4096 panes of 10 s are 11.4 hours
 SMALLEST_LOG: Final = "1Mi"  # one segment of the log
 SMALLEST_VOLUME: Final = "16Mi"
+SHORTEST_SILENCE: Final = "1m"  # a pane, its way, and the time between two scrapes
 
 
 def broken_rules(resource: DriftMonitoredModel) -> list[str]:
@@ -35,6 +37,7 @@ def broken_rules(resource: DriftMonitoredModel) -> list[str]:
         *_effects(spec.drift),
         *_retention(spec.aggregator),
         *_sizes(spec),
+        *_silence(spec.monitoring.prometheus_rule.thresholds),
         *_named_twice("spec.drift.features.exclude", spec.drift.features.exclude),
         *_named_twice("spec.model.trustedTypes", spec.model.trusted_types),
         *_limits("spec.model.resources", spec.model.resources),
@@ -109,6 +112,14 @@ def _sizes(spec: Spec) -> Iterator[str]:
         yield f"spec.drift.capture.logSize is {log}: it must be at least {SMALLEST_LOG}"
     if bytes_of(volume) < bytes_of(SMALLEST_VOLUME):
         yield f"spec.aggregator.storage.size is {volume}: it must be at least {SMALLEST_VOLUME}"
+
+
+def _silence(thresholds: AlertThresholds) -> Iterator[str]:
+    if thresholds.stale_seconds < seconds_of(SHORTEST_SILENCE):
+        yield (
+            f"spec.monitoring.prometheusRule.thresholds.staleAfter is {thresholds.stale_after}: "
+            f"it must be at least {SHORTEST_SILENCE}"
+        )
 
 
 def _named_twice(path: str, names: tuple[str, ...]) -> Iterator[str]:

@@ -17,7 +17,6 @@ from tidegauge.resource.fields import (
     Effect,
     FeatureName,
     HpaMetric,
-    Labels,
     Name,
     Part,
     Quantities,
@@ -28,6 +27,7 @@ from tidegauge.resource.fields import (
     says,
     seconds_of,
 )
+from tidegauge.resource.monitoring import Monitoring
 from tidegauge.resource.status import Status
 
 __all__ = ["DriftMonitoredModel", "MinEffect", "PerFeature", "Spec"]
@@ -262,29 +262,6 @@ class Aggregator(Part):
     def retention_seconds(self) -> int:
         """The retention in seconds."""
         return seconds_of(self.retention)
-
-
-class Monitored(Part):
-    """One object for the Prometheus operator or Grafana."""
-
-    enabled: Annotated[bool, says("Whether the object is made.")] = False
-    labels: Annotated[Labels, says("Labels it carries, for example those your Prometheus selects by.")] = (
-        field(default_factory=dict)
-    )
-
-
-class Monitoring(Part):
-    """Objects for Prometheus and Grafana."""
-
-    service_monitor: Annotated[Monitored, says("A ServiceMonitor, so that Prometheus reads the metrics.")] = (
-        field(default_factory=Monitored)
-    )
-    prometheus_rule: Annotated[Monitored, says("A PrometheusRule with the alerts.")] = field(
-        default_factory=Monitored
-    )
-    dashboard: Annotated[
-        Monitored, says("A ConfigMap with the dashboard, as Grafana's sidecar reads it.")
-    ] = field(default_factory=Monitored)
 
 
 class Spec(Part):

@@ -1,24 +1,19 @@
 """The alerts of one model. Each has a page in `docs/runbooks/` named after it.
 
-What the resource has a threshold for is decided by the aggregator (its severities rest on `spec.drift`); the
-numbers below are for what the resource says nothing of.
+What is drift is decided by the aggregator, whose severities rest on `spec.drift`; all else goes by
+`spec.monitoring.prometheusRule.thresholds`.
 """
 
 from typing import Any, Final, NamedTuple
 
 from tidegauge.contract import PREDICTION, Metric
 from tidegauge.resource import DriftMonitoredModel
+from tidegauge.resource.monitoring import AlertThresholds
 from tidegauge_operator.labels import aggregator_name
 
 __all__ = ["Alert", "alerts"]
 
-STALE_SECONDS: Final = 300  # as the policy's `stale`: from then on the verdict is Unknown
-LEAST_PODS_RATIO: Final = 0.9
-MOST_ROWS_LOST_RATIO: Final = 0.01
-MOST_VIOLATIONS_RATIO: Final = 0.01
-MOST_ERRORS_RATIO: Final = 0.05
-SLOW_SECONDS: Final = 0.5  # a bucket's bound, so the quantile is exact there
-LEAST_VOLUME_RATIO: Final = 0.1
+THRESHOLDS: Final = "spec.monitoring.prometheusRule.thresholds"
 SCHEMA_REASONS: Final = (
     "missing_feature",
     "unknown_feature",
@@ -140,29 +135,31 @@ def _monitoring(model: DriftMonitoredModel) -> list[Alert]:
 
 def _stale(model: DriftMonitoredModel) -> Alert:
     age, replicas = _series(model, Metric.NEWEST_PANE_AGE), model.spec.aggregator.replicas
+    seconds = _thresholds(model).stale_seconds
     return Alert(
         "TidegaugeMonitoringStale",
         "warning",
-        f"max({age}) > {STALE_SECONDS} or (count({age}) or vector(0)) < {replicas}",
+        f"max({age}) > {seconds} or (count({age}) or vector(0)) < {replicas}",
         "10m",
         f"Drift of {_name(model)} is not known: nothing is heard.",
-        f"No pane has come for more than {STALE_SECONDS} s, or an aggregator's metrics are missing. "
-        "Silence is not stability: the verdict is Unknown.",
+        f"No pane has come for more than {seconds} s ({THRESHOLDS}.staleAfter), or an aggregator's metrics "
+        "are missing. Silence is not stability: from 5 minutes on the verdict is Unknown.",
     )
 
 
 def _coverage(model: DriftMonitoredModel) -> Alert:
-    pods = _series(model, Metric.COVERAGE_PODS)
+    limits, pods = _thresholds(model), _series(model, Metric.COVERAGE_PODS)
     counted = _increase(_series(model, Metric.AGGREGATOR_ROWS), "30m")
     lost = _increase(_series(model, Metric.AGGREGATOR_ROWS_LOST), "30m")
     return Alert(
         "TidegaugeCoverageLow",
         "warning",
-        f"min({pods}) < {LEAST_PODS_RATIO} or {lost} / ({counted} + {lost}) > {MOST_ROWS_LOST_RATIO}",
+        f"min({pods}) < {limits.pod_coverage} or {lost} / ({counted} + {lost}) > {limits.rows_lost}",
         "15m",
         f"Part of the traffic of {_name(model)} is not counted.",
-        f"Fewer than {LEAST_PODS_RATIO:.0%} of the pods are heard, or more than {MOST_ROWS_LOST_RATIO:.0%} "
-        "of the rows of the last 30 minutes were lost. The verdict rests on the rest.",
+        f"Fewer than {_percent(limits.pod_coverage)} of the pods are heard ({THRESHOLDS}.podCoverage), or "
+        f"more than {_percent(limits.rows_lost)} of the rows of the last 30 minutes were lost "
+        f"({THRESHOLDS}.rowsLost). The verdict rests on the rest.",
     )
 
 
@@ -202,10 +199,11 @@ def _schema(model: DriftMonitoredModel) -> Alert:
     return Alert(
         "TidegaugeSchemaViolations",
         "warning",
-        f"{_share_of_requests(model, refused)} > {MOST_VIOLATIONS_RATIO}",
+        f"{_share_of_requests(model, refused)} > {_thresholds(model).schema_violations}",
         "5m",
         f"Clients send {_name(model)} what it does not take.",
-        "{{ .Value | humanizePercentage }} of the requests have missing, unknown or wrong features.",
+        "{{ .Value | humanizePercentage }} of the requests have missing, unknown or wrong features, more "
+        f"than {_percent(_thresholds(model).schema_violations)} ({THRESHOLDS}.schemaViolations).",
     )
 
 
@@ -214,37 +212,50 @@ def _errors(model: DriftMonitoredModel) -> Alert:
     return Alert(
         "TidegaugeErrorRateHigh",
         "critical",
-        f"{_share_of_requests(model, failed)} > {MOST_ERRORS_RATIO}",
+        f"{_share_of_requests(model, failed)} > {_thresholds(model).error_rate}",
         "5m",
         f"{_name(model)} fails to answer.",
-        "{{ .Value | humanizePercentage }} of the requests are answered with a 5xx status.",
+        "{{ .Value | humanizePercentage }} of the requests are answered with a 5xx status, more than "
+        f"{_percent(_thresholds(model).error_rate)} ({THRESHOLDS}.errorRate).",
     )
 
 
 def _latency(model: DriftMonitoredModel) -> Alert:
     buckets = _series(model, Metric.SERVING_REQUEST_SECONDS, suffix="_bucket")
+    seconds = _thresholds(model).latency_seconds
     return Alert(
         "TidegaugeLatencyHigh",
         "warning",
-        f"histogram_quantile(0.99, sum by (le) (rate({buckets}[5m]))) > {SLOW_SECONDS}",
+        f"histogram_quantile(0.99, sum by (le) (rate({buckets}[5m]))) > {seconds}",
         "10m",
         f"{_name(model)} answers slowly.",
-        "One request in a hundred takes longer than {{ .Value | humanizeDuration }} in the server.",
+        "One request in a hundred takes longer than {{ .Value | humanizeDuration }} in the server, "
+        f"more than {seconds:g} s ({THRESHOLDS}.latencySeconds).",
     )
 
 
 def _volume(model: DriftMonitoredModel) -> Alert:
     requests = _series(model, Metric.SERVING_REQUESTS)
     now = f"(sum(rate({requests}[1h])) or vector(0))"
-    before = f"{LEAST_VOLUME_RATIO} * sum(rate({requests}[1h] offset %s))"
+    share = _thresholds(model).request_volume
+    before = f"{share} * sum(rate({requests}[1h] offset %s))"
     return Alert(
         "TidegaugeLowRequestVolume",
         "info",
         f"{now} < {before % '1d'} unless {now} >= {before % '1w'}",
         "30m",
         f"{_name(model)} gets far fewer requests than usual.",
-        f"Less than {LEAST_VOLUME_RATIO:.0%} of the requests of the same hour yesterday, and of a week ago.",
+        f"Less than {_percent(share)} ({THRESHOLDS}.requestVolume) of the requests of the same hour "
+        "yesterday, and of a week ago.",
     )
+
+
+def _thresholds(model: DriftMonitoredModel) -> AlertThresholds:
+    return model.spec.monitoring.prometheus_rule.thresholds
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:g}%"
 
 
 def _name(model: DriftMonitoredModel) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tidegauge.resource import DriftMonitoredModel
-from tidegauge.resource.schema import Monitored
+from tidegauge.resource.monitoring import Monitored
 from tidegauge_operator.facts import Facts
 from tidegauge_operator.labels import Component, common_labels, metadata
 
