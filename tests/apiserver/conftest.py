@@ -14,6 +14,7 @@ from support.controlplane.cluster import Cluster
 from support.controlplane.progress import progress
 from support.controlplane.provide import prepare, provide, uses_existing
 from support.controlplane.unavailable import Unavailable
+from support.restricted import namespace as namespace_of
 from support.tiers import KEPT, build_before, items_below
 from support.waiting import wait_for
 
@@ -65,13 +66,13 @@ def whole_namespace(whole_cluster: Cluster) -> Iterator[str]:
     """A namespace of the test's own in the cluster with controllers, removed with all that is in it."""
     name = new_namespace(whole_cluster)
     yield name
-    whole_cluster.admin.delete({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    whole_cluster.admin.delete(namespace_of(name))
 
 
 def new_namespace(cluster: Cluster) -> str:
     """A new namespace with a random name."""
     name = f"test-{secrets.token_hex(4)}"
-    cluster.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    cluster.admin.create(namespace_of(name))
     return name
 
 

@@ -12,8 +12,9 @@ from support.controlplane.api import Document, Refused
 from support.controlplane.cluster import Cluster
 from support.controlplane.progress import progress
 from support.controlplane.unavailable import Unavailable
-from support.helm import CHART, Helm, find_helm
+from support.helm import CHART, Helm, find_helm, older_chart
 from support.operator_rig import crd_of
+from support.restricted import RESTRICTED, namespace
 from support.waiting import wait_for
 
 from tidegauge import __version__
@@ -42,9 +43,7 @@ def monitoring_kinds(bare_cluster: Cluster) -> None:
 def namespaces(bare_cluster: Cluster) -> tuple[str, ...]:
     names = (NAMESPACE, "ml", "pricing")
     for name in names:
-        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-        bare_cluster.admin.apply(namespace)
+        bare_cluster.admin.apply(namespace(name, RESTRICTED))
     return names
 
 
@@ -57,20 +56,6 @@ def release(bare_cluster: Cluster, helm: Helm, namespaces: tuple[str, ...]) -> I
     if definition(bare_cluster) is not None:
         bare_cluster.admin.delete(named("CustomResourceDefinition"))
     wait_for(lambda: definition(bare_cluster) is None, "the definition is gone")
-
-
-@pytest.fixture
-def older_chart(tmp_path: Path) -> Path:
-    """The chart as if it were of a version before this one: there has been no release yet."""
-    older = tmp_path / "tidegauge"
-    shutil.copytree(CHART, older)
-    chart = yaml.safe_load((older / "Chart.yaml").read_text())
-    (older / "Chart.yaml").write_text(yaml.safe_dump(chart | {"version": "0.0.9", "appVersion": "0.0.9"}))
-    template = older / "templates/crds.yaml"
-    text = template.read_text()
-    assert "  - name: Coverage\n" in text
-    template.write_text(text.replace("  - name: Coverage\n", "  - name: Seen\n"))
-    return older
 
 
 def named(kind: str, name: str = "") -> Document:
@@ -144,8 +129,7 @@ def test_the_manifests_are_applied_by_kustomize(bare_cluster: Cluster) -> None:
 
 
 def namespace_stands(cluster: Cluster) -> bool:
-    document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    return cluster.admin.find(document) is not None
+    return cluster.admin.find(namespace(NAMESPACE)) is not None
 
 
 def test_kustomize_names_all_four_images(bare_cluster: Cluster, tmp_path: Path) -> None:
@@ -165,10 +149,10 @@ def test_kustomize_names_all_four_images(bare_cluster: Cluster, tmp_path: Path) 
 
 
 def test_a_release_is_upgraded_and_rolled_back(
-    bare_cluster: Cluster, helm: Helm, release: str, older_chart: Path
+    bare_cluster: Cluster, helm: Helm, release: str, tmp_path: Path
 ) -> None:
     """From a chart made older by hand, for want of an earlier release."""
-    install(helm, older_chart)
+    install(helm, older_chart(tmp_path))
     assert image(bare_cluster) == "localhost/tidegauge/operator:0.0.9"
     assert "Seen" in columns(bare_cluster)
     model = merged(SMALLEST, {"metadata": {"namespace": "ml"}})

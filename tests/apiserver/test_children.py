@@ -6,6 +6,7 @@ import pytest
 from support.controlplane.api import Document, Refused
 from support.controlplane.cluster import Cluster
 from support.golden_plan import cases, planned
+from support.restricted import namespace as namespace_of
 
 FOREIGN = "monitoring.coreos.com/v1"  # kinds that only the Prometheus operator brings
 STANDARD = "pod-security.kubernetes.io/enforce"
@@ -73,8 +74,7 @@ def test_pods_that_do_not_are_refused(cluster: Cluster, restricted: str):
 @pytest.fixture
 def restricted(cluster: Cluster, namespace: str) -> str:
     """A namespace that takes only pods of the restricted standard."""
-    named = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-    cluster.admin.merge(named, {"metadata": {"labels": RESTRICTED}})
+    cluster.admin.merge(namespace_of(namespace), {"metadata": {"labels": RESTRICTED}})
     return namespace
 
 

@@ -20,7 +20,8 @@ import numpy as np
 import uvloop
 from bench.serving_load import Connection, Load, http_post
 from support.node.own_node import OwnNode
-from support.story import Rows, Story, table
+from support.story import Story
+from support.story_rows import Rows, table
 
 from tidegauge.contract import SERVING_PORT
 from tidegauge.traffic import columns, rows

@@ -1,16 +1,14 @@
 """The chart on a node: the operator runs, is upgraded, rolled back and taken away; models go on."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import yaml
 from support.bad_input import SMALLEST, merged
 from support.controlplane.api import Document
-from support.helm import CHART
+from support.helm import older_chart
 from support.installation import OPERATOR, Installation
 from support.node.node import Node
 from support.waiting import wait_for
@@ -27,16 +25,6 @@ def release(free_cluster: Installation) -> Iterator[Installation]:
 def model(namespace: str) -> Document:
     """One whose pods wait for a bundle that is nowhere: its objects are what matters here."""
     return merged(SMALLEST, {"metadata": {"namespace": namespace}})
-
-
-@pytest.fixture
-def older_chart(tmp_path: Path) -> Path:
-    """The chart as if it were of a version before this one: there has been no release yet."""
-    older = tmp_path / "tidegauge"
-    shutil.copytree(CHART, older)
-    chart = yaml.safe_load((older / "Chart.yaml").read_text())
-    (older / "Chart.yaml").write_text(yaml.safe_dump(chart | {"version": "0.0.9", "appVersion": "0.0.9"}))
-    return older
 
 
 def made_for(node: Node, model: Document, kind: str = "Deployment") -> Document | None:
@@ -75,10 +63,10 @@ def told_of(node: Node, model: Document, reason: str) -> str:
 
 
 def test_an_upgrade_reaches_the_models_and_a_rollback_takes_it_back(
-    node: Node, release: Installation, model: Document, older_chart: Path
+    node: Node, release: Installation, model: Document, tmp_path: Path
 ) -> None:
     """From a chart made older by hand, for want of an earlier release."""
-    release.install("--set", "images.serving.tag=older", chart=older_chart)
+    release.install("--set", "images.serving.tag=older", chart=older_chart(tmp_path))
     node.api.apply(model)
     before = wait_for(lambda: serving_image(node, model), "the model's Deployment")
     assert before == "localhost/tidegauge/serving:older"

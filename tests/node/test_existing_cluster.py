@@ -10,6 +10,7 @@ from support.controlplane.api import Document
 from support.node.existing_node import ExistingNode
 from support.node.node import Node
 from support.node.own_node import OwnNode
+from support.restricted import container, pod
 from support.waiting import wait_for
 
 
@@ -55,22 +56,11 @@ def test_a_claim_is_filled_a_service_reached_and_all_removed(others: ExistingNod
 
 def server(namespace: str) -> Document:
     """A pod that serves what the claim holds."""
-    container = {
-        "name": "web",
-        "image": ExistingNode.shell_image,
-        "command": ["httpd", "-f", "-p", "8080", "-h", "/pages"],
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        "volumeMounts": [{"name": "pages", "mountPath": "/pages"}],
-    }
-    user = {"runAsNonRoot": True, "runAsUser": 65532, "fsGroup": 65532}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"namespace": namespace, "name": "web", "labels": {"app": "web"}},
-        "spec": {
-            "terminationGracePeriodSeconds": 1,
-            "securityContext": {**user, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [container],
-            "volumes": [{"name": "pages", "persistentVolumeClaim": {"claimName": "pages"}}],
-        },
-    }
+    web = container(
+        "web",
+        ExistingNode.shell_image,
+        *("httpd", "-f", "-p", "8080", "-h", "/pages"),
+        volumeMounts=[{"name": "pages", "mountPath": "/pages"}],
+    )
+    volume = {"name": "pages", "persistentVolumeClaim": {"claimName": "pages"}}
+    return pod(namespace, "web", web, volumes=[volume])

@@ -7,35 +7,13 @@ import pytest
 from support.controlplane.api import Document, Refused
 from support.node.node import Node
 from support.node.own_node import OwnNode
+from support.restricted import container, pod, pod_spec
 from support.waiting import wait_for
-
-CONFINED = {
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "readOnlyRootFilesystem": True,
-}
 
 
 def shell(node: Node, name: str, script: str, **more: object) -> Document:
     """A container that runs a script."""
-    return {
-        "name": name,
-        "image": node.shell_image,
-        "command": ["sh", "-c", script],
-        "securityContext": CONFINED,
-        **more,
-    }
-
-
-def pod_of(*containers: Document, **more: object) -> Document:
-    """What a pod is made of, as the restricted level wants it."""
-    user = {"runAsNonRoot": True, "runAsUser": 65532, "fsGroup": 65532}
-    return {
-        "securityContext": {**user, "seccompProfile": {"type": "RuntimeDefault"}},
-        "terminationGracePeriodSeconds": 1,
-        "containers": list(containers),
-        **more,
-    }
+    return container(name, node.shell_image, "sh", "-c", script, **more)
 
 
 def test_a_pod_with_a_native_sidecar_runs_under_the_restricted_level(node: Node, namespace: str) -> None:
@@ -49,14 +27,7 @@ def test_a_pod_with_a_native_sidecar_runs_under_the_restricted_level(node: Node,
     )
     main = shell(node, "main", "cat /shared/told; id; sleep 1000", volumeMounts=[shared])
     volume = {"name": "shared", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}
-    node.api.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"namespace": namespace, "name": "two"},
-            "spec": pod_of(main, initContainers=[sidecar], volumes=[volume]),
-        }
-    )
+    node.api.create(pod(namespace, "two", main, initContainers=[sidecar], volumes=[volume]))
     node.wait_for_pod(namespace, "two")
     assert node.logs(namespace, "two", "main").startswith("ready")
     assert "Uid:\t65532" in node.exec(namespace, "two", "cat", "/proc/self/status", container="main")
@@ -72,7 +43,7 @@ def service(namespace: str, name: str, **spec: object) -> Document:
     }
 
 
-def replicated(kind: str, namespace: str, name: str, pod: Document, **spec: object) -> Document:
+def replicated(kind: str, namespace: str, name: str, spec_of_pods: Document, **spec: object) -> Document:
     """A Deployment or a StatefulSet of this pod."""
     labels = {"app": name}
     return {
@@ -81,7 +52,7 @@ def replicated(kind: str, namespace: str, name: str, pod: Document, **spec: obje
         "metadata": {"namespace": namespace, "name": name},
         "spec": {
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
+            "template": {"metadata": {"labels": labels}, "spec": spec_of_pods},
             **spec,
         },
     }
@@ -96,7 +67,7 @@ def page_server(node: Node) -> Document:
         volumeMounts=[{"name": "pages", "mountPath": "/pages"}],
         readinessProbe={"httpGet": {"port": 8080, "path": "/"}, "periodSeconds": 1},
     )
-    return pod_of(server, volumes=[{"name": "pages", "emptyDir": {}}])
+    return pod_spec(server, volumes=[{"name": "pages", "emptyDir": {}}])
 
 
 def test_a_service_answers_from_all_its_pods_inside_and_outside(node: Node, namespace: str) -> None:
@@ -140,7 +111,7 @@ def test_a_claim_binds_and_its_data_survive_the_pod(node: Node, namespace: str) 
         "metadata": {"name": "data"},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
     }
-    keepers = replicated("StatefulSet", namespace, "keeper", pod_of(keeper), volumeClaimTemplates=[claim])
+    keepers = replicated("StatefulSet", namespace, "keeper", pod_spec(keeper), volumeClaimTemplates=[claim])
     node.api.create(keepers)
     first = node.wait_for_pod(namespace, "keeper-0")
     node.api.delete(first)
@@ -158,14 +129,7 @@ def test_a_claim_can_be_made_with_what_pods_shall_read(node: Node, namespace: st
     mounted = [{"name": "bundle", "mountPath": "/bundle", "readOnly": True}]
     reader = shell(node, "reader", "cat /bundle/deep/file; exec sleep 1000", volumeMounts=mounted)
     volume = {"name": "bundle", "persistentVolumeClaim": {"claimName": "bundle", "readOnly": True}}
-    node.api.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"namespace": namespace, "name": "reader"},
-            "spec": pod_of(reader, volumes=[volume]),
-        }
-    )
+    node.api.create(pod(namespace, "reader", reader, volumes=[volume]))
     node.wait_for_pod(namespace, "reader")
     assert node.logs(namespace, "reader") == "for pods\n"
 
@@ -176,7 +140,7 @@ def test_the_use_of_each_container_is_measured_and_the_autoscaler_acts_on_it(
     busy = shell(
         node, "busy", "while :; do :; done", resources={"requests": {"cpu": "50m"}, "limits": {"cpu": "100m"}}
     )
-    node.api.create(replicated("Deployment", namespace, "busy", pod_of(busy), replicas=1))
+    node.api.create(replicated("Deployment", namespace, "busy", pod_spec(busy), replicas=1))
     target = {"type": "Utilization", "averageUtilization": 120}
     metric = {
         "type": "ContainerResource",
@@ -193,8 +157,8 @@ def test_the_use_of_each_container_is_measured_and_the_autoscaler_acts_on_it(
     )
     wait_for(lambda: len(node.api.list("v1", "Pod", namespace)) == 2, "a second pod", 120, every=0.5)
     figures = node.kubectl("top", "pods", "--containers", "-n", namespace, "--no-headers")
-    pod, container, cpu, memory = figures.splitlines()[0].split()
-    assert (pod.partition("-")[0], container) == ("busy", "busy")
+    whose, which, cpu, memory = figures.splitlines()[0].split()
+    assert (whose.partition("-")[0], which) == ("busy", "busy")
     assert 50 < int(cpu.removesuffix("m")) < 150
     assert memory.endswith("Mi")
 
@@ -210,16 +174,10 @@ def test_network_policies_are_accepted(node: Node, namespace: str) -> None:
 
 
 def test_the_restricted_level_refuses_what_it_must(node: Node, namespace: str) -> None:
-    loose = {"containers": [{"name": "c", "image": node.shell_image}]}
+    loose = pod(namespace, "loose")
+    loose["spec"] = {"containers": [{"name": "c", "image": node.shell_image}]}
     with pytest.raises(Refused, match="violates PodSecurity"):
-        node.api.create(
-            {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "metadata": {"namespace": namespace, "name": "loose"},
-                "spec": loose,
-            }
-        )
+        node.api.create(loose)
 
 
 def test_pods_outlive_a_kubelet_and_a_killed_container_comes_back(node: Node, namespace: str) -> None:
@@ -228,18 +186,18 @@ def test_pods_outlive_a_kubelet_and_a_killed_container_comes_back(node: Node, na
     node.api.create(service(namespace, "web"))
     node.kubectl("rollout", "status", "-n", namespace, "deployment/web", "--timeout=60s", timeout_seconds=70)
     address = node.address_of(namespace, "web", 80)
-    (pod,) = (one["metadata"]["name"] for one in node.api.list("v1", "Pod", namespace))
+    (name,) = (one["metadata"]["name"] for one in node.api.list("v1", "Pod", namespace))
     own.kill_kubelet()
-    assert httpx.get(address).text.strip() == pod
+    assert httpx.get(address).text.strip() == name
     own.start_kubelet()
-    own.kill_container(namespace, pod, "web")
+    own.kill_container(namespace, name, "web")
 
     def restarted() -> bool:
         states = node.api.list("v1", "Pod", namespace)[0]["status"]["containerStatuses"]
         return states[0]["restartCount"] == 1 and states[0]["ready"]
 
     wait_for(restarted, "the container is back", 90, every=0.2)
-    assert httpx.get(address).text.strip() == pod
+    assert httpx.get(address).text.strip() == name
 
 
 def test_the_node_goes_on_after_etcd_and_the_api_server_were_away(node: Node, namespace: str) -> None:
@@ -248,14 +206,7 @@ def test_the_node_goes_on_after_etcd_and_the_api_server_were_away(node: Node, na
     own.control.resume_etcd()
     own.control.pause_api_server()
     own.control.resume_api_server()
-    node.api.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"namespace": namespace, "name": "later"},
-            "spec": pod_of(shell(node, "main", "sleep 1000")),
-        }
-    )
+    node.api.create(pod(namespace, "later", shell(node, "main", "sleep 1000")))
     node.wait_for_pod(namespace, "later")
 
 

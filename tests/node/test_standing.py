@@ -11,6 +11,7 @@ from support.node.owners import owners
 from support.node.standing import NAME, standing
 
 TESTS = Path(__file__).parents[1]
+EXIT_DRIFTING = 3
 
 
 def run(command: str, timeout_seconds: float) -> str:
@@ -26,12 +27,17 @@ def run(command: str, timeout_seconds: float) -> str:
     return done.stdout
 
 
-def typed(*lines: str) -> str:
-    """What the lines print in a shell that has no more than a newcomer's."""
-    shell = ["bash", "-ec", "\n".join(lines)]
-    environment = {"PATH": os.defpath, "HOME": os.environ["HOME"]}
-    done = subprocess.run(shell, env=environment, stdout=subprocess.PIPE, text=True, timeout=60, check=True)
-    return done.stdout
+def typed(lines: list[str], timeout_seconds: float) -> tuple[str, int]:
+    """What the lines print in a shell that has no more than a newcomer's, and the code of the last."""
+    script = "\n".join(["trap 'kill $(jobs -p)' EXIT", *lines])
+    done = subprocess.run(
+        ["bash", "-ec", script],
+        env={"PATH": os.defpath, "HOME": os.environ["HOME"]},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=timeout_seconds,
+    )
+    return done.stdout, done.returncode
 
 
 def test_where_none_stands_there_is_nothing_to_end() -> None:
@@ -49,9 +55,12 @@ def test_a_cluster_stands_until_it_is_ended() -> None:
         printed = run("up", 1200)
         assert run("up", 60) == printed
         kubeconfig = re.findall(r"export KUBECONFIG=(\S+)", printed)[0]
-        export, models, simulate, *_ = [line.strip() for line in printed.splitlines() if line[:2] == "  "]
-        said = typed(export, models, simulate.replace("--seconds 60", "--seconds 2"))
+        lines = [line.strip() for line in printed.splitlines() if line.startswith("  ")]
+        said, code = typed(lines, 300)
         assert re.search(r"^house-prices +True ", said, re.MULTILINE)
+        assert said.count("  failed 0\n") == 2, "every row of both simulations was answered"
+        assert "house-prices: Drifting" in said
+        assert code == EXIT_DRIFTING, "of the report, which is the last"
     finally:
         assert run("down", 120) == "the cluster is gone\n"
     assert NAME not in owners()

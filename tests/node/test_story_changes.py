@@ -3,22 +3,29 @@
 The tests are chapters: each goes on where the one before ended.
 """
 
-import itertools
-import json
 import shutil
 from pathlib import Path
-from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
-from support.counting_client import Counted, CountingClient
-from support.node.kubelet import NODE_NAME
+from support.counting_client import Counted
 from support.node.node import Node
-from support.serving_bundles import HOUSE_ROW, house_bundle
+from support.node.own_node import OwnNode
+from support.serving_bundles import house_bundle
 from support.story import CLAIM, Story
+from support.story_rows import Rows, counted, in_one_pane, moved
 from support.waiting import wait_for
 from tidegauge_operator.kinds import CHILDREN, PODS, Kind
 
+from tidegauge.contract import Verdict
+from tidegauge.monitor import Monitor
+from tidegauge.policy import Policy
+from tidegauge.report import FeatureReport, Report
+
+SEED = 21
+ROWS = 1_000
 READY_SECONDS = 120
+VERDICT_SECONDS = 60
 SHARDS = 2
 KINDS = [kind for kind in (PODS, *CHILDREN) if not kind.optional]
 
@@ -41,22 +48,9 @@ def story(node: Node, bundles: dict[str, Path], story_namespace: str) -> Story:
     return story
 
 
-def traffic(story: Story) -> CountingClient:
-    """Single rows over several connections, a new one now and then."""
-    numbers = itertools.count()
-
-    def body(_: int) -> bytes:
-        return json.dumps({"features": {**HOUSE_ROW, "sqft": 1500 + next(numbers) % 1000}}).encode()
-
-    port = urlsplit(story.address()).port
-    if not story.node.own or port is None:
-        pytest.skip("needs a way to the Service that is no proxy's")
-    return CountingClient(port, body, connections=3, pause=0.05)
-
-
 def change_under_traffic(story: Story, bundle: str) -> Counted:
     """Apply another bundle while requests come; what became of them."""
-    with traffic(story) as client:
+    with story.traffic(pause_seconds=0.05) as client:
         wait_for(lambda: client.answered > 20, "requests are answered", 20)
         story.merge(model={"storageUri": f"pvc://{CLAIM}/{bundle}"})
         story.wait_until("Ready=False", 30)
@@ -72,25 +66,50 @@ def rows_of(story: Story, bundle: str) -> int:
     return report.rows if report.profile == story.profile(bundle).hash else -1
 
 
-def test_each_shard_holds_its_share_of_the_features(story: Story) -> None:
-    with traffic(story) as client:
-        wait_for(lambda: client.answered > 50, "requests are answered", 20)
-        client.finish()
-    story.wait_for_rows(client.answered)
+@pytest.fixture(scope="module")
+def rows(story: Story) -> Rows:
+    """What the first chapter sends: of each shard's features one has moved."""
+    profile = story.profile("bundle")
+    one_of_each = [profile.shard(shard, SHARDS).names[0] for shard in range(SHARDS)]
+    return moved(profile, np.random.default_rng(SEED), ROWS, *one_of_each)
+
+
+def test_the_shards_together_say_what_one_aggregator_would(story: Story, rows: Rows) -> None:
+    """All rows are of one pane, so every window that has one of them has them all, whichever is shown."""
+    sent = []
+    pane = in_one_pane(lambda: sent.append(story.send(rows)))
+    assert sent == [len(rows)], "sending takes longer than a pane"
+    story.wait_for_rows(len(rows))
+    story.wait_for(lambda: story.report().verdict is Verdict.DRIFTING, "the verdict")
     shards = [set(report.features) for report in story.reports()]
     assert shards[0].isdisjoint(shards[1])
     assert set.union(*shards) == set(story.profile("bundle").names)
+    joined, alone = story.report(), of_one_aggregator(story, rows, pane)
+    assert (joined.verdict, joined.severity, joined.rows) == (alone.verdict, alone.severity, len(rows))
+    for feature in story.profile("bundle").features:
+        ours, theirs = joined.features[feature.name], alone.features[feature.name]
+        assert ours.statistic == pytest.approx(theirs.statistic, abs=1e-12), feature.name
+        assert judged(ours) == judged(theirs), feature.name
+    story.wait_for_verdict(Verdict.DRIFTING, VERDICT_SECONDS)
 
 
-def test_a_shard_that_is_down_is_told_until_it_is_back(story: Story) -> None:
-    """Its pod finds no node for a while, and nobody watches the features that it holds.
+def of_one_aggregator(story: Story, rows: Rows, pane: int) -> Report:
+    """What is said of exactly these rows, counted at once and judged by the same policy."""
+    profile, report = story.profile("bundle"), story.report()
+    monitor = Monitor(profile, Policy(**report.policy), pane_seconds=report.pane_seconds)
+    monitor.add(pane, counted(profile, rows))
+    return monitor.report(report.pane)
 
-    Every row sent here is the same house, so each shard has features that drift.
-    """
+
+def judged(feature: FeatureReport) -> tuple[object, ...]:
+    return feature.verdict, feature.severity, feature.window_rows
+
+
+def test_a_shard_that_is_down_is_told_until_it_is_back(own_node: OwnNode, story: Story) -> None:
+    """Its pod finds no node for a while, and nobody watches the features that it holds."""
     held = set(story.reports()[0].features)
     pod = story.pods("aggregator")[1]["metadata"]["name"]
-    story.kubectl("cordon", NODE_NAME)
-    try:
+    with own_node.cordoned():
         story.kubectl("delete", "pod", pod)
         reason = "ShardsSilent"
         story.wait_for(lambda: story.condition("DriftMonitoringDegraded")["reason"] == reason, reason)
@@ -101,21 +120,29 @@ def test_a_shard_that_is_down_is_told_until_it_is_back(story: Story) -> None:
         story.wait_for(
             lambda: story.condition("AggregatorAvailable")["reason"] == "Unschedulable", "the reason"
         )
-    finally:
-        story.kubectl("uncordon", NODE_NAME)
     story.wait_until("DriftMonitoringDegraded=False", READY_SECONDS)
     story.wait_until("Ready", READY_SECONDS)
 
 
-@pytest.mark.parametrize("bundle", ["next", "bundle"], ids=["change", "rollback"])
-def test_no_request_fails_and_no_window_mixes_when_the_model_changes(story: Story, bundle: str) -> None:
+def change(story: Story, bundle: str) -> tuple[int, int]:
+    """Change the model under traffic, and no request fails: rows of the pods of before, and of the new."""
     fate = change_under_traffic(story, bundle)
     assert (fate.refused, fate.in_doubt, fate.unsent) == ([], 0, 0)
     wait_for(lambda: len(story.pods()) == 2, "the pods of before are gone", 90, every=0.3)
     served = story.rows_served()
-    story.wait_for(lambda: rows_of(story, bundle) >= served, f"{served} rows are in the new windows")
-    if bundle == "next":  # going back, the windows still hold what the model of before had counted
-        assert rows_of(story, bundle) == served
+    return fate.answered - served, served
+
+
+def test_no_request_fails_and_no_window_mixes_when_the_model_changes_and_goes_back(
+    story: Story, rows: Rows
+) -> None:
+    before, of_next = change(story, "next")
+    story.wait_for(lambda: rows_of(story, "next") >= of_next, f"{of_next} rows are in the new windows")
+    assert rows_of(story, "next") == of_next
+    _, again = change(story, "bundle")
+    counted_in_all = len(rows) + before + again  # the windows still hold what the model of before had counted
+    story.wait_for(lambda: rows_of(story, "bundle") >= counted_in_all, f"{counted_in_all} rows are there")
+    assert rows_of(story, "bundle") == counted_in_all
 
 
 def test_a_deleted_model_leaves_nothing(story: Story) -> None:

@@ -5,11 +5,9 @@ every answered row is counted or told as lost.
 """
 
 import itertools
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from support.controlplane.api import Document
@@ -18,12 +16,12 @@ from support.installation import Installation
 from support.node.kubelet import NODE_NAME
 from support.node.node import is_ready
 from support.node.own_node import OwnNode
-from support.serving_bundles import HOUSE_ROW
 from support.story import CLAIM, Story
 from support.waiting import wait_for
 
 READY_SECONDS = 120
 BACK_SECONDS = 90
+VERDICT_SECONDS = 90
 KUBELET_AWAY_SECONDS = 10
 ETCD_AWAY_SECONDS = 30
 DRAIN_SECONDS = 15
@@ -43,10 +41,7 @@ def story(own_node: OwnNode, house_prices: Path, story_namespace: str) -> Story:
 @pytest.fixture(scope="module")
 def traffic(story: Story) -> Iterator[CountingClient]:
     """Single rows, from before the first death until after the last."""
-    port = urlsplit(story.address()).port
-    assert port is not None
-    body = json.dumps({"features": HOUSE_ROW}).encode()
-    with CountingClient(port, lambda _: body, connections=3, pause=0.1) as client:
+    with story.traffic(pause_seconds=0.1) as client:
         wait_for(lambda: client.answered > 20, "requests are answered", 20)
         yield client
 
@@ -87,6 +82,27 @@ def test_a_killed_container_comes_back_while_answers_go_on(
     kill(own_node, story, component, container)
     answers_go_on(traffic)
     story.wait_until("Ready", BACK_SECONDS)
+
+
+def test_without_an_aggregator_nothing_is_known_and_afterwards_every_row_is(
+    own_node: OwnNode, story: Story, traffic: CountingClient
+) -> None:
+    """Its pod finds no node for a while: answers go on, and what sidecars count waits for it."""
+    story.wait_for(lambda: told_of_drift(story)["status"] != "Unknown", "a verdict", VERDICT_SECONDS)
+    (aggregator,) = story.pods("aggregator")
+    with own_node.cordoned():
+        story.kubectl("delete", "pod", aggregator["metadata"]["name"])
+        story.wait_for(lambda: told_of_drift(story)["status"] == "Unknown", "nothing is known", BACK_SECONDS)
+        assert told_of_drift(story)["reason"] == "NoReport"
+        assert story.status["drift"]["verdict"] == "Unknown"
+        answers_go_on(traffic)
+        answered = traffic.answered
+    story.wait_for(lambda: told_of_drift(story)["status"] != "Unknown", "a verdict again", READY_SECONDS)
+    story.wait_for_rows(answered, BACK_SECONDS)
+
+
+def told_of_drift(story: Story) -> Document:
+    return story.condition("DataDriftDetected")
 
 
 def test_a_killed_operator_comes_back_and_goes_on(
@@ -131,7 +147,7 @@ def test_a_drain_takes_no_more_pods_than_the_budget_allows_and_answers_go_on(
 ) -> None:
     """The only node takes no new pods while it is drained, so all pods but one of the three stay."""
     which = f"--pod-selector=tidegauge.io/model={story.name},app.kubernetes.io/component=model"
-    try:
+    with own_node.cordoned():
         said = own_node.kubectl(
             *("drain", NODE_NAME, which, "--delete-emptydir-data", f"--timeout={DRAIN_SECONDS}s"),
             check=False,
@@ -140,8 +156,6 @@ def test_a_drain_takes_no_more_pods_than_the_budget_allows_and_answers_go_on(
         assert "disruption budget" in said
         assert len([pod for pod in story.pods() if is_ready(pod)]) == 2
         answers_go_on(traffic)
-    finally:
-        own_node.kubectl("uncordon", NODE_NAME)
     story.wait_for(lambda: len([p for p in story.pods() if is_ready(p)]) == 3, "all pods again", BACK_SECONDS)
     story.wait_until("Ready", BACK_SECONDS)
 

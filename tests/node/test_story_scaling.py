@@ -3,15 +3,11 @@
 The tests are chapters: each goes on where the one before ended.
 """
 
-import itertools
-import json
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from support.counting_client import CountingClient
 from support.node.node import Node, is_ready
-from support.serving_bundles import HOUSE_ROW
 from support.story import CLAIM, Story
 
 READY_SECONDS = 120
@@ -40,15 +36,7 @@ def _scale_by_itself(spec: dict[str, object]) -> None:
 @pytest.fixture(scope="module")
 def traffic(story: Story) -> CountingClient:
     """More rows than one pod is meant for."""
-    port = urlsplit(story.address()).port
-    if not story.node.own or port is None:
-        pytest.skip("needs a way to the Service that is no proxy's")
-    numbers = itertools.count()
-
-    def body(_: int) -> bytes:
-        return json.dumps({"features": {**HOUSE_ROW, "sqft": 1500 + next(numbers) % 1000}}).encode()
-
-    return CountingClient(port, body, connections=4, pause=0.002)
+    return story.traffic(pause_seconds=0.002, connections=4)
 
 
 def ready_pods(story: Story) -> int:

@@ -5,7 +5,6 @@ The tests are chapters: each goes on where the one before ended.
 
 import re
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,12 +13,12 @@ import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
 from support.node.node import Node
-from support.story import CLAIM, Rows, Story, table
+from support.story import CLAIM, Story
+from support.story_rows import counted, in_one_pane, moved, ordinary
 from support.waiting import wait_for
 
-from tidegauge.contract import PANE_SECONDS, Verdict
+from tidegauge.contract import Verdict
 from tidegauge.profile import Profile
-from tidegauge.traffic import columns
 
 SEED = 20
 PODS = 3
@@ -28,7 +27,6 @@ MOVED_ROWS = 2_000
 READY_SECONDS = 60
 VERDICT_SECONDS = 60
 CALM_SECONDS = 180
-PANES_OF_A_BLOCK = 4  # of the timeline's second finest level
 
 
 @pytest.fixture(scope="module")
@@ -54,31 +52,6 @@ def training(house_prices: Path) -> pd.DataFrame:
 def random() -> np.random.Generator:
     """Goes on from test to test, so that no row is sent twice."""
     return np.random.default_rng(SEED)
-
-
-def ordinary(profile: Profile, random: np.random.Generator, count: int) -> Rows:
-    return table(columns(profile, count, "baseline", random))
-
-
-def moved(profile: Profile, random: np.random.Generator, count: int, feature: str) -> Rows:
-    return table(columns(profile, count, "high", random, [feature]))
-
-
-def in_one_pane(send: Callable[[], object]) -> int:
-    """Have rows sent so that they are all of one pane, which is shown alone for two panes or more."""
-    for _ in range(4):
-        pane = pane_shown_alone(time.time())
-        time.sleep(pane * PANE_SECONDS - time.time() + 0.1)
-        send()
-        if time.time() // PANE_SECONDS == pane:
-            return pane
-    raise AssertionError("sending takes longer than a pane")
-
-
-def pane_shown_alone(after_seconds: float) -> int:
-    """The next pane of the first two of a block: the timeline shows panes alone until their block is full."""
-    following = int(after_seconds // PANE_SECONDS) + 1
-    return following if following % PANES_OF_A_BLOCK < 2 else following + -following % PANES_OF_A_BLOCK
 
 
 def test_the_applied_example_is_ready_within_a_minute(story: Story) -> None:
@@ -130,10 +103,10 @@ def test_the_distance_over_all_pods_is_that_of_one_test_on_all_rows(
     rows = ordinary(profile, random, 400)
     rows[:, names.index("sqft")] += 100
     pane = in_one_pane(lambda: story.send(rows, per_request=50))
-    counted = profile.count({name: rows[:, i] for i, name in enumerate(names)})
+    counts = counted(profile, rows)
     for i, name in enumerate(names):
         found = wait_for(partial(story.block, name, pane), f"the pane's block of {name}", 30, every=0.3)
-        ours = counted.ks(name)
+        ours = counts.ks(name)
         assert (found["rows"], found["statistic"]) == (len(rows), pytest.approx(ours.statistic, abs=1e-12))
         exact = ks_2samp(rows[:, i], training[name].to_numpy(np.float32), method="asymp").statistic
         assert ours.lower - 1e-9 <= exact <= ours.upper + 1e-9
@@ -173,8 +146,7 @@ def test_drift_in_one_pod_of_three_shows_at_its_true_size_and_in_that_pods_own_f
     pane = in_one_pane(lambda: [story.send_to(pod, some) for pod, some in rows.items()])
     found = wait_for(partial(story.block, "sqft", pane), "the pane's block", 30, every=0.3)
     together = np.concatenate(list(rows.values()))
-    names = [feature.name for feature in profile.features]
-    exact = profile.count({name: together[:, i] for i, name in enumerate(names)}).ks("sqft").statistic
+    exact = counted(profile, together).ks("sqft").statistic
     assert (found["rows"], found["statistic"]) == (800, pytest.approx(exact, abs=1e-12))
 
     def stands_out() -> bool:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from support.controlplane.programs import free_ports
-from support.installation import Installation, namespace
+from support.installation import Installation
 from support.node.node import Node
 from support.pages import commands_of, files_of, page, shape
+from support.restricted import namespace
 from support.shell import programs_first, run
 from support.waiting import wait_for
 

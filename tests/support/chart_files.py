@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from support.controlplane.progress import progress
 from support.helm import CHART, ROOT, Helm, find_helm
+from support.restricted import RESTRICTED, namespace
 
 from tidegauge.resource import crd
 
@@ -41,7 +42,7 @@ def chart_files() -> dict[Path, str]:
 def manifests(helm: Helm) -> dict[Path, str]:
     """What `kubectl apply -k` reads, by path, but for the kustomization itself, which is written by hand."""
     objects = helm.template("--set", "crds.keep=false")
-    files: dict[str, list[dict[str, Any]]] = {"namespace": [_namespace()]}
+    files: dict[str, list[dict[str, Any]]] = {"namespace": [namespace(NAMESPACE, RESTRICTED)]}
     for document in objects:
         files.setdefault(_file_of(document), []).append(_without_helm(document))
     return {MANIFESTS / f"{name}.yaml": _text(documents) for name, documents in files.items()}
@@ -144,11 +145,6 @@ def _at(values: dict[str, Any], path: str) -> object:
 
 def _shown(value: object) -> str:
     return "" if value in ("", [], {}) else f"`{json.dumps(value)}`"
-
-
-def _namespace() -> dict[str, Any]:
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
 
 
 def _file_of(document: dict[str, Any]) -> str:

@@ -32,6 +32,22 @@ class HelmFailed(Exception):
     """Helm said no, in these words."""
 
 
+def older_chart(folder: Path) -> Path:
+    """The chart as if it were of a version before this one: there has been no release yet.
+
+    Its definition has one column under another name.
+    """
+    older = folder / "tidegauge"
+    shutil.copytree(CHART, older)
+    chart = yaml.safe_load((older / "Chart.yaml").read_text())
+    (older / "Chart.yaml").write_text(yaml.safe_dump(chart | {"version": "0.0.9", "appVersion": "0.0.9"}))
+    template = older / "templates/crds.yaml"
+    text = template.read_text()
+    assert "  - name: Coverage\n" in text
+    template.write_text(text.replace("  - name: Coverage\n", "  - name: Seen\n"))
+    return older
+
+
 def find_helm(tell: Tell) -> Path:
     """The program: `HELM` names it, else it is on the PATH, else it is built; `tell` hears of that.
 

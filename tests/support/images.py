@@ -14,7 +14,6 @@ import sys
 import tarfile
 import time
 import tomllib
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 from support.controlplane.build import Tell, cache_folder
 from support.controlplane.progress import progress
 from support.controlplane.unavailable import Unavailable
+from support.image_archive import NAME, Layer, read_image
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("operator", "serving", "drift-sidecar", "aggregator")
@@ -36,8 +36,8 @@ _NO_DOCUMENTATION = tuple(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name
 _NO_PACKAGE_LISTS = "rm -rf $1/etc/apt/sources.list* $1/var/lib/apt/lists/*"
 _BASE = "localhost/tidegauge/base:bookworm"
 _PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014", "manylinux_2_5")
-_TITLE = "org.opencontainers.image.ref.name"  # by which Docker and kind find a name
-_NAME = "io.containerd.image.name"  # by which containerd does
+_TITLE = "org.opencontainers.image.ref.name"  # by which Docker and kind find a name; containerd by another
+ENVIRONMENT = "opt/tidegauge/pyvenv.cfg"
 
 
 @dataclass(frozen=True)
@@ -61,37 +61,13 @@ class Images:
 
     def configuration(self, program: str) -> dict[str, Any]:
         """What the image says of itself: user, entry point, labels and so on."""
-        with tarfile.open(self.archive) as archive:
-            found = _read(archive, self._manifest(archive, program)["config"]["digest"])
-        configuration: dict[str, Any] = json.loads(found)["config"]
-        return configuration
+        return read_image(self.archive, self.name(program)).configuration
 
-    def layers(self, program: str) -> list[str]:
-        """Digests of the image's layers, the base's first."""
-        with tarfile.open(self.archive) as archive:
-            return [layer["digest"] for layer in self._manifest(archive, program)["layers"]]
-
-    def layer_bytes(self, program: str) -> list[int]:
-        """Size of each layer as it lies on a node, the base's first."""
-        with tarfile.open(self.archive) as archive:
-            layers = self._manifest(archive, program)["layers"]
-            return [_unpacked_bytes(archive, layer["digest"]) for layer in layers]
-
-    def files(self, program: str) -> set[str]:
-        """The paths that the image's layers have above its base."""
-        found: set[str] = set()
-        with tarfile.open(self.archive) as archive:
-            for layer in self._manifest(archive, program)["layers"][1:]:
-                blob = archive.extractfile(f"blobs/{layer['digest'].replace(':', '/')}")
-                with tarfile.open(fileobj=blob, mode="r|*") as content:
-                    found |= {member.name.removeprefix("./") for member in content if not member.isdir()}
-        return found
-
-    def _manifest(self, archive: tarfile.TarFile, program: str) -> dict[str, Any]:
-        index = json.loads(_member(archive, "index.json"))
-        entry = next(one for one in index["manifests"] if one["annotations"][_NAME] == self.name(program))
-        manifest: dict[str, Any] = json.loads(_read(archive, entry["digest"]))
-        return manifest
+    def layers(self, program: str) -> tuple[list[Layer], list[Layer]]:
+        """Those of the image's base, however many, and those above it, the environment first."""
+        layers = read_image(self.archive, self.name(program)).layers
+        above = next(i for i, layer in enumerate(layers) if ENVIRONMENT in layer.files)
+        return list(layers[:above]), list(layers[above:])
 
 
 def images(tell: Tell) -> Images:
@@ -222,7 +198,7 @@ def _pack(layout: Path, archive: Path) -> None:
     index = layout / "index.json"
     document = json.loads(index.read_text())
     for entry in document["manifests"]:
-        entry["annotations"][_NAME] = entry["annotations"][_TITLE]
+        entry["annotations"][NAME] = entry["annotations"][_TITLE]
     index.write_text(json.dumps(document))
     with tarfile.open(archive.with_suffix(".new"), "w") as packed:
         for path in sorted(layout.rglob("*")):
@@ -263,20 +239,6 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{command[0]} failed: {done.stderr or done.stdout}")
-
-
-def _member(archive: tarfile.TarFile, name: str) -> bytes:
-    file = archive.extractfile(name)
-    assert file is not None, f"{name} is no file"
-    return file.read()
-
-
-def _read(archive: tarfile.TarFile, digest: str) -> bytes:
-    return _member(archive, f"blobs/{digest.replace(':', '/')}")
-
-
-def _unpacked_bytes(archive: tarfile.TarFile, digest: str) -> int:
-    return len(zlib.decompress(_read(archive, digest), wbits=31))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from support.controlplane.api import Document
 from support.helm import CHART, Helm
 from support.images import Images
 from support.node.node import Node
+from support.restricted import namespace
 from support.waiting import wait_for
 
 RELEASE = "tidegauge"
@@ -76,8 +77,3 @@ class Installation:
         """The operator's pods."""
         which = f"app.kubernetes.io/name={OPERATOR}"
         return self._node.api.list("v1", "Pod", NAMESPACE, labelSelector=which)
-
-
-def namespace(name: str) -> Document:
-    """A namespace's document."""
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}

@@ -1,19 +1,23 @@
 """One model on a node, as its users meet it: applied, sent rows, and read off its verdict."""
 
 import concurrent.futures
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
-import numpy as np
-import numpy.typing as npt
+import pytest
 import yaml
 from support.controlplane.api import Document
+from support.counting_client import CountingClient
 from support.examples import EXAMPLES
 from support.node.node import Node
+from support.serving_bundles import HOUSE_ROW
+from support.story_rows import Rows
 from support.waiting import wait_for
 
 from tidegauge.contract import AGGREGATOR_PORT, SERVING_PORT, SIDECAR_PORT, Verdict
@@ -24,7 +28,6 @@ EXAMPLE = EXAMPLES / "house-prices"
 CLAIM = "models"
 CONNECTIONS = 6
 
-Rows = npt.NDArray[np.float32]
 T = TypeVar("T")
 
 
@@ -196,6 +199,17 @@ class Story:
         with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as pool:
             return sum(pool.map(send_some, parts))
 
+    def traffic(self, pause_seconds: float, connections: int = 3) -> CountingClient:
+        """Single rows, no two alike for long, over several connections, a new one now and then."""
+        port = urlsplit(self.address()).port
+        if not self.node.own or port is None:
+            pytest.skip("needs a way to the Service that is no proxy's, which fails requests when pods go")
+
+        def body(number: int) -> bytes:
+            return json.dumps({"features": {**HOUSE_ROW, "sqft": 1500 + number % 1000}}).encode()
+
+        return CountingClient(port, body, connections=connections, pause=pause_seconds)
+
     def send_to(self, pod: str, rows: Rows) -> int:
         """Send rows to one pod; how many were answered."""
         answer = self.ask(pod, SERVING_PORT, f"/v2/models/{self.name}/infer", _infer(rows))
@@ -231,8 +245,3 @@ class Story:
 def _infer(rows: Rows) -> Document:
     tensor = {"name": "rows", "shape": list(rows.shape), "datatype": "FP32", "data": rows.tolist()}
     return {"inputs": [tensor]}
-
-
-def table(columns: dict[str, npt.NDArray[Any]]) -> Rows:
-    """Columns as rows ``(n, features)``, as precise as the model takes them."""
-    return np.column_stack(list(columns.values())).astype(np.float32)

@@ -9,6 +9,7 @@ from support.controlplane.api import Document
 from support.controlplane.cluster import ExistingCluster
 from support.controlplane.unavailable import Unavailable
 from support.node.node import Node
+from support.restricted import container, pod
 
 SHELL_IMAGE = "docker.io/library/busybox:1.36"  # pulled by the cluster
 _LOADERS = {  # by the context's name: how an archive of images comes to its nodes
@@ -92,32 +93,13 @@ def load_command(context: str, archive: Path) -> list[str]:
 
 def claim_and_filler(namespace: str, name: str) -> list[Document]:
     """A claim, and a pod that mounts it at /content and waits."""
-    metadata = {"namespace": namespace, "name": name}
-    confined = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    user = {"runAsNonRoot": True, "runAsUser": 65532, "fsGroup": 65532}
-    filler = {
-        "name": "filler",
-        "image": SHELL_IMAGE,
-        "command": ["sleep", "3600"],
-        "securityContext": confined,
-        "volumeMounts": [{"name": "content", "mountPath": "/content"}],
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
     }
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": metadata,
-            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {**metadata, "name": f"fill-{name}"},
-            "spec": {
-                "securityContext": {**user, "seccompProfile": {"type": "RuntimeDefault"}},
-                "terminationGracePeriodSeconds": 1,
-                "containers": [filler],
-                "volumes": [{"name": "content", "persistentVolumeClaim": {"claimName": name}}],
-            },
-        },
-    ]
+    mounts = [{"name": "content", "mountPath": "/content"}]
+    filler = container("filler", SHELL_IMAGE, "sleep", "3600", volumeMounts=mounts)
+    volume = {"name": "content", "persistentVolumeClaim": {"claimName": name}}
+    return [claim, pod(namespace, f"fill-{name}", filler, volumes=[volume])]

@@ -40,7 +40,7 @@ def build_images(archive: Path) -> list[Command]:
     """What builds the images and writes them into one archive."""
     names = [f"localhost/tidegauge/{program}:{TAG}" for program in PROGRAMS]
     built = [
-        ["docker", "build", f"--target={program}", f"--tag={name}", str(ROOT)]
+        ["docker", "build", f"--target={program}", f"--tag={name}", f"--build-arg=REVISION={TAG}", str(ROOT)]
         for program, name in zip(PROGRAMS, names, strict=True)
     ]
     return [*built, ["docker", "save", f"--output={archive}", *names]]
@@ -78,6 +78,7 @@ def main() -> int:
         "KUBECONFIG": str(cache_folder() / f"{CLUSTER}.kubeconfig"),
         "USE_EXISTING_CLUSTER": "true",
         "TIDEGAUGE_IMAGES": f"{archive}={TAG}",
+        "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # a platform of their own, which `kind load` looks for in vain
     }
     try:
         _check_tools()

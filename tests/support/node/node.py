@@ -5,9 +5,8 @@ from pathlib import Path
 
 from support.controlplane.api import Api, Document
 from support.controlplane.cluster import Cluster
+from support.restricted import RESTRICTED, namespace
 from support.waiting import wait_for
-
-RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
 class Node:
@@ -45,18 +44,18 @@ class Node:
         """A namespace that admits only pods of the `restricted` level; removed with the node."""
         self.prepare_volumes()
         name = name or f"test-{secrets.token_hex(4)}"
-        self.api.apply(_namespace(name, RESTRICTED))
+        self.api.apply(namespace(name, RESTRICTED))
         return name
 
     def remove_namespace(self, name: str) -> None:
         """Remove a namespace with all that is in it; what it holds goes in the next seconds."""
-        document = _namespace(name)
+        document = namespace(name)
         if self.api.find(document):
             self.api.delete(document)
 
     def wait_until_removed(self, name: str, timeout_seconds: float = 120) -> None:
         """Wait until a removed namespace and all that was in it are gone."""
-        document = _namespace(name)
+        document = namespace(name)
         wait_for(lambda: self.api.find(document) is None, f"{name} is gone", timeout_seconds, every=0.2)
 
     def load_image(self, archive: Path) -> None:
@@ -111,7 +110,3 @@ def is_ready(document: Document) -> bool:
     """Whether an object's condition Ready is True."""
     conditions = document.get("status", {}).get("conditions", [])
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-
-
-def _namespace(name: str, labels: dict[str, str] | None = None) -> Document:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels or {}}}

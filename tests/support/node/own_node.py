@@ -1,9 +1,11 @@
 """The node made here: control plane, containerd, kubelet, kube-proxy, DNS and metrics in a box."""
 
+import contextlib
 import secrets
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -104,6 +106,15 @@ class OwnNode(Node):
         states = found.get("containerStatuses", []) + found.get("initContainerStatuses", [])
         container_id = next(one["containerID"] for one in states if one["name"] == container)
         self._ctr("tasks", "kill", "--all", "-s", "SIGKILL", container_id.removeprefix("containerd://"))
+
+    @contextlib.contextmanager
+    def cordoned(self) -> Iterator[None]:
+        """The node takes no new pods in the meantime; it is the only one, so they wait."""
+        self.kubectl("cordon", kubelet.NODE_NAME)
+        try:
+            yield
+        finally:
+            self.kubectl("uncordon", kubelet.NODE_NAME)
 
     def stop(self) -> None:
         """End everything: the box with all pods first, then the control plane; the logs stay."""

@@ -135,6 +135,7 @@ def _words(node: OwnNode, story: Story, bundle: Path) -> str:
     kubeconfig = shlex.quote(str(node.cluster.kubeconfig()))
     programs = f"{node.cluster.kubectl_program.parent}:{Path(sys.executable).parent}"
     profile = shlex.quote(str(bundle / "profile.json"))
+    report = f"http://127.0.0.1:{AGGREGATOR_PORT}"
     simulate = f"tidegauge simulate --profile {profile} --url {story.address()} --rate 100"
     return f"""\
 A Kubernetes with one node runs, tidegauge on it, and the model {story.name} in the namespace {NAMESPACE}.
@@ -144,7 +145,8 @@ A Kubernetes with one node runs, tidegauge on it, and the model {story.name} in 
   {simulate} --scenario baseline --seconds 60
   {simulate} --scenario moderate --feature sqft --seconds 60
   kubectl port-forward -n {NAMESPACE} statefulset/{story.name}-aggregator {AGGREGATOR_PORT} > /dev/null &
-  tidegauge report --url http://127.0.0.1:{AGGREGATOR_PORT}
+  curl --silent --retry 20 --retry-connrefused --retry-delay 1 {report}/readyz
+  tidegauge report --url {report}
 
 It goes on until `make cluster-down`.
 """
