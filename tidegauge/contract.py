@@ -161,6 +161,7 @@ class Metric(StrEnum):
     OPERATOR_QUEUE_DEPTH = "tidegauge_operator_queue_depth"
     OPERATOR_RECONCILE_SECONDS = "tidegauge_operator_reconcile_seconds"
     OPERATOR_ERRORS = "tidegauge_operator_errors_total"
+    OPERATOR_CLOSED_WATCHES = "tidegauge_operator_closed_watches"
     OPERATOR_MODELS = "tidegauge_operator_models"
 
 

@@ -55,12 +55,22 @@ class Meters:
     """The operator's metrics."""
 
     def __init__(
-        self, registry: CollectorRegistry, depth: Callable[[], int], verdicts: Callable[[], Tally[str]]
+        self,
+        registry: CollectorRegistry,
+        depth: Callable[[], int],
+        closed: Callable[[], int],
+        verdicts: Callable[[], Tally[str]],
     ) -> None:
         self.registry = registry
         self._verdicts = verdicts
         queue = Gauge(Metric.OPERATOR_QUEUE_DEPTH, "Models that wait to be looked at.", registry=registry)
         queue.set_function(depth)
+        watches = Gauge(
+            Metric.OPERATOR_CLOSED_WATCHES,
+            "Watches that ought to be open and are not: changes of such objects are not seen.",
+            registry=registry,
+        )
+        watches.set_function(closed)
         self.reconcile_seconds = Histogram(
             Metric.OPERATOR_RECONCILE_SECONDS,
             "Time that one look at a model took.",

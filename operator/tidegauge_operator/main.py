@@ -24,7 +24,8 @@ from tidegauge_operator.cluster import Cluster, Refusal, connect
 from tidegauge_operator.handlers import Notes
 from tidegauge_operator.pod_failures import PodFailures
 from tidegauge_operator.queue import Backoff, Queue, Schedule
-from tidegauge_operator.reconcile import Reconciler, explained
+from tidegauge_operator.reconcile import Reconciler
+from tidegauge_operator.refusals import explained
 from tidegauge_operator.report_client import ReportClient
 from tidegauge_operator.rounds import Rounds, every, tried
 from tidegauge_operator.settings import Settings
@@ -79,7 +80,9 @@ class Operator:
             settings.docs_url,
         )
         self.health = face.Health(clock)
-        self.meters = face.Meters(CollectorRegistry(), lambda: len(self.queue), self._verdicts)
+        self.meters = face.Meters(
+            CollectorRegistry(), lambda: len(self.queue), lambda: len(self._watches.closed()), self._verdicts
+        )
         self.reconciler = Reconciler(
             cluster,
             self.store,

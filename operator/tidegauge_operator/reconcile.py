@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -20,11 +20,12 @@ from tidegauge_operator.kinds import MODELS
 from tidegauge_operator.labels import Component, aggregator_name
 from tidegauge_operator.pod_failures import PodFailures
 from tidegauge_operator.pod_reasons import creation_failure
+from tidegauge_operator.refusals import Told
 from tidegauge_operator.status import Event, Failure, Observed, events, has_happened, status
 from tidegauge_operator.store import Child, Key, Ref, Store
 from tidegauge_operator.upkeep import NameTaken, Upkeep
 
-__all__ = ["Heard", "Reconciler", "explained"]
+__all__ = ["Heard", "Reconciler"]
 
 Document = dict[str, Any]
 
@@ -33,7 +34,6 @@ logger = logging.getLogger(__name__)
 FIGURES_SECONDS: Final = 300.0  # how often figures are written that changed while nothing happened
 NOT_MADE_SECONDS: Final = 300.0  # how long it is believed why an aggregator's pods are not made
 REPORTER: Final = "tidegauge.io/operator"
-NOT_EXPANDABLE: Final = "storageclass that provisions the pvc must support resize"
 _OF_DRIFT: Final = ("DataDriftDetected", "DriftMonitoringDegraded")
 
 
@@ -67,7 +67,7 @@ class _Account:
     stale: bool = True  # its objects may not be as they ought to be
     applied_generation: int = 0
     applied_kinds: frozenset[str] = frozenset()  # those of other products among what was applied
-    failure: Failure | None = None
+    told: Told = field(default_factory=Told)
     heard: Heard = _UNHEARD
     written_at: float = float("-inf")
     not_made: _NotMade | None = None
@@ -140,10 +140,9 @@ class Reconciler:
         account = self._account_of(key, document["metadata"]["uid"])
         model = _typed(document)
         stale = account.stale and not model.spec.paused
-        if stale and is_try:
-            await self._bring(key, model, account)
+        in_order = await self._bring(key, model, account) if stale and is_try else not stale
         await self._tell(key, model, document, account)
-        return account.failure is None and (is_try or not stale)
+        return in_order and account.told.failure is None
 
     async def _model(self, key: Key) -> Document | None:
         seen = self._store.models.get(key)
@@ -154,21 +153,22 @@ class Reconciler:
         self._upkeep.forget(key)
         self._store.lose_model(key)
 
-    async def _bring(self, key: Key, model: DriftMonitoredModel, account: _Account) -> None:
+    async def _bring(self, key: Key, model: DriftMonitoredModel, account: _Account) -> bool:
         account.stale, kinds = False, self.known_kinds  # what changes from here on is seen again
         try:
             await self._upkeep.bring(key, model, kinds)
         except (Refusal, NameTaken) as error:
             account.stale = True
-            account.failure = explained(error)
-            self._count_error(account.failure.reason)
-            logger.warning("%s: %s", account.failure.reason, account.failure.message, extra={"key": str(key)})
+            failure = account.told.fail(error)
+            self._count_error(failure.reason)
+            logger.warning("%s: %s", failure.reason, failure.message, extra={"key": str(key)})
+            return False
         except BaseException:
             account.stale = True
             raise
-        else:
-            account.failure = None
-            account.applied_generation, account.applied_kinds = model.metadata.generation, kinds
+        account.told.succeed()
+        account.applied_generation, account.applied_kinds = model.metadata.generation, kinds
+        return True
 
     # --- telling --------------------------------------------------------------------------------------
 
@@ -197,7 +197,7 @@ class Reconciler:
         stateful_set = children.get(Ref("apps/v1", "StatefulSet", aggregator_name(model)))
         return Observed(
             generation=account.applied_generation,
-            failure=account.failure,
+            failure=account.told.failure,
             deployment=None if deployment is None else deployment.part,
             stateful_set=None if stateful_set is None else stateful_set.part,
             model_pods=self._pods.of(key, Component.MODEL),
@@ -263,25 +263,6 @@ def _with_known_drift(before: Mapping[str, Any], after: Document) -> Document:
 
 def _typed(document: Document) -> DriftMonitoredModel:
     return msgspec.convert({**document, "status": None}, DriftMonitoredModel)
-
-
-_NEXT_STEP: Final[Mapping[int, tuple[str, str]]] = {
-    0: ("ApiServerUnreachable", "it is tried again"),
-    403: ("Forbidden", "give the operator this right, or lift the quota or policy that says no"),
-    409: ("Conflict", "it is tried again"),
-    422: ("Rejected", "change spec so that the object is valid"),
-}
-
-
-def explained(error: Refusal | NameTaken) -> Failure:
-    """What a refusal comes to, with the next step."""
-    if isinstance(error, NameTaken):
-        return Failure("NameTaken", str(error))
-    if NOT_EXPANDABLE in str(error):
-        step = "set allowVolumeExpansion on its storage class; until then the volume stays as it is"
-        return Failure("VolumeNotExpandable", f"{error}: {step}")
-    reason, step = _NEXT_STEP.get(error.code, (error.reason or "ApiError", "it is tried again"))
-    return Failure(reason, f"{error}: {step}")
 
 
 def _time(seconds: float) -> str:

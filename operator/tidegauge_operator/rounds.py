@@ -148,14 +148,24 @@ class Rounds:
             if not kind.optional or kind.name in self._reconciler.known_kinds:  # else it is answered 404
                 await self._find_missed(kind)
         if failing := self._pods.uids():
-            for key in self._pods.forget(failing - await self._uids(PODS, SELECTOR)):
+            for key in self._pods.forget(await self._missing(PODS, failing)):
                 await self._queue.add(key)
 
     async def _find_missed(self, kind: Kind) -> None:
         if children := self._store.snapshot(kind):
-            for key in self._store.missed(kind, children - await self._uids(kind, SELECTOR)):
+            for key in self._store.missed(kind, await self._missing(kind, children)):
                 self._reconciler.doubt(key)
                 await self._queue.add(key, hurry=True)
+
+    async def _missing(self, kind: Kind, known: set[str]) -> set[str]:
+        """Those of the known uids that are no more; none of a kind that may not be listed."""
+        try:
+            return known - await self._uids(kind, SELECTOR)
+        except Refusal as refusal:
+            if refusal.code != 403:
+                raise
+            logger.warning("%s: deletions that no watch told of are not seen", refusal)
+            return set()
 
     async def _uids(self, kind: Kind, selector: str) -> set[str]:
         lists = [await self._cluster.uids(kind, namespace, selector) for namespace in self._namespaces]

@@ -3,7 +3,8 @@
 Kopf takes every task of its event loop for one of its own and ends them all when it ends, so it has a thread
 and a loop to itself. It ends for good when one watch gets an answer it did not expect: an API server that
 comes back, for instance, answers 404 for a custom resource until it has read its definition again. It is then
-started anew; the queue, and what is known of the cluster, stay.
+started anew; the queue, and what is known of the cluster, stay. What it is refused (403) it tries again by
+itself, and leaves all other watches open.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ OPENING_SECONDS: Final = 15.0
 LOOK_SECONDS: Final = 1.0
 BURST_SECONDS: Final = 0.02
 _BACKOFF: Final = Backoff(first_seconds=1.0, most_seconds=30.0, jitter=0.0)
-_PATIENCE: Final = (1, 1, 2, 3, *([5] * 720))  # an API server may be away for an hour before Kopf ends
+# An API server may be away, or refuse one kind, for an hour before Kopf ends.
+_PATIENCE: Final = (1, 1, 2, 3, *([5] * 12), *([30] * 120))
 # Kopf would else ask for its user's name, which a container's bare number does not have, and end.
 _IDENTITY: Final[Any] = MANAGED_BY
 _WATCHED: Final = (MODELS, PODS, *(kind for kind in CHILDREN if kind.watched))
@@ -61,7 +63,7 @@ class Watches:
         Is told in that loop that one more watch is open, with all that was there before it told; `True`
         where it was listed for that, so that deletions may have gone by unseen.
     count_error
-        Is told when Kopf ended.
+        Is told when Kopf ended, and when a watch is refused.
     wanted
         The paths whose watches ought to be open now; asked for in another thread.
     """
@@ -84,6 +86,8 @@ class Watches:
         self._stop = threading.Event()
         self._end: Callable[[], object] = lambda: None
         self._listed: set[str] = set()
+        self._asked: set[str] = set()
+        self._refused: set[str] = set()
         self._failures = 0
         self._told: deque[tuple[str | None, Document]] = deque()
         self._arrived = asyncio.Event()
@@ -142,7 +146,7 @@ class Watches:
             kopf.on.event(kind.group, version, kind.plural, registry=registry)(self._tell)
             if kind is not MODELS:
                 settings.watching.label_selectors[kind.group, version, kind.plural] = SELECTOR
-        self._open, self._answered = set(), False
+        self._open, self._asked, self._answered = set(), set(), False
         asked, loop = asyncio.Event(), asyncio.get_running_loop()
         loop.set_exception_handler(_note_left_over)
         self._end = lambda: loop.call_soon_threadsafe(asked.set)
@@ -162,6 +166,7 @@ class Watches:
             done, _ = await asyncio.wait([ending, missing, *tasks], return_when="FIRST_COMPLETED")
         finally:
             self._end = lambda: None
+            self._open = set()
             await _end_tasks()
             self._wake()
         for task in done:
@@ -170,13 +175,16 @@ class Watches:
             raise RuntimeError("Kopf ended though nobody asked it to")
 
     async def _until_some_stay_closed(self) -> None:
-        """Kopf asks once which kinds there are; an API server just come back may not name all of them."""
+        """Kopf asks once which kinds there are; an API server just come back may not name all of them.
+
+        Those that Kopf asks for are its own to open.
+        """
         closed_seconds = 0.0
         while closed_seconds < OPENING_SECONDS:
             await asyncio.sleep(LOOK_SECONDS)
-            closed = self.closed() if self._answered else set()
+            closed = self.closed() - self._asked if self._answered else set()
             closed_seconds = closed_seconds + LOOK_SECONDS if closed else 0.0
-        raise RuntimeError(f"not opened within {OPENING_SECONDS:g} s: the watches of {sorted(closed)}")
+        raise RuntimeError(f"not asked for within {OPENING_SECONDS:g} s: the watches of {sorted(closed)}")
 
     async def _tell(self, event: Any, **_: Any) -> None:
         self._told.append((event["type"], event["object"]))
@@ -202,21 +210,43 @@ class Watches:
             _: aiohttp.ClientSession, __: SimpleNamespace, request: aiohttp.TraceRequestEndParams
         ) -> None:
             path = request.url.path.removeprefix(prefix)
-            if request.response.status != 200:
-                return
-            self._answered = True
-            if "watch" not in request.url.query:
+            self._asked.add(path)
+            if request.response.status == 403:
+                self._refuse(path)
+            elif request.response.status == 200 and "watch" in request.url.query:
+                self._take_open(path)
+            elif request.response.status == 200:
+                self._answered = True
                 self._listed.add(path)
-                return
-            self._open.add(path)
-            if not self.closed():  # one that can never be opened must not have all others opened every time
-                self._failures = 0
-            self._home.call_soon_threadsafe(self._opened, path in self._listed)
-            self._listed.discard(path)
 
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(answered)
         return trace
+
+    def _take_open(self, path: str) -> None:
+        self._answered = True
+        self._open.add(path)
+        if path in self._refused:
+            self._refused.discard(path)
+            logger.info("%s may be watched now", path)
+        if not self.closed():  # one that can never be opened must not have all others opened every time
+            self._failures = 0
+        self._home.call_soon_threadsafe(self._opened, path in self._listed)
+        self._listed.discard(path)
+
+    def _refuse(self, path: str) -> None:
+        if path not in self._wanted():
+            return
+        self._open.discard(path)
+        if path not in self._refused:
+            self._refused.add(path)
+            self._count_error("WatchForbidden")
+            logger.warning(
+                "%s may not be watched, it is tried again every %g s: give the operator the rights list and "
+                "watch; until then changes of such objects are not seen",
+                path,
+                max(_PATIENCE),
+            )
 
 
 def _note_left_over(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

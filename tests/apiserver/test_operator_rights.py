@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 from support.bad_input import SMALLEST, merged
@@ -12,6 +13,7 @@ from support.controlplane.provide import uses_existing
 from support.faulty_proxy import FaultyProxy
 from support.operator_rig import RunningOperator, crd_of, managed
 from support.waiting import wait_for
+from tidegauge_operator import watches
 
 ROLE = Path(__file__).parents[2] / "deploy/operator/role.yaml"
 GROUP = "tidegauge-operators"
@@ -164,6 +166,52 @@ def test_a_right_that_is_missing_is_named(cluster: Cluster, namespace: str, role
         running.stop()
     assert "secrets" in told
     assert "give the operator this right" in told
+
+
+def test_a_kind_that_may_not_be_watched_leaves_the_others_watched(
+    cluster: Cluster,
+    namespace: str,
+    roles: list[Document],
+    proxy: FaultyProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(watches, "OPENING_SECONDS", 1.0)
+    refused = [r for r in roles[0]["rules"] if "networkpolicies" in r["resources"]]
+    less = {"apiVersion": roles[0]["apiVersion"], "kind": "ClusterRole", "metadata": {"name": "less"}}
+    others = [r for r in roles[0]["rules"] if r not in refused]
+    cluster.admin.apply(less | {"rules": others})
+    cluster.admin.apply(bound(less, namespace))
+    running = RunningOperator(proxy.kubeconfig(), (namespace,))
+    try:
+        cluster.admin.apply(a_model(namespace))
+        wait_for(lambda: answered(proxy, "networkpolicies", 403) >= 4, "it is tried again and again")
+        assert page_of(running)["tidegauge_operator_closed_watches"] == 1
+        assert answered(proxy, "deployments", 200) == 1, "the watch of the others was opened once"
+        assert caplog.text.count("networkpolicies may not be watched") == 1
+        account = ("ServiceAccount", "house-prices")
+        cluster.admin.delete(wait_for(lambda: managed(cluster, namespace).get(account), "an object"))
+        wait_for(lambda: account in managed(cluster, namespace), "it is back")
+        cluster.admin.apply(less | {"rules": [*others, *refused]})
+        wait_for(lambda: page_of(running)["tidegauge_operator_closed_watches"] == 0, "it is watched now")
+        assert answered(proxy, "deployments", 200) == 1
+    finally:
+        running.stop()
+
+
+def answered(proxy: FaultyProxy, plural: str, status: int) -> int:
+    """How many requests of a kind's watch were answered so; one that is refused ends at its list."""
+    wanted = "watch=" if status == 200 else "limit="
+    return sum(
+        f"/{plural}?" in path and wanted in path and found == status
+        for _, path, found in list(proxy.requests)
+    )
+
+
+def page_of(operator: RunningOperator) -> dict[str, float]:
+    """The metrics without labels."""
+    lines = httpx.get(f"{operator.address}/metrics").text.splitlines()
+    return {name: float(value) for name, value in (line.split() for line in lines if line.count(" ") == 1)}
 
 
 def forbidden(cluster: Cluster, namespace: str) -> str:

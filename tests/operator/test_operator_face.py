@@ -26,7 +26,7 @@ class Clock:
 
 async def pages_of(health: Health, *paths: str) -> list[tuple[int, str]]:
     """Status and text of each page."""
-    meters = Meters(CollectorRegistry(), lambda: 0, Counter)
+    meters = Meters(CollectorRegistry(), lambda: 0, lambda: 0, Counter)
     async with TestClient(TestServer(application(health, meters))) as client:
         answers = [await client.get(path) for path in paths]
         return [(answer.status, await answer.text()) for answer in answers]

@@ -1,0 +1,65 @@
+"""What the API server's refusals come to: which are told, when, and with which next step. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from tidegauge_operator.cluster import Refusal
+from tidegauge_operator.pod_reasons import Failure
+from tidegauge_operator.upkeep import NameTaken
+
+__all__ = ["Told", "explained"]
+
+NOT_EXPANDABLE: Final = "storageclass that provisions the pvc must support resize"
+TOLD_FROM: Final = 3  # in a row: a conflict or a busy API server is mended by the next try as a rule
+_NEXT_STEP: Final[Mapping[int, tuple[str, str]]] = {
+    0: ("ApiServerUnreachable", "it is tried again"),
+    403: ("Forbidden", "give the operator this right, or lift the quota or policy that says no"),
+    409: ("Conflict", "it is tried again"),
+    422: ("Rejected", "change spec so that the object is valid"),
+}
+
+
+def explained(error: Refusal | NameTaken) -> Failure:
+    """What a refusal comes to, with the next step."""
+    if isinstance(error, NameTaken):
+        return Failure("NameTaken", str(error))
+    if NOT_EXPANDABLE in str(error):
+        step = "set allowVolumeExpansion on its storage class; until then the volume stays as it is"
+        return Failure("VolumeNotExpandable", f"{error}: {step}")
+    reason, step = _NEXT_STEP.get(error.code, (error.reason or "ApiError", "it is tried again"))
+    return Failure(reason, f"{error}: {step}")
+
+
+class Told:
+    """The failure that is told of one model.
+
+    Attributes
+    ----------
+    failure
+        What stands in its way, or None; one that may pass by itself not before it came three times in a row.
+    """
+
+    __slots__ = ("_passing", "failure")
+
+    def __init__(self) -> None:
+        self.failure: Failure | None = None
+        self._passing = 0
+
+    def fail(self, error: Refusal | NameTaken) -> Failure:
+        """A try failed; returns what it comes to, told or not."""
+        found = explained(error)
+        self._passing = self._passing + 1 if _may_pass(error) else 0
+        if self._passing == 0 or self._passing >= TOLD_FROM:
+            self.failure = found
+        return found
+
+    def succeed(self) -> None:
+        """A try went well."""
+        self.failure, self._passing = None, 0
+
+
+def _may_pass(error: Refusal | NameTaken) -> bool:
+    """Not reached, another's write, too many requests, or a fault of the API server's own."""
+    return isinstance(error, Refusal) and (error.code in (0, 409, 429) or error.code >= 500)

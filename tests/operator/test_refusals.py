@@ -1,0 +1,62 @@
+"""Which of the API server's refusals are told, and when."""
+
+import pytest
+from tidegauge_operator.cluster import Refusal
+from tidegauge_operator.refusals import Told
+from tidegauge_operator.upkeep import NameTaken
+
+FORBIDDEN = Refusal(403, "Forbidden", "may not")
+
+
+def reason(told: Told) -> str | None:
+    return told.failure and told.failure.reason
+
+
+@pytest.mark.parametrize("code", [0, 409, 429, 500, 503, 504])
+def test_what_may_pass_is_told_from_the_third_time_in_a_row(code: int) -> None:
+    told, error = Told(), Refusal(code, "Busy", "not now")
+    assert [reason(told) for _ in range(3) if told.fail(error)][:2] == [None, None]
+    assert told.failure == told.fail(error)
+    assert "it is tried again" in told.fail(error).message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FORBIDDEN,
+        Refusal(422, "Invalid", "no such class"),
+        Refusal(404, "NotFound", "no such namespace"),
+        NameTaken("it is somebody else's"),
+    ],
+    ids=lambda error: str(error),
+)
+def test_what_does_not_pass_by_itself_is_told_at_once(error: Refusal | NameTaken) -> None:
+    told = Told()
+    assert told.fail(error) == told.failure
+
+
+def test_a_success_in_between_begins_the_count_anew() -> None:
+    told, error = Told(), Refusal(500, "InternalError", "no")
+    for _ in range(2):
+        told.fail(error)
+        told.fail(error)
+        told.succeed()
+    assert told.fail(error)
+    assert told.failure is None
+
+
+def test_a_moment_of_trouble_does_not_hide_what_stands_in_the_way() -> None:
+    told = Told()
+    told.fail(FORBIDDEN)
+    for _ in range(2):
+        told.fail(Refusal(0, "Unreachable", "gone"))
+    assert reason(told) == "Forbidden"
+    told.fail(Refusal(0, "Unreachable", "gone"))
+    assert reason(told) == "ApiServerUnreachable"
+
+
+def test_a_success_ends_what_was_told() -> None:
+    told = Told()
+    told.fail(FORBIDDEN)
+    told.succeed()
+    assert told.failure is None
