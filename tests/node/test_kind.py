@@ -89,6 +89,7 @@ def test_each_program_has_a_target_and_all_go_into_one_archive() -> None:
     *builds, save = kind.build_images(Path("images.tar"))
     targets = [build[2].removeprefix("--target=") for build in builds]
     assert tuple(targets) == PROGRAMS
+    assert all(f"--build-arg=REVISION={kind.TAG}" in build for build in builds)
     assert save[3:] == [f"localhost/tidegauge/{program}:e2e" for program in PROGRAMS]
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert all(f" AS {target}\n" in dockerfile for target in targets)
