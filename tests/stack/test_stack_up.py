@@ -17,6 +17,7 @@ from support.local_stack import Aggregator, LocalStack
 from support.serving_bundles import house_bundle
 from support.waiting import wait_for
 
+from tidegauge.local.demo import STOP_SECONDS
 from tidegauge.local.state import STATE_FILE, load_state
 
 ROOT = Path(__file__).parents[2]
@@ -169,6 +170,27 @@ def test_the_readmes_way_from_a_model_to_a_verdict_can_be_gone(tmp_path):
     assert bare.returncode == 3
     assert f"tidegauge simulate --dir {tmp_path} --scenario high" in printed
     assert f"tidegauge report --dir {tmp_path}" in printed
+
+
+def test_a_demo_that_is_told_to_end_ends_its_stack():
+    with subprocess.Popen(
+        [sys.executable, "-m", "tidegauge.local.demo"], cwd=ROOT, stdout=subprocess.DEVNULL
+    ) as demo:
+        try:
+            started = wait_for(lambda: a_whole_stack(psutil.Process(demo.pid)), "the demo's stack", 120)
+        finally:
+            demo.terminate()
+        code = demo.wait(STOP_SECONDS)
+    left = psutil.wait_procs(started, timeout=10)[1]
+    for process in left:
+        process.kill()
+    assert (code, left) == (128 + signal.SIGTERM, [])
+
+
+def a_whole_stack(demo: psutil.Process) -> list[psutil.Process]:
+    """The demo's descendants once there are `up`, its guard, 3 servers, 3 sidecars and an aggregator."""
+    found = demo.children(recursive=True)
+    return found if len(found) >= 9 else []
 
 
 def test_the_demo_shows_stable_then_drifting():

@@ -13,7 +13,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from types import FrameType
+from typing import Final, NoReturn
 
 from rich.console import Console
 
@@ -36,6 +37,7 @@ RATE: Final = 600
 READY_SECONDS: Final = 60
 VERDICT_SECONDS: Final = 40
 EXIT_DRIFTING: Final = 3
+ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOP_SECONDS: Final = len(Role) * STOP_GRACE_SECONDS + 10
 
 
@@ -45,6 +47,8 @@ def main() -> int:
     if not (EXAMPLE / "build.py").exists():
         console.print(f"The demo needs {EXAMPLE}: run it from the root of a checkout.")
         return 2
+    for number in ENDING:
+        signal.signal(number, _end)
     try:
         with tempfile.TemporaryDirectory(prefix="tidegauge-demo-") as folder:
             Demo(console, Path(folder)).run()
@@ -52,6 +56,11 @@ def main() -> int:
         console.print(f"[red]The demo failed:[/] {error}")
         return 1
     return 0
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    """Leave as an exception does, which ends the stack on its way."""
+    raise SystemExit(128 + number)
 
 
 class Demo:
