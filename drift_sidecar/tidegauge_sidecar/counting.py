@@ -24,7 +24,7 @@ class OpenPane:
         self.oldest_ns: int | None = None
         self._columns = len(profile.monitored)
         self._accumulator = Accumulator(profile)
-        self._batch: list[memoryview] = []
+        self._batch = bytearray()  # copied: a payload is a view of all the bytes that were read with it
         self._batch_rows = 0
         self._value_bytes = 0
 
@@ -33,7 +33,7 @@ class OpenPane:
         if value_bytes != self._value_bytes:
             self._count_batch()
             self._value_bytes = value_bytes
-        self._batch.append(frame.payload)
+        self._batch += frame.payload
         self._batch_rows += frame.rows
         self.rows += frame.rows
         if self.oldest_ns is None or frame.time_ns < self.oldest_ns:
@@ -60,7 +60,7 @@ class OpenPane:
     def _count_batch(self) -> None:
         if not self._batch:
             return
-        values = np.frombuffer(b"".join(self._batch), dtype=f"<f{self._value_bytes}")
-        self._batch.clear()
+        values = np.frombuffer(self._batch, dtype=f"<f{self._value_bytes}")
+        self._batch = bytearray()
         self._batch_rows = 0
         self._accumulator.add(values.reshape(-1, self._columns))

@@ -16,6 +16,7 @@ from tidegauge.taplog import (
     SEGMENT_HEADER_BYTES,
     SEQUENCE,
     Frame,
+    Parsed,
     SegmentHeader,
     parse_frames,
     segment_name,
@@ -27,6 +28,7 @@ from tidegauge_sidecar.position import WriterPosition
 
 __all__ = ["Layout", "Sight", "Sink", "WriterReader", "look", "writers_in"]
 
+CHUNK_BYTES: Final = 1 << 18  # read at once, so that memory does not grow with what stands in the log
 MAX_GAP_ROWS: Final = 1 << 40  # a larger jump of the sequence numbers is damage, not rows
 
 
@@ -179,7 +181,8 @@ class WriterReader:
     def _read_on(self, sight: Sight, sink: Sink) -> bool:
         """Parse what follows; whether there was anything, or another segment to go on with."""
         following = next((number for number in sight.segments if number > self._segment), None)
-        if self._parse_rest(complete=sight.dead or following is not None, sink=sink):
+        is_behind = self._next_sequence < sight.counter
+        if self._parse_rest(complete=sight.dead or following is not None, is_behind=is_behind, sink=sink):
             return True
         if following is None:
             return False
@@ -187,16 +190,16 @@ class WriterReader:
         self._opened = False
         return True
 
-    def _parse_rest(self, *, complete: bool, sink: Sink) -> bool:
+    def _parse_rest(self, *, complete: bool, is_behind: bool, sink: Sink) -> bool:
         """Parse from the offset on; whether that led anywhere."""
         if not self._opened and not self._open(complete=complete, sink=sink):
             return False
         start = self._offset
-        data = self._folder.read(segment_name(self._writer, self._segment), start)
         if self._header is None:
-            self._skip_to(start + len(data), len(data), sink)
-            return bool(data)
-        parsed = parse_frames(data, self._header, complete=complete)
+            size = len(self._read_chunk(CHUNK_BYTES))
+            self._skip_to(start + size, size, sink)
+            return size > 0
+        parsed = self._parse_chunk(self._header, complete=complete, is_behind=is_behind)
         self._rest_bytes = parsed.waiting_bytes
         end = 0
         for frame in parsed.frames:
@@ -206,6 +209,24 @@ class WriterReader:
         if not parsed.frames:
             self._skip_to(start + parsed.consumed, parsed.corrupt_bytes, sink)
         return parsed.consumed > 0
+
+    def _parse_chunk(self, header: SegmentHeader, *, complete: bool, is_behind: bool) -> Parsed:
+        """Parse a chunk, or as much more as is needed to get anywhere.
+
+        Zeros that fill a chunk are taken for room, not read to the segment's end at every look, unless the
+        counter tells that rows may stand behind them (`is_behind`).
+        """
+        size = CHUNK_BYTES
+        while True:
+            data = self._read_chunk(size)
+            is_last = len(data) < size
+            parsed = parse_frames(data, header, complete=complete and is_last)
+            if is_last or parsed.consumed or not (complete or is_behind or parsed.waiting_bytes):
+                return parsed
+            size *= 2
+
+    def _read_chunk(self, size: int) -> bytes:
+        return self._folder.read(segment_name(self._writer, self._segment), self._offset, size)
 
     def _open(self, *, complete: bool, sink: Sink) -> bool:
         """Read the segment's header; False while it is not written yet."""

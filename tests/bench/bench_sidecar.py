@@ -14,6 +14,7 @@ from support.sidecar_process import SidecarProcess, running
 from support.taplog_writer import LogWriter
 
 from tidegauge.profile import Profile
+from tidegauge.taplog import SEGMENT_BYTES
 
 MEBIBYTE = 1 << 20
 
@@ -52,7 +53,8 @@ def observe(
         path = Path(place)
         profile.save(path / "profile.json")
         (path / "log").mkdir()
-        writer = LogWriter(path / "log", "w0", profile.hash, features)
+        # segments with room, as a server makes them: what has no rows yet must cost nothing either
+        writer = LogWriter(path / "log", "w0", profile.hash, features, room_bytes=SEGMENT_BYTES)
         with running(SidecarProcess(path / "log", path / "profile.json", [server.url])) as sidecar:
             assert sidecar.process is not None
             process = psutil.Process(sidecar.process.pid)

@@ -1,6 +1,7 @@
 """When a pane opens and closes, what goes into it, and what is said to be lost."""
 
 import logging
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from support.pod import PANE_SECONDS, SECOND, START_NS, Pod, some_rows
 from tidegauge_sidecar.spool import Spooled
 
 from tidegauge.pane import Pane
-from tidegauge.taplog import encode_frame, segment_name
+from tidegauge.taplog import SEGMENT_BYTES, encode_frame, segment_name
 
 FIRST = START_NS // SECOND // PANE_SECONDS
 
@@ -277,3 +278,28 @@ def test_float32_and_float64_segments_may_follow_each_other(pod: Pod) -> None:
     turn_at(pod, 11)
     (pane,) = spooled(pod)
     assert pane.counts == pod.profile.count_matrix(np.concatenate([rows, rows])).to_bytes()
+
+
+def test_memory_holds_a_panes_rows_and_not_the_log_they_were_read_from(pod: Pod) -> None:
+    pod.writer(room_bytes=SEGMENT_BYTES)
+    turn_at(pod, 0)
+    tracemalloc.start()
+    try:
+        for tenth in range(1, 60):
+            answer(pod, tenth / 10)
+            turn_at(pod, tenth / 10)
+        assert tracemalloc.get_traced_memory()[1] < 2 * SEGMENT_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_log_that_stands_is_read_in_parts(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    pod.writer(segment_bytes=4 * SEGMENT_BYTES)
+    for second in range(100):
+        answer(pod, second / 20, rows=1000)
+    seen = []
+    read = pod.folder.read
+    monkeypatch.setattr(pod.folder, "read", lambda *where: seen.append(len(found := read(*where))) or found)
+    turn_at(pod, 11)
+    assert rows_by_pane(pod) == {0: 100_000}
+    assert max(seen) <= SEGMENT_BYTES // 4

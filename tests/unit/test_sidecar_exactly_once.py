@@ -4,6 +4,7 @@ import shutil
 import struct
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +18,7 @@ from hypothesis.stateful import (
 )
 from support.pod import SECOND, Pod, some_rows
 from support.taplog_writer import LogWriter
+from tidegauge_sidecar import reader
 
 from tidegauge.taplog import FRAME_MAGIC
 
@@ -47,8 +49,10 @@ def spoil(kind: str, frame: bytes) -> bytes:
 class PodLife(RuleBasedStateMachine):
     """Random lives of one pod; `teardown` ends the life and checks what the aggregators know."""
 
-    @initialize(shards=st.sampled_from([1, 1, 2, 3]))
-    def begin(self, shards: int) -> None:
+    @initialize(shards=st.sampled_from([1, 1, 2, 3]), chunk_bytes=st.sampled_from([40, 500, 1 << 18]))
+    def begin(self, shards: int, chunk_bytes: int) -> None:
+        self.chunks = mock.patch.object(reader, "CHUNK_BYTES", chunk_bytes)
+        self.chunks.start()
         self.path = Path(tempfile.mkdtemp())
         self.pod = Pod(self.path, shards=shards)
         self.alive: list[LogWriter] = [self.pod.writer(segment_bytes=600)]
@@ -162,6 +166,7 @@ class PodLife(RuleBasedStateMachine):
             self.check_reasons()
             assert not [name for name in self.pod.folder.sizes() if name.endswith((".rows", ".seq"))]
         finally:
+            self.chunks.stop()
             shutil.rmtree(self.path)
 
     def check_reasons(self) -> None:
