@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -118,6 +119,42 @@ async def test_two_profiles_of_one_model_never_mix(tmp_path: Path) -> None:
     assert (earlier["profile"], earlier["rows"]) == (old.hash, 30)
     assert models[0]["profile"] == new.hash
     assert sorted(models[0]["profiles"]) == sorted([old.hash, new.hash])
+
+
+async def _rolled(folder: Path, profiles: list[Profile], sent: list[Profile]) -> dict[str, Any]:
+    """The reports after a rollout from one profile to another, of which only some send their panes.
+
+    The old revision's last panes, of other values, come after the new one's: of panes before, and at once.
+    """
+    old, new = Pod("a", profiles[0]), Pod("b", profiles[1])
+    steps = [(old, START, 0.0), (old, START + 1, 0.0), (new, START + 3, 0.0), (new, START + 4, 0.0)]
+    steps += [(old, START + 2, 3.0), (old, START + 4, 3.0), (new, START + 5, 0.0)]
+    async with running(folder, Clock()) as rig:
+        for profile in profiles:
+            await rig.put_profile(profile)
+        newest = START
+        for step, (pod, pane, shift) in enumerate(steps):
+            newest = max(newest, pane)
+            rig.clock.after(newest)
+            if pod.profile in sent:
+                assert (await rig.send(pod, pane, normal(step, shift=shift))).status_code == 201
+            await rig.evaluate(newest)
+        reports = {profile.hash: await rig.report(profile=profile.hash) for profile in sent}
+        return reports | {"now": (await rig.report())["profile"]}
+
+
+@in_loop
+async def test_the_last_panes_of_an_old_profile_count_for_it_and_not_for_the_new_one(tmp_path: Path) -> None:
+    old, new = profiles = [small_profile(1), small_profile(2)]
+    both = await _rolled(tmp_path / "both", profiles, profiles)
+    old_alone = await _rolled(tmp_path / "old", profiles, [old])
+    new_alone = await _rolled(tmp_path / "new", profiles, [new])
+    assert both[new.hash] == new_alone[new.hash], "as if the old one had never sent anything"
+    assert both[old.hash] == old_alone[old.hash], "as if there were no new one"
+    assert (both[old.hash]["rows"], both[new.hash]["rows"]) == (400, 300)
+    assert both[old.hash]["coverage"]["rows_counted"] == 400
+    assert (both[old.hash]["verdict"], both[new.hash]["verdict"]) == ("Drifting", "Learning")
+    assert both["now"] == new.hash, "the model's own report is the new one's"
 
 
 @in_loop
