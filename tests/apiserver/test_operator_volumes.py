@@ -106,3 +106,24 @@ def test_a_class_that_does_not_expand_is_told_and_holds_nothing_else_up(
     whole_cluster.admin.merge(named, {"allowVolumeExpansion": True})
     wait_for(lambda: size(whole_cluster, whole_namespace, 0) == "5Gi", "the claim grows")
     wait_for(lambda: ready(whole_cluster, whole_namespace).get("reason") != "VolumeNotExpandable", "it heals")
+
+
+def test_a_claim_that_is_there_already_is_used_and_goes_with_the_model(
+    whole_cluster: Cluster, whole_namespace: str
+) -> None:
+    before = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": f"data-{AGGREGATOR}-0",
+            "namespace": whole_namespace,
+            "labels": {"whose": "mine"},
+        },
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "3Gi"}}},
+    }
+    made = whole_cluster.admin.create(before)
+    whole_cluster.admin.apply(a_model(whole_namespace))
+    wait_for(lambda: "ownerReferences" in claim(whole_cluster, whole_namespace, 0)["metadata"], "it is taken")
+    taken = claim(whole_cluster, whole_namespace, 0)
+    assert (taken["metadata"]["uid"], taken["spec"]) == (made["metadata"]["uid"], made["spec"])
+    assert [owner["name"] for owner in taken["metadata"]["ownerReferences"]] == [AGGREGATOR]
