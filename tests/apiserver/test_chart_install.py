@@ -12,7 +12,7 @@ from support.controlplane.api import Document, Refused
 from support.controlplane.cluster import Cluster
 from support.controlplane.progress import progress
 from support.controlplane.unavailable import Unavailable
-from support.helm import CHART, Helm, find_helm, older_chart
+from support.helm import CHART, HELM, Helm, older_chart
 from support.operator_rig import crd_of
 from support.restricted import RESTRICTED, namespace
 from support.waiting import wait_for
@@ -27,7 +27,7 @@ RELEASE, NAMESPACE = "tidegauge", chart_files.NAMESPACE
 @pytest.fixture(scope="module")
 def helm(bare_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Helm:
     try:
-        program = find_helm(progress())
+        program = HELM.find(progress())
     except Unavailable as reason:
         pytest.skip(str(reason))
     return Helm(program, tmp_path_factory.mktemp("helm"), bare_cluster.kubeconfig())

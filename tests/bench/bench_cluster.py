@@ -16,7 +16,7 @@ from typing import Any
 from bench.cluster_load import Feeder, pod_load
 from bench.rows import Row
 from support.controlplane.progress import progress
-from support.helm import Helm, find_helm
+from support.helm import HELM, Helm
 from support.images import images
 from support.installation import Installation
 from support.node.kubelet import NODE_NAME
@@ -84,7 +84,7 @@ def _story() -> Iterator[Story]:
         try:
             built = images(tell)
             node.load_image(built.archive)
-            helm = Helm(find_helm(tell), folder / "helm", node.cluster.kubeconfig())
+            helm = Helm(HELM.find(tell), folder / "helm", node.cluster.kubeconfig())
             Installation(node, helm, built).install()
             bundle = build_example(Path(scratch, "example"))
             namespace = node.new_namespace()

@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 from support.controlplane.progress import progress
-from support.promtool import promtool as find_promtool
+from support.promtool import PROMTOOL
 from support.tiers import build_before, items_below
 
 HERE = Path(__file__).parent
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    build_before("monitoring", items_below(session, HERE), lambda: find_promtool(progress()))
+    build_before("monitoring", items_below(session, HERE), lambda: PROMTOOL.find(progress()))
 
 
 @pytest.fixture(scope="session")
 def promtool() -> Path:
     """The program."""
-    return find_promtool(progress())
+    return PROMTOOL.find(progress())

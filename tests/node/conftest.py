@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.controlplane.progress import progress
 from support.controlplane.unavailable import Unavailable
-from support.helm import Helm, find_helm
+from support.helm import HELM, Helm
 from support.images import Images
 from support.images import images as build_images
 from support.installation import Installation
@@ -83,7 +83,7 @@ def images(node: Node) -> Images:
 def free_cluster(node: Node, images: Images, tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """The node without tidegauge, and what installs it."""
     try:
-        program = find_helm(progress())
+        program = HELM.find(progress())
     except Unavailable as reason:
         pytest.skip(str(reason))
     helm = Helm(program, tmp_path_factory.mktemp("helm"), node.cluster.kubeconfig())

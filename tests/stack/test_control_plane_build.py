@@ -1,4 +1,4 @@
-"""The control plane's builder, with a `go` that takes no time: once a version, one at a time."""
+"""What builds programs in Go, with a `go` that takes no time: once a version, one at a time."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.controlplane.build import PROGRAMS, build
 from support.controlplane.unavailable import Unavailable
+from support.helm import HELM
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,6 +69,23 @@ def test_what_does_not_compile_is_an_error_and_leaves_nothing_behind(go) -> None
         with pytest.raises(RuntimeError, match=r"main\.go:3: undefined"):
             build(lambda _: None)
     assert calls.read_text().split() == ["list", "build"] * 2
+
+
+def test_a_program_is_built_once_whatever_a_killed_build_has_left(go) -> None:
+    calls = go()
+    program = HELM.path(lambda _: None)
+    program.rename(program.with_name(f"{program.name}.new"))
+    assert HELM.path(lambda _: None) == program
+    assert HELM.path(lambda _: None).read_text() == "program\n"
+    assert calls.read_text().split() == ["build", "build"]
+    assert {path.name for path in program.parent.iterdir()} == {program.name, "helm.lock"}
+
+
+def test_a_program_that_is_named_is_not_built(go, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = go()
+    monkeypatch.setenv("HELM", "/opt/helm")
+    assert HELM.find(lambda _: None) == Path("/opt/helm")
+    assert not calls.exists()
 
 
 def run_tier(tmp_path: Path) -> subprocess.CompletedProcess[str]:

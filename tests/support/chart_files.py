@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 from support.controlplane.progress import progress
-from support.helm import CHART, ROOT, Helm, find_helm
+from support.helm import CHART, HELM, ROOT, Helm
 from support.restricted import RESTRICTED, namespace
 
 from tidegauge.resource import crd
@@ -175,7 +175,7 @@ def write() -> None:
     """Make all files what they ought to be."""
     _write(chart_files())
     with tempfile.TemporaryDirectory() as home:
-        helm = Helm(find_helm(progress()), Path(home))
+        helm = Helm(HELM.find(progress()), Path(home))
         _write(manifests(helm) | golden(helm))
 
 

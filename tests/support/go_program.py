@@ -1,15 +1,13 @@
 """Programs in Go that tests need: built once per version from a module under `tests/`, into the cache."""
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.controlplane.build import Tell, cache_folder
+from support.cache import Tell, built_once, cache_folder
 from support.controlplane.unavailable import Unavailable
 
 TESTS = Path(__file__).parents[1]
@@ -39,6 +37,11 @@ class GoProgram:
     minutes: int
     flags: tuple[str, ...] = ()
 
+    def find(self, tell: Tell) -> Path:
+        """The machine's own program: the one that NAME in capitals tells, or on the PATH; else `path`."""
+        own = os.environ.get(self.name.upper()) or shutil.which(self.name)
+        return Path(own) if own else self.path(tell)
+
     def path(self, tell: Tell) -> Path:
         """The program, built if need be; `tell` hears of that.
 
@@ -48,9 +51,7 @@ class GoProgram:
             It cannot be built, with the reason.
         """
         program = cache_folder() / f"{self.name}-{self._key()}"
-        if not program.exists():
-            self._build(program, tell)
-        return program
+        return built_once(self.name, program, lambda new: self._build(new, tell), tell)
 
     def _command(self) -> list[str]:
         return ["go", "build", "-trimpath", "-ldflags", "-s -w", *self.flags]
@@ -61,23 +62,12 @@ class GoProgram:
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
         return digest.hexdigest()[:12]
 
-    def _build(self, program: Path, tell: Tell) -> None:
+    def _build(self, new: Path, tell: Tell) -> None:
         if shutil.which("go") is None:
             raise Unavailable(f"no Go to build {self.name} with")
-        program.parent.mkdir(parents=True, exist_ok=True)
-        with program.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if program.exists():
-                return
-            tell(f"building {self.name}, once; about {self.minutes} minutes on 2 cores\n")
-            started = time.monotonic()
-            self._compile(program.with_suffix(".new"))
-            program.with_suffix(".new").rename(program)
-            tell(f"{self.name} built in {time.monotonic() - started:.0f} s\n")
-
-    def _compile(self, new: Path) -> None:
+        tell(f"building {self.name}, once; about {self.minutes} minutes on 2 cores\n")
         built = subprocess.run(
-            ["nice", "-n", "10", *self._command(), "-o", str(new), self.package],
+            politely([*self._command(), "-o", str(new), self.package]),
             cwd=TESTS / self.module,
             env={**os.environ, "CGO_ENABLED": "0"},
             capture_output=True,
@@ -87,3 +77,8 @@ class GoProgram:
         if built.returncode:
             why = (built.stderr.strip().splitlines() or ["no message"])[-1]
             raise Unavailable(f"{self.name} cannot be built: {why}")
+
+
+def politely(command: list[str]) -> list[str]:
+    """The command so that others on the machine go first, where that can be asked."""
+    return [*(["nice", "-n", "10"] if shutil.which("nice") else []), *command]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from support.controlplane.build import Tell, kubernetes_version
+from support.controlplane.build import kubernetes_version
 from support.go_program import GoProgram
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ _STAMPS = [
     for package in ("chartutil", "lint/rules")
     for part, number in (("Major", _MAJOR), ("Minor", _MINOR))
 ]
-PROGRAM = GoProgram(
+HELM = GoProgram(
     name="helm",
     module="helm",
     package="helm.sh/helm/v3/cmd/helm",
@@ -46,19 +46,6 @@ def older_chart(folder: Path) -> Path:
     assert "  - name: Coverage\n" in text
     template.write_text(text.replace("  - name: Coverage\n", "  - name: Seen\n"))
     return older
-
-
-def find_helm(tell: Tell) -> Path:
-    """The program: `HELM` names it, else it is on the PATH, else it is built; `tell` hears of that.
-
-    Raises
-    ------
-    Unavailable
-        It is not there and cannot be built, with the reason.
-    """
-    if own := os.environ.get("HELM") or shutil.which("helm"):
-        return Path(own)
-    return PROGRAM.path(tell)
 
 
 class Helm:

@@ -4,7 +4,6 @@
 base is a Debian made on the spot, wheels are fetched by this machine's pip, buildah does the rest.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -12,14 +11,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import time
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support.controlplane.build import Tell, cache_folder
+from support.cache import Tell, built_once, cache_folder, made
 from support.controlplane.progress import progress
 from support.controlplane.unavailable import Unavailable
 from support.image_archive import NAME, Layer, read_image
@@ -85,26 +83,18 @@ def images(tell: Tell) -> Images:
         return Images(Path(archive), given_tag)
     tag = _hash(_files(["Dockerfile", ".dockerignore", *_context()]))
     found = Images(cache_folder() / f"images-{tag}.tar", tag)
-    if found.archive.exists():
-        return found
-    for program in ("buildah", "mmdebstrap"):
-        if shutil.which(program) is None:
-            raise Unavailable(f"no {program} to build images with")
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    with (cache_folder() / "images.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not found.archive.exists():
-            started = time.monotonic()
-            tell("building images; about 3 minutes when nothing is there yet\n")
-            _build(found, tell)
-            tell(f"images built in {time.monotonic() - started:.0f} s\n")
+    built_once("images", found.archive, lambda new: _build(found, new, tell), tell)
     return found
 
 
-def _build(wanted: Images, tell: Tell) -> None:
+def _build(wanted: Images, archive: Path, tell: Tell) -> None:
+    for program in ("buildah", "mmdebstrap"):
+        if shutil.which(program) is None:
+            raise Unavailable(f"no {program} to build images with")
+    tell("building images; about 3 minutes when nothing is there yet\n")
     recipe = _hash(_files(RECIPE))
     builder = _Builder(cache_folder() / f"buildah-{recipe}")
-    wheels = _wheels(cache_folder() / f"wheels-{recipe}", tell)
+    wheels = made(cache_folder() / f"wheels-{recipe}", lambda new: _fetch_wheels(new, tell))
     if not builder.holds(_BASE):
         _make_base(builder, tell)
     layout = wanted.archive.with_suffix(".layout")
@@ -119,7 +109,7 @@ def _build(wanted: Images, tell: Tell) -> None:
             *(f"--build-context=wheels={wheels}", str(ROOT)),
         )
         builder.run("push", "--quiet", name, f"oci:{layout}:{name}")
-    _pack(layout, wanted.archive)
+    _pack(layout, archive)
 
 
 class _Builder:
@@ -145,18 +135,17 @@ class _Builder:
 
 def _make_base(builder: _Builder, tell: Tell) -> None:
     """The base as an image of this store; the Debian itself is made once."""
-    context = cache_folder() / f"base-{_hash([])}"
-    if not context.exists():
-        tell("making a Debian base\n")
-        new = context.with_suffix(".new")
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir()
-        options = (*_DEBIAN, *_NO_DOCUMENTATION, f"--customize-hook={_NO_PACKAGE_LISTS}")
-        target = ("bookworm", str(new / "base.tar"), str(_package_sources()))
-        _fetch(["mmdebstrap", "--quiet", *options, *target])
-        (new / "Dockerfile").write_text('FROM scratch\nADD base.tar /\nCMD ["python3"]\n')
-        new.rename(context)
+    context = made(cache_folder() / f"base-{_hash([])}", lambda new: _make_debian(new, tell))
     builder.run("bud", "--quiet", "--isolation", "chroot", "--tag", _BASE, str(context))
+
+
+def _make_debian(context: Path, tell: Tell) -> None:
+    tell("making a Debian base\n")
+    context.mkdir()
+    options = (*_DEBIAN, *_NO_DOCUMENTATION, f"--customize-hook={_NO_PACKAGE_LISTS}")
+    target = ("bookworm", str(context / "base.tar"), str(_package_sources()))
+    _fetch(["mmdebstrap", "--quiet", *options, *target])
+    (context / "Dockerfile").write_text('FROM scratch\nADD base.tar /\nCMD ["python3"]\n')
 
 
 def _package_sources() -> Path:
@@ -167,23 +156,18 @@ def _package_sources() -> Path:
     raise Unavailable("a base image can be made on Debian only")
 
 
-def _wheels(folder: Path, tell: Tell) -> Path:
-    """A folder with the wheels of everything that the images need, for the base's Python."""
-    if folder.exists():
-        return folder
+def _fetch_wheels(folder: Path, tell: Tell) -> None:
+    """The wheels of everything that the images need, for the base's Python."""
     tell("fetching wheels\n")
-    new = folder.with_suffix(".new")
     _fetch(
         [
             *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
-            *("--dest", str(new), "--constraint", str(ROOT / "constraints.txt")),
+            *("--dest", str(folder), "--constraint", str(ROOT / "constraints.txt")),
             *("--python-version", "3.11", "--only-binary=:all:"),
             *(f"--platform={platform}_x86_64" for platform in _PLATFORMS),
             *_requirements(),
         ]
     )
-    new.rename(folder)
-    return folder
 
 
 def _requirements() -> list[str]:
@@ -200,11 +184,10 @@ def _pack(layout: Path, archive: Path) -> None:
     for entry in document["manifests"]:
         entry["annotations"][NAME] = entry["annotations"][_TITLE]
     index.write_text(json.dumps(document))
-    with tarfile.open(archive.with_suffix(".new"), "w") as packed:
+    with tarfile.open(archive, "w") as packed:
         for path in sorted(layout.rglob("*")):
             packed.add(path, path.relative_to(layout), recursive=False)
     shutil.rmtree(layout)
-    archive.with_suffix(".new").rename(archive)
 
 
 def _context() -> list[str]:

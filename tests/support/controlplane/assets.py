@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from support.controlplane.build import Tell, build
+from support.cache import Tell
+from support.controlplane.build import build
 from support.controlplane.unavailable import Unavailable
 
 _NEEDED = {

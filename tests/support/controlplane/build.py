@@ -1,18 +1,17 @@
 """Builds `tests/controlplane` once per version of its files, into a cache outside the tree."""
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import platform
 import re
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from support.cache import Tell, built_once, cache_folder
 from support.controlplane.unavailable import Unavailable
+from support.go_program import politely
 
 SOURCE = Path(__file__).parents[2] / "controlplane"
 PROGRAMS = (
@@ -24,16 +23,6 @@ PROGRAMS = (
     "kube-proxy",
     "kubectl",
 )
-
-Tell = Callable[[str], None]
-
-
-def cache_folder() -> Path:
-    """Where built things lie: TIDEGAUGE_CACHE, else the user's cache folder."""
-    if own := os.environ.get("TIDEGAUGE_CACHE"):
-        return Path(own).expanduser().resolve()
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "tidegauge"
 
 
 def built_folder() -> Path:
@@ -50,15 +39,7 @@ def build(tell: Tell) -> Path:
     Unavailable
         There is no Go, it is too old, or the modules cannot be fetched.
     """
-    folder = built_folder()
-    if folder.exists():
-        return folder
-    if shutil.which("go") is None:
-        raise Unavailable("no Go to build a control plane with, and KUBEBUILDER_ASSETS is not set")
-    with _one_at_a_time(tell):
-        if not folder.exists():
-            _build_into(folder, tell)
-    return folder
+    return built_once("controlplane", built_folder(), lambda new: _build_into(new, tell), tell)
 
 
 def _key() -> str:
@@ -84,30 +65,15 @@ def kubernetes_version() -> tuple[int, int, int]:
     return major, minor, patch
 
 
-@contextlib.contextmanager
-def _one_at_a_time(tell: Tell) -> Iterator[None]:
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    with (cache_folder() / "controlplane.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            tell("another build of the control plane is running; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _build_into(folder: Path, tell: Tell) -> None:
-    new = folder.with_suffix(".new")
-    shutil.rmtree(new, ignore_errors=True)
+def _build_into(new: Path, tell: Tell) -> None:
+    if shutil.which("go") is None:
+        raise Unavailable("no Go to build a control plane with, and KUBEBUILDER_ASSETS is not set")
     new.mkdir()
-    started = time.monotonic()
     packages = _fetched_packages(new, tell)
     _compile(new, packages, tell)
     for program in PROGRAMS:
         (new / program).symlink_to("controlplane")
     (new / "packages").unlink()
-    new.rename(folder)
-    tell(f"control plane built in {time.monotonic() - started:.0f} s\n")
 
 
 def _fetched_packages(new: Path, tell: Tell) -> int:
@@ -131,11 +97,10 @@ def _compile(new: Path, packages: int, tell: Tell) -> None:
 
 def _watched(command: list[str], log: Path, out: object, tell: Tell, says: str) -> int:
     """Run a Go command, telling every few seconds how many lines it has logged; its exit code."""
-    polite = ["nice", "-n", "10"] if shutil.which("nice") else []
     environment = {**os.environ, "CGO_ENABLED": "0"}
     with log.open("w") as errors:
         process = subprocess.Popen(
-            polite + command,
+            politely(command),
             cwd=SOURCE,
             stdout=out,
             stderr=errors,

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from support.controlplane.build import Tell
+from support.cache import Tell
 
 _PAUSE_SECONDS = 15.0
 

@@ -4,8 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+from support.cache import Tell
 from support.controlplane.assets import find_assets
-from support.controlplane.build import Tell
 from support.controlplane.cluster import Cluster, ExistingCluster, OwnCluster
 from support.controlplane.unavailable import Unavailable
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from support.controlplane.build import cache_folder
+from support.cache import cache_folder
 from support.controlplane.unavailable import Unavailable
 from support.images import PROGRAMS, ROOT
 

@@ -2,7 +2,7 @@
 
 import shutil
 
-from support.controlplane.build import Tell
+from support.cache import Tell
 from support.node.box import remove_network_and_cgroups
 from support.node.owners import owners
 

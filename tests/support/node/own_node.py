@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
+from support.cache import Tell
 from support.controlplane.assets import Assets
-from support.controlplane.build import Tell
 from support.node import busybox, containerd, dns, kubelet, metrics_server, proxy, storage
 from support.node.box import ADDRESS, Box
 from support.node.control_plane import ControlPlane

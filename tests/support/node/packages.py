@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from support.controlplane.build import Tell
+from support.cache import Tell
 from support.controlplane.unavailable import Unavailable
 
 CNI_PLUGINS = Path("/usr/lib/cni")

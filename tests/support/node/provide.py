@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from support.cache import Tell
 from support.controlplane.assets import find_assets
-from support.controlplane.build import Tell
 from support.controlplane.cluster import ExistingCluster
 from support.controlplane.provide import kubectl_of_the_machine, uses_existing
 from support.node import dns, metrics_server

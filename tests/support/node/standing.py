@@ -16,11 +16,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from support.cache import Tell
 from support.controlplane.assets import find_assets
-from support.controlplane.build import Tell
 from support.controlplane.progress import progress
 from support.controlplane.unavailable import Unavailable
-from support.helm import Helm, find_helm
+from support.helm import HELM, Helm
 from support.images import Images, images
 from support.installation import Installation
 from support.node.own_node import OwnNode
@@ -118,7 +118,7 @@ def _fill(node: OwnNode, folder: Path) -> None:
     built = images(_log)
     node.load_image(built.archive)
     _log("installing tidegauge\n")
-    Installation(node, Helm(find_helm(_log), folder / "helm", node.cluster.kubeconfig()), built).install()
+    Installation(node, Helm(HELM.find(_log), folder / "helm", node.cluster.kubeconfig()), built).install()
     _log(f"applying {EXAMPLE.name}\n")
     bundle = build_example(folder / "example")
     node.new_namespace(NAMESPACE)
@@ -155,7 +155,7 @@ It goes on until `make cluster-down`.
 def _prepared(tell: Tell) -> Images:
     """Everything that is built beforehand, with the progress in sight."""
     prepare(tell)
-    find_helm(tell)
+    HELM.find(tell)
     return images(tell)
 
 
