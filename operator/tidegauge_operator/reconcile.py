@@ -188,6 +188,7 @@ class Reconciler:
             return
         await self._write(document, after)
         account.written_at = now
+        _log_verdict(key, before, after)
         for event in events(before, after):
             await self._post(document, event, now)
 
@@ -251,6 +252,14 @@ class Reconciler:
             await self._cluster.post_event(_event_document(document, event, now, self._identity))
         except Refusal as refusal:  # an Event is a courtesy: what it tells stands in the status
             logger.warning("an Event was not posted: %s", refusal)
+
+
+def _log_verdict(key: Key, before: Mapping[str, Any], after: Document) -> None:
+    """One line where the verdict changed."""
+    was, is_now = (status.get("drift", {}).get("verdict", "Unknown") for status in (before, after))
+    if was != is_now:
+        (why,) = (c["message"] for c in after["conditions"] if c["type"] == "DataDriftDetected")
+        logger.info("verdict %s, was %s: %s", is_now, was, why, extra={"key": str(key)})
 
 
 def _with_known_drift(before: Mapping[str, Any], after: Document) -> Document:

@@ -7,8 +7,10 @@ import base64
 import binascii
 import hashlib
 import json
+import logging
 import weakref
 from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tidegauge.resource import DriftMonitoredModel
@@ -25,12 +27,30 @@ __all__ = ["NameTaken", "Upkeep"]
 Document = dict[str, Any]
 Looked = dict[Ref, Document | None]
 
+logger = logging.getLogger(__name__)
+
 TRIES: Final = 3
 _KINDS: Final = {kind.name: kind for kind in CHILDREN}
 
 
 class NameTaken(Exception):
     """An object of the name that one of ours must have belongs to somebody else."""
+
+
+@dataclass(slots=True)
+class _Changes:
+    """What was changed in one go, in order."""
+
+    applied: list[Ref] = field(default_factory=list)
+    deleted: list[Ref] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        done = {"applied": self.applied, "deleted": self.deleted}
+        return "; ".join(f"{verb} {_named(refs)}" for verb, refs in done.items() if refs)
+
+
+def _named(refs: list[Ref]) -> str:
+    return ", ".join(dict.fromkeys(f"{ref.kind}/{ref.name}" for ref in refs))
 
 
 class Upkeep:
@@ -65,6 +85,8 @@ class Upkeep:
     async def bring(self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str]) -> None:
         """Apply all objects of a model that are not as they ought to be, then delete those no longer wanted.
 
+        One line of the log tells what changed.
+
         Raises
         ------
         Refusal
@@ -72,23 +94,37 @@ class Upkeep:
         NameTaken
             Somebody else has an object of that name.
         """
+        changes = _Changes()
+        try:
+            await self._bring_in_tries(key, model, known_kinds, changes)
+        finally:
+            if told := str(changes):
+                logger.info(told, extra={"key": str(key)})
+
+    async def _bring_in_tries(
+        self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str], changes: _Changes
+    ) -> None:
         for tries_left in reversed(range(TRIES)):
             try:
-                if await self._bring_all(key, model, known_kinds):
+                if await self._bring_all(key, model, known_kinds, changes):
                     return
             except Refusal as refusal:  # somebody wrote between our look and our write: look again
                 if refusal.code != 409 or not tries_left:
                     raise
         raise Refusal(409, "Conflict", f"the number of pods changed at each of {TRIES} looks")
 
-    async def _bring_all(self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str]) -> bool:
+    async def _bring_all(
+        self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str], changes: _Changes
+    ) -> bool:
         """Once; whether there are still as many pods asked for as there were at the look."""
         looked: Looked = {}
         facts = await self._facts(key, model, known_kinds, looked)
         wanted = plan(model, facts)
         for document in wanted:
-            await self._bring_one(key, model.metadata.uid, document, looked)
-        await self._prune(key, model.metadata.uid, {Ref.of(document) for document in wanted}, known_kinds)
+            if await self._bring_one(key, model.metadata.uid, document, looked):
+                changes.applied.append(Ref.of(document))
+        kept = {Ref.of(document) for document in wanted}
+        await self._prune(key, model.metadata.uid, kept, known_kinds, changes)
         # An autoscaler may have written between look and write: then the answer to our own write told of it
         # first, and its event tells nothing new.
         return facts.replicas is None or self._replicas(key) in (None, facts.replicas)
@@ -97,19 +133,22 @@ class Upkeep:
         deployment = self._store.children(key).get(Ref("apps/v1", "Deployment", key.name))
         return None if deployment is None else deployment.part.get("spec", {}).get("replicas")
 
-    async def _bring_one(self, key: Key, uid: str, document: Document, looked: Looked) -> None:
+    async def _bring_one(self, key: Key, uid: str, document: Document, looked: Looked) -> bool:
+        """Apply one object where it has to be; whether that changed what the watches tell of it."""
         ref, ought = Ref.of(document), _hash(document)
         child = self._store.children(key).get(ref)
         ours = child is not None and child.owner == uid
         if ours and child is not None and self._applied.get(key, {}).get(ref) == (ought, child.print):
-            return
+            return False
         if ours or not kind_of(document).watched:
             there = await self._apply(document)
         else:
             there = await self._take(key, document, looked)
         self._store.see_child(there)
-        if (seen := self._store.children(key).get(ref)) is not None:
-            self._applied.setdefault(key, {})[ref] = (ought, seen.print)
+        if (seen := self._store.children(key).get(ref)) is None:
+            return False
+        self._applied.setdefault(key, {})[ref] = (ought, seen.print)
+        return child is None or child.print != seen.print
 
     async def _take(self, key: Key, document: Document, looked: Looked) -> Document:
         """Apply a document where no object of ours is known: to none, or to one that was made for this name.
@@ -148,7 +187,9 @@ class Upkeep:
         await self._cluster.overwrite(document)
         return await self._cluster.apply(document)
 
-    async def _prune(self, key: Key, uid: str, wanted: set[Ref], known_kinds: Collection[str]) -> None:
+    async def _prune(
+        self, key: Key, uid: str, wanted: set[Ref], known_kinds: Collection[str], changes: _Changes
+    ) -> None:
         surplus = [
             (ref, child)
             for ref, child in self._store.children(key).items()
@@ -157,6 +198,7 @@ class Upkeep:
         for ref, child in surplus:
             await self._cluster.delete(_KINDS[ref.kind], key.namespace, ref.name, child.uid)
             self._applied.get(key, {}).pop(ref, None)
+            changes.deleted.append(ref)
 
     # --- facts ----------------------------------------------------------------------------------------
 
