@@ -277,7 +277,8 @@ class Monitor:
     def verdicts(self, pane_id: int) -> list[Verdict]:
         """Each feature's verdict, by what the last looks found."""
         best = self.standing.best(self.alarms)
-        silent = self.is_stale(pane_id) | ~self.reference.decisive.any(axis=0)
+        # Rows may come without the prediction, which is not missing then: it was not asked.
+        silent = self.is_stale(pane_id) | ~self.reference.decisive.any(axis=0) | ~self.standing.heard
         blind = best.eps > self._min_effect[1]
         unsure = ~self._known_effect & best.detected & (best.lower > self._min_effect[0])
         rules = (

@@ -65,6 +65,11 @@ class Standing:
         """The largest number of rows in any window."""
         return int(self._rows.max())
 
+    @property
+    def heard(self) -> npt.NDArray[np.bool_]:
+        """Features of which some window holds a row, missing values included."""
+        return np.asarray((self._rows > 0).any(axis=0))
+
     def best(self, alarms: Alarms) -> Best:
         """The look that says most about each feature, among windows that lie after its last clearing.
 

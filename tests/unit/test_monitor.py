@@ -148,6 +148,21 @@ def test_shards_with_the_pairs_of_the_whole_find_what_the_whole_finds() -> None:
     assert dict(joined.features) == dict(mine.features)
 
 
+def test_rows_without_predictions_leave_the_prediction_unknown_and_the_model_judged_by_the_rest() -> None:
+    random = np.random.default_rng(8)
+    frame = {"x": random.normal(size=5000), "price": random.normal(size=5000)}
+    profile = Profile.fit(frame, 63, prediction="price")
+    monitor = Monitor(profile, POLICY)
+    for pane in range(20):
+        monitor.add(pane, profile.count({"x": random.normal(size=500)}))
+    report = monitor.report(19)
+    assert {name: found.verdict for name, found in report.features.items()} == {
+        "x": Verdict.STABLE,
+        "prediction": Verdict.UNKNOWN,
+    }
+    assert report.verdict is Verdict.STABLE
+
+
 def test_with_hours_of_day_the_daily_cycle_is_no_drift() -> None:
     random = np.random.default_rng(7)
     seconds = random.uniform(0, 20 * 86_400, 60_000)
