@@ -5,9 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support.tiers import KEPT, NOT_RUN, TIERS
 
 TESTS = Path(__file__).parent
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("any machine", parent=settings.default, deadline=None)
+settings.load_profile("any machine")
 
 
 @dataclass
