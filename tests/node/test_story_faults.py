@@ -165,7 +165,7 @@ def test_in_the_end_every_answered_row_is_accounted_for(story: Story, traffic: C
     assert fate.refused == []
     moments = sorted(at for at, _ in fate.answers)
     longest = max(after - before for before, after in itertools.pairwise(moments))
-    print(f"the longest time without an answer: {longest:.1f} s")
+    print(f"the longest time without an answer: {longest:.1f} s; {fate.in_doubt} requests in doubt")
     assert longest < MOST_SILENT_SECONDS
     coverage = story.wait_for_rows(fate.answered, 90).coverage
     assert coverage
