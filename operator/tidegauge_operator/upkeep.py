@@ -30,6 +30,7 @@ Looked = dict[Ref, Document | None]
 logger = logging.getLogger(__name__)
 
 TRIES: Final = 3
+NO_VERSION: Final = "1"  # no object has it: a cluster's store begins with it, and each write makes it larger
 _KINDS: Final = {kind.name: kind for kind in CHILDREN}
 
 
@@ -141,31 +142,51 @@ class Upkeep:
         if ours and child is not None and self._applied.get(key, {}).get(ref) == (ought, child.print):
             return False
         if ours or not kind_of(document).watched:
-            there = await self._apply(document)
+            there, is_new = await self._apply(document), False
         else:
-            there = await self._take(key, document, looked)
+            there, is_new = await self._take(key, document, looked)
         self._store.see_child(there)
         if (seen := self._store.children(key).get(ref)) is None:
             return False
         self._applied.setdefault(key, {})[ref] = (ought, seen.print)
-        return child is None or child.print != seen.print
+        return is_new or (child is not None and child.print != seen.print)
 
-    async def _take(self, key: Key, document: Document, looked: Looked) -> Document:
+    async def _take(self, key: Key, document: Document, looked: Looked) -> tuple[Document, bool]:
         """Apply a document where no object of ours is known: to none, or to one that was made for this name.
+
+        Returns the object, and whether that changed anything.
 
         An apply without force is no guard: it adds its fields to those of others, and all models are one
         manager.
         """
         ref = Ref.of(document)
-        # Two models may want one name, and neither look may come before the other's write.
+        # Two models may want one name, and no look may come before the other's write.
         lock = self._taking.setdefault((key.namespace, ref), asyncio.Lock())
         async with lock:
-            there = looked[ref] if ref in looked else await self._look(key, ref)
+            there = looked.get(ref)
+            if there is None and (made := await self._create(document)) is not None:
+                return made, True
+            there = there or await self._look(key, ref)
             if there is None:
-                return await self._make(document)
+                return await self._make(document), True
             if key not in (orphan_of(there), _controller(there)):
                 raise _taken(there)
-            return await self._apply(document)
+            after = await self._apply(document)
+            return after, after["metadata"]["resourceVersion"] != there["metadata"]["resourceVersion"]
+
+    async def _create(self, document: Document) -> Document | None:
+        """Apply a document if no object of its name is there; else None.
+
+        An object that is there has another version, which is a conflict. Where there is none the API server
+        passes over the version; one that did not would answer as if something were there, or find it invalid.
+        """
+        metadata = document["metadata"] | {"resourceVersion": NO_VERSION}
+        try:
+            return await self._cluster.apply({**document, "metadata": metadata}, force=False)
+        except Refusal as refusal:
+            if refusal.code not in (409, 422):
+                raise
+            return None
 
     async def _make(self, document: Document) -> Document:
         """Apply a document where no object is; one that came since the look is made what it was again."""

@@ -1,5 +1,6 @@
 """What the operator's log says when all goes well: one line for what changed, none while nothing does."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
 
@@ -7,9 +8,12 @@ import pytest
 from support.bad_input import SMALLEST, merged
 from support.controlplane.api import Document
 from support.controlplane.cluster import Cluster
+from support.operator_parts import operator_parts
 from support.operator_rig import RunningOperator, quiet
 from support.reports import DRIFTING, ReportServer, a_report
 from support.waiting import wait_for
+from tidegauge_operator.cluster import connect
+from tidegauge_operator.store import Key
 
 Start = Callable[[], RunningOperator]
 
@@ -95,6 +99,21 @@ def test_a_new_operator_that_changes_nothing_says_nothing(
     second = start()
     wait_for(lambda: len(second.cluster.writes) >= 10, "it applies all again")
     quiet(lambda: len(second.cluster.writes), 0.5)
+    assert lines() == []
+
+
+def test_one_to_which_no_watch_has_told_anything_yet_says_nothing_either(
+    cluster: Cluster, namespace: str, lines: Callable[[], list[str]]
+) -> None:
+    cluster.admin.apply(a_model(namespace))
+
+    async def look() -> None:
+        async with operator_parts(await connect(cluster.kubeconfig())) as parts:
+            assert await parts.reconciler.reconcile(Key(namespace, "house-prices"))
+
+    asyncio.run(look())
+    assert len(lines()) == 1
+    asyncio.run(look())
     assert lines() == []
 
 

@@ -72,7 +72,7 @@ def a_failure_that_stands(cluster: Cluster, namespace: str, operator: RunningOpe
     a_taken_name(cluster, namespace)
 
     def tries() -> int:
-        return sum("poddisruptionbudgets" in path for _, path in operator.cluster.requests)
+        return sum("poddisruptionbudgets" in path for _, path in operator.cluster.writes)
 
     wait_for(lambda: tries() >= 6, "the sixth try: the seventh comes 8 s to 16 s after it", 60.0)
 
