@@ -5,9 +5,32 @@ Its Linux wheels keep a device's name in the home folder and report the use of m
 """
 
 import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tidegauge.bundle import Label
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 
-__all__ = ["onnxruntime"]
+__all__ = ["label_dtype", "onnxruntime"]
+
+
+def label_dtype(classes: Sequence[Label]) -> "np.dtype[Any] | None":
+    """What a graph's whole-number labels must be turned into: it has no classes of bool or float.
+
+    Parameters
+    ----------
+    classes
+        The model's labels; empty for a regressor.
+
+    Returns
+    -------
+    numpy.dtype or None
+        None where the graph's labels are the model's.
+    """
+    dtype = np.array(classes).dtype
+    return dtype if classes and dtype.kind in "bf" else None

@@ -53,7 +53,7 @@ def test_a_packed_regressor_answers_as_the_original(kind, tmp_path):
     np.testing.assert_allclose(ask(packed, table), original, rtol=1e-5, atol=1e-5 * np.abs(original).mean())
 
 
-@pytest.mark.parametrize("labels", [("no", "yes"), (3, 7, 9)])
+@pytest.mark.parametrize("labels", [("no", "yes"), (3, 7, 9), (False, True), (0.0, 1.0)])
 @pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_a_packed_classifier_gives_the_originals_labels(kind, labels, tmp_path):
     model, expected_format = CLASSIFIERS[kind]
@@ -64,7 +64,9 @@ def test_a_packed_classifier_gives_the_originals_labels(kind, labels, tmp_path):
     assert packed.manifest.model.format == expected_format
     assert packed.manifest.model.classes == labels
     assert packed.manifest.prediction.kind == "categorical"
-    assert ask(packed, table).tolist() == model.predict(table[NUMBERS]).tolist()
+    answers, originals = ask(packed, table), model.predict(table[NUMBERS])
+    assert answers.tolist() == originals.tolist()
+    assert answers.dtype == originals.dtype
 
 
 def test_a_packed_xgboost_classifier_gives_the_originals_labels(tmp_path):

@@ -18,6 +18,7 @@ __all__ = [
     "Original",
     "class_labels",
     "difference",
+    "differing_labels",
     "in_chunks",
     "original_answers",
 ]
@@ -124,10 +125,17 @@ def difference(packed: Answers, original: Original) -> float:
         0 is measured by what answers are like, not by itself. For labels, the share of decided rows whose
         labels differ.
     """
-    answers, decided = original.answers[: len(packed)], original.decided[: len(packed)]
     if original.labels:
-        return float(np.sum((packed != answers) & decided) / max(1, decided.sum()))
-    exact = answers.astype(np.float64)
+        differing, decided = differing_labels(packed, original)
+        return differing / max(1, decided)
+    exact = original.answers[: len(packed)].astype(np.float64)
     scale = np.maximum(np.abs(exact), np.abs(original.answers.astype(np.float64)).mean())
     gap = np.abs(packed.astype(np.float64) - exact)
     return float(np.max(np.divide(gap, scale, out=gap, where=scale > 0)))
+
+
+def differing_labels(packed: Answers, original: Original) -> tuple[int, int]:
+    """How many labels differ from the original's, of how many decided rows among those asked."""
+    decided = original.decided[: len(packed)]
+    differing = (packed != original.answers[: len(packed)]) & decided
+    return int(differing.sum()), int(decided.sum())

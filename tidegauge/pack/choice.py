@@ -8,7 +8,14 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from tidegauge.errors import BundleError
-from tidegauge.pack.answers import MAX_RELATIVE_DIFFERENCE, Answers, Original, difference, in_chunks
+from tidegauge.pack.answers import (
+    MAX_RELATIVE_DIFFERENCE,
+    Answers,
+    Original,
+    difference,
+    differing_labels,
+    in_chunks,
+)
 from tidegauge.pack.boosters import booster_form, booster_library
 from tidegauge.pack.form import Form
 from tidegauge.pack.inputs import Training
@@ -84,22 +91,23 @@ def _attempt(
     try:
         form = make()
         answers = in_chunks(form.predict, training.frame, labels=original.labels)
-        gap = max(difference(answers, original), _difference_one_by_one(form, training, original))
+        found = [answers, *_one_by_one(form, training, original)]
+        gap, worst = max(((difference(each, original), each) for each in found), key=lambda pair: pair[0])
     except Exception as error:  # converters and runtimes raise anything, and each means: not in this form
         return Refusal(name, f"{type(error).__name__}: {_first_line(error)}")
     if original.labels and gap > 0:
-        return Refusal(name, f"{gap:.2g} of the labels differ")
+        return Refusal(name, "{} of {} labels differ".format(*differing_labels(worst, original)))
     if not gap <= MAX_RELATIVE_DIFFERENCE:
         return Refusal(name, f"answers differ by {gap:.1e}, the limit is {MAX_RELATIVE_DIFFERENCE:.0e}")
     return form, (answers if original.labels else answers.astype(_answer_dtype(answers))), gap
 
 
-def _difference_one_by_one(form: Form, training: Training, original: Original) -> float:
-    """The same for the first rows asked one at a time, as clients do: runtimes add up otherwise then."""
+def _one_by_one(form: Form, training: Training, original: Original) -> list[Answers]:
+    """Answers to the first rows asked one at a time, as clients do: runtimes add up otherwise then."""
     if form.format != "onnx":
-        return 0.0
+        return []
     first = training.frame.head(SINGLE_ROWS)
-    return difference(in_chunks(form.predict, first, labels=original.labels, rows=1), original)
+    return [in_chunks(form.predict, first, labels=original.labels, rows=1)]
 
 
 def _answer_dtype(answers: Answers) -> str:

@@ -15,7 +15,8 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
 from tidegauge.errors import BundleError
-from tidegauge.inference import onnxruntime
+from tidegauge.inference import label_dtype, onnxruntime
+from tidegauge.pack.answers import class_labels
 from tidegauge.pack.form import Form
 from tidegauge.pack.inputs import Column, Training
 from tidegauge.pack.onnx_trees import tree_converters
@@ -50,10 +51,12 @@ def onnx_form(model: Any, training: Training, layout: Layout, dtype: str) -> For
     names = [each.name for each in session.get_inputs()]
     if len(names) != len(inputs):
         raise BundleError(f"the converter kept {len(names)} of {len(inputs)} inputs: {names}")
+    label_type = label_dtype(class_labels(model))
 
     def predict(rows: pd.DataFrame) -> Any:
         tensors = _tensors(rows, training.columns, layout, dtype)
-        return session.run(None, dict(zip(names, tensors, strict=True)))[0]
+        answers = session.run(None, dict(zip(names, tensors, strict=True)))[0]
+        return answers if label_type is None else answers.astype(label_type)
 
     return Form(format="onnx", file="model.onnx", data=data, dtype=dtype, predict=predict)
 

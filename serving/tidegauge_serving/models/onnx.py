@@ -1,12 +1,13 @@
 """ONNX models through onnxruntime, one thread each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegauge.errors import BundleError
+from tidegauge.inference import label_dtype
 from tidegauge.inference import onnxruntime as ort
 from tidegauge.profile import Profile
 from tidegauge_serving.models.base import Artefact, Label, Predictions, require_features
@@ -29,7 +30,8 @@ def load(artefact: Artefact, profile: Profile) -> "OnnxModel":
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     session = ort.InferenceSession(artefact.path.read_bytes(), options, providers=["CPUExecutionProvider"])
-    return OnnxModel(session, tuple(feature.name for feature in profile.features))
+    names = tuple(feature.name for feature in profile.features)
+    return OnnxModel(session, names, artefact.described.classes)
 
 
 class OnnxModel:
@@ -41,10 +43,13 @@ class OnnxModel:
         The onnxruntime session.
     names
         The features' names in the model's order.
+    classes
+        A classifier's labels: a graph has whole numbers for truth values.
     """
 
-    def __init__(self, session: Any, names: tuple[str, ...]) -> None:
+    def __init__(self, session: Any, names: tuple[str, ...], classes: Sequence[Label]) -> None:
         self._session = session
+        self._label_dtype = label_dtype(classes)
         self._inputs = session.get_inputs()
         outputs = session.get_outputs()
         self._label = outputs[0].name
@@ -61,6 +66,8 @@ class OnnxModel:
         """Predict a block of rows."""
         found = self._session.run(self._all, self._feed(block))
         labels = np.asarray(found[0]).reshape(len(block), -1)[:, 0]
+        if self._label_dtype is not None:
+            labels = labels.astype(self._label_dtype)
         return Predictions(labels, _probabilities(found[1]) if len(found) == 2 else None)
 
     def _feed_of(self, names: tuple[str, ...]) -> Callable[[Block], dict[str, Any]]:
@@ -96,7 +103,10 @@ class OnnxModel:
             run(binding)
             return flat.item()  # type: ignore[no-any-return]
 
-        return one
+        if self._label_dtype is None:
+            return one
+        label: Callable[[Label], Label] = bool if self._label_dtype.kind == "b" else float
+        return lambda values: label(one(values))
 
 
 def _columns_by_name(inputs: dict[str, Any], names: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -142,7 +152,7 @@ def _number(value: Value) -> float:
     """A categorical value for a numeric input; what is no number is no category of it, so -1 will do."""
     try:
         return float("nan") if value is None else float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return -1.0
 
 
