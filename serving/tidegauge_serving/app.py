@@ -74,17 +74,11 @@ class V2Response(BaseModel):
     outputs: list[V2Tensor]
 
 
-class ErrorDetail(BaseModel):
-    """Why."""
-
-    reason: str
-    message: str
-
-
 class ErrorResponse(BaseModel):
-    """Every refusal looks like this."""
+    """Every refusal looks like this: the protocols' error, and the reason in one word."""
 
-    error: ErrorDetail
+    error: str = Field(description="What is wrong: the field and the rule")
+    reason: str = Field(description="The same in one word, for programs")
 
 
 _ERRORS: dict[int | str, dict[str, Any]] = {

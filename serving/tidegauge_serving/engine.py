@@ -17,6 +17,7 @@ __all__ = ["INLINE_BLOCK_SECONDS", "INLINE_SECONDS", "Engine", "Speed", "accepte
 INLINE_SECONDS: Final = 200e-6  # a model at most this slow for one row is asked on the event loop
 INLINE_BLOCK_SECONDS: Final = 1e-3  # longer blocks go to the worker thread even then
 _PROBE_ROWS: Final = 64
+_MOST_INLINE_ROWS: Final = 64 * _PROBE_ROWS  # what was measured says nothing of a million rows
 _PROBE_CALLS: Final = 15
 
 
@@ -32,7 +33,8 @@ class Speed:
         """Rows of the largest block that is predicted on the event loop; 0 for none."""
         if self.call_seconds > INLINE_SECONDS:
             return 0
-        return 1 + int((INLINE_BLOCK_SECONDS - self.call_seconds) / max(self.row_seconds, 1e-9))
+        rows = 1 + int((INLINE_BLOCK_SECONDS - self.call_seconds) / max(self.row_seconds, 1e-9))
+        return min(rows, _MOST_INLINE_ROWS)
 
 
 def measure(model: Model, example: Block, clock: Callable[[], float]) -> Speed:

@@ -12,14 +12,14 @@ from tidegauge.profile import CategoricalFeature
 from tidegauge_serving.refusal import Refusal
 from tidegauge_serving.schema import FLOAT32_MAX, RowSchema, missing_value
 
-__all__ = ["explain", "explain_features", "read_json"]
+__all__ = ["MAX_EXPLAINED_BYTES", "explain", "explain_features", "read_json"]
 
 MAX_EXPLAINED_BYTES: Final = (
     1 << 20
 )  # a longer body gets msgspec's own words, so that a refusal is never slow
 
 
-def explain(schema: RowSchema, body: bytes, error: Exception, key: str) -> Refusal:
+def explain(schema: RowSchema, body: bytes, error: Exception, key: str, rows_before: int = 0) -> Refusal:
     """The refusal for a body whose decoding failed.
 
     Parameters
@@ -32,6 +32,8 @@ def explain(schema: RowSchema, body: bytes, error: Exception, key: str) -> Refus
         What msgspec said.
     key
         ``features`` for one row, ``instances`` for a list of rows.
+    rows_before
+        How many rows of the request stood before those of this body.
     """
     if len(body) > MAX_EXPLAINED_BYTES:
         return Refusal(
@@ -51,10 +53,11 @@ def explain(schema: RowSchema, body: bytes, error: Exception, key: str) -> Refus
         if key == "features":
             explain_features(schema, document[key], "features")
         else:
-            _explain_instances(schema, document[key])
+            _explain_instances(schema, document[key], rows_before)
     except Refusal as refusal:
         return refusal
-    return Refusal("bad_request", str(error))
+    where = f", counted from row {rows_before}" if rows_before else ""
+    return Refusal("bad_request", f"{error}{where}")
 
 
 def read_json(body: bytes) -> Any:
@@ -89,11 +92,11 @@ def check_names(schema: RowSchema, names: Mapping[str, object], where: str) -> N
         raise Refusal("missing_feature", f"{where} lacks {_quoted(missing)}: every feature must be sent")
 
 
-def _explain_instances(schema: RowSchema, rows: object) -> None:
+def _explain_instances(schema: RowSchema, rows: object, rows_before: int) -> None:
     if not isinstance(rows, list):
         raise Refusal("bad_request", f"instances is {_type_name(rows)}: it must be a list of rows")
     for index, row in enumerate(rows):
-        where = f"instances[{index}]"
+        where = f"instances[{rows_before + index}]"
         if type(row) is not type(rows[0]):
             raise Refusal(
                 "wrong_type", f"{where} is {_type_name(row)}, the first row is {_type_name(rows[0])}"

@@ -14,7 +14,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from tidegauge_serving.gate import Gate
-from tidegauge_serving.protocols import Handler, Headers
+from tidegauge_serving.parts import LARGE_BYTES
+from tidegauge_serving.protocols import Answer, Handler, Headers
 from tidegauge_serving.refusal import Refusal
 
 __all__ = ["HotPath", "RequestLine"]
@@ -61,6 +62,7 @@ class HotPath:
         self._app = app
         self._gate = gate
         self._max_body_bytes = max_body_bytes
+        self._short_bytes = min(LARGE_BYTES, max_body_bytes)
         self._log_line = log_line
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -78,16 +80,19 @@ class HotPath:
         rows, status = 0, 200
         too_large = False
         headers: Headers = []
+        answer_body: Callable[[bytes, Headers], Awaitable[Answer]] = handler
         try:
             message = await receive()
             if message["type"] != "http.request":
                 return
             body = message["body"]
-            if message["more_body"] or len(body) > self._max_body_bytes:
+            if message["more_body"] or len(body) > self._short_bytes:
                 body = await self._long_body(body, scope, receive, message["more_body"])
                 if body is None:
                     return
-            answer, rows, headers = await handler(body, scope["headers"])
+                if len(body) > LARGE_BYTES:
+                    answer_body = handler.large
+            answer, rows, headers = await answer_body(body, scope["headers"])
         except Exception as error:  # what is no refusal is the model's own failure
             refusal = self._refusal(error, scope)
             too_large = refusal.reason == "body_too_large"

@@ -53,5 +53,5 @@ class Refusal(TidegaugeError):
         return REASONS[self.reason]
 
     def body(self) -> bytes:
-        """The answer's JSON: ``{"error": {"reason", "message"}}``."""
-        return msgspec.json.encode({"error": {"reason": self.reason, "message": self.message}})
+        """The answer's JSON: ``{"error": message, "reason": reason}``, `error` as the protocols have it."""
+        return msgspec.json.encode({"error": self.message, "reason": self.reason})

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.profile import CategoricalFeature, Feature, NumericFeature
+from tidegauge_serving.parts import first_of
 from tidegauge_serving.refusal import Refusal
 
 __all__ = ["FLOAT32_MAX", "Block", "RowSchema", "Value"]
@@ -92,10 +93,9 @@ class RowSchema:
         """The values of ``{"features": {...}}`` in the model's order; raises `msgspec.MsgspecError`."""
         return astuple(self._predict(body).features)
 
-    def decode_rows(self, instances: msgspec.Raw) -> list[tuple[Value, ...]]:
+    def decode_rows(self, instances: bytes | msgspec.Raw) -> list[tuple[Value, ...]]:
         """The rows of a list of objects or of lists; raises `msgspec.MsgspecError`."""
-        first = bytes(memoryview(instances)[:64]).lstrip()[1:].lstrip()[:1]
-        decode = self._named_rows if first == b"{" else self._listed_rows
+        decode = self._named_rows if first_of(instances) == b"{" else self._listed_rows
         return [astuple(row) for row in decode(instances)]
 
     def block(self, rows: Sequence[tuple[Value, ...]]) -> Block:

@@ -3,9 +3,11 @@
 Protocols decode before it and encode after it.
 """
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +17,14 @@ from tidegauge.rowscore import RowScorer
 from tidegauge_serving.engine import Engine
 from tidegauge_serving.metrics import ServingMetrics, prediction_histogram
 from tidegauge_serving.models import Label, Predictions
+from tidegauge_serving.parts import SHORT_LIST
 from tidegauge_serving.schema import Block, Value
 from tidegauge_serving.startup import Loaded
 from tidegauge_serving.tap import Tap
 
 __all__ = ["Answered", "Clock", "Service"]
 
+_T = TypeVar("_T")
 _NAN: Final = float("nan")
 Clock = Callable[[], int]  # nanoseconds since the epoch
 
@@ -82,6 +86,7 @@ class Service:
         self.platform = loaded.manifest.model.format
         profile = loaded.profile
         self._engine = engine
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="aside")
         self._score = RowScorer(profile).score
         self._score_rows = RowScorer(profile).score_matrix
         self._tap = tap
@@ -96,10 +101,15 @@ class Service:
             metrics.standing_bytes = tap.standing_bytes
 
     def close(self) -> None:
-        """Let go of the worker thread and of the log."""
+        """Let go of the worker threads and of the log."""
+        self._aside.shutdown(wait=False, cancel_futures=True)
         self._engine.close()
         if self._tap is not None:
             self._tap.close()
+
+    async def aside(self, work: Callable[..., _T], *arguments: Any) -> _T:
+        """Do what takes long in a thread, one such work at a time: the event loop goes on meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self._aside, work, *arguments)
 
     async def answer_row(self, row: tuple[Value, ...]) -> tuple[Label, float, int]:
         """Prediction, drift score and time in nanoseconds of one decoded row."""
@@ -122,18 +132,41 @@ class Service:
             label, score, _ = self._answer_quickly(tuple(block.values[0].tolist()))
             return Answered(Predictions(np.array([label])), np.array([score]))
         predictions = await self._engine.predict(block)
-        scores = self._score_rows(block.values)
-        numbers = self._numbers(predictions)
+        if block.values.size <= SHORT_LIST:
+            scores, numbers = self._score_rows(block.values), self._numbers(predictions)
+            self._record(block.values, scores, numbers)
+        else:
+            scores = await self._record_large(block.values, predictions)
+        return Answered(predictions, scores)
+
+    async def _record_large(
+        self, values: npt.NDArray[np.float64], predictions: Predictions
+    ) -> npt.NDArray[np.float64]:
+        """Score a large block aside; count it and log it on the loop, which owns the log, but in parts."""
+        scores = await self.aside(self._score_rows, values)
+        numbers = await self.aside(self._numbers, predictions)
+        step = max(1, SHORT_LIST // values.shape[1])
+        for start in range(0, len(values), step):
+            part = slice(start, start + step)
+            self._record(values[part], scores[part], None if numbers is None else numbers[part])
+            await asyncio.sleep(0)
+        return scores
+
+    def _record(
+        self,
+        values: npt.NDArray[np.float64],
+        scores: npt.NDArray[np.float64],
+        numbers: npt.NDArray[np.float64] | None,
+    ) -> None:
         metrics = self.metrics
-        metrics.rows += len(block)
+        metrics.rows += len(values)
         metrics.high_rows += int((scores > self._threshold).sum())
         metrics.scores.observe_many(scores)
         if metrics.predictions is not None and numbers is not None:
             metrics.predictions.observe_many(numbers)
         if self._tap is not None:
-            rows = block.values if numbers is None else np.column_stack((block.values, numbers))
+            rows = values if numbers is None else np.column_stack((values, numbers))
             self._append(self._tap, rows)
-        return Answered(predictions, scores)
 
     def _record_row(self, values: tuple[float, ...], label: Label, score: float, time_ns: int) -> None:
         metrics = self.metrics

@@ -79,6 +79,7 @@ class App:
         self, method: str, path: str, data: bytes, headers: dict[str, str]
     ) -> tuple[int, dict[str, str], bytes]:
         every = {"content-length": str(len(data)), **{k.replace("_", "-"): v for k, v in headers.items()}}
+        path, _, query = path.partition("?")
         scope = {
             "type": "http",
             "method": method,
@@ -86,7 +87,7 @@ class App:
             "raw_path": path.encode(),
             "root_path": "",
             "scheme": "http",
-            "query_string": b"",
+            "query_string": query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in every.items()],
         }
         parts = [data[at : at + 65_536] for at in range(0, len(data), 65_536)] or [b""]

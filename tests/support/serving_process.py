@@ -47,7 +47,7 @@ class ServingProcess:
         """The one-line reason why the server does not become ready."""
 
         def reason() -> str:
-            message: str = json.loads(self.get("/readyz")[1]).get("error", {}).get("message", "")
+            message: str = json.loads(self.get("/readyz")[1]).get("error", "")
             return "" if "being loaded" in message else message
 
         return wait_for(reason, "a reason not to be ready", 60)

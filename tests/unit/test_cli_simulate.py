@@ -105,7 +105,7 @@ def test_an_end_in_seconds_is_kept(profile):
 
 
 def test_rows_that_are_refused_are_told_with_the_first_reason(profile):
-    answers = iter([(200, b"{}"), (422, b'{"error": {"message": "no feature agee"}}')])
+    answers = iter([(200, b"{}"), (422, b'{"error": "no feature agee", "reason": "unknown_feature"}')])
     lock = threading.Lock()
 
     def answer(_path: str, _body: bytes) -> tuple[int, bytes]:

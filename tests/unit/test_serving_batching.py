@@ -133,6 +133,8 @@ def test_a_fast_model_is_asked_on_the_loop_and_its_large_blocks_in_the_thread() 
         assert "predict_0" in model.threads
         slow = Engine(model, Speed(call_seconds=INLINE_SECONDS * 2, row_seconds=0.0), batcher)
         assert slow.inline_rows == 0
+        fastest = Engine(model, Speed(call_seconds=1e-6, row_seconds=0.0), batcher)
+        assert fastest.inline_rows == 4_096, "what was measured says nothing of a million rows"
 
     run(check, rows=64)
 

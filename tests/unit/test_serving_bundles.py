@@ -217,7 +217,7 @@ def test_texts_and_numbers_do_not_fit_into_one_tensor(flights: App) -> None:
     tensor = {"name": "all", "shape": [1, 3], "datatype": "FP64", "data": [1, 2, 3]}
     status, answer = flights.post("/v2/models/late-flights/infer", {"inputs": [tensor]})
     assert status == 422
-    assert "one tensor per feature" in answer["error"]["message"]
+    assert "one tensor per feature" in answer["error"]
 
 
 def test_onnx_takes_no_missing_value_that_training_never_had(tmp_path: Path) -> None:

@@ -50,11 +50,52 @@ def send(app: App, path: str, body: bytes, **headers: str) -> tuple[int, Any]:
     if status == 200:
         assert app.tap.sequence > before
         return status, answer
-    error = json.loads(answer)["error"]
-    assert error["reason"]
-    assert error["message"]
+    refused = check_refusal(answer)
     assert app.tap.sequence == before, "a refused request is in the log"
-    return status, error
+    return status, refused
+
+
+def check_refusal(answer: bytes) -> dict[str, str]:
+    refused: dict[str, str] = json.loads(answer)
+    assert set(refused) == {"error", "reason"}
+    assert all(text and isinstance(text, str) for text in refused.values())
+    return refused
+
+
+METHODS = st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"])
+ROUTES = st.sampled_from(
+    [
+        *("/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json", "/", "", "{}", "/{}"),
+        *("/v1", "/v1/models", "/v1/models/{}", "/v1/models/{}:predict", "/v1/models/{}:explain"),
+        *("/v2", "/v2/health/live", "/v2/health/ready", "/v2/health/{}", "/v2/repository/index"),
+        *("/v2/models", "/v2/models/{}", "/v2/models/{}/ready", "/v2/models/{}/infer", "/v2/models/{}/{}"),
+        *("/v2/models/{}/versions/{}", "/v2/models/{}/versions/{}/infer", "/predict", "/predict/{}"),
+    ]
+)
+WORDS = st.sampled_from(["MODEL", "other", "", "..", "a/b", "ready", "infer", "{}", "%00"]) | st.text(
+    max_size=9
+)
+
+
+@settings(SETTINGS, max_examples=150)
+@given(METHODS, ROUTES, WORDS, st.sampled_from(["", "/", "?a=b", "?\xff=%00"]), st.binary(max_size=40))
+def test_any_method_at_any_path(app: App, method: str, route: str, word: str, tail: str, body: bytes) -> None:
+    path = route.replace("{}", app.service.name if word == "MODEL" else word) + tail
+    before = app.tap.sequence
+    status, _, answer = app.ask(method, path, body)
+    assert 200 <= status < 500, (status, method, path)
+    if status >= 400:
+        check_refusal(answer)
+    assert app.tap.sequence == before, "no row was sent"
+    assert app.get("/healthz") == (200, {"live": True})
+
+
+@SETTINGS
+@given(METHODS, st.sampled_from([PLAIN, V1, V2]))
+def test_a_wrong_method_is_told_the_right_one(app: App, method: str, path: str) -> None:
+    if method != "POST":
+        status, _, answer = app.ask(method, path.format(app.service.name), b"")
+        assert (status, check_refusal(answer)["reason"]) == (405, "method_not_allowed")
 
 
 @SETTINGS

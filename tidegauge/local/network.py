@@ -79,8 +79,9 @@ def unhealthy(port: int, path: str, timeout_seconds: float = 0.5) -> str | None:
 
 
 def _message(body: bytes) -> str:
-    """The message in an error's body, `{"error": {"message": ...}}`."""
+    """The message in an error's body: `{"error": {"message": ...}}`, of the model server `{"error": ...}`."""
     try:
-        return str(json.loads(body)["error"]["message"])
+        error = json.loads(body)["error"]
+        return error if isinstance(error, str) else str(error["message"])
     except (ValueError, LookupError, TypeError):
         return body.decode(errors="replace")[:200]

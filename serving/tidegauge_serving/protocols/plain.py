@@ -35,8 +35,14 @@ class Plain:
 
     async def __call__(self, body: bytes, headers: Headers) -> Answer:  # noqa: ARG002
         """Answer one request."""
-        row = self._decode(body)
-        label, score, time_ns = await self._service.answer_row(row)
+        return self._answer(*await self._service.answer_row(self._decode(body)))
+
+    async def large(self, body: bytes, headers: Headers) -> Answer:  # noqa: ARG002
+        """Answer one request of a long body."""
+        row = await self._service.aside(self._decode, body)
+        return self._answer(*await self._service.answer_row(row))
+
+    def _answer(self, label: Label, score: float, time_ns: int) -> Answer:
         answer = PredictAnswer(label, score, self._timestamp(time_ns), self._features)
         return self._encode(answer), 1, []
 

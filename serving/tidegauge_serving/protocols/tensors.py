@@ -2,12 +2,15 @@
 
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge_serving.parts import LARGE_BYTES, first_of, list_parts
 from tidegauge_serving.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -63,7 +66,7 @@ def tensor_values(
         raise Refusal("wrong_type", f"tensor {tensor.name!r} has datatype BYTES: its feature is numeric")
     size = (tensor.parameters or {}).get("binary_data_size")
     if size is None:
-        values: Any = _from_json(tensor)
+        values: Any = _from_json(tensor, texts=texts)
     else:
         if type(size) is not int or not 0 <= size <= len(binary):
             raise Refusal(
@@ -77,7 +80,7 @@ def tensor_values(
             "wrong_shape",
             f"tensor {tensor.name!r} has {len(values)} values: its shape {tensor.shape} needs {number}",
         )
-    return (values if texts else np.asarray(values, dtype=np.float64)), binary
+    return (values if texts else _numbers(tensor, values)), binary
 
 
 def encode_binary(datatype: str, array: npt.NDArray[Any]) -> bytes:
@@ -88,24 +91,58 @@ def encode_binary(datatype: str, array: npt.NDArray[Any]) -> bytes:
     return b"".join(_LENGTH.pack(len(text)) + text for text in texts)
 
 
-def _from_json(tensor: "InputTensor") -> list[Any]:
+def _from_json(tensor: "InputTensor", *, texts: bool) -> Sequence[Any] | npt.NDArray[np.float64]:
     if not tensor.data:
         raise Refusal("bad_request", f"tensor {tensor.name!r} has no data")
-    nested = bytes(memoryview(tensor.data)[:64]).lstrip()[1:].lstrip()[:1] == b"["
+    nested = first_of(tensor.data) == b"["
     try:
-        if not nested:
-            return _FLAT[tensor.datatype].decode(tensor.data)
-        rows = _NESTED[tensor.datatype].decode(tensor.data)
+        if len(memoryview(tensor.data)) > LARGE_BYTES:
+            with suppress(msgspec.DecodeError):  # cut inside a text: the whole, then
+                return _in_parts(tensor, nested=nested, texts=texts)
+        return _decoded(tensor, tensor.data, nested=nested)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(
             "wrong_type", f"tensor {tensor.name!r} of datatype {tensor.datatype}: {error}"
         ) from None
+
+
+def _numbers(tensor: "InputTensor", values: Any) -> npt.NDArray[np.float64]:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except OverflowError:
+        raise Refusal(
+            "out_of_range", f"tensor {tensor.name!r} holds an integer that is too large for {tensor.datatype}"
+        ) from None
+
+
+def _in_parts(tensor: "InputTensor", *, nested: bool, texts: bool) -> Sequence[Any] | npt.NDArray[np.float64]:
+    found: list[Any] = []
+    before = 0
+    for part in list_parts(tensor.data):
+        try:
+            values = _decoded(tensor, part, nested=nested, before=before)
+        except msgspec.ValidationError as error:
+            where = f"{error}, counted from value {before}"
+            raise Refusal(
+                "wrong_type", f"tensor {tensor.name!r} of datatype {tensor.datatype}: {where}"
+            ) from None
+        before += len(values)
+        found.append(values if texts else _numbers(tensor, values))
+    return list(chain.from_iterable(found)) if texts else np.concatenate(found)
+
+
+def _decoded(tensor: "InputTensor", data: bytes | msgspec.Raw, *, nested: bool, before: int = 0) -> list[Any]:
+    """Values of a tensor's data, or of a part of it that so many values stand before."""
+    if not nested:
+        return _FLAT[tensor.datatype].decode(data)
+    rows = _NESTED[tensor.datatype].decode(data)
     width = tensor.shape[1] if len(tensor.shape) == 2 else 1
     ragged = next((index for index, row in enumerate(rows) if len(row) != width), None)
     if ragged is not None:
         raise Refusal(
             "wrong_shape",
-            f"tensor {tensor.name!r} has {len(rows[ragged])} values in row {ragged}: its shape says {width}",
+            f"tensor {tensor.name!r} has {len(rows[ragged])} values in row {before // width + ragged}: "
+            f"its shape says {width}",
         )
     return [value for row in rows for value in row]
 

@@ -1,15 +1,19 @@
 """V1 prediction protocol: ``{"instances": [...]}`` to ``{"predictions": [...]}``."""
 
-from typing import Any
+from typing import Final
 
 import msgspec
 
 from tidegauge_serving.explain import explain
+from tidegauge_serving.parts import encode_list, first_of, list_parts
 from tidegauge_serving.protocols import Answer, Headers
 from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.schema import Block
 from tidegauge_serving.service import Service
 
 __all__ = ["V1"]
+
+_WRONG: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class _Request(msgspec.Struct):
@@ -28,15 +32,45 @@ class V1:
 
     async def __call__(self, body: bytes, headers: Headers) -> Answer:  # noqa: ARG002
         """Answer one request."""
-        rows = self._decode(body)
+        answered = await self._service.answer(self._block(body))
+        labels = answered.predictions.labels.tolist()
+        return self._encode({"predictions": labels}), len(labels), []
+
+    async def large(self, body: bytes, headers: Headers) -> Answer:  # noqa: ARG002
+        """Answer one request of a long body."""
+        answered = await self._service.answer(await self._service.aside(self._large_block, body))
+        labels = answered.predictions.labels
+        predictions = await self._service.aside(encode_list, labels)
+        return self._encode({"predictions": predictions}), len(labels), []
+
+    def _block(self, body: bytes) -> Block:
+        try:
+            return self._rows(self._decoder.decode(body).instances)
+        except _WRONG as error:
+            raise explain(self._service.schema, body, error, "instances") from None
+
+    def _large_block(self, body: bytes) -> Block:
+        blocks: list[Block] = []
+        try:
+            instances = self._decoder.decode(body).instances
+            kind = first_of(instances)
+            for part in list_parts(instances):
+                if first_of(part) != kind:
+                    return self._block(body)
+                blocks.append(self._part(part, sum(map(len, blocks))))
+        except _WRONG:  # no list, or cut inside a text
+            return self._block(body)
+        return Block.join(blocks)
+
+    def _part(self, part: bytes, rows_before: int) -> Block:
+        try:
+            return self._rows(part)
+        except msgspec.ValidationError as error:
+            text = b'{"instances":%b}' % part
+            raise explain(self._service.schema, text, error, "instances", rows_before) from None
+
+    def _rows(self, instances: bytes | msgspec.Raw) -> Block:
+        rows = self._service.schema.decode_rows(instances)
         if not rows:
             raise Refusal("empty_batch", "instances is empty: it must hold at least one row")
-        answered = await self._service.answer(self._service.schema.block(rows))
-        labels = answered.predictions.labels.tolist()
-        return self._encode({"predictions": labels}), len(rows), []
-
-    def _decode(self, body: bytes) -> list[tuple[Any, ...]]:
-        try:
-            return self._service.schema.decode_rows(self._decoder.decode(body).instances)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise explain(self._service.schema, body, error, "instances") from None
+        return self._service.schema.block(rows)

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tidegauge_serving.explain import check_names, read_json
+from tidegauge_serving.explain import MAX_EXPLAINED_BYTES, check_names, read_json
 from tidegauge_serving.models.base import typed_labels
+from tidegauge_serving.parts import SHORT_LIST, encode_list
 from tidegauge_serving.protocols import Answer, Headers
 from tidegauge_serving.protocols.tensors import encode_binary, tensor_values
 from tidegauge_serving.refusal import Refusal
@@ -63,22 +64,32 @@ class V2:
 
     async def __call__(self, body: bytes, headers: Headers) -> Answer:
         """Answer one request."""
+        request, block = self._read(body, headers)
+        return self._answer(request, await self._service.answer(block))
+
+    async def large(self, body: bytes, headers: Headers) -> Answer:
+        """Answer one request of a long body."""
+        aside = self._service.aside
+        request, block = await aside(self._read, body, headers)
+        return await aside(self._answer, request, await self._service.answer(block))
+
+    def _read(self, body: bytes, headers: Headers) -> tuple[Request, Block]:
         text, binary = _split(body, headers)
         request = self._decode(text)
-        block = read_block(self._service.schema, request.inputs, binary)
-        wanted = self._wanted(request)
-        answered = await self._service.answer(block)
-        return self._answer(request, wanted, answered)
+        self._check_outputs(request)
+        return request, read_block(self._service.schema, request.inputs, binary)
 
     def _decode(self, text: bytes) -> Request:
         try:
             return self._decoder.decode(text)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            if not isinstance(error, msgspec.ValidationError):
+            if isinstance(error, msgspec.ValidationError):
+                raise Refusal("bad_request", f"not a V2 request: {error}") from None
+            if len(text) <= MAX_EXPLAINED_BYTES:
                 _explain_syntax(text)
-            raise Refusal("bad_request", f"not a V2 request: {error}") from None
+            raise Refusal("bad_json", f"not a V2 request: {error}") from None
 
-    def _wanted(self, request: Request) -> list[OutputTensor] | None:
+    def _check_outputs(self, request: Request) -> None:
         for output in request.outputs or ():
             if output.name == "probability" and not self._service.has_probabilities:
                 raise Refusal("unknown_output", "this model answers no probabilities")
@@ -87,12 +98,11 @@ class V2:
                     "unknown_output",
                     f"no output {output.name!r}: there are prediction, probability and drift_score",
                 )
-        return request.outputs or None
 
-    def _answer(self, request: Request, wanted: list[OutputTensor] | None, answered: Answered) -> Answer:
+    def _answer(self, request: Request, answered: Answered) -> Answer:
         tensors = self._tensors(answered)
         binary_default = bool((request.parameters or {}).get("binary_data_output", False))
-        names = wanted or [OutputTensor(name) for name in tensors if name != "drift_score"]
+        names = request.outputs or [OutputTensor(name) for name in tensors if name != "drift_score"]
         parts: list[bytes] = []
         outputs = []
         for output in names:
@@ -102,7 +112,8 @@ class V2:
                 parts.append(encode_binary(datatype, array))
                 parameters = {**parameters, "binary_data_size": len(parts[-1])}
             else:
-                tensor["data"] = array.reshape(-1).tolist()
+                flat = array.reshape(-1)
+                tensor["data"] = flat.tolist() if len(flat) < SHORT_LIST else encode_list(flat)
             outputs.append({**tensor, "parameters": parameters} if parameters else tensor)
         document: dict[str, Any] = {"model_name": self._service.name, "outputs": outputs}
         if request.id is not None:
