@@ -215,8 +215,8 @@ def _in_order(path: str | Path, time: str | None, chunks: Iterator[_Rows]) -> It
         if seconds is not None and seconds.size:
             if seconds[0] < newest or (seconds[1:] < seconds[:-1]).any():
                 raise SchemaError(
-                    f"{path}: rows are not in order of {time!r}. With rows_per_pane a file must be: sort it, "
-                    "or use pane="
+                    f"{path}: rows are not in order of {time!r}. With rows_per_pane= a file must be: "
+                    "sort it, or use pane="
                 )
             newest = seconds[-1]
         yield values, seconds

@@ -240,8 +240,8 @@ def warn_of_mixture(name: str) -> None:
     """Warn of a column that holds numbers and texts."""
     warnings.warn(
         f"column {name!r} mixes numbers and texts and is taken as categorical: clean it, pass "
-        f'dtypes={{{name!r}: "float64"}} to take texts as missing, or categorical=[{name!r}] if texts are '
-        "meant",
+        f"dtypes={{{name!r}: 'float32'}} (or 'float64') to take texts as missing, or categorical=[{name!r}] "
+        "if texts are meant",
         stacklevel=2,
     )
 

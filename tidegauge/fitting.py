@@ -68,9 +68,7 @@ class FitOptions:
                 f"{both} are both in categorical= and dtypes=: a categorical feature has no dtype"
             )
         if self.hour_of_day and self.time is None:
-            raise ProfileError(
-                "hour_of_day=True needs the rows' times: pass time=, a column's name or an array"
-            )
+            raise ProfileError("hour_of_day=True needs the rows' times: pass time= with their column")
 
 
 def _is_whole(value: object) -> bool:

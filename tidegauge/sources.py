@@ -124,7 +124,7 @@ def _parquet_batches(path: str) -> Iterator[Any]:
     # without the read-ahead cache, which keeps all that was read until the file is closed
     with ParquetFile(path, pre_buffer=False) as file:
         names = file.schema_arrow.names
-        _require_distinct(names)
+        require_distinct(names)
         columns = [name for name in names if not _PANDAS_INDEX.fullmatch(name)]
         yield from file.iter_batches(batch_size=CHUNK_ROWS, columns=columns)
 
@@ -144,7 +144,7 @@ def _csv_types(path: str, texts: Iterable[str]) -> dict[str, Any]:
 
     with _open_csv(path, {}) as reader:
         schema = reader.schema
-    _require_distinct(schema.names)
+    require_distinct(schema.names)
     _require_csv(path, schema)
     types = {f.name: pa.float64() for f in schema if pa.types.is_integer(f.type) or pa.types.is_null(f.type)}
     types |= {name: pa.string() for name in texts if name in schema.names}
@@ -184,7 +184,8 @@ def _open_csv(path: str, types: dict[str, Any]) -> Any:
     )
 
 
-def _require_distinct(names: Iterable[str]) -> None:
+def require_distinct(names: Iterable[str]) -> None:
+    """Raise `SchemaError` for a column's name that is there twice."""
     seen: set[str] = set()
     for name in names:
         if name in seen:

@@ -49,15 +49,6 @@ def test_build_prints_each_warning_as_one_line_and_makes_the_profile(run, tmp_pa
     assert second.startswith("tidegauge: warning: column 'customer_id' looks like an identifier")
 
 
-def test_messages_name_options_and_not_arguments_of_python(run, tmp_path):
-    frame = pd.DataFrame({"t": pd.date_range("2026-01-01", periods=30, freq="h"), "x": range(30)})
-    frame.to_parquet(tmp_path / "rows.parquet")
-    result = run("profile", "build", tmp_path / "rows.parquet", "-o", tmp_path / "p.json")
-    assert result.exit_code == 2
-    assert "(--exclude t) or use it as --time t" in result.stderr
-    assert "=" not in result.stderr
-
-
 def test_show_names_every_feature(run, table, tmp_path):
     made = tmp_path / "profile.json"
     run("profile", "build", table, "-o", made)
@@ -80,8 +71,8 @@ def test_diff_is_silent_about_equal_profiles_and_exits_with_1_on_others(run, tab
     ("arguments", "message"),
     [
         (["--exclude", "nothing"], "nothing"),
-        (["--cut-points", "0"], "cut_points=0"),
-        (["--hour-of-day"], "hour_of_day"),
+        (["--cut-points", "0"], "--cut-points 0: it must be"),
+        (["--hour-of-day"], "--hour-of-day needs the rows' times: pass --time with their column"),
     ],
 )
 def test_an_error_is_one_line_with_exit_code_2(run, table, tmp_path, arguments, message):

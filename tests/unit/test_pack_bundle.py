@@ -288,6 +288,19 @@ def test_a_table_that_is_none_is_refused(tmp_path):
             pack_model(tmp_path / "model.joblib", tmp_path / name, tmp_path / "bundle", target="y")
 
 
+def test_a_column_that_is_there_twice_is_refused_in_the_words_of_a_profile(tmp_path):
+    table = training_table()
+    joblib.dump(fitted(table), tmp_path / "model.joblib")
+    twice = tmp_path / "train.csv"
+    pd.concat([table, table[["b"]]], axis=1).to_csv(twice, index=False)
+    for take in (
+        lambda: pack_model(tmp_path / "model.joblib", twice, tmp_path / "bundle", target="y"),
+        lambda: Profile.fit(twice),
+    ):
+        with pytest.raises(SchemaError, match=r"^column 'b' is there twice: rename or drop one$"):
+            take()
+
+
 def test_a_form_that_does_not_fit_is_refused_when_it_was_asked_for(tmp_path):
     table = training_table()
     with pytest.raises(BundleError, match=r"no form of this Own.*onnx, matrix, float32: "):

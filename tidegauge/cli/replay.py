@@ -84,7 +84,8 @@ def _policy(
     if document is None:
         return Policy(**given)
     if given:
-        raise PolicyError(f"{document} holds the policy: {', '.join(given)} cannot be given beside it")
+        beside = ", ".join(f"{name}=" for name in given)
+        raise PolicyError(f"{document} holds the policy: {beside} cannot be given beside it")
     return Policy(**custom_resource.policy_of(custom_resource.load(document.read_bytes())))
 
 

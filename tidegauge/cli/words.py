@@ -5,16 +5,42 @@ from typing import Final
 
 __all__ = ["in_options"]
 
-_LIST: Final = re.compile(r"\bexclude=\[(['\"])(.*?)\1\]")
-_ARGUMENT: Final = re.compile(r"\b(pane|prediction|rows_per_pane|time)=(?:(['\"])(.*?)\2)?")
+_OPTIONS: Final = {
+    "categorical": "--categorical",
+    "critical": "--critical",
+    "cut_points": "--cut-points",
+    "dtypes": "--float32",
+    "exclude": "--exclude",
+    "false_alarms": "--false-alarms",
+    "hour_of_day": "--hour-of-day",
+    "model_format": "--format",
+    "pane": "--pane",
+    "period": "--period",
+    "prediction": "--prediction",
+    "rows_per_pane": "--rows-per-pane",
+    "time": "--time",
+    "trusted_types": "--trusted-type",
+    "warning": "--warning",
+}
+_QUOTED: Final = r"(['\"])(?P<text>.*?)\2"
+_ARGUMENT: Final = re.compile(
+    rf"\b(?P<name>{'|'.join(_OPTIONS)})=(?:[\[{{]?{_QUOTED}[\]}}]?|True\b|(?P<number>-?(?:inf|\d[\w.+-]*)))?"
+)
+# Dictionaries, of which the key alone counts here: dtypes={'x': 'float32'}, min_effect['warning']=2.
+_KEYED: Final = (
+    (re.compile(r"\bdtypes=\{(.*?): 'float32'\} \(or 'float64'\)"), r"dtypes=[\1]"),
+    (re.compile(r"\bmin_effect\['(\w+)'\]="), r"\1="),
+    (re.compile(r"\bmin_effect: "), ""),
+)
 
 
 def in_options(message: str) -> str:
     """A message that names arguments of Python, such as ``exclude=['id']``, with options in their place."""
-    return _ARGUMENT.sub(_option, _LIST.sub(r"--exclude \2", message))
+    for pattern, plain in _KEYED:
+        message = pattern.sub(plain, message)
+    return _ARGUMENT.sub(_option, message)
 
 
 def _option(found: re.Match[str]) -> str:
-    name, _, value = found.groups()
-    option = f"--{name.replace('_', '-')}"
-    return option if value is None else f"{option} {value}"
+    value = found["text"] or found["number"]
+    return _OPTIONS[found["name"]] + (f" {value}" if value else "")

@@ -65,7 +65,7 @@ def choose(model: Any, training: Training, original: Original, model_format: Mod
     reasons = "; ".join(f"{refusal.format}: {refusal.reason}" for refusal in refusals)
     raise BundleError(
         f"no form of this {type(model).__name__} answers as it does ({reasons}); "
-        "format=joblib packs the object itself, for servers that are allowed to load pickles"
+        "model_format='joblib' packs the object itself, for servers that are allowed to load pickles"
     )
 
 

@@ -9,10 +9,16 @@ import joblib
 import numpy.typing as npt
 import pandas as pd
 
+from tidegauge.contract import PREDICTION
 from tidegauge.errors import BundleError, SchemaError
+from tidegauge.sources import require_distinct
 
 __all__ = ["TEXT", "Column", "Training", "load_model", "load_table", "training_rows"]
 
+_WANTED: Final = (
+    "give the trained model as joblib or pickle wrote it, or skops in a file that ends with .skops; the "
+    "libraries of its classes must be installed"
+)
 TEXT: Final = "string"  # the dtype of a categorical column that the model takes as text
 
 
@@ -74,22 +80,41 @@ def load_model(path: Path | str, trusted_types: Sequence[str] = ()) -> Any:
         else:
             model = joblib.load(path)
     except Exception as error:  # a pickle may raise anything
-        raise BundleError(f"the model {path} cannot be loaded: {type(error).__name__}: {error}") from error
+        untrusted = type(error).__name__ == "UntrustedTypesFoundException"
+        advice = "name those that are yours with trusted_types=" if untrusted else _WANTED
+        raise BundleError(
+            f"the model {path} cannot be loaded: {advice} ({type(error).__name__}: {error})"
+        ) from error
     if not callable(getattr(model, "predict", None)):
         raise BundleError(f"{path} holds a {type(model).__name__}: a model with a predict method is needed")
     return model
 
 
 def load_table(path: Path | str) -> pd.DataFrame:
-    """Read a Parquet or CSV file, known by its suffix; raises `SchemaError` for any other or an empty one."""
+    """Read a Parquet or CSV file, known by its suffix.
+
+    Raises
+    ------
+    SchemaError
+        Any other file, one without rows, or one with a column's name twice.
+    """
     path = Path(path)
     try:
-        frame = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else pd.read_csv(path)
+        frame = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else _read_csv(path)
+    except SchemaError:
+        raise
     except (OSError, ValueError) as error:
         raise SchemaError(f"the training data {path} cannot be read as Parquet or CSV: {error}") from error
     if frame.empty:
         raise SchemaError(f"the training data {path} has no rows")
     return frame
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """The table; pandas would give the second column of a name another one."""
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
+    require_distinct(header.iloc[0].tolist())
+    return pd.read_csv(path)
 
 
 def training_rows(
@@ -116,6 +141,7 @@ def training_rows(
     else:
         names = [str(name) for name in known]
         _require_columns(table, names, "the model was fitted on features that the training data")
+    _require_free(names)
     _require_fit(names, others, getattr(model, "n_features_in_", None))
     frame = table[names].copy()
     columns = tuple(_column(frame, name) for name in names)
@@ -126,6 +152,14 @@ def _require_columns(table: pd.DataFrame, names: Sequence[str], who: str) -> Non
     missing = [name for name in names if name not in table.columns]
     if missing:
         raise SchemaError(f"{who} lacks columns {missing}: it has {[str(name) for name in table.columns]}")
+
+
+def _require_free(names: Sequence[str]) -> None:
+    if PREDICTION in names:
+        raise SchemaError(
+            f"a feature named {PREDICTION!r}: the name is kept for the model's own prediction. Exclude the "
+            f"column if it is no feature (exclude=[{PREDICTION!r}]), else train the model with another name"
+        )
 
 
 def _require_fit(names: Sequence[str], others: Sequence[str], expected: int | None) -> None:
