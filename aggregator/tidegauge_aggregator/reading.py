@@ -60,6 +60,12 @@ class Reading:
                 "model_needed",
                 f"{len(meant)} models are watched ({', '.join(meant[:5])}): say which with ?model=",
             )
+        if model is None:
+            raise Refusal(
+                404,
+                "model_unknown",
+                "no model has sent a profile yet: ask again when its sidecars have started",
+            )
         if model not in names:
             raise Refusal(404, "model_unknown", f"model {model!r} is not known here: it has sent no profile")
         return model

@@ -186,6 +186,7 @@ async def test_questions_that_cannot_be_answered_say_why(tmp_path: Path) -> None
         found = {path: await rig.client.get(path) for path in list(expected)[1:]}
         posted = await rig.client.post(profile_path("m", PROFILE.hash), content=PROFILE.to_bytes())
     assert (empty.status_code, reason(empty)) == (404, "model_unknown")
+    assert "no model has sent a profile yet: ask again" in empty.text
     assert (unnamed.status_code, reason(unnamed)) == (400, "model_needed")
     assert {path: (a.status_code, reason(a)) for path, a in found.items()} == dict(list(expected.items())[1:])
     assert (posted.status_code, reason(posted)) == (405, "method_not_allowed")
