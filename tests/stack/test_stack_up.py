@@ -195,7 +195,7 @@ def a_whole_stack(demo: psutil.Process) -> list[psutil.Process]:
 
 def test_the_demo_shows_stable_then_drifting():
     demo = subprocess.run(
-        [sys.executable, "-m", "tidegauge.local.demo"], cwd=ROOT, capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", "tidegauge.local.demo"], cwd=ROOT, capture_output=True, text=True, timeout=180
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert demo.stdout.index("house-prices: Stable") < demo.stdout.index("house-prices: Drifting")
