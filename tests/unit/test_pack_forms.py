@@ -20,6 +20,8 @@ from sklearn.svm import SVR
 from support.packs import NUMBERS, ask, pack, training_table
 from xgboost import XGBClassifier, XGBRegressor
 
+from tidegauge.pack.answers import Original, differing_labels
+
 REGRESSORS = {
     "linear": (LinearRegression(), "onnx"),
     "ridge": (Ridge(), "onnx"),
@@ -131,6 +133,11 @@ def test_a_forest_that_is_undecided_about_some_rows_is_packed_by_its_decided_one
     probabilities = model.predict_proba(table[NUMBERS])
     decided = np.abs(probabilities[:, 0] - probabilities[:, 1]) > 1e-5
     assert (ask(packed, table) == model.predict(table[NUMBERS]))[decided].all()
+
+
+def test_labels_that_differ_are_counted_among_the_decided_rows_that_were_asked():
+    labels, decided = np.array(["a", "b", "a", "b"], object), np.array([True, True, False, True])
+    assert differing_labels(np.array(["a", "a", "b"], object), Original(labels, decided)) == (1, 2)
 
 
 def test_a_missing_value_is_packed_for_models_that_take_it(tmp_path):
