@@ -4,6 +4,8 @@ import json
 import re
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -163,6 +165,41 @@ def test_the_shards_of_a_model_are_joined():
     assert result.exit_code == 3
     assert document["drifting"] == ["sqft"]
     assert {feature["name"] for feature in document["features"]} == {"sqft", "age"}
+
+
+@contextmanager
+def of_two_shards(report: Report, index: int) -> Iterator[str]:
+    """An aggregator that holds one share of two, and says so."""
+    document = report.to_dict() | {"shard": {"index": index, "of": 2}}
+    with stub_server(lambda _path, _body: (200, json.dumps(document).encode())) as url:
+        yield url
+
+
+def test_one_shard_of_two_is_not_shown_as_stable(stable):
+    words = "1 of 2 shards asked: give all their addresses"
+    with of_two_shards(stable, 0) as url:
+        told = tidegauge("report", "--url", url)
+        document = tidegauge("report", "--url", url, "--json")
+    assert (told.exit_code, document.exit_code) == (4, 4)
+    assert "house-prices: Unknown" in told.stdout
+    assert words in told.stdout
+    assert words in document.stderr
+    told_json = json.loads(document.stdout)
+    assert (told_json["verdict"], told_json["shards"]) == ("Unknown", {"asked": 1, "of": 2})
+
+
+def test_one_shard_of_two_that_drifts_is_drift_with_a_caution(drifting):
+    with of_two_shards(drifting, 1) as url:
+        told = tidegauge("report", "--url", url)
+    assert told.exit_code == 3
+    assert "1 of 2 shards asked" in told.stdout
+
+
+def test_all_shards_asked_are_stable_without_a_caution(stable):
+    left, right = (replace(stable, features={name: stable.features[name]}) for name in ("sqft", "age"))
+    with of_two_shards(left, 0) as one, of_two_shards(right, 1) as other:
+        told = tidegauge("report", "--url", one, "--url", other)
+    assert (told.exit_code, "shards asked" in told.stdout) == (0, False)
 
 
 def test_no_aggregator_is_one_line():

@@ -15,7 +15,7 @@ from rich.table import Table
 from tidegauge.cli.parts import existing_folder
 from tidegauge.contract import AGGREGATOR_PORT, Verdict
 from tidegauge.errors import ResourceError, TidegaugeError
-from tidegauge.local.reports import fetch_report
+from tidegauge.local.reports import ShardsReport, fetch_shards
 from tidegauge.local.state import load_state
 from tidegauge.report import FeatureReport, Report
 
@@ -62,53 +62,58 @@ def command(
         state = load_state(folder)
         addresses, model = state.aggregator_urls, model or state.model
     if awaited is None:
-        report = fetch_report(addresses, model)
-        code = EXIT_CODES[report.verdict]
+        found = fetch_shards(addresses, model)
+        code = EXIT_CODES[found.report.verdict]
     else:
-        report = _await(Verdict(awaited), addresses, model, timeout)
-        code = 0 if report.verdict == awaited else NOT_IN_TIME
-    _print(report, as_json)
+        found = _await(Verdict(awaited), addresses, model, timeout)
+        code = 0 if found.report.verdict == awaited else NOT_IN_TIME
+    _print(found, as_json)
     raise click.exceptions.Exit(code)
 
 
-def _await(verdict: Verdict, urls: list[str], model: str | None, timeout_seconds: float) -> Report:
+def _await(verdict: Verdict, urls: list[str], model: str | None, timeout_seconds: float) -> ShardsReport:
     """The first report with that verdict, or the last one before the time is over."""
     deadline = time.monotonic() + timeout_seconds
     while True:
-        report, problem = _try(urls, model)
-        if report is not None and report.verdict is verdict:
-            return report
+        found, problem = _try(urls, model)
+        if found is not None and found.report.verdict is verdict:
+            return found
         if time.monotonic() >= deadline:
-            if report is None:
+            if found is None:
                 raise problem or ResourceError("no report")
-            return report
+            return found
         time.sleep(_POLL_SECONDS)
 
 
-def _try(urls: list[str], model: str | None) -> tuple[Report | None, TidegaugeError | None]:
+def _try(urls: list[str], model: str | None) -> tuple[ShardsReport | None, TidegaugeError | None]:
     try:
-        return fetch_report(urls, model), None
+        return fetch_shards(urls, model), None
     except TidegaugeError as error:  # not there yet, or restarting
         return None, error
 
 
-def _print(report: Report, as_json: bool) -> None:
+def _print(found: ShardsReport, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(report.to_dict(), indent=2))
+        shards = {"asked": found.asked, "of": found.of}
+        click.echo(json.dumps(found.report.to_dict() | {"shards": shards}, indent=2))
+        if found.caution:
+            click.echo(found.caution, err=True)
         return
     console = Console()
-    console.print(_headline(report), highlight=False)
-    console.print(_table(report))
+    console.print(_headline(found.report, found.caution), highlight=False)
+    console.print(_table(found.report))
 
 
 _COLOUR: Final = {Verdict.STABLE: "green", Verdict.DRIFTING: "red", Verdict.UNKNOWN: "yellow"}
 
 
-def _headline(report: Report) -> str:
+def _headline(report: Report, caution: str | None) -> str:
     colour = _COLOUR.get(report.verdict, "cyan")
     severity = f" ({report.severity})" if report.severity else ""
     since = f" since {report.time(report.since)}" if report.since is not None else ""
     parts = [f"{report.model or 'model'}: [bold {colour}]{report.verdict}{severity}[/]{since}"]
+    if caution:
+        parts.append(f"[bold yellow]{caution}[/]")
     if report.stale and report.coverage is not None:
         parts.append(f"[bold yellow]{_silence(report.coverage.newest_rows_age_seconds)}[/]")
     if report.drifting:

@@ -1,18 +1,48 @@
 """Reports fetched from aggregators over HTTP."""
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import httpx
 
-from tidegauge.errors import ResourceError
+from tidegauge.errors import ResourceError, WireError
 from tidegauge.report import Report
 
-__all__ = ["fetch_report"]
+__all__ = ["ShardsReport", "fetch_report", "fetch_shards"]
 
 _TIMEOUT_SECONDS: Final = 10.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardsReport:
+    """A model's report, and of how many of its shards it is.
+
+    Parameters
+    ----------
+    report
+        Joined. With a shard missing it is never Stable: what that shard would say is not known.
+    asked, of
+        Shards that answered, and shards that there are.
+    """
+
+    report: Report
+    asked: int
+    of: int
+
+    @property
+    def caution(self) -> str | None:
+        """What is wrong and the next step, where not every shard was asked."""
+        if self.asked >= self.of:
+            return None
+        return f"{self.asked} of {self.of} shards asked: give all their addresses (--url once per shard)"
+
+
 def fetch_report(urls: list[str], model: str | None = None) -> Report:
+    """The report alone: see `fetch_shards`."""
+    return fetch_shards(urls, model).report
+
+
+def fetch_shards(urls: list[str], model: str | None = None) -> ShardsReport:
     """The report of a model, joined over the aggregators of its shards.
 
     Parameters
@@ -29,10 +59,23 @@ def fetch_report(urls: list[str], model: str | None = None) -> Report:
     WireError
         An answer is no report, or they do not fit together.
     """
-    return Report.join([_fetch(url, model) for url in urls])
+    documents = [_fetch(url, model) for url in urls]
+    reports = [Report.from_dict(document) for document in documents]
+    shards = [_shard(document) for document in documents]
+    asked, of = len({index for index, _ in shards}), max((of for _, of in shards), default=1)
+    return ShardsReport(report=Report.join(reports, max(0, of - asked)), asked=asked, of=of)
 
 
-def _fetch(url: str, model: str | None) -> Report:
+def _shard(document: Any) -> tuple[int, int]:
+    """Which of how many shards answered; the only one, where the aggregator does not say."""
+    shard = document.get("shard") or {"index": 0, "of": 1}
+    try:
+        return int(shard["index"]), int(shard["of"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise WireError(f'a report whose "shard" is {shard!r}: it must be {{"index", "of"}}') from error
+
+
+def _fetch(url: str, model: str | None) -> Any:
     try:
         answer = httpx.get(
             f"{url.rstrip('/')}/v1/report", params={"model": model} if model else {}, timeout=_TIMEOUT_SECONDS
@@ -42,7 +85,7 @@ def _fetch(url: str, model: str | None) -> Report:
         raise ResourceError(f"{url}: no aggregator answers there ({error})") from error
     if answer.status_code != httpx.codes.OK:
         raise ResourceError(f"{url}: {_message(document)}")
-    return Report.from_dict(document)
+    return document
 
 
 def _message(document: object) -> str:
