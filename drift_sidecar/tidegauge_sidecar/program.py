@@ -59,7 +59,7 @@ class Sidecar:
     Raises
     ------
     ProfileError
-        The folder's panes were cut with another length.
+        The folder's panes were cut with another length, or there are more shards than monitored features.
     OSError
         The folder cannot be used, or another sidecar uses it.
     """

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from tidegauge.contract import Lost, pane_path, profile_path
 from tidegauge.counts import Counts
-from tidegauge.errors import ProfileMismatch, WireError
+from tidegauge.errors import ProfileError, ProfileMismatch, WireError
 from tidegauge.pane import Pane
 from tidegauge.profile import Profile
 from tidegauge_sidecar.position import Position
@@ -177,6 +177,11 @@ class Sender:
         Jitter of the waiting times.
     observe
         Gets the seconds that each PUT took.
+
+    Raises
+    ------
+    ProfileError
+        There are more shards than monitored features.
     """
 
     def __init__(
@@ -190,6 +195,7 @@ class Sender:
         rng: random.Random,
         observe: Callable[[float], None] = lambda _: None,
     ) -> None:
+        _check_shards(profile, len(transports))
         self.totals = SendTotals()
         self._spool = spool
         self._state_file = state_file
@@ -305,6 +311,16 @@ class Sender:
             else:
                 self._spool.remove(pane)
                 self.totals.acknowledged += 1
+
+
+def _check_shards(profile: Profile, shards: int) -> None:
+    """Each shard needs a feature of its own; without one nothing could ever be sent."""
+    most = len(profile.monitored)
+    if shards > most:
+        raise ProfileError(
+            f"{shards} aggregators, but the profile has {most} monitored features and each aggregator needs "
+            f"one: set spec.aggregator.replicas to at most {most}"
+        )
 
 
 def recover_sent(content: bytes, shards: int) -> Sent:

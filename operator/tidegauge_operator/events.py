@@ -11,6 +11,8 @@ __all__ = ["Event", "bad_reason", "events"]
 
 _BAD: Final[Mapping[str, str]] = {
     "Ready": "False",
+    "ModelAvailable": "False",
+    "AggregatorAvailable": "False",
     "MonitoringReady": "False",
     "DataDriftDetected": "True",
     "DriftMonitoringDegraded": "True",
@@ -23,7 +25,10 @@ _OVER: Final[Mapping[str, str]] = {
     "DriftMonitoringDegraded": "DriftMonitoringRestored",
     "MonitoringReady": "MonitoringReady",
     "Ready": "Ready",
+    "ModelAvailable": "ModelAvailable",
+    "AggregatorAvailable": "AggregatorAvailable",
 }
+_PARTS: Final = frozenset({"ModelAvailable", "AggregatorAvailable"})  # of Ready, which tells it first
 _OPPOSITE: Final = {"True": "False", "False": "True"}
 
 
@@ -40,8 +45,25 @@ def events(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
     """The Events that tell of the way from one status to the next, one for each transition."""
     old = {c["type"]: c for c in before.get("conditions", ())}
     since = after.get("drift", {}).get("since", "")
-    told = [_event(old.get(c["type"]), c, since) for c in after["conditions"]]
-    return [event for event in told if event is not None]
+    found = {c["type"]: _event(old.get(c["type"]), c, since) for c in after["conditions"]}
+    whole = found.get("Ready")
+    for kind in _PARTS & set(found):
+        found[kind] = _unless_told(found[kind], whole) if _is_news(old.get(kind), found[kind]) else None
+    return [event for event in found.values() if event is not None]
+
+
+def _is_news(old: Mapping[str, Any] | None, event: Event | None) -> bool:
+    """Whether it is more than a step of a normal start or, for the aggregator, of a rollout."""
+    if event is None or event.reason in ("AggregatorStarting", "StatefulSetMissing"):
+        return False
+    return event.kind == "Warning" or (old or {}).get("reason") not in _STARTING
+
+
+def _unless_told(event: Event | None, whole: Event | None) -> Event | None:
+    """An Event of a part, but for what Ready tells at the same time."""
+    if event is None or whole is None or whole.kind != event.kind:
+        return event
+    return None if event.kind == "Normal" or event.reason == whole.reason else event
 
 
 def _event(old: Mapping[str, Any] | None, new: Mapping[str, Any], drifts_since: str) -> Event | None:

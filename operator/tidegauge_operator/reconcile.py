@@ -44,6 +44,7 @@ class Heard:
     report: Report | None
     silence: str = ""
     asked: bool = True
+    silent_shards: int = 0
 
 
 _UNHEARD: Final = Heard(None, "the aggregator has not been asked yet", asked=False)
@@ -207,6 +208,7 @@ class Reconciler:
             report=account.heard.report,
             silence=account.heard.silence,
             asked=account.heard.asked,
+            silent_shards=account.heard.silent_shards,
             url=model_url(model),
         )
 

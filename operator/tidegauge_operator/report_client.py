@@ -19,6 +19,10 @@ REQUEST_SECONDS: Final = 5.0
 MOST_BYTES: Final = 8 << 20
 CHUNK_BYTES: Final = 1 << 16
 AT_ONCE: Final = 32
+_UNHEARD_OF: Final = (
+    "the aggregator has not heard of the model yet: no pod has sent counts (read a pod's log: kubectl logs "
+    "POD -c drift-sidecar; see that no NetworkPolicy keeps it from the aggregator)"
+)
 
 
 class NoReport(Exception):
@@ -27,14 +31,15 @@ class NoReport(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A report, and why a part of it is missing; empty where it is whole."""
+    """A report, why a part of it is missing, and of how many shards; empty and 0 where it is whole."""
 
     report: Report
     silence: str = ""
+    silent_shards: int = 0
 
 
 class ReportClient:
-    """Reads reports, only so many at once, so that a thousand models are no thousand connections."""
+    """Reads reports, only so many at once, so that a thousand shards are no thousand connections."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -48,20 +53,28 @@ class ReportClient:
         NoReport
             None of them answers, or their answers do not fit together.
         """
-        parts, silent = [], []
-        async with self._free:
-            for url in urls:
-                try:
-                    parts.append(await self._one(model, url))
-                except NoReport as reason:
-                    silent.append(str(reason))
+        answers = await asyncio.gather(*(self._asked(model, i, url) for i, url in enumerate(urls)))
+        parts = [answer for answer in answers if isinstance(answer, Report)]
+        silent = [str(answer) for answer in answers if isinstance(answer, NoReport)]
         if not parts:
             raise NoReport(silent[0])
         silence = f"{len(silent)} of {len(urls)} aggregators: {silent[0]}" if silent else ""
         try:
-            return Told(Report.join(parts, len(silent)), silence)
+            return Told(Report.join(parts, len(silent)), silence, len(silent))
         except WireError as error:
             raise NoReport(f"the aggregators' reports do not fit together: {error}") from error
+
+    async def _asked(self, model: str, shard: int, url: str) -> Report | NoReport:
+        """One replica's report, or why there is none."""
+        async with self._free:
+            try:
+                return await self._one(model, url)
+            except NoReport as reason:
+                return reason
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                return NoReport(
+                    f"the aggregator does not answer: {type(error).__name__} {_step(model, shard)}"
+                )
 
     async def _one(self, model: str, url: str) -> Report:
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
@@ -70,14 +83,17 @@ class ReportClient:
                 f"{url}/v1/report", params={"model": model}, timeout=timeout
             ) as answer:
                 if answer.status == 404:
-                    raise NoReport("the aggregator has not heard of the model yet: no pod has sent counts")
+                    raise NoReport(_UNHEARD_OF)
                 if answer.status != 200:
                     raise NoReport(f"the aggregator answers with status {answer.status}")
                 return Report.from_dict(json.loads(await _body(answer)))
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise NoReport(f"the aggregator does not answer: {type(error).__name__}") from error
         except (WireError, ValueError) as error:
             raise NoReport(f"the aggregator answers with something else than a report: {error}") from error
+
+
+def _step(model: str, shard: int) -> str:
+    log = f"kubectl logs {model}-aggregator-{shard}"
+    return f"(read its log: {log}; see that no NetworkPolicy keeps the operator from it)"
 
 
 async def _body(answer: aiohttp.ClientResponse) -> bytes:

@@ -119,7 +119,7 @@ class Rounds:
             told = await self._reports.report(key.name, self._addresses(model))
         except NoReport as reason:
             return Heard(None, str(reason))
-        return Heard(told.report, told.silence)
+        return Heard(told.report, told.silence, silent_shards=told.silent_shards)
 
     async def look_for_definitions(self) -> bool:
         """See which optional kinds the cluster knows; where that changed, every model is looked at."""

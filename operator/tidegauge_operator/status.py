@@ -36,6 +36,10 @@ ENOUGH_ROWS_RATIO: Final = 0.99
 AGAIN_ENOUGH_ROWS_RATIO: Final = 0.995  # so that a share around the bound is not news every time it moves
 HEARING_SECONDS: Final = 60.0  # a pod that has begun to answer is heard after its first pane
 _SHOWN_NAMES: Final = 5
+_NO_FRESH_ROWS: Final = (
+    "no pod has sent counts lately. See that pods run and are asked for predictions; if so, read a pod's log "
+    "(kubectl logs POD -c drift-sidecar) and see that no NetworkPolicy keeps it from the aggregator"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,8 @@ class Observed:
         Why there is no report, or not all of it; empty where nothing is missing.
     asked
         Whether the aggregator was ready and has been asked.
+    silent_shards
+        How many of the aggregator's replicas gave no report while others did.
     url
         Where the model answers.
     """
@@ -74,6 +80,7 @@ class Observed:
     report: Report | None = None
     silence: str = ""
     asked: bool = False
+    silent_shards: int = 0
     url: str | None = None
 
 
@@ -95,6 +102,7 @@ def status(model: DriftMonitoredModel, observed: Observed, before: Mapping[str, 
         document["url"] = observed.url
     if observed.report is not None:
         document["drift"] = _drift(observed.report, observed.deployment, before.get("drift", {}), now)
+        document["drift"]["coverage"] |= _shards(model.spec.aggregator.replicas, observed.silent_shards)
     elif "drift" in before:  # silence: what was known is kept, and the verdict is no longer
         document["drift"] = _silent(before["drift"], now)
     return document
@@ -152,8 +160,10 @@ def _ready(model: DriftMonitoredModel, observed: Observed) -> State:
 def _monitoring_ready(model: DriftMonitoredModel, observed: Observed, applied_generation: int) -> State:
     monitoring = model.spec.monitoring
     asked = monitoring.service_monitor.enabled or monitoring.prometheus_rule.enabled
+    but = "; for spec.monitoring.dashboard nothing is made yet" if monitoring.dashboard.enabled else ""
     if not asked:
-        return State("True", "NotRequested", "spec.monitoring asks for no object of the Prometheus operator")
+        none = "spec.monitoring asks for no object of the Prometheus operator"
+        return State("True", "NotRequested", f"{none}{but}")
     if observed.missing_kinds:
         kinds = " and ".join(observed.missing_kinds)
         return State(
@@ -164,7 +174,7 @@ def _monitoring_ready(model: DriftMonitoredModel, observed: Observed, applied_ge
         )
     if applied_generation == 0:
         return State("Unknown", "NotAppliedYet", "the objects have not been applied yet")
-    return State("True", "Applied", "the objects that spec.monitoring asks for are there")
+    return State("True", "Applied", f"the objects that spec.monitoring asks for are there{but}")
 
 
 def _drift_detected(observed: Observed) -> State:
@@ -199,7 +209,7 @@ def _degraded(observed: Observed, merged: State, lacked_rows: bool, now: str) ->
         )
     coverage = report.coverage
     if report.stale:
-        return State("True", "NoFreshRows", "no pod has sent counts lately")
+        return State("True", "NoFreshRows", _NO_FRESH_ROWS)
     if coverage is not None:
         answering = _answering_pods(coverage, observed.deployment, now)
         if answering is not None and coverage.pods_heard < answering:
@@ -279,6 +289,11 @@ def _coverage(coverage: Coverage | None, deployment: Document | None) -> Documen
     if coverage.rows_ratio is not None:
         document["rows"] = round(coverage.rows_ratio, 4)
     return document
+
+
+def _shards(replicas: int, silent: int) -> Document:
+    """How many shards of how many are heard; nothing to be told of a single one."""
+    return {"shards": f"{max(0, replicas - silent)}/{replicas}"} if replicas > 1 else {}
 
 
 def _expected_pods(coverage: Coverage, deployment: Document | None) -> int | None:

@@ -115,6 +115,7 @@ def test_a_shard_that_is_down_is_told_until_it_is_back(own_node: OwnNode, story:
         reason = "ShardsSilent"
         story.wait_for(lambda: story.condition("DriftMonitoringDegraded")["reason"] == reason, reason)
         assert story.condition("DriftMonitoringDegraded")["message"].startswith("1 of 2 aggregators:")
+        assert story.status["drift"]["coverage"]["shards"] == "1/2"
         drifting = {feature["name"] for feature in story.status["drift"]["topFeatures"]}
         assert drifting
         assert drifting <= held, "what the other shard sees is still told"

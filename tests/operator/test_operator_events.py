@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.observed import WELL, condition, message, story, told
+from support.observed import IN_TROUBLE, WELL, condition, deployed, message, story, told
 from support.reports import DRIFTING, a_report
 from tidegauge_operator.events import Event, events
 from tidegauge_operator.status import Failure, Observed
@@ -107,3 +107,48 @@ def test_an_unknown_says_what_was_before_it() -> None:
     assert message(document, "DataDriftDetected").endswith("; CriticalDrift before that")
     assert message(document, "DataDriftDetected").count("before that") == 1
     assert "before that" not in message(told(WELL, document), "DataDriftDetected")
+
+
+# --- Events of the parts, where Ready tells nothing new ---------------------------------------------------
+
+ONE_UP = deployed(1, updated=1)
+STALLED = replace(WELL, deployment=ONE_UP, model_pods=IN_TROUBLE)
+OUT = replace(STALLED, deployment=deployed(0, updated=1))
+
+
+def test_the_last_pod_that_dies_in_a_stalled_rollout_is_an_event() -> None:
+    assert story(WELL, STALLED, OUT, OUT, STALLED, WELL)[1:] == [
+        [("Warning", "ImagePullBackOff")],
+        [("Warning", "ImagePullBackOff")],
+        [],
+        [("Normal", "ModelAvailable")],
+        [("Normal", "Ready")],
+    ]
+
+
+def test_an_aggregator_that_fails_while_the_model_does_is_an_event() -> None:
+    lost = replace(
+        STALLED,
+        stateful_set={"spec": {}, "status": {}},
+        aggregator_pods=Failure("Unschedulable", "no node has room"),
+    )
+    assert story(WELL, STALLED, lost, STALLED)[2:] == [
+        [("Warning", "Unschedulable")],
+        [("Normal", "AggregatorAvailable")],
+    ]
+
+
+def test_what_ready_tells_is_not_told_again_of_its_part() -> None:
+    down = replace(WELL, deployment=deployed(0), model_pods=IN_TROUBLE)
+    assert story(WELL, down, WELL)[1:] == [[("Warning", "ImagePullBackOff")], [("Normal", "Ready")]]
+
+
+def test_a_first_start_and_a_roll_of_the_aggregator_are_no_news() -> None:
+    no_aggregator = {"spec": {"replicas": 1}, "status": {"readyReplicas": 0}}
+    nothing = Observed(generation=2)
+    starting = Observed(generation=2, deployment=deployed(0), stateful_set=no_aggregator)
+    serving = replace(starting, deployment=ONE_UP)
+    assert story(nothing, starting, serving, WELL) == [[], [], [], [("Normal", "Ready")]]
+    rolling = replace(WELL, deployment=deployed(3, updated=1))
+    both = replace(rolling, stateful_set=no_aggregator)
+    assert story(WELL, rolling, both, rolling, WELL)[1:] == [[], [], [], [("Normal", "Ready")]]

@@ -3,14 +3,14 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import aiohttp
 import pytest
 from support.reports import DRIFTING, ReportServer, a_report
-from tidegauge_operator.report_client import MOST_BYTES, NoReport, ReportClient, Told
+from tidegauge_operator.report_client import MOST_BYTES, REQUEST_SECONDS, NoReport, ReportClient, Told
 
 from tidegauge.contract import Verdict
 from tidegauge.report import Report
@@ -69,6 +69,30 @@ def test_a_shard_that_does_not_answer_is_told_and_the_others_are_heard(server: R
     assert drifting.report.verdict is Verdict.DRIFTING
     assert calm.report.verdict is Verdict.UNKNOWN
     assert drifting.silence.startswith("1 of 2 aggregators: the aggregator does not answer")
+    assert "kubectl logs house-prices-aggregator-1;" in drifting.silence, "the one that is silent"
+    assert "kubectl logs house-prices-aggregator-0;" in calm.silence
+    assert (drifting.silent_shards, calm.silent_shards) == (1, 1)
+
+
+def test_the_shards_are_asked_all_at_once() -> None:
+    """None answers before all were asked, so that asking one after the other would end without a report."""
+    shards = 4
+    asked = threading.Barrier(shards)
+
+    class Waiting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            with suppress(threading.BrokenBarrierError):
+                asked.wait(timeout=REQUEST_SECONDS)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ExitStack() as stack:
+        addresses = [stack.enter_context(serving(Waiting)) for _ in range(shards)]
+        with pytest.raises(NoReport, match="has not heard of the model yet"):
+            read(*addresses)
+    assert not asked.broken
 
 
 def test_a_feature_in_two_shards_is_no_report(server: ReportServer) -> None:
@@ -101,7 +125,7 @@ def test_an_aggregator_without_the_model_is_no_report(server: ReportServer) -> N
 def test_nobody_there_is_no_report(server: ReportServer) -> None:
     address = server.address
     server.stop()
-    with pytest.raises(NoReport, match="does not answer: ClientConnectorError"):
+    with pytest.raises(NoReport, match=r"does not answer: ClientConnectorError \(read its log: kubectl logs"):
         read(address)
 
 

@@ -103,6 +103,16 @@ def test_a_silent_shard_is_told_and_hides_no_drift_of_the_others() -> None:
     assert drifting["drift"]["verdict"] == "Drifting"
 
 
+def test_coverage_says_how_many_shards_are_heard() -> None:
+    two = {"replicas": 2}
+    silent = replace(WELL, report=DRIFTING, silence="1 of 2 aggregators: silent", silent_shards=1)
+    lame, whole = told(silent, aggregator=two), told(WELL, aggregator=two)
+    assert lame["drift"]["coverage"]["shards"] == "1/2"
+    assert whole["drift"]["coverage"]["shards"] == "2/2"
+    assert "shards" not in told(WELL)["drift"]["coverage"], "one aggregator is no share"
+    assert has_happened(whole, lame)
+
+
 @pytest.mark.parametrize(
     ("report", "expected"),
     [
@@ -114,6 +124,11 @@ def test_a_silent_shard_is_told_and_hides_no_drift_of_the_others() -> None:
 )
 def test_what_the_verdict_has_not_seen_is_told(report: Any, expected: tuple[str, str]) -> None:
     assert condition(told(replace(WELL, report=report)), "DriftMonitoringDegraded") == expected
+
+
+def test_pods_that_send_nothing_lead_to_their_sidecars_log() -> None:
+    stale = told(replace(WELL, report=a_report(Verdict.UNKNOWN, stale=True)))
+    assert "kubectl logs POD -c drift-sidecar" in message(stale, "DriftMonitoringDegraded")
 
 
 def test_rows_lost_long_ago_are_no_trouble_and_rows_lost_now_are() -> None:
@@ -311,6 +326,15 @@ def test_definitions_that_are_missing_are_named() -> None:
     assert condition(document, "MonitoringReady") == ("False", "CRDNotInstalled")
     assert "PrometheusRule" in message(document, "MonitoringReady")
     assert condition(document, "Ready") == ("True", "Available"), "the model itself is well"
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_dashboard_that_is_not_made_is_named(enabled: bool) -> None:
+    monitoring = {"serviceMonitor": {"enabled": enabled}, "dashboard": {"enabled": True}}
+    text = message(told(WELL, monitoring=monitoring), "MonitoringReady")
+    assert text.endswith("; for spec.monitoring.dashboard nothing is made yet")
+    del monitoring["dashboard"]
+    assert "dashboard" not in message(told(WELL, monitoring=monitoring), "MonitoringReady")
 
 
 def test_a_new_operator_knows_that_a_paused_model_was_applied() -> None:

@@ -205,6 +205,19 @@ def test_what_it_cannot_start_with_is_said_in_one_line(
     assert len(result.stderr.strip().splitlines()) == 1
 
 
+def test_more_shards_than_features_are_refused_at_the_start(sidecar: SidecarProcess) -> None:
+    """Nothing could ever be sent: it ends with what to set, and writes no log without end."""
+    most = len(small_profile().monitored)
+    command = [sys.executable, "-m", "tidegauge_sidecar", "--log-dir", str(sidecar.log_dir), "--port", "0"]
+    command += ["--profile", str(sidecar.profile), "--model", "m"]
+    command += ["--aggregator-urls", ",".join(sidecar.urls * (most + 1))]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert result.returncode == 1
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith(f"tidegauge-sidecar: {most + 1} aggregators, but the profile has {most} monitored")
+    assert line.endswith(f"set spec.aggregator.replicas to at most {most}")
+
+
 def test_a_second_sidecar_on_the_same_folder_gives_up(sidecar: SidecarProcess) -> None:
     with running(sidecar):
         command = [

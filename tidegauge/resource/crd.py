@@ -30,6 +30,7 @@ _COLUMNS: Final = (
     ("Top", "string", ".status.drift.topFeatures[0].name", 0),
     ("Coverage", "number", ".status.drift.coverage.rows", 0),
     ("Pods", "string", ".status.drift.coverage.pods", 0),
+    ("Shards", "string", ".status.drift.coverage.shards", 1),
     ("Since", "date", ".status.drift.since", 1),
     ("Rows", "integer", ".status.drift.rows", 1),
     ("Model", "string", ".spec.model.storageUri", 1),

@@ -249,7 +249,15 @@ class Storage(Part):
 class Aggregator(Part):
     """The program that merges all pods' counts into the verdict."""
 
-    replicas: Annotated[int, says("Replicas over which the features are divided.", ge=1, le=64)] = 1
+    replicas: Annotated[
+        int,
+        says(
+            "Replicas over which the features are divided; at most as many as there are monitored features. "
+            "A change divides them anew, and every replica begins with an empty record.",
+            ge=1,
+            le=64,
+        ),
+    ] = 1
     storage: Annotated[Storage, says("The volume of each replica.")] = field(default_factory=Storage)
     retention: Annotated[
         Duration, says("How long counts and history are kept; at least the longest window, 12h.")

@@ -14,6 +14,13 @@ class Coverage(Part):
     """How much of the traffic the verdict has seen."""
 
     pods: Annotated[str, says("Pods heard from, of pods expected, for example 3/3.")] = ""
+    shards: Annotated[
+        str | None,
+        says(
+            "Aggregators that answer, of spec.aggregator.replicas, for example 1/2; only where there are "
+            "more than one. The features of one that does not are not watched."
+        ),
+    ] = None
     rows: Annotated[float | None, says("Rows counted, of rows answered, 0 to 1.")] = None
 
 
