@@ -121,7 +121,9 @@ def _from_object_store(uri: str, scheme: str) -> _Copy:
     except ImportError as error:
         extra = _EXTRAS[scheme]
         raise StorageError(
-            f"storage {scheme}:// needs more: pip install 'tidegauge[{extra}]' ({error})"
+            f"storage {scheme}:// needs more than is installed: build the serving image with "
+            f"--build-arg SERVING=serving,{extra}, or without an image pip install 'tidegauge[{extra}]' "
+            f"({error})"
         ) from error
 
     def copy(file: str, to: Path) -> None:
