@@ -140,6 +140,9 @@ def test_pods_answer_while_etcd_is_away_and_the_verdict_comes_again(
     story.wait_until("Ready=False", BACK_SECONDS)
     story.wait_until("Ready", READY_SECONDS)
     answers_go_on(traffic)
+    story.wait_for_rows(traffic.answered, BACK_SECONDS)  # so it is a verdict on rows of afterwards too
+    story.wait_for(lambda: told_of_drift(story)["status"] != "Unknown", "a verdict again", VERDICT_SECONDS)
+    assert story.status["drift"]["verdict"] != "Unknown"
 
 
 def test_a_drain_takes_no_more_pods_than_the_budget_allows_and_answers_go_on(
