@@ -7,6 +7,7 @@ base is a Debian made on the spot, wheels are fetched by this machine's pip, bui
 import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,7 @@ _DEBIAN = ("--variant=minbase", "--include=python3,python3-venv")
 _NO_DOCUMENTATION = tuple(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale"))
 _NO_PACKAGE_LISTS = "rm -rf $1/etc/apt/sources.list* $1/var/lib/apt/lists/*"
 _BASE = "localhost/tidegauge/base:bookworm"
+_MACHINE = "x86_64"  # which the wheels are fetched for
 _PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014", "manylinux_2_5")
 _TITLE = "org.opencontainers.image.ref.name"  # by which Docker and kind find a name; containerd by another
 ENVIRONMENT = "opt/tidegauge/pyvenv.cfg"
@@ -81,10 +83,17 @@ def images(tell: Tell) -> Images:
     if given := os.environ.get("TIDEGAUGE_IMAGES"):
         archive, _, given_tag = given.rpartition("=")
         return Images(Path(archive), given_tag)
+    check_machine(platform.machine())
     tag = _hash(_files(["Dockerfile", ".dockerignore", *_context()]))
     found = Images(cache_folder() / f"images-{tag}.tar", tag)
     built_once("images", found.archive, lambda new: _build(found, new, tell), tell)
     return found
+
+
+def check_machine(machine: str) -> None:
+    """Raise `Unavailable` where images of another architecture would be needed."""
+    if machine != _MACHINE:
+        raise Unavailable(f"images are built for {_MACHINE} only here, and this machine is {machine}")
 
 
 def _build(wanted: Images, archive: Path, tell: Tell) -> None:
@@ -164,7 +173,7 @@ def _fetch_wheels(folder: Path, tell: Tell) -> None:
             *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
             *("--dest", str(folder), "--constraint", str(ROOT / "constraints.txt")),
             *("--python-version", "3.11", "--only-binary=:all:"),
-            *(f"--platform={platform}_x86_64" for platform in _PLATFORMS),
+            *(f"--platform={each}_{_MACHINE}" for each in _PLATFORMS),
             *_requirements(),
         ]
     )
