@@ -83,7 +83,7 @@ def states(cluster: Cluster, namespace: str) -> dict[str, tuple[str, str]]:
 
 def wait_for_state(cluster: Cluster, namespace: str, kind: str, state: tuple[str, str]) -> str:
     """Wait for a condition, and return its message."""
-    wait_for(lambda: states(cluster, namespace).get(kind) == state, f"{kind} is {state}", 20)
+    wait_for(lambda: states(cluster, namespace).get(kind) == state, f"{kind} is {state}")
     conditions = cluster.admin.get(a_model(namespace))["status"]["conditions"]
     return next(str(c["message"]) for c in conditions if c["type"] == kind)
 
