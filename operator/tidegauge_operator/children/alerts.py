@@ -106,17 +106,36 @@ def _prediction_drift(model: DriftMonitoredModel) -> Alert:
 
 
 def _rows_moved(model: DriftMonitoredModel, floor: float) -> str:
-    """How many features are above a floor, and which of all that drift moved most."""
-    moved = _by_feature(_series(model, Metric.DRIFT_LOWER_BOUND))
-    worst = (
-        f"{{{{ range $place, $found := query `sort_desc(topk(3, {moved} "
-        f"and on (feature) {_by_feature(_severity(model))} > 0))` }}}}{{{{ if $place }}}}, {{{{ end }}}}"
-        "{{ .Labels.feature }} (at least {{ .Value | humanizePercentage }}){{ end }}"
-    )
+    """How many features are above a floor, which of all that drift moved most, and in which pods."""
     return (
         f"Features of which a share of the rows above {floor:g} has certainly moved (spec.drift.minEffect, "
-        f"or the feature's own floor): {{{{ .Value }}}}. Most: {worst}."
+        f"or the feature's own floor): {{{{ .Value }}}}. Most: {_most_moved(model)}{_pods_moved(model)}."
     )
+
+
+def _most_moved(model: DriftMonitoredModel) -> str:
+    bound = _by_feature(_series(model, Metric.DRIFT_LOWER_BOUND))
+    return _list_of(
+        f"{bound} and on (feature) {_by_feature(_severity(model))} > 0",
+        "{{ .Labels.feature }} (at least {{ .Value | humanizePercentage }})",
+    )
+
+
+def _pods_moved(model: DriftMonitoredModel) -> str:
+    """Pods whose own rows are farthest from the reference: a drift may be one pod's alone."""
+    statistic = f"max by (feature, pod) ({_series(model, Metric.SIDECAR_POD_STATISTIC)})"
+    return _list_of(
+        f"{statistic} and on (feature) {_by_feature(_severity(model))} > 0",
+        '{{ .Labels.feature }} in {{ .Labels.pod }} (D {{ .Value | printf "%.2f" }})',
+        begin="; single pods: ",
+    )
+
+
+def _list_of(query: str, entry: str, begin: str = "") -> str:
+    """A template of the three largest of a query, largest first; nothing where there are none."""
+    between = f"{{{{ if $place }}}}, {{{{ else }}}}{begin}{{{{ end }}}}"
+    loop = f"{{{{ range $place, $found := query `sort_desc(topk(3, {query}))` }}}}"
+    return f"{loop}{between}{entry}{{{{ end }}}}"
 
 
 def _severity(model: DriftMonitoredModel) -> str:
