@@ -37,7 +37,7 @@ spec:
     rowScoreThreshold: 2.0
     capture: {sampleRate: 1.0, logSize: 64Mi}
     sidecar: {resources: {requests: {cpu: 50m, memory: 96Mi}}}
-  aggregator: {replicas: 1, storage: {size: 1Gi}, retention: 720h}
+  aggregator: {replicas: 1, storage: {size: 1Gi, whenDeleted: Retain}, retention: 720h}
   monitoring:
     serviceMonitor: {enabled: true, labels: {release: kube-prometheus-stack}}
     prometheusRule: {enabled: true, thresholds: {errorRate: 0.01, staleAfter: 10m}}
@@ -60,7 +60,7 @@ drift:
 aggregator:
   replicas: 1
   retention: 720h
-  storage: {size: 1Gi}
+  storage: {size: 1Gi, whenDeleted: Delete}
 monitoring:
   serviceMonitor: {enabled: false}
   prometheusRule:

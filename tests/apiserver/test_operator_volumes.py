@@ -60,9 +60,13 @@ def size(cluster: Cluster, namespace: str, number: int) -> str | None:
     return asked
 
 
-def stateful_set(cluster: Cluster, namespace: str) -> Document:
+def set_of(namespace: str) -> Document:
     metadata = {"name": AGGREGATOR, "namespace": namespace}
-    return cluster.admin.get({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata})
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata}
+
+
+def stateful_set(cluster: Cluster, namespace: str) -> Document:
+    return cluster.admin.get(set_of(namespace))
 
 
 def ready(cluster: Cluster, namespace: str) -> Document:
@@ -106,6 +110,21 @@ def test_a_class_that_does_not_expand_is_told_and_holds_nothing_else_up(
     whole_cluster.admin.merge(named, {"allowVolumeExpansion": True})
     wait_for(lambda: size(whole_cluster, whole_namespace, 0) == "5Gi", "the claim grows")
     wait_for(lambda: ready(whole_cluster, whole_namespace).get("reason") != "VolumeNotExpandable", "it heals")
+
+
+def test_claims_that_are_to_be_retained_outlive_their_model(
+    whole_cluster: Cluster, whole_namespace: str
+) -> None:
+    storage = {"storageClassName": storage_class(whole_cluster, whole_namespace, expands=False)}
+    kept = a_model(whole_namespace, storage={**storage, "whenDeleted": "Retain"})
+    whole_cluster.admin.apply(kept)
+    wait_for(lambda: size(whole_cluster, whole_namespace, 0) == "1Gi", "the claim is bound")
+    made = claim(whole_cluster, whole_namespace, 0)["metadata"]
+    assert not made.get("ownerReferences")
+    whole_cluster.admin.delete(kept)
+    wait_for(lambda: whole_cluster.admin.find(set_of(whole_namespace)) is None, "its StatefulSet is gone")
+    left = claim(whole_cluster, whole_namespace, 0)["metadata"]
+    assert (left["uid"], left.get("deletionTimestamp")) == (made["uid"], None)
 
 
 def test_a_claim_that_is_there_already_is_used_and_goes_with_the_model(

@@ -244,6 +244,13 @@ class Storage(Part):
     storage_class_name: Annotated[
         str | None, says("StorageClass of the volume, fixed once made. Default: the cluster's own.")
     ] = None
+    when_deleted: Annotated[
+        Literal["Delete", "Retain"],
+        says(
+            "What becomes of the volumes' claims when the model is deleted, or its StatefulSet: Retain keeps "
+            "them, and a model of the same name goes on with their counts."
+        ),
+    ] = "Delete"
 
 
 class Aggregator(Part):

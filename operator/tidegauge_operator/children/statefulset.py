@@ -17,8 +17,9 @@ DATA_FOLDER: Final = "/var/lib/tidegauge"
 
 
 def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
-    """The StatefulSet. Its claims are deleted with it, and kept when replicas are taken away."""
-    size = facts.claim_size or model.spec.aggregator.storage.size  # a template cannot be changed: see claims
+    """The StatefulSet. Its claims go with it unless the spec keeps them; they stay when replicas go."""
+    storage = model.spec.aggregator.storage
+    size = facts.claim_size or storage.size  # a template cannot be changed: see claims
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
@@ -27,7 +28,10 @@ def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
             "replicas": model.spec.aggregator.replicas,
             "serviceName": aggregator_name(model),
             "podManagementPolicy": "Parallel",
-            "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"},
+            "persistentVolumeClaimRetentionPolicy": {
+                "whenDeleted": storage.when_deleted,
+                "whenScaled": "Retain",
+            },
             "selector": {"matchLabels": selector(model, Component.AGGREGATOR)},
             "template": {
                 "metadata": {"labels": labels(model, Component.AGGREGATOR)},
@@ -38,7 +42,7 @@ def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
                     "apiVersion": "v1",
                     "kind": "PersistentVolumeClaim",
                     "metadata": {"name": TEMPLATE_NAME},
-                    "spec": claim_spec(model.spec.aggregator.storage, size),
+                    "spec": claim_spec(storage, size),
                 }
             ],
         },
