@@ -30,16 +30,19 @@ class Health:
     ----------
     clock
         Seconds of a monotonic clock.
+    overdue_seconds
+        How long the key that has been due for longest has waited for a worker.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float], overdue_seconds: Callable[[], float]) -> None:
+        self._clock, self._overdue_seconds = clock, overdue_seconds
         self._began: dict[object, float] = {}
+        self._taken_at = clock()
         self.ready = False
 
     def begin(self, key: object) -> None:
         """A worker took this key."""
-        self._began[key] = self._clock()
+        self._began[key] = self._taken_at = self._clock()
 
     def end(self, key: object) -> None:
         """It is through with it."""
@@ -49,6 +52,11 @@ class Health:
         """Keys that have been worked on for too long."""
         now = self._clock()
         return [str(key) for key, began in self._began.items() if now - began > STUCK_SECONDS]
+
+    def is_idle_though_due(self) -> bool:
+        """Whether no worker took any key for too long while one was due; a long queue that moves is well."""
+        waited = min(self._overdue_seconds(), self._clock() - self._taken_at)
+        return waited > STUCK_SECONDS
 
 
 class Meters:
@@ -110,6 +118,9 @@ def application(health: Health, meters: Meters) -> web.Application:
             return web.Response(
                 status=503, text=f"stuck for more than {STUCK_SECONDS:g} s: {', '.join(stuck)}\n"
             )
+        if health.is_idle_though_due():
+            text = f"no model was looked at for more than {STUCK_SECONDS:g} s, though some are due\n"
+            return web.Response(status=503, text=text)
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:

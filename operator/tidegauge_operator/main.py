@@ -79,7 +79,7 @@ class Operator:
             lambda: secrets.token_urlsafe(TOKEN_BYTES),
             settings.docs_url,
         )
-        self.health = face.Health(clock)
+        self.health = face.Health(clock, lambda: self.queue.overdue_seconds)
         self.meters = face.Meters(
             CollectorRegistry(), lambda: len(self.queue), lambda: len(self._watches.closed()), self._verdicts
         )

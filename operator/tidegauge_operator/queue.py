@@ -150,6 +150,12 @@ class Queue(Generic[Key]):
     def __len__(self) -> int:
         return len(self._schedule)
 
+    @property
+    def overdue_seconds(self) -> float:
+        """How long the key that has been due for longest has waited for a worker."""
+        at = self._schedule.next_at()
+        return 0.0 if at is None else max(0.0, self._clock() - at)
+
     async def add(self, key: Key, hurry: bool = False) -> None:
         """Have the key worked on soon; with `hurry` as a try, also if it failed."""
         async with self._changed:

@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 from tidegauge_operator.__main__ import _JsonLines
 from tidegauge_operator.face import STUCK_SECONDS, Health, Meters, application
+from tidegauge_operator.queue import Backoff, Queue, Schedule
 from tidegauge_operator.store import Key
 
 KEY = Key("ml", "house-prices")
@@ -34,7 +35,7 @@ async def pages_of(health: Health, *paths: str) -> list[tuple[int, str]]:
 
 def test_one_look_that_takes_too_long_is_no_longer_healthy() -> None:
     clock = Clock()
-    health = Health(clock)
+    health = Health(clock, lambda: 0.0)
     health.begin(KEY)
     clock.seconds = STUCK_SECONDS
     assert asyncio.run(pages_of(health, "/healthz")) == [(200, "ok\n")]
@@ -47,8 +48,27 @@ def test_one_look_that_takes_too_long_is_no_longer_healthy() -> None:
     assert asyncio.run(pages_of(health, "/healthz")) == [(200, "ok\n")]
 
 
+def test_a_queue_that_no_worker_takes_from_is_not_healthy_and_a_long_one_that_moves_is() -> None:
+    clock = Clock()
+    schedule: Schedule[Key] = Schedule(Backoff(), lambda: 0.0)
+    queue = Queue(schedule, clock)
+    health = Health(clock, lambda: queue.overdue_seconds)
+    clock.seconds = 10 * STUCK_SECONDS  # nothing was due: silence is well
+    schedule.add(KEY, clock.seconds)
+    schedule.add(Key("ml", "fraud"), clock.seconds)
+    assert asyncio.run(pages_of(health, "/healthz")) == [(200, "ok\n")]
+    clock.seconds += STUCK_SECONDS + 1
+    text = "no model was looked at for more than 300 s, though some are due\n"
+    assert asyncio.run(pages_of(health, "/healthz")) == [(503, text)]
+    taken = schedule.take(clock.seconds)
+    health.begin(taken)
+    health.end(taken)
+    assert queue.overdue_seconds > STUCK_SECONDS
+    assert asyncio.run(pages_of(health, "/healthz")) == [(200, "ok\n")]
+
+
 def test_it_is_ready_when_it_says_so() -> None:
-    health = Health(Clock())
+    health = Health(Clock(), lambda: 0.0)
     assert asyncio.run(pages_of(health, "/readyz")) == [(503, "starting\n")]
     health.ready = True
     assert asyncio.run(pages_of(health, "/readyz")) == [(200, "ok\n")]
