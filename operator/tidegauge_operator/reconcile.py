@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import msgspec
-
 from tidegauge.report import Report
-from tidegauge.resource import DriftMonitoredModel
+from tidegauge.resource import DriftMonitoredModel, of_stored
 from tidegauge_operator.availability import lacks_pods
 from tidegauge_operator.children.urls import model_url
 from tidegauge_operator.cluster import Cluster, Refusal
@@ -139,7 +137,7 @@ class Reconciler:
             self._forget(key)
             return True
         account = self._account_of(key, document["metadata"]["uid"])
-        model = _typed(document)
+        model = of_stored(document)
         stale = account.stale and not model.spec.paused
         in_order = await self._bring(key, model, account) if stale and is_try else not stale
         await self._tell(key, model, document, account)
@@ -270,10 +268,6 @@ def _with_known_drift(before: Mapping[str, Any], after: Document) -> Document:
     conditions = [known.get(c["type"], c) for c in after["conditions"]]
     drift = {"drift": before["drift"]} if "drift" in before else {}
     return {**after, **drift, "conditions": conditions}
-
-
-def _typed(document: Document) -> DriftMonitoredModel:
-    return msgspec.convert({**document, "status": None}, DriftMonitoredModel)
 
 
 def _time(seconds: float) -> str:

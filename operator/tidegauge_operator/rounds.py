@@ -8,9 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-import msgspec
-
-from tidegauge.resource import DriftMonitoredModel
+from tidegauge.resource import DriftMonitoredModel, of_stored
 from tidegauge_operator.cluster import Cluster, Refusal
 from tidegauge_operator.kinds import CHILDREN, MODELS, PODS, Kind
 from tidegauge_operator.labels import aggregator_name
@@ -100,7 +98,7 @@ class Rounds:
 
     async def _heard(self, key: Key, document: dict[str, object]) -> Heard | None:
         """What came of asking; None where an answer, or a part of it, failed to come for the first time."""
-        model = msgspec.convert({**document, "status": None}, DriftMonitoredModel)
+        model = of_stored(document)
         aggregator = self._store.children(key).get(Ref("apps/v1", "StatefulSet", aggregator_name(model)))
         if aggregator is None:  # deleted, or not listed yet by an operator that has just begun
             heard = _NOT_READY

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 
 from tidegauge import resource
 from tidegauge.contract import Severity
@@ -237,3 +238,21 @@ def test_the_examples_are_sound():
 )
 def test_quantities_are_exact_numbers(text, number):
     assert quantity_of(text) == Decimal(number)
+
+
+def test_a_stored_resource_of_a_newer_definition_is_understood() -> None:
+    document = yaml.safe_load(DESIGNED)
+    known = resource.of_stored(document)
+    spec = document["spec"]
+    for part in (document, spec, spec["aggregator"]["storage"], spec["drift"]["perFeature"][0]):
+        part["ofTomorrow"] = {"on": True}
+    document["status"] = {"ofTomorrow": 1}
+    assert resource.of_stored(document) == known
+    assert known.spec == resource.load(DESIGNED).spec
+
+
+def test_what_is_passed_on_unchanged_keeps_all_its_fields_when_read_as_stored() -> None:
+    document = yaml.safe_load(DESIGNED)
+    assert resource.of_stored(document).spec.autoscaling == resource.load(DESIGNED).spec.autoscaling
+    metrics = document["spec"]["autoscaling"]["metrics"]
+    assert list(resource.of_stored(document).spec.autoscaling.metrics) == metrics

@@ -5,5 +5,6 @@ from tidegauge.resource.loading import load
 from tidegauge.resource.policy import policy_of
 from tidegauge.resource.rules import broken_rules
 from tidegauge.resource.schema import DriftMonitoredModel
+from tidegauge.resource.stored import of_stored
 
-__all__ = ["DriftMonitoredModel", "broken_rules", "bytes_of", "load", "policy_of", "seconds_of"]
+__all__ = ["DriftMonitoredModel", "broken_rules", "bytes_of", "load", "of_stored", "policy_of", "seconds_of"]
