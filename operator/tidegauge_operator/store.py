@@ -12,7 +12,7 @@ from tidegauge.contract import API_GROUP, RESOURCE_KIND
 from tidegauge_operator.kinds import Kind
 from tidegauge_operator.labels import MANAGED_BY, MODEL_LABEL
 
-__all__ = ["Child", "Key", "Ref", "Store", "orphan_of", "owner_of"]
+__all__ = ["Child", "Key", "Ref", "Store", "orphan_of", "owner_of", "print_of"]
 
 Document = dict[str, Any]
 
@@ -48,6 +48,8 @@ class Child:
     ----------
     uid, owner
         Its own, and its controller's.
+    version
+        Its resource version, a number that grows with each write.
     print
         Hash of all that is not its status: it changes when somebody edits the object.
     part
@@ -56,6 +58,7 @@ class Child:
 
     uid: str
     owner: str
+    version: int
     print: str
     part: Document
 
@@ -138,6 +141,8 @@ class Store:
         known = self._children.setdefault(key, {})
         ref, child = Ref.of(document), _child(document, uid)
         before = known.get(ref)
+        if before is not None and before.uid == child.uid and child.version < before.version:
+            return key, False  # the answer to a write, after the watch has told what came of it
         known[ref] = child
         return key, before is None or (before.uid, before.print) != (child.uid, child.print)
 
@@ -206,14 +211,15 @@ def _child(document: Document, owner: str) -> Child:
         part["spec"] = {name: part["spec"][name] for name in _SPEC if name in part["spec"]}
     if "status" in part:  # whether the status is of the spec as it is
         part["metadata"] = {"generation": metadata.get("generation", 0)}
-    return Child(metadata["uid"], owner, _print(document), part)
+    return Child(metadata["uid"], owner, _version(document), print_of(document), part)
 
 
 # Annotations are other people's: none of our objects has any, and the Deployment controller writes its own.
 _NOISE: Final = frozenset({"managedFields", "resourceVersion", "generation", "annotations"})
 
 
-def _print(document: Mapping[str, Any]) -> str:
+def print_of(document: Mapping[str, Any]) -> str:
+    """Hash of all of an object that is not its status, nor written by other programs as a rule."""
     own = {name: value for name, value in document.items() if name not in ("status", "metadata")}
     own["metadata"] = {n: value for n, value in document["metadata"].items() if n not in _NOISE}
     return hashlib.blake2b(json.dumps(own, sort_keys=True).encode(), digest_size=12).hexdigest()

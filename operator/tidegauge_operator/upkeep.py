@@ -20,7 +20,7 @@ from tidegauge_operator.facts import Facts, Images
 from tidegauge_operator.kinds import CHILDREN, Kind, kind_of
 from tidegauge_operator.labels import aggregator_name, token_name
 from tidegauge_operator.plan import plan
-from tidegauge_operator.store import Child, Key, Ref, Store, orphan_of, owner_of
+from tidegauge_operator.store import Child, Key, Ref, Store, orphan_of, owner_of, print_of
 
 __all__ = ["NameTaken", "Upkeep"]
 
@@ -146,10 +146,11 @@ class Upkeep:
         else:
             there, is_new = await self._take(key, document, looked)
         self._store.see_child(there)
-        if (seen := self._store.children(key).get(ref)) is None:
+        if self._store.children(key).get(ref) is None:
             return False
-        self._applied.setdefault(key, {})[ref] = (ought, seen.print)
-        return is_new or (child is not None and child.print != seen.print)
+        done = print_of(there)  # not what is known by now: somebody may have edited it since
+        self._applied.setdefault(key, {})[ref] = (ought, done)
+        return is_new or (child is not None and child.print != done)
 
     async def _take(self, key: Key, document: Document, looked: Looked) -> tuple[Document, bool]:
         """Apply a document where no object of ours is known: to none, or to one that was made for this name.

@@ -57,6 +57,16 @@ def test_a_status_is_no_edit_but_it_is_kept() -> None:
     assert store.children(KEY)[Ref.of(a_child())].part["status"] == {"readyReplicas": 2}
 
 
+def test_the_answer_to_a_write_that_comes_after_the_watch_undoes_nothing() -> None:
+    store = Store()
+    told = a_child(resourceVersion="9") | {"status": {"readyReplicas": 2}}
+    store.see_child(told)
+    assert store.see_child(a_child(resourceVersion="7", replicas=1)) == (KEY, False)
+    assert store.children(KEY)[Ref.of(told)].part["status"] == {"readyReplicas": 2}
+    assert store.see_child(a_child(resourceVersion="10", replicas=1)) == (KEY, True)
+    assert store.see_child(a_child(uid="anew", resourceVersion="8")) == (KEY, True), "another object"
+
+
 def test_an_edit_is_an_edit_wherever_it_is() -> None:
     for edited in (
         a_child(replicas=3),
