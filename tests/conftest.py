@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from support.tiers import KEPT, NOT_RUN, TIERS
+from support.tiers import BEGUN, BUILDS, KEPT, NOT_RUN, TIERS, begin_builds, wait_for_build
 
 TESTS = Path(__file__).parent
 # How long an example takes says more of the machine than of the code.
@@ -29,6 +29,22 @@ class Tally:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[NOT_RUN] = {}
     config.stash[KEPT] = []
+    config.stash[BUILDS] = {}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    begin_builds(session.config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    wait_for_build(item)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if (begun := config.stash.get(BEGUN, None)) is not None:
+        begun.end()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

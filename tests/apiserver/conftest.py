@@ -23,7 +23,7 @@ CRD = HERE.parents[1] / "crds/driftmonitoredmodels.tidegauge.io.yaml"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    build_before("apiserver", items_below(session, HERE), lambda: prepare(progress()))
+    build_before("apiserver", items_below(session, HERE), prepare)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    build_before("chart", items_below(session, HERE), lambda: HELM.find(progress()))
+    build_before("chart", items_below(session, HERE), HELM.find)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    build_before("monitoring", items_below(session, HERE), lambda: PROMTOOL.find(progress()))
+    build_before("monitoring", items_below(session, HERE), PROMTOOL.find)
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,14 @@ shared by all tests of a run.
 `namespace` is a new namespace of the test's own, under the `restricted` Pod Security level.
 """
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.cache import Tell
 from support.controlplane.progress import progress
 from support.controlplane.unavailable import Unavailable
 from support.helm import HELM, Helm
@@ -29,7 +31,15 @@ HERE = Path(__file__).parent
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     items = [item for item in items_below(session, HERE) if "node" in item.fixturenames]
-    build_before("node", items, lambda: prepare(progress()))
+    build_before("node", items, _build)
+
+
+def _build(tell: Tell) -> None:
+    """What the tier cannot do without; then what single fixtures ask for, which tell themselves of a lack."""
+    prepare(tell)
+    with contextlib.suppress(Unavailable):
+        HELM.find(tell)
+        build_images(tell)
 
 
 @pytest.fixture(scope="session")
