@@ -51,6 +51,13 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+class Extent(StrEnum):
+    """Over how many pods a feature's drift goes, where that is certain."""
+
+    CONFINED = "confined"  # to the pods named, while the others together show none of it
+    EVERYWHERE = "everywhere"  # every pod with rows shows it by itself
+
+
 class Lost(StrEnum):
     """Why a row that was answered is not in the counts; the label `reason` of the `lost` metrics."""
 

@@ -17,7 +17,7 @@ from tidegauge.hours import MIXTURES, Expected, mixture
 from tidegauge.reference import BINS, STATISTICS, Reference
 from tidegauge.statistics import bernoulli_kl, rate_lower_bound
 
-__all__ = ["Evaluation", "Evaluator", "Limits"]
+__all__ = ["Evaluation", "Evaluator", "Limits", "Sums"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -82,7 +82,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sums:
+class Sums:
     """What one pass over each window's cells leaves: ``(windows, features)`` and ``(windows, bins)``."""
 
     n: FloatArray
@@ -149,11 +149,11 @@ class Evaluator:
 
     def evaluate(self, windows: list[list[FloatArray]], limits: Limits) -> Evaluation:
         """All statistics of all windows, each given by the blocks whose sum it is."""
-        return self._decide(self._sum(windows), limits)
+        return self.decide(self.sums(windows), limits)
 
     def bins(self, blocks: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
         """One window's rows per bin, found and expected, each of shape ``(1, bins)``."""
-        sums = self._sum([blocks])
+        sums = self.sums([blocks])
         return sums.bins, sums.expected * np.repeat(sums.n, self.reference.bin_sizes, axis=1)
 
     def counts(self, blocks: list[FloatArray], feature: int) -> tuple[IntArray, int, int]:
@@ -178,15 +178,16 @@ class Evaluator:
             total += block
         return total
 
-    def _sum(self, windows: list[list[FloatArray]]) -> _Sums:
+    def sums(self, windows: list[list[FloatArray]]) -> Sums:
+        """What the statistics need of windows, each given by the blocks whose sum it is."""
         r, rows = self.reference, len(windows)
         features, bins = (rows, self.features), (rows, r.bin_cells.size)
-        sums = _Sums(*(np.empty(shape) for shape in (*[features] * 4, bins, bins, features, features)))
+        sums = Sums(*(np.empty(shape) for shape in (*[features] * 4, bins, bins, features, features)))
         for row, blocks in enumerate(windows):
             self._sum_row(sums, row, self._add(blocks))
         return sums
 
-    def _sum_row(self, sums: _Sums, row: int, total: FloatArray) -> None:
+    def _sum_row(self, sums: Sums, row: int, total: FloatArray) -> None:
         r, c, f = self.reference, self.cells, self.features
         cells = total[:c]
         sums.missing[row], sums.beyond[row] = total[c : c + f], total[c + f : c + 2 * f]
@@ -234,7 +235,8 @@ class Evaluator:
 
     # --- decisions -------------------------------------------------------------------------------------
 
-    def _decide(self, sums: _Sums, limits: Limits) -> Evaluation:
+    def decide(self, sums: Sums, limits: Limits) -> Evaluation:
+        """All statistics from what one pass over the cells, or whoever has only bins, has found."""
         r = self.reference
         deff = limits.design_effect
         noise = deff / np.maximum(sums.n, 1) + 1 / np.maximum(sums.m, 1)
@@ -253,7 +255,7 @@ class Evaluator:
 
     def _combine(
         self,
-        sums: _Sums,
+        sums: Sums,
         tv: FloatArray,
         noise: FloatArray,
         eps: FloatArray,
@@ -289,7 +291,7 @@ class Evaluator:
 
     def _decide_rank(
         self,
-        sums: _Sums,
+        sums: Sums,
         limits: Limits,
         noise: FloatArray,
         point: FloatArray,
@@ -304,7 +306,7 @@ class Evaluator:
         point[_RANK], lower[_RANK], detected[_RANK] = deviation, deviation - width, found
 
     def _decide_bins(
-        self, sums: _Sums, limits: Limits, noise: FloatArray, eps: FloatArray,
+        self, sums: Sums, limits: Limits, noise: FloatArray, eps: FloatArray,
         point: FloatArray, lower: FloatArray, detected: BoolArray,
     ) -> tuple[FloatArray, FloatArray]:  # fmt: skip
         """G on bins, those expecting too few rows pooled; the bound is one of total variation."""
@@ -371,7 +373,7 @@ class Evaluator:
         )
 
     def _decide_rates(
-        self, sums: _Sums, limits: Limits, point: FloatArray, lower: FloatArray, detected: BoolArray
+        self, sums: Sums, limits: Limits, point: FloatArray, lower: FloatArray, detected: BoolArray
     ) -> None:
         """Missing, unseen and exceedance rates against upper bounds of the reference's own."""
         r = self.reference

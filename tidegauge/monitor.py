@@ -22,7 +22,7 @@ from tidegauge.errors import PolicyError, ProfileMismatch, WireError
 from tidegauge.evaluation import Evaluator, Limits
 from tidegauge.hours import HOUR_SECONDS, hour_weights
 from tidegauge.learning import Learner
-from tidegauge.policy import LEARNING_FLOOR, Policy
+from tidegauge.policy import LEARNING_FLOOR, Budget, Policy
 from tidegauge.profile import Profile
 from tidegauge.reference import Reference
 from tidegauge.report import Report
@@ -208,6 +208,12 @@ class Monitor:
             Look(s, first, first + window_panes(s) - 1, found.row(i))
             for i, (s, first) in enumerate(zip(scales, firsts, strict=True))
         ]
+
+    def shared_limits(self, scale: int, looks: int) -> Limits:
+        """Limits of so many looks that share one look's chance of a false alarm at that scale."""
+        b = Budget.of(np.full(looks, self._budget.alpha[scale] / looks))
+        effect = np.tile(self.design_effect[scale], (looks, 1))
+        return Limits(b.alpha, b.deviation, b.normal, effect)
 
     def _limits(self, scales: list[int]) -> Limits:
         b = self._budget

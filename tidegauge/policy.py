@@ -81,6 +81,11 @@ class Budget:
     deviation: npt.NDArray[np.float64]
     normal: npt.NDArray[np.float64]
 
+    @classmethod
+    def of(cls, alpha: npt.NDArray[np.float64]) -> Budget:
+        """The factors that follow from alpha."""
+        return cls(alpha, np.sqrt(np.log(2 / alpha) / 2), -ndtri(alpha / 2))
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -179,8 +184,7 @@ class Policy:
         looks = self.period_seconds / (pane_seconds * np.maximum(1, widths / 4))
         # A scale looked at less than once a period has no more than one look's chance in it.
         alpha = self.false_alarms / (self.scales * max(1, pairs) * np.maximum(1, looks))
-        alpha = np.minimum(alpha, 0.5)
-        return Budget(alpha, np.sqrt(np.log(2 / alpha) / 2), -ndtri(alpha / 2))
+        return Budget.of(np.minimum(alpha, 0.5))
 
     def to_dict(self) -> dict[str, Any]:
         """The policy as plain values, as a report shows it."""

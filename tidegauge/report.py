@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tidegauge.contract import REPORT_SCHEMA, Severity, Verdict
+from tidegauge.contract import REPORT_SCHEMA, Extent, Severity, Verdict
 from tidegauge.errors import WireError
 
-__all__ = ["Baseline", "Coverage", "FeatureReport", "Report", "by_urgency"]
+__all__ = ["Baseline", "Coverage", "FeatureReport", "PodReport", "Report", "by_urgency"]
 
 _SEVERITY_RANK = {None: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
 
@@ -64,6 +64,28 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PodReport:
+    """One pod whose own rows have certainly moved.
+
+    Parameters
+    ----------
+    pod, instance
+        Its name for people, and that of the log volume its rows came from.
+    statistic, lower
+        As of the feature, from this pod's rows alone and over bins, about 16 of a continuous feature: at most
+        the distance over all values.
+    rows
+        Its rows in the window, missing values included.
+    """
+
+    pod: str
+    instance: str
+    statistic: float
+    lower: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureReport:
     """One feature; figures are those of `window`, the window with the best lower bound.
 
@@ -98,6 +120,11 @@ class FeatureReport:
     g, psi, psi_noise, js, wasserstein
         Other measures of the same window; `psi_noise` is what psi would be without drift. None where it
         does not apply.
+    extent
+        Whether the drift is confined to `pods` or everywhere; None where neither is certain.
+    pods
+        At most three pods whose own rows moved most and certainly so, the largest lower bound first; attached
+        by the aggregator, only while the feature drifts.
     """
 
     name: str
@@ -125,6 +152,17 @@ class FeatureReport:
     psi_noise: float | None = None
     js: float | None = None
     wasserstein: float | None = None
+    extent: Extent | None = None
+    pods: tuple[PodReport, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """``in pod a only``, ``in every pod``, ``at least in pods a, b``; empty where no pod can be named."""
+        if self.extent is Extent.EVERYWHERE or not self.pods:
+            return "in every pod" if self.pods else ""
+        names = sorted({pod.pod for pod in self.pods})
+        listed = f"in pod{'s' if len(names) > 1 else ''} {', '.join(names)}"
+        return f"{listed} only" if self.extent is Extent.CONFINED else f"at least {listed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,8 +383,14 @@ def _oldest(ages: Iterable[float | None]) -> float | None:
 
 
 def _read_feature(item: Mapping[str, Any]) -> FeatureReport:
-    names = {f.name for f in fields(FeatureReport)} - {"since"}
+    names = {f.name for f in fields(FeatureReport)} - {"since", "extent", "pods"}
     values = {name: item[name] for name in names}
+    # An aggregator of before these were said, or a report that it stored, has neither.
+    extent = item.get("extent")
+    values["extent"] = None if extent is None else Extent(extent)
+    values["pods"] = tuple(
+        PodReport(**{f.name: pod[f.name] for f in fields(PodReport)}) for pod in item.get("pods", ())
+    )
     values["verdict"] = Verdict(values["verdict"])
     values["severity"] = _severity(values["severity"])
     return FeatureReport(since=item["since_pane"], **values)
@@ -362,7 +406,7 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, Verdict | Severity):
+    if isinstance(value, Verdict | Severity | Extent):
         return value.value
     if isinstance(value, float) and not math.isfinite(value):
         return None

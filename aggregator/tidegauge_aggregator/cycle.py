@@ -160,11 +160,12 @@ class Cycle:
 
     async def _look(self, watch: Watch, gauge: Gauge, first: int, last: int) -> None:
         fresh = watch.take_unseen(last)
+        pods = [] if watch.pods is None else watch.pods.up_to(last)
         loop = asyncio.get_running_loop()
         try:
             with self._aggregator.meters.evaluation_seconds.time():
                 result = await loop.run_in_executor(
-                    self._aggregator.evaluator, gauge.evaluate, first, last, fresh
+                    self._aggregator.evaluator, gauge.evaluate, first, last, fresh, pods
                 )
         except Exception:
             watch.gauge = None  # what it holds is not certain any more: the next turn builds it again

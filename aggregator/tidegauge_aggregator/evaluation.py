@@ -11,6 +11,7 @@ from typing import Any
 from tidegauge.counts import Counts
 from tidegauge.errors import TidegaugeError
 from tidegauge.monitor import Monitor
+from tidegauge.pods import PodRows, name_pods
 from tidegauge.policy import Policy
 from tidegauge.profile import Profile
 from tidegauge.report import Report
@@ -83,14 +84,21 @@ class Gauge:
         self.monitor.add(pane, counts, panes)
         self.monitor.late_rows = self._late_rows
 
-    def evaluate(self, first: int, last: int, fresh: Sequence[tuple[int, Counts]]) -> Result:
-        """Add panes and do every look from pane `first` to `last`; changes of verdict on the way are kept."""
+    def evaluate(
+        self, first: int, last: int, fresh: Sequence[tuple[int, Counts]], pods: Sequence[PodRows]
+    ) -> Result:
+        """Add panes and do every look from pane `first` to `last`; changes of verdict on the way are kept.
+
+        Of what drifts at the end, `pods` says in which of them.
+        """
+        before = self.report
         for pane, counts in fresh:
             self.monitor.add(pane, counts)
         changes: list[TransitionRow] = []
         for pane in range(first, last + 1):
             self._look(pane, is_last=pane == last, changes=changes)
         assert self.report is not None
+        self.report = name_pods(self.monitor, self.report, pods, before)
         return Result(self.report, self._row(last, changes))
 
     def _look(self, pane: int, *, is_last: bool, changes: list[TransitionRow]) -> None:

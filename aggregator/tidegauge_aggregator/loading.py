@@ -12,6 +12,7 @@ from tidegauge.report import Report
 from .accounts import Totals
 from .compaction import BLOCK_PANES
 from .evaluation import Gauge
+from .recent_pods import RecentPods
 from .store import Store, WatchRow
 from .watch import RECENT_PANES, Watch
 
@@ -42,7 +43,7 @@ def _with_accounts(store: Store, row: WatchRow, profile: Profile) -> Watch:
 def load_awake(store: Store, row: WatchRow, profile: Profile, gauge: Gauge) -> Watch:
     """All of it: sums into the gauge's windows, messages that are not merged yet into memory."""
     watch = _with_accounts(store, row, profile)
-    watch.gauge = gauge
+    watch.gauge, watch.pods = gauge, RecentPods(gauge.monitor.reference)
     evaluated = row.evaluated
     oldest = max(0, evaluated - gauge.reach_panes)
     for panes in (BLOCK_PANES, 1):

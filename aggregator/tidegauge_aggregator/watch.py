@@ -16,6 +16,7 @@ from tidegauge.report import Report
 
 from .accounts import Account, Totals
 from .evaluation import Gauge
+from .recent_pods import RecentPods
 from .store import Accepted, EvaluationRow, WatchRow
 
 __all__ = ["HEARD_PANES", "LIVE_SECONDS", "RECENT_PANES", "PaneSum", "Watch"]
@@ -111,8 +112,8 @@ class Watch:
         Whether it is being dropped, and must not take any pane.
     unsaved
         An evaluation that the store could not take yet.
-    gauge
-        The monitor, None while the watch is asleep: then `sums` is not complete.
+    gauge, pods
+        The monitor, and single pods' rows; None while the watch is asleep: then `sums` is not complete.
     """
 
     row: WatchRow
@@ -127,6 +128,7 @@ class Watch:
     evaluated: int = -1
     report: Report | None = None
     gauge: Gauge | None = None
+    pods: RecentPods | None = None
     unsaved: EvaluationRow | None = None
     is_going: bool = False
 
@@ -147,6 +149,8 @@ class Watch:
         if (found := self.sums.get(pane.pane)) is None:
             found = self.sums[pane.pane] = PaneSum(self.profile)
         found.add(inbox, pane, counts)
+        if self.pods is not None:
+            self.pods.add(pane, counts)
         self.remember(pane.pane, pane.rows, sum(pane.lost.values()))
 
     def hear(self, instance: str, account: Account) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from tidegauge.contract import Severity, Verdict
-from tidegauge.report import Coverage, Report
+from tidegauge.contract import Extent, Severity, Verdict
+from tidegauge.report import Coverage, FeatureReport, Report
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge_operator.availability import (
     State,
@@ -183,7 +183,7 @@ def _drift_detected(observed: Observed) -> State:
         return State("Unknown", "NoReport", observed.silence)
     if report.verdict is Verdict.DRIFTING:
         reason = "CriticalDrift" if report.severity is Severity.CRITICAL else "WarningDrift"
-        names = [feature.name for feature in report.drifting]
+        names = [_located(feature) for feature in report.drifting]
         return State(
             "True", reason, f"{_count(len(names), 'feature drifts', 'features drift')}: {_list(names)}"
         )
@@ -304,14 +304,22 @@ def _expected_pods(coverage: Coverage, deployment: Document | None) -> int | Non
     return min(coverage.pods_expected, max(wanted, coverage.pods_heard))
 
 
-def _top(feature: Any) -> Document:
+def _located(feature: FeatureReport) -> str:
+    """The feature's name, with the pods that its drift is confined to."""
+    return f"{feature.name} ({feature.where})" if feature.extent is Extent.CONFINED else feature.name
+
+
+def _top(feature: FeatureReport) -> Document:
     document = {
         "name": feature.name,
         "statistic": round(feature.statistic or 0.0, 4),
         "lowerBound": round(feature.lower or 0.0, 4),
         "window": f"{round(feature.window_seconds or 0)}s",
     }
-    return document | ({"severity": feature.severity.value} if feature.severity else {})
+    # Names alone, and in no order of size: they change when something happened, figures all the time.
+    confined = sorted({pod.pod for pod in feature.pods}) if feature.extent is Extent.CONFINED else []
+    severity = {"severity": feature.severity.value} if feature.severity else {}
+    return document | severity | ({"pods": confined} if confined else {})
 
 
 def _silent(before: Mapping[str, Any], now: str) -> Document:
@@ -332,7 +340,9 @@ def _without_figures(document: Mapping[str, Any]) -> Document:
     plain = dict(document)
     if (drift := document.get("drift")) is not None:
         coverage = {name: value for name, value in drift.get("coverage", {}).items() if name != "rows"}
-        names = sorted((f["name"], f.get("severity")) for f in drift.get("topFeatures", ()))
+        names = sorted(
+            (f["name"], f.get("severity"), *f.get("pods", ())) for f in drift.get("topFeatures", ())
+        )
         plain["drift"] = {**drift, "rows": 0, "coverage": coverage, "topFeatures": names}
     return plain
 

@@ -18,10 +18,10 @@ from support.observed import (
     story,
     told,
 )
-from support.reports import DRIFTING, a_report
+from support.reports import DRIFTING, a_report, in_pods
 from tidegauge_operator.status import Failure, has_happened, status
 
-from tidegauge.contract import Severity, Verdict
+from tidegauge.contract import Extent, Severity, Verdict
 
 
 def failing(kind: str, reason: str, text: str, value: str = "True") -> dict[str, Any]:
@@ -68,6 +68,28 @@ def test_drift_is_told_with_its_features() -> None:
     }
     assert condition(document, "DataDriftDetected") == ("True", "CriticalDrift")
     assert message(document, "DataDriftDetected") == "2 features drift: sqft, age"
+
+
+def test_the_only_pods_that_drift_are_named_with_the_feature() -> None:
+    alone = in_pods(DRIFTING, "sqft", Extent.CONFINED, "a-2", "a-1")
+    document = told(replace(WELL, report=alone))
+    assert [feature.get("pods") for feature in document["drift"]["topFeatures"]] == [["a-1", "a-2"], None]
+    assert message(document, "DataDriftDetected") == "2 features drift: sqft (in pods a-1, a-2 only), age"
+
+
+@pytest.mark.parametrize("extent", [Extent.EVERYWHERE, None])
+def test_pods_that_are_not_alone_stand_in_the_report_only(extent: Extent | None) -> None:
+    known = told(replace(WELL, report=DRIFTING))
+    assert told(replace(WELL, report=in_pods(DRIFTING, "sqft", extent, "a-1", "a-2"))) == known
+
+
+def test_another_pod_is_news_and_its_figures_are_not() -> None:
+    first = told(replace(WELL, report=in_pods(DRIFTING, "sqft", Extent.CONFINED, "a-1", "a-2")))
+    moved = in_pods(DRIFTING, "sqft", Extent.CONFINED, "a-2", "a-1", statistic=0.7)
+    assert told(replace(WELL, report=moved), first) == first
+    other = told(replace(WELL, report=in_pods(DRIFTING, "sqft", Extent.CONFINED, "a-3")), first)
+    assert has_happened(first, other)
+    assert story(WELL, replace(WELL, report=DRIFTING), replace(WELL, report=moved))[2:] == [[]]
 
 
 @pytest.mark.parametrize(

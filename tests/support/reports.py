@@ -2,11 +2,12 @@
 
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tidegauge.contract import Severity, Verdict
-from tidegauge.report import Baseline, Coverage, FeatureReport, Report
+from tidegauge.contract import Extent, Severity, Verdict
+from tidegauge.report import Baseline, Coverage, FeatureReport, PodReport, Report
 
 
 def a_report(
@@ -63,6 +64,20 @@ def a_report(
 
 
 DRIFTING = a_report(drifting=(("sqft", Severity.CRITICAL, 0.17), ("age", Severity.WARNING, 0.06)))
+
+
+def in_pods(
+    report: Report, feature: str, extent: Extent | None, *pods: str, statistic: float = 0.6
+) -> Report:
+    """The report with these pods named for a feature, each one's figures a little less than the last."""
+    named = [
+        PodReport(
+            pod=pod, instance=f"log-{pod}", statistic=statistic - i / 100, lower=statistic - 0.1, rows=600
+        )
+        for i, pod in enumerate(pods)
+    ]
+    located = replace(report.features[feature], extent=extent, pods=tuple(named))
+    return replace(report, features=dict(report.features) | {feature: located})
 
 
 class ReportServer:

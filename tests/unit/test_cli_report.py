@@ -13,10 +13,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from support.command_line import assert_one_line_error, tidegauge
+from support.reports import in_pods
 from support.stub_server import stub_server
 
 import tidegauge as library
 from tidegauge.cli import main
+from tidegauge.contract import Extent
 from tidegauge.local.state import StackState
 from tidegauge.report import Coverage, Report
 
@@ -66,6 +68,24 @@ def test_a_drifting_model_exits_with_3_and_names_its_features(drifting):
     assert "drifting: sqft" in result.stdout
     assert "pods heard: 3/3" in result.stdout
     assert "rows counted: 12,000, lost: 7" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("extent", "pods", "said"),
+    [
+        (Extent.CONFINED, ["b"], "sqft: in pod b only (D 0.600 of 600 rows)"),
+        (None, ["b", "a"], "sqft: at least in pods a, b (b D 0.600 of 600 rows, a D 0.590 of 600 rows)"),
+        (Extent.EVERYWHERE, ["b", "a"], "sqft: in every pod"),
+    ],
+)
+def test_the_pods_of_a_drift_are_named(drifting, extent, pods, said):
+    located = in_pods(drifting, "sqft", extent, *pods)
+    with answering(located) as url:
+        result = tidegauge("report", "--url", url)
+        document = json.loads(tidegauge("report", "--url", url, "--json").stdout)
+    assert said in result.stdout.splitlines()
+    pod, *_ = next(item["pods"] for item in document["features"] if item["name"] == "sqft")
+    assert (pod["pod"], pod["statistic"], pod["rows"]) == ("b", 0.6, 600)
 
 
 def test_a_stable_model_exits_with_0(stable):

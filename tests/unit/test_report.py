@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.drift import independent, normal_profile, run_monitor, shifted_pane
+from support.reports import in_pods
 
 from tidegauge import Monitor, Profile, Report, WireError
-from tidegauge.contract import REPORT_SCHEMA, Severity, Verdict
+from tidegauge.contract import REPORT_SCHEMA, Extent, Severity, Verdict
 from tidegauge.report import Baseline, Coverage, FeatureReport
 
 
@@ -61,6 +62,18 @@ def test_a_document_read_back_is_the_report(drifted: Report) -> None:
     )
     text = json.dumps(covered.to_dict(), allow_nan=False)
     assert Report.from_dict(json.loads(text)) == covered
+
+
+def test_pods_are_read_back_and_a_report_from_before_they_were_said_is_read(drifted: Report) -> None:
+    located = in_pods(drifted, "x", Extent.CONFINED, "a", "b")
+    document = json.loads(json.dumps(located.to_dict()))
+    assert Report.from_dict(document) == located
+    newer = json.loads(json.dumps(document))
+    newer["features"][1]["pods"][0]["colour"] = "blue"
+    assert Report.from_dict(newer) == located
+    for feature in document["features"]:
+        del feature["pods"], feature["extent"]
+    assert Report.from_dict(document) == drifted
 
 
 def test_a_document_says_when_and_what(drifted: Report) -> None:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tidegauge.cli.parts import existing_folder
-from tidegauge.contract import AGGREGATOR_PORT, Verdict
+from tidegauge.contract import AGGREGATOR_PORT, Extent, Verdict
 from tidegauge.errors import ResourceError, TidegaugeError
 from tidegauge.local.reports import ShardsReport, fetch_shards
 from tidegauge.local.state import load_state
@@ -118,11 +118,21 @@ def _headline(report: Report, caution: str | None) -> str:
         parts.append(f"[bold yellow]{_silence(report.coverage.newest_rows_age_seconds)}[/]")
     if report.drifting:
         parts.append(f"drifting: {escape(', '.join(feature.name for feature in report.drifting))}")
+    parts += [escape(_place(feature)) for feature in report.drifting if feature.where]
     if (coverage := report.coverage) is not None:
         expected = "?" if coverage.pods_expected is None else coverage.pods_expected
         parts.append(f"pods heard: {coverage.pods_heard}/{expected}")
         parts.append(f"rows counted: {coverage.rows_counted:,}, lost: {coverage.rows_lost:,}")
     return "\n".join(parts)
+
+
+def _place(feature: FeatureReport) -> str:
+    """In which pods a feature drifts; where not in all, with D of their own rows."""
+    if feature.extent is Extent.EVERYWHERE:
+        return f"{feature.name}: {feature.where}"
+    figures = [(pod.pod, f"D {pod.statistic:.3f} of {pod.rows:,} rows") for pod in feature.pods]
+    told = [figure if len(figures) == 1 else f"{pod} {figure}" for pod, figure in figures]
+    return f"{feature.name}: {feature.where} ({', '.join(told)})"
 
 
 def _silence(age_seconds: float | None) -> str:

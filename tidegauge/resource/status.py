@@ -32,6 +32,10 @@ class TopFeature(Part):
     lower_bound: Annotated[float, says("Distance that is certain within the budget.")]
     window: Annotated[Duration, says("Length of that window.")]
     severity: Annotated[Severity | None, says("warning or critical.")] = None
+    pods: Annotated[
+        tuple[str, ...],
+        says("Where the drift is certainly confined to up to three of several pods: their names."),
+    ] = ()
 
 
 class DriftStatus(Part):
