@@ -3,6 +3,7 @@
 The tests are chapters: each goes on where the one before ended.
 """
 
+import json
 import re
 import time
 from functools import partial
@@ -137,17 +138,17 @@ def test_back_to_ordinary_rows_it_clears(story: Story, profile: Profile, random:
         time.sleep(1)
 
 
-def test_drift_in_one_pod_of_three_shows_at_its_true_size_and_in_that_pods_own_figures(
+def test_drift_in_one_pod_of_three_shows_at_its_true_size_and_that_pod_is_named(
     story: Story, profile: Profile, random: np.random.Generator
 ) -> None:
     strange, *others = (pod["metadata"]["name"] for pod in story.pods())
-    rows = {pod: ordinary(profile, random, 100) for pod in others}
+    rows = {pod: ordinary(profile, random, 300) for pod in others}
     rows[strange] = moved(profile, random, 600, "sqft")
     pane = in_one_pane(lambda: [story.send_to(pod, some) for pod, some in rows.items()])
     found = wait_for(partial(story.block, "sqft", pane), "the pane's block", 30, every=0.3)
     together = np.concatenate(list(rows.values()))
     exact = counted(profile, together).ks("sqft").statistic
-    assert (found["rows"], found["statistic"]) == (800, pytest.approx(exact, abs=1e-12))
+    assert (found["rows"], found["statistic"]) == (1200, pytest.approx(exact, abs=1e-12))
 
     def stands_out() -> bool:
         own = {pod: story.pod_statistic(pod, "sqft") for pod in rows}
@@ -155,4 +156,13 @@ def test_drift_in_one_pod_of_three_shows_at_its_true_size_and_in_that_pods_own_f
 
     wait_for(stands_out, f"{strange} stands out by its own figures", 30, every=0.5)
     story.wait_until("DataDriftDetected", VERDICT_SECONDS)
-    assert story.status["drift"]["topFeatures"][0]["name"] == "sqft"
+
+    def named() -> bool:
+        model = json.loads(story.kubectl("get", "dmm", story.name, "-o", "json"))
+        (sqft,) = (top for top in model["status"]["drift"]["topFeatures"] if top["name"] == "sqft")
+        return sqft.get("pods") == [strange]
+
+    story.wait_for(named, f"kubectl names {strange} alone")
+    assert f"sqft (in pod {strange} only)" in story.condition("DataDriftDetected")["message"]
+    (worst,) = story.report().features["sqft"].pods
+    assert (worst.pod, worst.lower > 0.15) == (strange, True), "more than a critical drift, by its rows alone"
