@@ -8,8 +8,10 @@ from support.bad_input import SMALLEST, merged
 from support.controlplane.api import Document
 from support.controlplane.cluster import Cluster
 from support.operator_rig import RunningOperator, quiet
-from support.reports import DRIFTING, ReportServer, a_report
+from support.reports import DRIFTING, ReportServer, a_report, in_pods
 from support.waiting import wait_for
+
+from tidegauge.contract import Extent
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_a_verdict_lands_on_the_resource(cluster: Cluster, namespace: str, aggre
     all_ready(cluster, namespace)
     wait_for_verdict(cluster, namespace, "Stable")
     wait_for(lambda: states(cluster, namespace)["Ready"] == ("True", "Available"), "ready")
-    aggregator.say(DRIFTING)
+    aggregator.say(in_pods(DRIFTING, "sqft", Extent.CONFINED, "house-prices-a"))
     said = cluster.kubectl(
         "wait", "--for=condition=DataDriftDetected", "dmm/house-prices", "-n", namespace, "--timeout=20s"
     )
@@ -82,6 +84,7 @@ def test_a_verdict_lands_on_the_resource(cluster: Cluster, namespace: str, aggre
         "lowerBound": 0.17,
         "window": "160s",
         "severity": "critical",
+        "pods": ["house-prices-a"],
     }
     assert states(cluster, namespace)["DataDriftDetected"] == ("True", "CriticalDrift")
     line = cluster.kubectl("get", "dmm", "-n", namespace, "--no-headers").split()

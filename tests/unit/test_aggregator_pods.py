@@ -84,6 +84,13 @@ async def test_drift_of_all_is_everywhere(tmp_path: Path) -> None:
 
 
 @in_loop
+async def test_the_only_pod_with_rows_is_named_and_no_word_is_said_of_others(tmp_path: Path) -> None:
+    async with aggregating(tmp_path) as rig:
+        found = await seen(rig, small_profile(), 1, a={"shift": 0.7}, idle={"count": 0})
+    assert (found["extent"], names(found)) == (None, ["pod-a"])
+
+
+@in_loop
 async def test_a_pod_with_few_rows_is_neither_accused_nor_cleared(tmp_path: Path) -> None:
     async with aggregating(tmp_path) as rig:
         found = await seen(rig, small_profile(), 1, a={"shift": 0.7}, b={"shift": 0.7}, c={"count": 5})
