@@ -8,7 +8,7 @@ pods that never came to be.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -108,24 +108,36 @@ def _container_failure(pod: Document) -> Failure | None:
     status = pod.get("status", {})
     statuses = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
     statuses.sort(key=lambda each: each["name"] == _SIDECAR)
-    account = pod.get("spec", {}).get("serviceAccountName", "default")
-    return next(filter(None, (_failure_of(each, account) for each in statuses)), None)
+    reader = _reader(pod.get("spec", {}))
+    return next(filter(None, (_failure_of(each, reader) for each in statuses)), None)
 
 
-def _failure_of(status: Document, account: str) -> Failure | None:
+def _reader(spec: Document) -> str:
+    """As whom the storage initializer asks for the bundle."""
+    containers: Sequence[Document] = spec.get("initContainers", ())
+    initializer = next((c for c in containers if c["name"] == _INITIALIZER), None) or {}
+    for source in initializer.get("envFrom", ()):
+        return f"the keys in Secret {source['secretRef']['name']}"
+    return f"ServiceAccount {spec.get('serviceAccountName', 'default')}"
+
+
+def _failure_of(status: Document, reader: str) -> Failure | None:
     waiting = status.get("state", {}).get("waiting", {})
     reason, name = waiting.get("reason", ""), status["name"]
     if reason in _IMAGES:
         return _no_image(status, reason, waiting.get("message", ""))
     if (ended := _ended(status)) is not None:
-        return _why_it_ended(name, ended, account)
+        return _why_it_ended(name, ended, reader)
     if reason not in _ON_THE_WAY:
         return _not_made(name, reason, waiting.get("message", ""))
     return None
 
 
 def _not_made(name: str, reason: str, said: str) -> Failure:
-    return Failure(reason, f"container {name}: {_short(said)}. {_DESCRIBE}")
+    step = _DESCRIBE
+    if name == _INITIALIZER and reason == "CreateContainerConfigError":  # its Secret is all that it needs
+        step = "Make it in the model's namespace, or correct spec.model.storageSecretName."
+    return Failure(reason, f"container {name}: {_short(said)}. {step}")
 
 
 def _no_image(status: Document, reason: str, said: str) -> Failure:
@@ -150,7 +162,7 @@ def _ended(status: Document) -> Document | None:
     return before if loops or ("running" in state and before["exitCode"]) else None
 
 
-def _why_it_ended(name: str, ended: Document, account: str) -> Failure:
+def _why_it_ended(name: str, ended: Document, reader: str) -> Failure:
     code, said = ended["exitCode"], _short(_last_line(ended.get("message", "")))
     if ended.get("reason") in _NEVER_RAN:
         return _not_made(name, "RunContainerError", ended.get("message", ""))
@@ -158,9 +170,7 @@ def _why_it_ended(name: str, ended: Document, account: str) -> Failure:
         field = f"{_RESOURCES.get(name, 'spec')}.limits.memory"
         return Failure("OOMKilled", f"container {name} was killed for want of memory. Raise {field}.")
     if name == _INITIALIZER and code == Exit.STORAGE:
-        return Failure(
-            "StorageUnreadable", f"{said}. Check the address, and that ServiceAccount {account} may read it."
-        )
+        return Failure("StorageUnreadable", f"{said}. Check the address, and that {reader} may read it.")
     if name in (_INITIALIZER, "model") and code == Exit.BUNDLE:
         return Failure(
             "BundleInvalid", f"{said}. Pack the model anew (tidegauge pack), or change what spec says of it."

@@ -5,6 +5,7 @@ manifest comes last, so that a folder with a manifest is a whole bundle.
 """
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from typing import Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from tidegauge.bundle import Manifest
-from tidegauge.contract import MANIFEST_FILE, PVC_MOUNT, Exit
+from tidegauge.contract import MANIFEST_FILE, PVC_MOUNT, Env, Exit
 from tidegauge.errors import StorageError, TidegaugeError
 
 __all__ = ["fetch", "main"]
@@ -26,7 +27,7 @@ _Copy: TypeAlias = Callable[[str, Path], None]
 """Copies one file of the bundle by its name; raises whatever the storage raises."""
 
 
-def fetch(uri: str, destination: Path, profile_uri: str = "") -> Manifest:
+def fetch(uri: str, destination: Path, profile_uri: str = "", authorization: str = "") -> Manifest:
     """Copy a bundle into a folder and verify it.
 
     Parameters
@@ -37,6 +38,8 @@ def fetch(uri: str, destination: Path, profile_uri: str = "") -> Manifest:
         The folder, made if it is not there.
     profile_uri
         Where the profile's file lies, if not in the bundle's folder; it must be the one of the manifest.
+    authorization
+        The header ``Authorization`` that web servers are sent; object stores have their clients' own ways.
 
     Raises
     ------
@@ -45,7 +48,7 @@ def fetch(uri: str, destination: Path, profile_uri: str = "") -> Manifest:
     BundleError
         The bundle is not what its manifest says.
     """
-    copy = _copier(uri)
+    copy = _copier(uri, authorization)
     destination.mkdir(parents=True, exist_ok=True)
     (destination / MANIFEST_FILE).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=destination, prefix=".fetch-") as name:
@@ -54,7 +57,7 @@ def fetch(uri: str, destination: Path, profile_uri: str = "") -> Manifest:
         manifest = Manifest.load(folder)
         _copy_one(copy, uri, manifest.model.file, folder)
         if profile_uri:
-            _copy_profile(profile_uri, folder / manifest.profile.file)
+            _copy_profile(profile_uri, folder / manifest.profile.file, authorization)
         else:
             _copy_one(copy, uri, manifest.profile.file, folder)
         manifest.verify(folder)
@@ -63,10 +66,10 @@ def fetch(uri: str, destination: Path, profile_uri: str = "") -> Manifest:
     return manifest
 
 
-def _copy_profile(uri: str, to: Path) -> None:
+def _copy_profile(uri: str, to: Path, authorization: str) -> None:
     folder, _, file = uri.rpartition("/")
     with tempfile.TemporaryDirectory(dir=to.parent) as name:
-        _copy_one(_copier(folder), folder, file, Path(name))
+        _copy_one(_copier(folder, authorization), folder, file, Path(name))
         (Path(name) / file).rename(to)
 
 
@@ -80,7 +83,7 @@ def _copy_one(copy: _Copy, uri: str, file: str, folder: Path) -> None:
         raise StorageError(f"{file} of {uri} cannot be read: {type(error).__name__}: {text}") from error
 
 
-def _copier(uri: str) -> _Copy:
+def _copier(uri: str, authorization: str) -> _Copy:
     scheme = urlsplit(uri).scheme if "://" in uri else ""
     if scheme in ("", "file"):
         return _from_folder(Path(unquote(urlsplit(uri).path) if scheme else uri))
@@ -88,7 +91,7 @@ def _copier(uri: str) -> _Copy:
         _, _, path = uri.removeprefix("pvc://").partition("/")
         return _from_folder(Path(PVC_MOUNT) / path)
     if scheme in ("http", "https"):
-        return _from_http(uri)
+        return _from_http(uri, authorization)
     if scheme in _EXTRAS:
         return _from_object_store(uri, scheme)
     known = ("file", "pvc", "http", "https", *_EXTRAS)
@@ -102,12 +105,15 @@ def _from_folder(folder: Path) -> _Copy:
     return copy
 
 
-def _from_http(uri: str) -> _Copy:
+def _from_http(uri: str, authorization: str) -> _Copy:
     parts = urlsplit(uri)
 
     def copy(file: str, to: Path) -> None:
         url = parts._replace(path=f"{parts.path.rstrip('/')}/{file}").geturl()
-        with urllib.request.urlopen(url, timeout=HTTP_TIMEOUT_SECONDS) as answer, to.open("wb") as out:
+        request = urllib.request.Request(url)
+        if authorization:  # for this server, not for one that it points to
+            request.add_unredirected_header("Authorization", authorization)
+        with urllib.request.urlopen(request, timeout=HTTP_TIMEOUT_SECONDS) as answer, to.open("wb") as out:
             shutil.copyfileobj(answer, out)
 
     return copy
@@ -136,7 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the initializer; the exit code, not 0 and with one line on stderr if the bundle cannot be had."""
     parser = argparse.ArgumentParser(
         prog="python -m tidegauge_serving.storage",
-        description="Copy a bundle from storage into a folder and verify it.",
+        description="Copy a bundle from storage into a folder and verify it. Credentials are in the "
+        f"environment: those of the storage's own client, for web servers {Env.STORAGE_AUTHORIZATION}.",
     )
     parser.add_argument(
         "uri", help="file://, pvc://, http(s)://, s3://, gs:// or abfs:// folder of the bundle"
@@ -145,7 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--profile", default="", help="URI of the profile's file, if not in that folder")
     given = parser.parse_args(arguments)
     try:
-        manifest = fetch(given.uri, given.destination, given.profile)
+        authorization = os.environ.get(Env.STORAGE_AUTHORIZATION, "")
+        manifest = fetch(given.uri, given.destination, given.profile, authorization)
     except StorageError as error:
         return _failed(error, Exit.STORAGE)
     except TidegaugeError as error:

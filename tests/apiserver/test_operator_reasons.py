@@ -22,6 +22,7 @@ from tidegauge.contract import Exit
 AGGREGATOR = "house-prices-aggregator"
 UNREACHED = "manifest.json of s3://models/house-prices/3 cannot be read: ConnectTimeoutError: timed out\n"
 BAD_MODEL = "not ready\nthe model cannot predict the manifest's example: ValueError: 3 features\n"
+NO_SECRET = waiting("CreateContainerConfigError", 'secret "models-read" not found')
 LOOPING = waiting("CrashLoopBackOff", "back-off 10s restarting failed container")
 BROUGHT = container("storage-initializer", DONE, ready=True)
 SIDECAR = container("drift-sidecar", RUNNING, ready=True)
@@ -96,6 +97,11 @@ def test_each_thing_that_keeps_a_model_from_starting_is_told_with_the_next_step(
     pod = a_pod(cluster, deployment, "house-prices-1-a")
     later = container("model", waiting("PodInitializing"))
     for containers, reason, step in (
+        (
+            [container("storage-initializer", NO_SECRET), later],
+            "CreateContainerConfigError",
+            "spec.model.storageSecretName",
+        ),
         (
             [container("storage-initializer", ended(Exit.STORAGE, UNREACHED)), later],
             "StorageUnreadable",

@@ -78,6 +78,12 @@ def cases(image: str) -> dict[str, Case]:
             "CreateContainerConfigError",
             'container model: secret "not-there" not found',
         ),
+        "keys": (
+            [{**initializer, "envFrom": [{"secretRef": {"name": "no-keys"}}]}, sidecar],
+            [model],
+            "CreateContainerConfigError",
+            'container storage-initializer: secret "no-keys" not found. Make it',
+        ),
         "program": (
             [initializer, sidecar],
             [{**model, "command": ["/not/there"]}],

@@ -38,6 +38,23 @@ def replicas(of: DriftMonitoredModel, **held) -> int | None:
 AUTOSCALED = "autoscaling: {minReplicas: 2, maxReplicas: 9}"
 
 
+# --- credentials -----------------------------------------------------------------------------------------
+
+
+def test_the_storages_secret_reaches_the_initializer_and_nothing_else():
+    children = plan(resource("everything"), facts())
+    holders = [
+        (document["kind"], container["name"])
+        for document in children
+        if "template" in document.get("spec", {})
+        for kind in ("initContainers", "containers")
+        for container in document["spec"]["template"]["spec"].get(kind, ())
+        if "models-read" in str(container)
+    ]
+    assert holders == [("Deployment", "storage-initializer")]
+    assert sum("models-read" in str(document) for document in children) == 1
+
+
 # --- scale -----------------------------------------------------------------------------------------------
 
 

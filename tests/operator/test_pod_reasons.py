@@ -151,6 +151,14 @@ FAILING: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "CreateContainerConfigError",
         ('container aggregator: secret "t" not found. kubectl describe',),
     ),
+    "the storage's Secret is missing": (
+        a_pod(
+            container("storage-initializer", waiting("CreateContainerConfigError", 'secret "s3" not found')),
+            LATER,
+        ),
+        "CreateContainerConfigError",
+        ('secret "s3" not found. Make it in the model\'s namespace', "spec.model.storageSecretName"),
+    ),
     "no such program": (
         a_pod(container("model", LOOPING, ended(128, 'exec: "python": not found', "StartError"))),
         "RunContainerError",
@@ -199,6 +207,13 @@ def test_a_pod_that_goes_anyway_has_none(case: str) -> None:
     pod, _, _ = FAILING[case]
     going = {**pod, "metadata": {**pod["metadata"], "deletionTimestamp": "2026-11-22T12:00:00Z"}}
     assert pod_failure(going) is None
+
+
+def test_who_may_not_read_the_storage_is_named_by_what_it_reads_with() -> None:
+    pod = a_pod(container("storage-initializer", ended(Exit.STORAGE, UNREACHED)), LATER)
+    initializer = {"name": "storage-initializer", "envFrom": [{"secretRef": {"name": "minio"}}]}
+    pod["spec"]["initContainers"] = [initializer]
+    assert "that the keys in Secret minio may read it" in str(pod_failure(pod))
 
 
 def test_what_is_told_stays_the_same_while_the_same_fails_again() -> None:

@@ -1,11 +1,12 @@
 """The storage initializer: a whole, verified bundle in the folder, or one line that says why not."""
 
+import contextlib
 import functools
 import http.server
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fsspec
@@ -14,9 +15,10 @@ from fsspec.implementations.memory import MemoryFileSystem
 from support.serving_bundles import edit_manifest, house_bundle
 from tidegauge_serving import storage
 
-from tidegauge.contract import Exit
+from tidegauge.contract import Env, Exit
 from tidegauge.errors import BundleError
 
+WORD = "Bearer word"
 FILES = {"manifest.json", "model.onnx", "profile.json"}
 
 
@@ -25,9 +27,41 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return house_bundle(tmp_path_factory.mktemp("stored") / "house prices")
 
 
+class Guarded(http.server.SimpleHTTPRequestHandler):
+    """Lets in who has the word; under /moved/ it points to the same server by another name, for all."""
+
+    seen: list[tuple[str, str]] = []  # noqa: RUF012
+
+    def do_GET(self) -> None:
+        given = self.headers.get("Authorization", "")
+        self.seen.append((self.path, given))
+        if self.path.startswith("/moved/"):
+            self.send_response(302)
+            port = self.server.server_address[1]
+            self.send_header("Location", f"http://localhost:{port}/open/{self.path.removeprefix('/moved/')}")
+            self.end_headers()
+        elif given == WORD or self.path.startswith("/open/"):
+            self.path = self.path.removeprefix("/open")
+            super().do_GET()
+        else:
+            self.send_error(401)
+
+
+@pytest.fixture
+def guarded(bundle: Path) -> Iterator[str]:
+    Guarded.seen.clear()
+    with serving(functools.partial(Guarded, directory=str(bundle))) as address:
+        yield address
+
+
 @pytest.fixture
 def web(bundle: Path) -> Iterator[str]:
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(bundle))
+    with serving(functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(bundle))) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def serving(handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -65,6 +99,21 @@ def test_a_profile_may_lie_elsewhere_and_must_be_the_bundles(bundle: Path, tmp_p
 def test_http_is_copied(bundle: Path, web: str, tmp_path: Path) -> None:
     storage.fetch(web, tmp_path)
     assert files_of(tmp_path) == files_of(bundle)
+
+
+def test_a_private_web_server_is_sent_the_word_of_the_environment(
+    guarded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert storage.main([guarded, str(tmp_path)]) == Exit.STORAGE
+    assert "401" in capsys.readouterr().err
+    monkeypatch.setenv(Env.STORAGE_AUTHORIZATION, WORD)
+    assert storage.main([guarded, str(tmp_path), "--profile", f"{guarded}/profile.json"]) == 0
+
+
+def test_the_word_is_not_sent_to_where_a_server_points(guarded: str, tmp_path: Path) -> None:
+    storage.fetch(f"{guarded}/moved", tmp_path, authorization=WORD)
+    assert {given for path, given in Guarded.seen if path.startswith("/moved/")} == {WORD}
+    assert {given for path, given in Guarded.seen if path.startswith("/open/")} == {""}
 
 
 def test_an_object_store_is_copied(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,10 @@ def local_path(uri: str, folder: Path) -> Path:
         return (folder / uri).resolve()
     if scheme == "file":
         return Path(rest)
-    raise ResourceError(f"storage {uri}: the local stack takes a path or file://; copy the bundle here first")
+    raise ResourceError(
+        f"storage {uri}: the local stack takes a path or file://; copy the bundle here first, for example "
+        f"with python -m tidegauge_serving.storage {uri} bundle, the storage's keys in your environment"
+    )
 
 
 def profile_path(resource: DriftMonitoredModel, bundle: Path, folder: Path) -> Path:

@@ -14,6 +14,7 @@ __all__ = [
     "HpaMetric",
     "Labels",
     "Name",
+    "ObjectName",
     "Part",
     "Quantities",
     "Share",
@@ -40,6 +41,7 @@ _DOMAIN: Final = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
 RESOURCE_PATTERN: Final = (
     rf"^(cpu|memory|ephemeral-storage|hugepages-[A-Za-z0-9]{{1,20}}|{_DOMAIN}/{_LABEL_NAME})$"
 )
+OBJECT_PATTERN: Final = rf"^{_DOMAIN}$"
 LABEL_PATTERN: Final = rf"^({_DOMAIN}/)?{_LABEL_NAME}$"
 LABEL_VALUE_PATTERN: Final = rf"^({_LABEL_NAME})?$"
 
@@ -50,6 +52,7 @@ IN_WORDS: Final = {
     URI_PATTERN: "a path, or an address that opens with file, pvc, http, https, s3, gs, abfs or az",
     QUANTITY_PATTERN: "a quantity such as 200m, 2 or 256Mi",
     RESOURCE_PATTERN: "cpu, memory, ephemeral-storage, hugepages-SIZE, or DOMAIN/NAME as devices have",
+    OBJECT_PATTERN: "an object's name: lower-case letters, digits, dashes and dots, at most 253",
     LABEL_PATTERN: "a label's key: letters, digits, dashes, dots and underscores, with a DNS prefix if any",
     LABEL_VALUE_PATTERN: "a label's value: letters, digits, dashes, dots and underscores, at most 63",
 }
@@ -74,6 +77,7 @@ def matching(pattern: str, also: str = "", **bounds: int) -> Meta:
 MOST: Final = 2**31 - 1  # Kubernetes counts pods in 32 bits
 
 Name = Annotated[str, matching(NAME_PATTERN)]
+ObjectName = Annotated[str, matching(OBJECT_PATTERN, max_length=253)]
 FeatureName = Annotated[str, Meta(min_length=1, max_length=253)]
 # Three groups of six digits: what the cluster's own durations of 64 bits can hold.
 Duration = Annotated[str, matching(DURATION_PATTERN, max_length=20)]

@@ -18,6 +18,7 @@ from tidegauge.resource.fields import (
     FeatureName,
     HpaMetric,
     Name,
+    ObjectName,
     Part,
     Quantities,
     Size,
@@ -83,6 +84,14 @@ class Model(Part):
             "up` only."
         ),
     ]
+    storage_secret_name: Annotated[
+        ObjectName | None,
+        says(
+            "Secret in the model's namespace whose keys become environment of the storage initializer, and "
+            "of nothing else: AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and the like. `tidegauge up` does not read "
+            "it."
+        ),
+    ] = None
     model_format: Annotated[ModelFormat, says("What the model was made with.")] = field(
         default_factory=ModelFormat
     )

@@ -85,11 +85,18 @@ def _storage_initializer(model: DriftMonitoredModel, facts: Facts) -> dict[str, 
         "image": facts.images.serving,
         "command": ["python", "-m", "tidegauge_serving.storage"],
         "args": [pods.literal(uri), BUNDLE_FOLDER, *options],
+        **_credentials(model),
         "resources": _server_resources(model),
         "securityContext": pods.container_security(),
         "volumeMounts": [pods.mount("bundle", BUNDLE_FOLDER), pods.mount("tmp", "/tmp"), *claims],
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
+
+
+def _credentials(model: DriftMonitoredModel) -> dict[str, Any]:
+    """The Secret by its name alone: the operator never reads it, and the server never gets it."""
+    secret = model.spec.model.storage_secret_name
+    return {"envFrom": [{"secretRef": {"name": secret}}]} if secret else {}
 
 
 def _sidecar(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
