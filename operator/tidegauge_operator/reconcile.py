@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -21,7 +21,7 @@ from tidegauge_operator.pod_reasons import creation_failure
 from tidegauge_operator.refusals import Told
 from tidegauge_operator.status import Event, Failure, Observed, events, has_happened, status
 from tidegauge_operator.store import Child, Key, Ref, Store
-from tidegauge_operator.upkeep import NameTaken, Upkeep
+from tidegauge_operator.upkeep import NameTaken, Refused, Upkeep
 
 __all__ = ["Heard", "Reconciler"]
 
@@ -155,19 +155,24 @@ class Reconciler:
     async def _bring(self, key: Key, model: DriftMonitoredModel, account: _Account) -> bool:
         account.stale, kinds = False, self.known_kinds  # what changes from here on is seen again
         try:
-            await self._upkeep.bring(key, model, kinds)
-        except (Refusal, NameTaken) as error:
-            account.stale = True
-            failure = account.told.fail(error)
-            self._count_error(failure.reason)
-            logger.warning("%s: %s", failure.reason, failure.message, extra={"key": str(key)})
-            return False
+            refused = await self._upkeep.bring(key, model, kinds)
+        except Refusal as error:
+            return self._fail(key, account, account.told.fail(error))
         except BaseException:
             account.stale = True
             raise
+        account.applied_kinds = _applied_kinds(account.applied_kinds, kinds, refused)
+        if refused:
+            return self._fail(key, account, account.told.fail_all(refused))
         account.told.succeed()
-        account.applied_generation, account.applied_kinds = model.metadata.generation, kinds
+        account.applied_generation = model.metadata.generation
         return True
+
+    def _fail(self, key: Key, account: _Account, failure: Failure) -> bool:
+        account.stale = True
+        self._count_error(failure.reason)
+        logger.warning("%s: %s", failure.reason, failure.message, extra={"key": str(key)})
+        return False
 
     # --- telling --------------------------------------------------------------------------------------
 
@@ -252,6 +257,15 @@ class Reconciler:
             await self._cluster.post_event(_event_document(document, event, now, self._identity))
         except Refusal as refusal:  # an Event is a courtesy: what it tells stands in the status
             logger.warning("an Event was not posted: %s", refusal)
+
+
+def _applied_kinds(
+    before: frozenset[str], kinds: frozenset[str], refused: Sequence[Refused]
+) -> frozenset[str]:
+    """The kinds of other products that were applied; what comes after a taken name was not looked at."""
+    if any(isinstance(error, NameTaken) for _, error in refused):
+        return before & kinds
+    return kinds - {ref.kind for ref, _ in refused}
 
 
 def _log_verdict(key: Key, before: Mapping[str, Any], after: Document) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tidegauge_operator.cluster import Refusal
 from tidegauge_operator.pod_reasons import Failure
-from tidegauge_operator.upkeep import NameTaken
+from tidegauge_operator.upkeep import NameTaken, Refused
 
 __all__ = ["Told", "explained"]
 
@@ -47,13 +47,20 @@ class Told:
         self.failure: Failure | None = None
         self._passing = 0
 
-    def fail(self, error: Refusal | NameTaken) -> Failure:
-        """A try failed; returns what it comes to, told or not."""
+    def fail(self, error: Refusal | NameTaken, others: Sequence[str] = ()) -> Failure:
+        """A try failed, `others` are objects that were refused too; returns what it comes to, told or not."""
         found = explained(error)
+        if others:
+            found = Failure(found.reason, f"{found.message}; refused as well: {', '.join(others)}")
         self._passing = self._passing + 1 if _may_pass(error) else 0
         if self._passing == 0 or self._passing >= TOLD_FROM:
             self.failure = found
         return found
+
+    def fail_all(self, refused: Sequence[Refused]) -> Failure:
+        """A try failed for these objects; the first whose refusal does not pass by itself is told first."""
+        chief = next((one for one in refused if not _may_pass(one.error)), refused[0])
+        return self.fail(chief.error, [f"{ref.kind}/{ref.name}" for ref, _ in refused if ref != chief.ref])
 
     def succeed(self) -> None:
         """A try went well."""

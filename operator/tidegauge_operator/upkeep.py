@@ -11,7 +11,7 @@ import logging
 import weakref
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge_operator.children.pods import TOKEN_KEY
@@ -22,7 +22,7 @@ from tidegauge_operator.labels import aggregator_name, token_name
 from tidegauge_operator.plan import plan
 from tidegauge_operator.store import Child, Key, Ref, Store, orphan_of, owner_of, print_of
 
-__all__ = ["NameTaken", "Upkeep"]
+__all__ = ["NameTaken", "Refused", "Upkeep"]
 
 Document = dict[str, Any]
 Looked = dict[Ref, Document | None]
@@ -32,10 +32,20 @@ logger = logging.getLogger(__name__)
 TRIES: Final = 3
 NO_VERSION: Final = "1"  # no object has it: a cluster's store begins with it, and each write makes it larger
 _KINDS: Final = {kind.name: kind for kind in CHILDREN}
+# No to one object, by a right, a quota, a rule of admission (500 where its webhook does not answer) or the
+# object itself. Any other no, as of an API server that is busy or away, would be said to the next one too.
+_OF_ONE_OBJECT: Final = frozenset({400, 403, 404, 413, 422, 500})
 
 
 class NameTaken(Exception):
     """An object of the name that one of ours must have belongs to somebody else."""
+
+
+class Refused(NamedTuple):
+    """An object that could not be brought to what it ought to be, and why."""
+
+    ref: Ref
+    error: Refusal | NameTaken
 
 
 @dataclass(slots=True)
@@ -83,52 +93,87 @@ class Upkeep:
         """The model is gone."""
         self._applied.pop(key, None)
 
-    async def bring(self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str]) -> None:
+    async def bring(
+        self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str]
+    ) -> list[Refused]:
         """Apply all objects of a model that are not as they ought to be, then delete those no longer wanted.
 
         One line of the log tells what changed.
 
+        Returns
+        -------
+        list of Refused
+            The objects that were refused, in order, while all others went well. A name that is taken is the
+            last one: what comes after it may lean on it, as pods on a Secret that is somebody else's.
+
         Raises
         ------
         Refusal
-            The API server refused one; those before it are applied.
-        NameTaken
-            Somebody else has an object of that name.
+            The API server refused more than one object; those before it are applied.
         """
         changes = _Changes()
         try:
-            await self._bring_in_tries(key, model, known_kinds, changes)
+            return await self._bring_in_tries(key, model, known_kinds, changes)
         finally:
             if told := str(changes):
                 logger.info(told, extra={"key": str(key)})
 
     async def _bring_in_tries(
         self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str], changes: _Changes
-    ) -> None:
+    ) -> list[Refused]:
         for tries_left in reversed(range(TRIES)):
+            refused: list[Refused] = []
             try:
-                if await self._bring_all(key, model, known_kinds, changes):
-                    return
+                if await self._bring_all(key, model, known_kinds, changes, refused):
+                    return refused
             except Refusal as refusal:  # somebody wrote between our look and our write: look again
                 if refusal.code != 409 or not tries_left:
                     raise
         raise Refusal(409, "Conflict", f"the number of pods changed at each of {TRIES} looks")
 
     async def _bring_all(
-        self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str], changes: _Changes
+        self,
+        key: Key,
+        model: DriftMonitoredModel,
+        known_kinds: Collection[str],
+        changes: _Changes,
+        refused: list[Refused],
     ) -> bool:
         """Once; whether there are still as many pods asked for as there were at the look."""
         looked: Looked = {}
         facts = await self._facts(key, model, known_kinds, looked)
         wanted = plan(model, facts)
         for document in wanted:
-            if await self._bring_one(key, model.metadata.uid, document, looked):
-                changes.applied.append(Ref.of(document))
+            ref = Ref.of(document)
+            if self._has_to_wait(key, model.metadata.uid, ref, refused):
+                continue
+            try:
+                if await self._bring_one(key, model.metadata.uid, document, looked):
+                    changes.applied.append(ref)
+            except NameTaken as taken:
+                refused.append(Refused(ref, taken))
+                return True
+            except Refusal as refusal:
+                _add(refused, ref, refusal)
         kept = {Ref.of(document) for document in wanted}
-        await self._prune(key, model.metadata.uid, kept, known_kinds, changes)
+        await self._prune(key, model.metadata.uid, kept, known_kinds, changes, refused)
         # An autoscaler may have written between look and write: then the answer to our own write told of it
         # first, and its event tells nothing new.
         return facts.replicas is None or self._replicas(key) in (None, facts.replicas)
+
+    def _has_to_wait(self, key: Key, uid: str, ref: Ref, refused: list[Refused]) -> bool:
+        """Whether an object would do harm without one that was refused.
+
+        A StatefulSet makes a claim that it does not find, and too small; an autoscaler may find a Deployment
+        of its target's name that is somebody else's.
+        """
+        without = {other.kind for other, _ in refused}
+        if ref.kind == "StatefulSet":
+            return "PersistentVolumeClaim" in without
+        if ref.kind == "HorizontalPodAutoscaler" and "Deployment" in without:
+            target = self._store.children(key).get(Ref("apps/v1", "Deployment", ref.name))
+            return target is None or target.owner != uid
+        return False
 
     def _replicas(self, key: Key) -> int | None:
         deployment = self._store.children(key).get(Ref("apps/v1", "Deployment", key.name))
@@ -210,7 +255,13 @@ class Upkeep:
         return await self._cluster.apply(document)
 
     async def _prune(
-        self, key: Key, uid: str, wanted: set[Ref], known_kinds: Collection[str], changes: _Changes
+        self,
+        key: Key,
+        uid: str,
+        wanted: set[Ref],
+        known_kinds: Collection[str],
+        changes: _Changes,
+        refused: list[Refused],
     ) -> None:
         surplus = [
             (ref, child)
@@ -218,7 +269,11 @@ class Upkeep:
             if ref not in wanted and child.owner == uid and _is_pruned(_KINDS[ref.kind], known_kinds)
         ]
         for ref, child in surplus:
-            await self._cluster.delete(_KINDS[ref.kind], key.namespace, ref.name, child.uid)
+            try:
+                await self._cluster.delete(_KINDS[ref.kind], key.namespace, ref.name, child.uid)
+            except Refusal as refusal:
+                _add(refused, ref, refusal)
+                continue
             self._applied.get(key, {}).pop(ref, None)
             changes.deleted.append(ref)
 
@@ -256,6 +311,13 @@ class Upkeep:
 
     async def _look(self, key: Key, ref: Ref) -> Document | None:
         return await self._cluster.find(_KINDS[ref.kind], key.namespace, ref.name)
+
+
+def _add(refused: list[Refused], ref: Ref, refusal: Refusal) -> None:
+    """Add a refusal of one object; any other ends the round."""
+    if refusal.code not in _OF_ONE_OBJECT:
+        raise refusal
+    refused.append(Refused(ref, refusal))
 
 
 def _controller(there: Document) -> Key | None:

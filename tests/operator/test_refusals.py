@@ -3,7 +3,8 @@
 import pytest
 from tidegauge_operator.cluster import Refusal
 from tidegauge_operator.refusals import Told
-from tidegauge_operator.upkeep import NameTaken
+from tidegauge_operator.store import Ref
+from tidegauge_operator.upkeep import NameTaken, Refused
 
 FORBIDDEN = Refusal(403, "Forbidden", "may not")
 
@@ -60,3 +61,26 @@ def test_a_success_ends_what_was_told() -> None:
     told.fail(FORBIDDEN)
     told.succeed()
     assert told.failure is None
+
+
+def test_of_several_objects_the_first_that_does_not_pass_by_itself_is_told_and_the_others_named() -> None:
+    told = Told()
+    busy = Refusal(500, "InternalError", "a webhook does not answer")
+    refused = [
+        Refused(Ref("v1", "Service", "a"), busy),
+        Refused(Ref("apps/v1", "Deployment", "b"), FORBIDDEN),
+        Refused(Ref("v1", "Secret", "c"), FORBIDDEN),
+    ]
+    failure = told.fail_all(refused)
+    assert failure == told.failure
+    assert (failure.reason, failure.message) == (
+        "Forbidden",
+        "may not: give the operator this right, or lift the quota or policy that says no"
+        "; refused as well: Service/a, Secret/c",
+    )
+
+
+def test_objects_refused_by_what_may_pass_are_told_from_the_third_time() -> None:
+    told = Told()
+    refused = [Refused(Ref("v1", "Service", "a"), Refusal(500, "InternalError", "no"))]
+    assert [told.fail_all(refused) and reason(told) for _ in range(3)] == [None, None, "InternalError"]
