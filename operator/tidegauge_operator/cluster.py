@@ -62,6 +62,8 @@ async def connect(kubeconfig: Path | None) -> Cluster:
         await config.load_kube_config(
             config_file=str(kubeconfig), client_configuration=configuration, persist_config=False
         )
+    # Else each request reads a .netrc in another thread, whose password for this host it would even send.
+    configuration.client_session_kwargs = {"trust_env": False}
     return Cluster(ApiClient(configuration))
 
 
@@ -89,7 +91,12 @@ class Cluster:
         """Apply a document's fields as ours and return the object; `force` takes fields over from others."""
         metadata = document["metadata"]
         path = kind_of(document).path(metadata["namespace"], metadata["name"])
-        query = {"fieldManager": MANAGER, "force": "true" if force else "false"}
+        # Not strict: that parses each document once more, to find what stands twice in it, and only warns.
+        query = {
+            "fieldManager": MANAGER,
+            "force": "true" if force else "false",
+            "fieldValidation": "Ignore",
+        }
         return await self._request(
             "PATCH", f"{path}/{subresource}" if subresource else path, query, document, APPLY
         )

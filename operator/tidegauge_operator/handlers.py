@@ -62,6 +62,6 @@ class Notes:
         if key is None:
             return
         if edited:
-            self._reconciler.doubt(key)
+            self._reconciler.touch(key)
         if edited or document["kind"] in ("Deployment", "StatefulSet"):
             await self._queue.add(key, hurry=edited)

@@ -23,7 +23,7 @@ from tidegauge_operator.status import Event, Failure, Observed, events, has_happ
 from tidegauge_operator.store import Child, Key, Ref, Store
 from tidegauge_operator.upkeep import NameTaken, Refused, Upkeep
 
-__all__ = ["Heard", "Reconciler"]
+__all__ = ["NO_REPORT_YET", "Heard", "Reconciler"]
 
 Document = dict[str, Any]
 
@@ -45,7 +45,8 @@ class Heard:
     silent_shards: int = 0
 
 
-_UNHEARD: Final = Heard(None, "the aggregator has not been asked yet", asked=False)
+NO_REPORT_YET: Final = "the aggregator is asked for its report once it is ready"
+_UNHEARD: Final = Heard(None, NO_REPORT_YET, asked=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class _Account:
     """What is remembered of one model between two reconciles; all of it may be lost."""
 
     uid: str = ""
-    stale: bool = True  # its objects may not be as they ought to be
+    stale: bool = True  # what its objects ought to be may have changed, or not all were applied
+    touched: bool = False  # somebody, and be it ourselves, wrote one of its objects
     applied_generation: int = 0
     applied_kinds: frozenset[str] = frozenset()  # those of other products among what was applied
     told: Told = field(default_factory=Told)
@@ -107,6 +109,10 @@ class Reconciler:
         """Have the objects of a model looked at with the next reconcile."""
         self._account(key).stale = True
 
+    def touch(self, key: Key) -> None:
+        """The same, if what was seen of them is not what was applied last: our own writes are seen too."""
+        self._account(key).touched = True
+
     def hear(self, key: Key, heard: Heard) -> None:
         """Take what came of asking the aggregators."""
         self._account(key).heard = heard
@@ -138,6 +144,9 @@ class Reconciler:
             return True
         account = self._account_of(key, document["metadata"]["uid"])
         model = of_stored(document)
+        if account.touched and not self._upkeep.stands(key):
+            account.stale = True
+        account.touched = False
         stale = account.stale and not model.spec.paused
         in_order = await self._bring(key, model, account) if stale and is_try else not stale
         await self._tell(key, model, document, account)

@@ -14,7 +14,7 @@ from tidegauge_operator.kinds import CHILDREN, MODELS, PODS, Kind
 from tidegauge_operator.labels import aggregator_name
 from tidegauge_operator.pod_failures import PodFailures
 from tidegauge_operator.queue import Queue
-from tidegauge_operator.reconcile import Heard, Reconciler
+from tidegauge_operator.reconcile import NO_REPORT_YET, Heard, Reconciler
 from tidegauge_operator.report_client import NoReport, ReportClient
 from tidegauge_operator.store import Key, Ref, Store
 from tidegauge_operator.watches import SELECTOR
@@ -24,7 +24,7 @@ __all__ = ["Rounds", "every", "tried"]
 logger = logging.getLogger(__name__)
 
 SILENT_ROUNDS: Final = 3  # one answer that does not come is no news yet
-_NOT_READY: Final = Heard(None, "the aggregator is not ready", asked=False)
+_NOT_READY: Final = Heard(None, NO_REPORT_YET, asked=False)
 
 
 async def every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:

@@ -93,6 +93,11 @@ class Upkeep:
         """The model is gone."""
         self._applied.pop(key, None)
 
+    def stands(self, key: Key) -> bool:
+        """Whether the objects of a model, as they were seen last, are those that were applied last."""
+        applied = {ref: done for ref, (_, done) in self._applied.get(key, {}).items()}
+        return applied == {ref: child.print for ref, child in self._store.children(key).items()}
+
     async def bring(
         self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str]
     ) -> list[Refused]:
