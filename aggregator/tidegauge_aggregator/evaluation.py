@@ -49,9 +49,14 @@ class Gauge:
 
     def __init__(self, row: WatchRow, whole: Profile, profile: Profile, policy: Policy) -> None:
         self.policy = policy
+        self._unknown = sorted(set(policy.per_feature) - set(whole.names))
+        if self._unknown:
+            logger.warning(
+                "the policy names features %s, which profile %s does not have", self._unknown, whole.hash[:12]
+            )
         self.monitor = Monitor(
             profile,
-            _fitting(policy, whole),
+            _without(policy, self._unknown),
             pairs=Monitor.count_pairs(whole),
             pane_seconds=row.key.pane_seconds,
         )
@@ -104,12 +109,18 @@ class Gauge:
     def _look(self, pane: int, *, is_last: bool, changes: list[TransitionRow]) -> None:
         if not is_last and not self._has_changed(pane):
             return
-        report = replace(self.monitor.report(pane), profile=self._profile)
+        report = self._report(pane)
         changes += [
             TransitionRow(pane, (pane + 1) * self.monitor.pane_seconds, json.dumps(change).encode())
             for change in transitions(self.report, report)
         ]
         self.report = report
+
+    def _report(self, pane: int) -> Report:
+        """The monitor's, with what only the whole profile tells."""
+        report = self.monitor.report(pane)
+        policy = {**report.policy, "unknown_features": self._unknown}
+        return replace(report, profile=self._profile, policy=policy)
 
     def _has_changed(self, pane: int) -> bool:
         self.monitor.advance(pane)
@@ -135,14 +146,10 @@ class Gauge:
         return EvaluationRow(pane, self.monitor.state(), baseline, report, changes)
 
 
-def _fitting(policy: Policy, profile: Profile) -> Policy:
-    """The policy without floors for features that this profile does not have."""
-    unknown = set(policy.per_feature) - set(profile.names)
+def _without(policy: Policy, unknown: Sequence[str]) -> Policy:
+    """The policy without floors for features that the profile does not have."""
     if not unknown:
         return policy
-    logger.warning(
-        "the policy names features %s, which profile %s does not have", sorted(unknown), profile.hash[:12]
-    )
     known: Mapping[str, Any] = {
         name: floors for name, floors in policy.per_feature.items() if name not in unknown
     }

@@ -35,6 +35,9 @@ TOP_FEATURES: Final = 5
 ENOUGH_ROWS_RATIO: Final = 0.99
 AGAIN_ENOUGH_ROWS_RATIO: Final = 0.995  # so that a share around the bound is not news every time it moves
 HEARING_SECONDS: Final = 60.0  # a pod that has begun to answer is heard after its first pane
+NAMING_SECONDS: Final = (
+    120.0  # after a rollout profile and policy may be of two specs: a ConfigMap is read late
+)
 _SHOWN_NAMES: Final = 5
 _NO_FRESH_ROWS: Final = (
     "no pod has sent counts lately. See that pods run and are asked for predictions; if so, read a pod's log "
@@ -217,7 +220,28 @@ def _degraded(observed: Observed, merged: State, lacked_rows: bool, now: str) ->
             return State("True", "PodsSilent", f"counts come from {pods} only: see the sidecars' logs")
         if _lacks_rows(coverage, lacked_rows):
             return State("True", "RowsLost", "rows of the last minutes are lost: see the sidecars' logs")
+    if (unknown := _unknown_features(report)) and not _is_rolling(observed, now):
+        return State(
+            "True",
+            "UnknownFeatures",
+            f"spec.drift names {_list(unknown)}, which the profile does not have: features are watched "
+            "otherwise than was meant. Correct spec.drift.features.exclude or spec.drift.perFeature",
+        )
     return State("False", "Covered", "counts come from all pods that answer")
+
+
+def _unknown_features(report: Report) -> list[str]:
+    """Features that the policy names and the profile does not have."""
+    return [str(name) for name in report.policy.get("unknown_features", ())]
+
+
+def _is_rolling(observed: Observed, now: str) -> bool:
+    """Whether a rollout goes on, or ended a moment ago."""
+    deployment = observed.deployment
+    if deployment is None or model_complete(deployment, observed.model_pods).status != "True":
+        return True
+    progress = last_progress(deployment)
+    return bool(progress) and _seconds_between(progress, now) < NAMING_SECONDS
 
 
 def _answering_pods(coverage: Coverage, deployment: Document | None, now: str) -> int | None:

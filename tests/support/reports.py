@@ -20,6 +20,7 @@ def a_report(
     recent: tuple[int, int] = (1000, 0),
     stale: bool = False,
     rows: int = 18421,
+    unknown_features: tuple[str, ...] = (),
 ) -> Report:
     """A report; `drifting` names features with severity and lower bound, `recent` rows counted and lost."""
     features = [
@@ -52,6 +53,7 @@ def a_report(
         baseline=Baseline(state="ready", seconds=3600.0, of_seconds=3600.0),
         stale=stale,
         model="house-prices",
+        policy={"unknown_features": list(unknown_features)},
         coverage=Coverage(
             pods_heard=heard,
             pods_expected=expected,

@@ -119,6 +119,9 @@ def _headline(report: Report, caution: str | None) -> str:
     if report.drifting:
         parts.append(f"drifting: {escape(', '.join(feature.name for feature in report.drifting))}")
     parts += [escape(_place(feature)) for feature in report.drifting if feature.where]
+    if unknown := report.policy.get("unknown_features"):
+        names = escape(", ".join(unknown))
+        parts.append(f"[bold yellow]the policy names what the profile does not have: {names}[/]")
     if (coverage := report.coverage) is not None:
         expected = "?" if coverage.pods_expected is None else coverage.pods_expected
         parts.append(f"pods heard: {coverage.pods_heard}/{expected}")

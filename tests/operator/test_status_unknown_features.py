@@ -1,0 +1,52 @@
+"""What the status says of features that spec.drift names and the profile does not have."""
+
+from dataclasses import replace
+from typing import Any
+
+from support.observed import DEPLOYMENT, LATER, NOW, WELL, condition, deployed, message, story, told
+from support.reports import a_report
+from tidegauge_operator.status import Observed
+
+KIND = "DriftMonitoringDegraded"
+MISSPELT = replace(WELL, report=a_report(unknown_features=("idd", "sqfeet")))
+
+
+def rolled_out_at(time: str) -> dict[str, Any]:
+    done = {
+        "type": "Progressing",
+        "status": "True",
+        "reason": "NewReplicaSetAvailable",
+        "lastUpdateTime": time,
+    }
+    return {**DEPLOYMENT, "status": {**DEPLOYMENT["status"], "conditions": [done]}}
+
+
+def degraded(observed: Observed, now: str = NOW) -> tuple[str, str]:
+    return condition(told(observed, now=now), KIND)
+
+
+def test_they_are_named_and_the_model_stays_ready() -> None:
+    document = told(MISSPELT)
+    assert condition(document, KIND) == ("True", "UnknownFeatures")
+    assert "spec.drift names idd, sqfeet, which the profile does not have" in message(document, KIND)
+    assert condition(document, "Ready")[0] == "True"
+    assert condition(document, "DataDriftDetected") == ("False", "Stable")
+
+
+def test_one_warning_when_they_are_found_and_one_event_when_they_are_mended() -> None:
+    assert story(WELL, MISSPELT, MISSPELT, WELL)[1:] == [
+        [("Warning", "UnknownFeatures")],
+        [],
+        [("Normal", "DriftMonitoringRestored")],
+    ]
+
+
+def test_while_profile_and_policy_may_be_of_two_specs_nothing_is_said() -> None:
+    assert degraded(replace(MISSPELT, deployment=deployed(3, updated=1))) == ("False", "Covered")
+    assert degraded(replace(MISSPELT, deployment=rolled_out_at(NOW))) == ("False", "Covered")
+    assert degraded(replace(MISSPELT, deployment=rolled_out_at(NOW)), LATER) == ("True", "UnknownFeatures")
+
+
+def test_what_is_worse_is_said_first() -> None:
+    deaf = replace(WELL, report=a_report(heard=2, unknown_features=("idd",)))
+    assert degraded(deaf) == ("True", "PodsSilent")
