@@ -14,7 +14,7 @@ from kubernetes.aio.client import ApiClient, ApiException, Configuration
 
 from tidegauge_operator.kinds import EVENTS, Kind, kind_of
 
-__all__ = ["MANAGER", "Cluster", "Credentials", "Refusal", "connect"]
+__all__ = ["MANAGER", "REPAIR", "Cluster", "Credentials", "Refusal", "connect"]
 
 Document = dict[str, Any]
 Documents = list[Document]
@@ -106,6 +106,20 @@ class Cluster:
         metadata = document["metadata"]
         path = kind_of(document).path(metadata["namespace"], metadata["name"])
         await self._request("PATCH", path, {"fieldManager": REPAIR}, document, MERGE)
+
+    async def give_up_repair(self, document: Document) -> Document:
+        """Take the repair's name off an object's fields: else one that is ours no longer would stay for it.
+
+        Parameters
+        ----------
+        document
+            The object as it stands; one that was written since is a conflict.
+        """
+        metadata = document["metadata"]
+        kept = [entry for entry in metadata["managedFields"] if entry["manager"] != REPAIR]
+        change = {"metadata": {"resourceVersion": metadata["resourceVersion"], "managedFields": kept}}
+        path = kind_of(document).path(metadata["namespace"], metadata["name"])
+        return await self._request("PATCH", path, {"fieldManager": REPAIR}, change, MERGE)
 
     async def find(self, kind: Kind, namespace: str, name: str) -> Document | None:
         """The object of that name, or None; as a list of one, for which the rights of watching are enough."""

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge_operator.children.pods import TOKEN_KEY
-from tidegauge_operator.cluster import MANAGER, Cluster, Refusal
+from tidegauge_operator.cluster import MANAGER, REPAIR, Cluster, Refusal
 from tidegauge_operator.facts import Facts, Images
 from tidegauge_operator.kinds import CHILDREN, Kind, kind_of
 from tidegauge_operator.labels import aggregator_name, token_name
@@ -251,13 +251,16 @@ class Upkeep:
     async def _apply(self, document: Document) -> Document:
         """Apply a document to an object of ours, and take its fields over from others."""
         try:
-            return await self._cluster.apply(document)
+            there = await self._cluster.apply(document)
         except Refusal as refusal:
             if refusal.code != 422:
                 raise
-        # somebody added to a list what cannot stand beside ours
-        await self._cluster.overwrite(document)
-        return await self._cluster.apply(document)
+            # somebody added to a list what cannot stand beside ours
+            await self._cluster.overwrite(document)
+            there = await self._cluster.apply(document)
+        if REPAIR in {entry["manager"] for entry in there["metadata"]["managedFields"]}:
+            return await self._cluster.give_up_repair(there)
+        return there
 
     async def _prune(
         self,

@@ -75,6 +75,23 @@ def test_what_was_edited_by_hand_is_set_right(
     )
 
 
+def test_a_repair_owns_nothing_afterwards(
+    cluster: Cluster, namespace: str, operator: RunningOperator
+) -> None:
+    service = applied(cluster, operator, a_model(namespace))["Service", "house-prices"]
+    theirs = {"name": "house-prices", "namespace": namespace, "annotations": {"theirs": "stays"}}
+    cluster.admin.apply({"apiVersion": "v1", "kind": "Service", "metadata": theirs}, manager="others")
+    cluster.admin.merge(service, {"spec": {"ports": [{"port": 1, "targetPort": 1, "name": "http"}]}})
+    wait_for(lambda: cluster.admin.get(service)["spec"]["ports"] == service["spec"]["ports"], "the ports")
+    quiet(lambda: len(operator.cluster.writes), 0.4)
+    repaired = cluster.admin.get(service)["metadata"]
+    assert {(e["manager"], e["operation"]) for e in repaired["managedFields"]} == {
+        ("tidegauge", "Apply"),
+        ("others", "Apply"),
+    }
+    assert repaired["annotations"] == {"theirs": "stays"}
+
+
 def test_an_edit_of_the_spec_reaches_the_pods(
     cluster: Cluster, namespace: str, operator: RunningOperator
 ) -> None:
