@@ -22,6 +22,7 @@ from support.waiting import wait_for
 READY_SECONDS = 120
 BACK_SECONDS = 90
 VERDICT_SECONDS = 90
+HUNG_SECONDS = 55
 KUBELET_AWAY_SECONDS = 10
 ETCD_AWAY_SECONDS = 30
 DRAIN_SECONDS = 15
@@ -103,6 +104,29 @@ def test_without_an_aggregator_nothing_is_known_and_afterwards_every_row_is(
 
 def told_of_drift(story: Story) -> Document:
     return story.condition("DataDriftDetected")
+
+
+def test_a_sidecar_that_hangs_is_told_and_what_its_server_answered_is_counted_afterwards(
+    own_node: OwnNode, story: Story, traffic: CountingClient
+) -> None:
+    """For less than the minute after which the kubelet would start it anew."""
+    (pod, _) = story.pods()
+    with own_node.frozen(story.namespace, pod["metadata"]["name"], "drift-sidecar"):
+        story.wait_for(
+            lambda: degraded(story)["reason"] == "PodsSilent", "a silent pod is told", HUNG_SECONDS
+        )
+        assert degraded(story)["status"] == "True"
+        assert story.status["drift"]["coverage"]["pods"] == "1/2"
+        answers_go_on(traffic)
+        answered = traffic.answered
+    story.wait_for(lambda: degraded(story)["reason"] == "Covered", "all are heard again", BACK_SECONDS)
+    coverage = story.wait_for_rows(answered, BACK_SECONDS).coverage
+    assert coverage
+    assert coverage.rows_lost == 0
+
+
+def degraded(story: Story) -> Document:
+    return story.condition("DriftMonitoringDegraded")
 
 
 def test_a_killed_operator_comes_back_and_goes_on(

@@ -75,9 +75,12 @@ class OwnNode(Node):
 
     def address_of(self, namespace: str, service: str, port: int) -> str:
         """A loopback port that leads to the Service's cluster address, through kube-proxy, per connection."""
+        return f"http://127.0.0.1:{self.connections_to(namespace, service, port)}"
+
+    def connections_to(self, namespace: str, service: str, port: int, image: str = "") -> int:  # noqa: ARG002
+        """The same port's number; nothing stands between."""
         found = self.api.request("GET", f"/api/v1/namespaces/{namespace}/services/{service}")
-        forwarded = self.control.forward(f"{found['spec']['clusterIP']}:{port}")
-        return f"http://127.0.0.1:{forwarded}"
+        return self.control.forward(f"{found['spec']['clusterIP']}:{port}")
 
     def claim_with(self, namespace: str, name: str, content: Path) -> None:
         """A claim and a volume made for each other, with a copy of the folder."""
@@ -102,10 +105,17 @@ class OwnNode(Node):
 
     def kill_container(self, namespace: str, pod: str, container: str) -> None:
         """End a container's processes with SIGKILL; the kubelet starts it again."""
-        found = self.api.request("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}")["status"]
-        states = found.get("containerStatuses", []) + found.get("initContainerStatuses", [])
-        container_id = next(one["containerID"] for one in states if one["name"] == container)
-        self._ctr("tasks", "kill", "--all", "-s", "SIGKILL", container_id.removeprefix("containerd://"))
+        self._ctr("tasks", "kill", "--all", "-s", "SIGKILL", self._container_id(namespace, pod, container))
+
+    @contextlib.contextmanager
+    def frozen(self, namespace: str, pod: str, container: str) -> Iterator[None]:
+        """A container's processes stand still in the meantime, as if they hung."""
+        container_id = self._container_id(namespace, pod, container)
+        self._ctr("tasks", "pause", container_id)
+        try:
+            yield
+        finally:
+            self._ctr("tasks", "resume", container_id)
 
     @contextlib.contextmanager
     def cordoned(self) -> Iterator[None]:
@@ -158,6 +168,12 @@ class OwnNode(Node):
         self.control.check_programs()
         done = subprocess.run(self._ctr_command("version"), capture_output=True, timeout=20)
         return done.returncode == 0
+
+    def _container_id(self, namespace: str, pod: str, container: str) -> str:
+        found = self.api.request("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}")["status"]
+        states = found.get("containerStatuses", []) + found.get("initContainerStatuses", [])
+        container_id: str = next(one["containerID"] for one in states if one["name"] == container)
+        return container_id.removeprefix("containerd://")
 
     def _ctr(self, *arguments: str) -> None:
         done = subprocess.run(self._ctr_command(*arguments), capture_output=True, text=True, timeout=300)
