@@ -7,9 +7,11 @@ import httpx
 import pytest
 import yaml
 from support.controlplane.api import Document
+from support.images import Images
 from support.node.existing_node import ExistingNode
 from support.node.node import Node
 from support.node.own_node import OwnNode
+from support.node.web import page_server, replicated, service
 from support.restricted import container, pod
 from support.waiting import wait_for
 
@@ -40,18 +42,41 @@ def test_a_claim_is_filled_a_service_reached_and_all_removed(others: ExistingNod
     namespace = others.new_namespace()
     others.claim_with(namespace, "pages", tmp_path / "pages")
     others.api.create(server(namespace))
-    ports = [{"port": 80, "targetPort": 8080}]
-    others.api.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"namespace": namespace, "name": "web"},
-            "spec": {"selector": {"app": "web"}, "ports": ports},
-        }
-    )
+    others.api.create(service(namespace, "web"))
     others.wait_for_pod(namespace, "web")
     address = others.address_of(namespace, "web", 80)
     wait_for(lambda: httpx.get(f"{address}/index.html").text == "from the claim", "the page")
+
+
+def test_each_connection_to_the_relay_is_one_to_the_service_also_when_its_pods_change(
+    others: ExistingNode, images: Images
+) -> None:
+    namespace = others.new_namespace()
+    others.api.create(replicated("Deployment", namespace, "web", page_server(others), replicas=2))
+    others.api.create(service(namespace, "web"))
+    roll_out(others, namespace)
+    port = others.connections_to(namespace, "web", 80, images.name("serving"))
+    told: set[str] = set()
+
+    def pods() -> set[str]:
+        found = others.api.list("v1", "Pod", namespace, labelSelector="app=web")
+        return {one["metadata"]["name"] for one in found}
+
+    def is_told_by_all() -> bool:
+        told.add(httpx.get(f"http://127.0.0.1:{port}/").text.strip())
+        return told >= pods()
+
+    wait_for(is_told_by_all, "both pods answer")
+    before = set(told)
+    others.kubectl("rollout", "restart", "-n", namespace, "deployment/web")
+    roll_out(others, namespace)
+    wait_for(lambda: len(pods()) == 2, "the pods of before are gone", 60)
+    wait_for(is_told_by_all, "both new pods answer by the same port")
+    assert len(told - before) == 2
+
+
+def roll_out(node: Node, namespace: str) -> None:
+    node.kubectl("rollout", "status", "-n", namespace, "deployment/web", "--timeout=60s", timeout_seconds=70)
 
 
 def server(namespace: str) -> Document:

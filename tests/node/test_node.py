@@ -4,16 +4,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.controlplane.api import Document, Refused
+from support.controlplane.api import Refused
 from support.node.node import Node
 from support.node.own_node import OwnNode
-from support.restricted import container, pod, pod_spec
+from support.node.web import page_server, replicated, service, shell
+from support.restricted import pod, pod_spec
 from support.waiting import wait_for
-
-
-def shell(node: Node, name: str, script: str, **more: object) -> Document:
-    """A container that runs a script."""
-    return container(name, node.shell_image, "sh", "-c", script, **more)
 
 
 def test_a_pod_with_a_native_sidecar_runs_under_the_restricted_level(node: Node, namespace: str) -> None:
@@ -31,43 +27,6 @@ def test_a_pod_with_a_native_sidecar_runs_under_the_restricted_level(node: Node,
     node.wait_for_pod(namespace, "two")
     assert node.logs(namespace, "two", "main").startswith("ready")
     assert "Uid:\t65532" in node.exec(namespace, "two", "cat", "/proc/self/status", container="main")
-
-
-def service(namespace: str, name: str, **spec: object) -> Document:
-    """A Service in front of the pods that bear its name."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"namespace": namespace, "name": name},
-        "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}], **spec},
-    }
-
-
-def replicated(kind: str, namespace: str, name: str, spec_of_pods: Document, **spec: object) -> Document:
-    """A Deployment or a StatefulSet of this pod."""
-    labels = {"app": name}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": kind,
-        "metadata": {"namespace": namespace, "name": name},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": spec_of_pods},
-            **spec,
-        },
-    }
-
-
-def page_server(node: Node) -> Document:
-    """A pod that serves its own name at port 8080."""
-    server = shell(
-        node,
-        "web",
-        "hostname > /pages/index.html && exec httpd -f -p 8080 -h /pages",
-        volumeMounts=[{"name": "pages", "mountPath": "/pages"}],
-        readinessProbe={"httpGet": {"port": 8080, "path": "/"}, "periodSeconds": 1},
-    )
-    return pod_spec(server, volumes=[{"name": "pages", "emptyDir": {}}])
 
 
 def test_a_service_answers_from_all_its_pods_inside_and_outside(node: Node, namespace: str) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.counting_client import Counted
+from support.images import PROGRAMS
+from support.installation import Installation
 from support.node.node import Node
 from support.node.own_node import OwnNode
 from support.serving_bundles import house_bundle
@@ -27,6 +29,7 @@ ROWS = 1_000
 READY_SECONDS = 120
 VERDICT_SECONDS = 60
 SHARDS = 2
+NEXT_TAG = "next"
 KINDS = [kind for kind in (PODS, *CHILDREN) if not kind.optional]
 
 
@@ -145,6 +148,33 @@ def test_no_request_fails_and_no_window_mixes_when_the_model_changes_and_goes_ba
     counted_in_all = len(rows) + before + again  # the windows still hold what the model of before had counted
     story.wait_for(lambda: rows_of(story, "bundle") >= counted_in_all, f"{counted_in_all} rows are there")
     assert rows_of(story, "bundle") == counted_in_all
+
+
+def test_no_request_fails_and_no_row_is_missed_when_tidegauge_is_upgraded(
+    own_node: OwnNode, story: Story, quick_tidegauge: Installation
+) -> None:
+    """A release with other images: operator, servers, sidecars and aggregators are all replaced."""
+    for program in PROGRAMS:
+        name = quick_tidegauge.images.name(program)
+        own_node.name_image(name, name.replace(quick_tidegauge.images.tag, NEXT_TAG))
+    before = rows_of(story, "bundle")
+    with story.traffic(pause_seconds=0.05) as client:
+        wait_for(lambda: client.answered > 20, "requests are answered", 20)
+        quick_tidegauge.install("--set", "reportSeconds=2", "--set-string", f"image.tag={NEXT_TAG}")
+        story.wait_for(lambda: tags(story) == {NEXT_TAG}, "all pods are of the new release", READY_SECONDS)
+        story.wait_until("Ready", READY_SECONDS)
+        fate = client.finish()
+    assert (fate.refused, fate.in_doubt, fate.unsent) == ([], 0, 0)
+    counted_in_all = before + fate.answered
+    story.wait_for(lambda: rows_of(story, "bundle") >= counted_in_all, f"{counted_in_all} rows are there")
+    assert rows_of(story, "bundle") == counted_in_all
+
+
+def tags(story: Story) -> set[str]:
+    """Of all images that the model's pods and its aggregators run."""
+    specs = [pod["spec"] for component in ("model", "aggregator") for pod in story.pods(component)]
+    containers = [one for spec in specs for one in [*spec["containers"], *spec.get("initContainers", [])]]
+    return {container["image"].rpartition(":")[2] for container in containers}
 
 
 def test_a_deleted_model_leaves_nothing(story: Story) -> None:

@@ -13,7 +13,7 @@ import yaml
 from support.controlplane.api import Api, Refused
 from support.controlplane.assets import Assets
 from support.controlplane.certificates import Authority, Pair
-from support.controlplane.programs import Program, Programs, free_ports
+from support.controlplane.programs import Program, Programs, free_ports, listens
 from support.controlplane.unavailable import Unavailable
 from support.waiting import wait_for
 
@@ -252,6 +252,14 @@ class ExistingCluster(Cluster):
         except BaseException:
             self.stop()
             raise
+
+    def forward(self, namespace: str, pod: str, port: int) -> int:
+        """A loopback port that leads to a port of a pod, while both are there."""
+        (outer,) = free_ports(1)
+        where = ("-n", namespace, f"pod/{pod}", f"{outer}:{port}")
+        self._programs.start(self.kubectl_program, "port-forward", *where, name=f"forward-{pod}")
+        wait_for(lambda: listens(outer), f"the way to {pod} is open", 20)
+        return outer
 
     def api(self, user: str, groups: tuple[str, ...] = ()) -> Api:
         """The API as this user of these groups would see it."""

@@ -1,12 +1,11 @@
 """etcd, API server and controllers in a box's network, where pods find them at the node's address."""
 
-import socket
 import sys
 from pathlib import Path
 
 from support.controlplane.assets import Assets
 from support.controlplane.cluster import ADMIN, OwnCluster
-from support.controlplane.programs import Program, free_ports
+from support.controlplane.programs import Program, free_ports, listens
 from support.node.box import ADDRESS, SERVICE_NETWORK, Box
 from support.waiting import wait_for
 
@@ -40,7 +39,7 @@ class ControlPlane(OwnCluster):
                 name=f"forward-{target.replace(':', '-')}",
                 env={"PYTHONPATH": str(_TESTS)},
             )
-            wait_for(lambda: _listens(port), f"the way to {target} is open", 20)
+            wait_for(lambda: listens(port), f"the way to {target} is open", 20)
             self._forwarded[target] = port
         return self._forwarded[target]
 
@@ -99,8 +98,3 @@ class ControlPlane(OwnCluster):
             "--requestheader-extra-headers-prefix=X-Remote-Extra-",
             "--enable-aggregator-routing=true",  # metrics-server is asked at its own address
         ]
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as tried:
-        return tried.connect_ex(("127.0.0.1", port)) == 0

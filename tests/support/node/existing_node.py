@@ -12,6 +12,7 @@ from support.node.node import Node
 from support.restricted import container, pod
 
 SHELL_IMAGE = "docker.io/library/busybox:1.36"  # pulled by the cluster
+RELAY_PORT = 8080
 _LOADERS = {  # by the context's name: how an archive of images comes to its nodes
     r"kind-(?P<name>.+)": ("kind", "load", "image-archive", "{archive}", "--name", "{name}"),
     r"k3d-(?P<name>.+)": ("k3d", "image", "import", "{archive}", "--cluster", "{name}"),
@@ -52,6 +53,14 @@ class ExistingNode(Node):
         """The API server's own way to a Service; it chooses a pod for each request."""
         return f"{self.cluster.address}/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy"
 
+    def connections_to(self, namespace: str, service: str, port: int, image: str) -> int:
+        """Through a pod, which outlives those behind the Service: a forwarded port ends with its pod."""
+        relay = relay_to(namespace, service, port, image)
+        if self.api.find(relay) is None:
+            self.api.create(relay)
+            self.wait_for_pod(namespace, relay["metadata"]["name"])
+        return self._existing.forward(namespace, relay["metadata"]["name"], RELAY_PORT)
+
     def claim_with(self, namespace: str, name: str, content: Path) -> None:
         """A claim of the default class, filled by a pod that is gone afterwards."""
         for document in claim_and_filler(namespace, name):
@@ -89,6 +98,13 @@ def load_command(context: str, archive: Path) -> list[str]:
                 raise Unavailable(f"the context is {context}, but there is no {command[0]} on the PATH")
             return [part.format(archive=archive, **found.groupdict()) for part in command]
     raise Unavailable(f"no way to load images into {context}: kind, k3d and minikube are known")
+
+
+def relay_to(namespace: str, service: str, port: int, image: str) -> Document:
+    """A pod of an image with Python, whose port leads to a Service by a connection each."""
+    program = (Path(__file__).parents[1] / "relay.py").read_text()
+    command = ("python", "-c", program, str(RELAY_PORT), f"{service}:{port}")
+    return pod(namespace, f"way-to-{service}", container("relay", image, *command))
 
 
 def claim_and_filler(namespace: str, name: str) -> list[Document]:

@@ -76,6 +76,13 @@ class Node:
         """A base address, ``http://...`` without a slash at its end, by which tests reach a Service."""
         raise NotImplementedError
 
+    def connections_to(self, namespace: str, service: str, port: int, image: str) -> int:
+        """A loopback port of which each connection is one to the Service; a pod of the image may be between.
+
+        Requests on it fail only where the Service fails them.
+        """
+        raise NotImplementedError
+
     def claim_with(self, namespace: str, name: str, content: Path) -> None:
         """A claim called `name` whose volume holds a copy of a folder, for pods of the namespace to read."""
         raise NotImplementedError
