@@ -96,8 +96,10 @@ def _where_to(pod: Document, said: str) -> str:
             "spec.aggregator.storage" if of_aggregator else "spec.model.storageUri, spec.drift.profileUri"
         )
         return f"Look at the claim and its storage class (kubectl describe pvc); it stands in {fields}."
-    fields = "spec.aggregator.resources" if of_aggregator else "spec.model.resources"
-    return f"Make room in the cluster, or ask for less in {fields}."
+    part = "spec.aggregator" if of_aggregator else "spec.model"
+    if "node affinity/selector" in said or "untolerated taint" in said:
+        return f"Look at {part}.nodeSelector and {part}.tolerations, at the nodes' labels and taints."
+    return f"Make room in the cluster, or ask for less in {part}.resources."
 
 
 # --- its containers --------------------------------------------------------------------------------------

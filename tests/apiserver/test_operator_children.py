@@ -102,6 +102,36 @@ def test_an_edit_of_the_spec_reaches_the_pods(
     assert "s3://models/house-prices/4" in str(deployment["spec"]["template"])
 
 
+def test_where_pods_may_run_reaches_them_and_goes_again(
+    cluster: Cluster, namespace: str, operator: RunningOperator
+) -> None:
+    taint = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    placed = {"nodeSelector": {"pool": "serving"}, "tolerations": [taint]}
+    workloads = (("Deployment", "house-prices"), ("StatefulSet", "house-prices-aggregator"))
+    model = a_model(namespace, model=placed, aggregator=placed)
+    children = applied(cluster, operator, model)
+    for workload in workloads:
+        pod = children[workload]["spec"]["template"]["spec"]
+        assert {field: pod[field] for field in placed} == placed
+    nowhere: Document = {field: None for field in placed}
+    cluster.admin.merge(model, {"spec": {"model": nowhere, "aggregator": nowhere}})
+
+    def is_free(workload: tuple[str, str]) -> bool:
+        return not placed.keys() & managed(cluster, namespace)[workload]["spec"]["template"]["spec"].keys()
+
+    wait_for(lambda: all(map(is_free, workloads)), "the pods may run anywhere")
+
+
+def test_a_toleration_that_no_pod_may_have_is_told(
+    cluster: Cluster, namespace: str, operator: RunningOperator
+) -> None:
+    model = a_model(namespace, model={"tolerations": [{"key": "gpu", "operator": "Exist"}]})
+    applied(cluster, operator, model)
+    ready = next(c for c in cluster.admin.get(model)["status"]["conditions"] if c["type"] == "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "Rejected")
+    assert "tolerations" in ready["message"]
+
+
 def test_what_is_no_longer_wanted_goes(cluster: Cluster, namespace: str, operator: RunningOperator) -> None:
     scaled = a_model(namespace, autoscaling={"minReplicas": 2, "maxReplicas": 5})
     assert ("HorizontalPodAutoscaler", "house-prices") in applied(cluster, operator, scaled)

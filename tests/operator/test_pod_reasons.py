@@ -39,6 +39,16 @@ FAILING: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         "Unschedulable",
         ("spec.aggregator.resources",),
     ),
+    "no node of these labels": (
+        unscheduled("0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."),
+        "Unschedulable",
+        ("affinity/selector. Look at spec.model.nodeSelector",),
+    ),
+    "no node without a taint": (
+        unscheduled("0/1 nodes are available: 1 node(s) had untolerated taint(s).", "aggregator"),
+        "Unschedulable",
+        ("spec.aggregator.tolerations",),
+    ),
     "no claim": (
         unscheduled('0/1 nodes are available: persistentvolumeclaim "models" not found.'),
         "Unschedulable",

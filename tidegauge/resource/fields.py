@@ -20,6 +20,7 @@ __all__ = [
     "Share",
     "Size",
     "Time",
+    "Tolerations",
     "Uri",
     "Verbatim",
     "bytes_of",
@@ -98,6 +99,8 @@ Labels = Annotated[
     Meta(max_length=32),
 ]
 Verbatim = dict[str, Any]  # passed on as it is
+# As in a pod; the API server looks at them when the pods' template is written.
+Tolerations = Annotated[tuple[Verbatim, ...], Meta(max_length=64)]
 METRIC_TYPES: Final = ("Resource", "ContainerResource", "Pods", "Object", "External")
 HpaMetric = Annotated[
     Verbatim,

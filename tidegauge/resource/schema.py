@@ -17,11 +17,13 @@ from tidegauge.resource.fields import (
     Effect,
     FeatureName,
     HpaMetric,
+    Labels,
     Name,
     ObjectName,
     Part,
     Quantities,
     Size,
+    Tolerations,
     Uri,
     Verbatim,
     bytes_of,
@@ -102,6 +104,12 @@ class Model(Part):
             "autoscaler counts in shares of the request."
         ),
     ] = field(default_factory=Resources)
+    node_selector: Annotated[Labels, says("Labels that a node must have to run the model's pods.")] = field(
+        default_factory=dict
+    )
+    tolerations: Annotated[
+        Tolerations, says("Taints of nodes that the model's pods tolerate, as in a pod; passed on unchanged.")
+    ] = ()
     allow_pickle: Annotated[
         bool,
         says(
@@ -281,6 +289,12 @@ class Aggregator(Part):
     resources: Annotated[Resources, says("Requests and limits of the aggregator's container.")] = field(
         default_factory=Resources
     )
+    node_selector: Annotated[Labels, says("Labels that a node must have to run the aggregators.")] = field(
+        default_factory=dict
+    )
+    tolerations: Annotated[
+        Tolerations, says("Taints of nodes that the aggregators tolerate, as in a pod; passed on unchanged.")
+    ] = ()
 
     @property
     def retention_seconds(self) -> int:

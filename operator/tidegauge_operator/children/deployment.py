@@ -69,6 +69,7 @@ def _pod(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": pods.pod_security(),
         "topologySpreadConstraints": _spread(model),
+        **pods.placement(model.spec.model),
         "initContainers": [_storage_initializer(model, facts), _sidecar(model, facts)],
         "containers": [_server(model, facts)],
         "volumes": _volumes(model),

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from tidegauge.contract import Env
-from tidegauge.resource.schema import Resources
+from tidegauge.resource.schema import Aggregator, Model, Resources
 
 __all__ = [
     "CONFIG_FOLDER",
@@ -17,6 +17,7 @@ __all__ = [
     "http_probe",
     "literal",
     "mount",
+    "placement",
     "pod_security",
     "resources",
     "token_file",
@@ -55,6 +56,12 @@ def resources(given: Resources) -> dict[str, Any]:
     """Requests and limits as the resource has them; quantities as text, as the API server writes them."""
     found: dict[str, dict[str, Any]] = msgspec.to_builtins(given)
     return {kind: {name: str(amount) for name, amount in of.items()} for kind, of in found.items()}
+
+
+def placement(of: Model | Aggregator) -> dict[str, Any]:
+    """On which nodes a pod may run; nothing is said of what the resource leaves out."""
+    found = {"nodeSelector": of.node_selector, "tolerations": list(of.tolerations)}
+    return {field: value for field, value in found.items() if value}
 
 
 def environment(settings: Mapping[Env, object]) -> list[dict[str, Any]]:

@@ -56,6 +56,7 @@ def _pod(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 30,
         "securityContext": pods.pod_security(),
+        **pods.placement(model.spec.aggregator),
         "containers": [_container(model, facts)],
         "volumes": [
             {"name": "config", "configMap": {"name": config_name(model)}},
