@@ -181,11 +181,8 @@ EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*/dmm.yaml"))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
-def test_an_example_is_taken_once_its_bundle_has_an_address(
-    cluster: Cluster, namespace: str, path: Path
-) -> None:
-    somewhere = {"metadata": {"namespace": namespace}, "spec": {"model": {"storageUri": "s3://models/1"}}}
-    cluster.admin.create(merged(yaml.safe_load(path.read_text()), somewhere))
+def test_an_example_is_taken_as_it_stands(cluster: Cluster, namespace: str, path: Path) -> None:
+    cluster.kubectl("apply", "-f", str(path), "-n", namespace)
 
 
 def test_a_spec_writer_cannot_write_the_status(cluster: Cluster, namespace: str) -> None:

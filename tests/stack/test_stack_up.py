@@ -13,12 +13,15 @@ from pathlib import Path
 import psutil
 import pytest
 from support.command_line import tidegauge
+from support.examples import EXAMPLES
 from support.local_stack import Aggregator, LocalStack
 from support.serving_bundles import house_bundle
 from support.waiting import wait_for
 
 from tidegauge.local.demo import STOP_SECONDS
+from tidegauge.local.plan import local_path, profile_path, with_bundle
 from tidegauge.local.state import STATE_FILE, load_state
+from tidegauge.resource import load
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,6 +129,20 @@ def test_a_bundle_that_cannot_be_served_is_told_on_the_screen(tmp_path, bundle):
         assert "model.onnx" in said[0]
     finally:
         stack.kill()
+
+
+def test_an_address_is_no_bundle_of_this_machine_and_a_folder_takes_its_place(bundle, tmp_path):
+    document = tmp_path / "dmm.yaml"
+    document.write_text((EXAMPLES / "house-prices/dmm.yaml").read_text())
+    refused = tidegauge("up", "-f", document)
+    assert refused.exit_code == 2
+    assert "pvc://bundles/house-prices-1" in refused.stderr
+    assert "--bundle" in refused.stderr
+    elsewhere = load(document.read_bytes())
+    elsewhere.spec.drift.profile_uri = "s3://profiles/3.json"
+    here = with_bundle(elsewhere, bundle)
+    assert local_path(here.spec.model.storage_uri, tmp_path) == bundle
+    assert profile_path(here, bundle, tmp_path) == bundle / "profile.json"
 
 
 def test_a_port_that_is_taken_is_one_line(stack, tmp_path):

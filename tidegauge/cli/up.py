@@ -16,6 +16,7 @@ from rich.table import Table
 
 from tidegauge import resource as custom_resource
 from tidegauge.contract import AGGREGATOR_PORT, PANE_SECONDS, SERVING_PORT
+from tidegauge.local.plan import with_bundle
 from tidegauge.local.stack import Options, Stack, clear_pods, running
 from tidegauge.local.state import STATE_FILE, StackState
 
@@ -31,6 +32,11 @@ _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="YAML of a DriftMonitoredModel. A relative storageUri starts from its folder.",
+)
+@click.option(
+    "--bundle",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of a bundle, in place of the file's storageUri and profileUri.",
 )
 @click.option(
     "--replicas", type=click.IntRange(min=1, max=64), help="Pods to run.  [default: as in the file]"
@@ -58,6 +64,7 @@ _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 )
 def command(
     document: Path,
+    bundle: Path | None,
     replicas: int | None,
     port: int,
     aggregator_port: int,
@@ -70,6 +77,8 @@ def command(
     would do it.
     """
     resource = custom_resource.load(document.read_bytes())
+    if bundle is not None:
+        resource = with_bundle(resource, bundle.resolve())
     options = Options(replicas, port, aggregator_port, pane_seconds)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     with (

@@ -77,13 +77,11 @@ class Demo:
         """All steps in order; raises `ResourceError` when one does not show what it should."""
         self._title("Fit a random forest on 20,000 houses and pack it with its reference profile")
         self._command([sys.executable, str(EXAMPLE / "build.py"), str(self._folder)])
-        document = self._folder / "dmm.yaml"
-        document.write_bytes((EXAMPLE / "dmm.yaml").read_bytes())
         self._title(f"Start {REPLICAS} model servers, {REPLICAS} drift sidecars and an aggregator")
         self._console.print(
             f"[dim]A pane lasts {PANE_SECONDS} s here, to keep this short; it is 10 s by default.[/]"
         )
-        with self._running(document):
+        with self._running():
             self._show_stable()
             self._show_drift()
             self._show_account()
@@ -147,10 +145,11 @@ class Demo:
             time.sleep(PANE_SECONDS / 4)
 
     @contextlib.contextmanager
-    def _running(self, document: Path) -> Iterator[None]:
+    def _running(self) -> Iterator[None]:
         options = ("--replicas", str(REPLICAS), "--pane-seconds", str(PANE_SECONDS))
         ports = ("--port", "0", "--aggregator-port", "0")
-        command = self._tidegauge("up", "-f", str(document), *options, *ports, "--dir", str(self._stack))
+        what = ("-f", str(EXAMPLE / "dmm.yaml"), "--bundle", str(self._bundle))
+        command = self._tidegauge("up", *what, *options, *ports, "--dir", str(self._stack))
         self._console.print(f"[cyan]$ {_shown(command, self._folder)}[/]")
         # A session of its own: Ctrl-C ends the demo, and the demo ends the stack.
         with subprocess.Popen(command, start_new_session=True) as stack:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from tidegauge.contract import PANE_SECONDS, PROFILE_FILE, Env
 from tidegauge.errors import ResourceError
 from tidegauge.local.network import HOST
 from tidegauge.local.supervisor import Program, Role
 from tidegauge.resource import DriftMonitoredModel, policy_of
 
-__all__ = ["Layout", "aggregator_config", "local_path", "programs"]
+__all__ = ["Layout", "aggregator_config", "local_path", "programs", "with_bundle"]
 
 # Numerical libraries start a thread per core; a dozen processes on one machine would only get in each
 # other's way.
@@ -87,6 +89,14 @@ class Layout:
         return [self.folder / "pods", self.folder / "logs"]
 
 
+def with_bundle(resource: DriftMonitoredModel, bundle: Path) -> DriftMonitoredModel:
+    """The resource with a bundle of this machine, and the profile in it, in place of those it names."""
+    spec = resource.spec
+    model = replace(spec.model, storage_uri=str(bundle))
+    drift = replace(spec.drift, profile_uri=None)
+    return replace(resource, spec=replace(spec, model=model, drift=drift))
+
+
 def local_path(uri: str, folder: Path) -> Path:
     """The path a URI names; a relative one is taken from the YAML's folder.
 
@@ -101,8 +111,8 @@ def local_path(uri: str, folder: Path) -> Path:
     if scheme == "file":
         return Path(rest)
     raise ResourceError(
-        f"storage {uri}: the local stack takes a path or file://; copy the bundle here first, for example "
-        f"with python -m tidegauge_serving.storage {uri} bundle, the storage's keys in your environment"
+        f"storage {uri}: the local stack takes a path or file://; name a bundle of this machine with "
+        "--bundle (docs/storage.md says how to copy one here)"
     )
 
 
