@@ -204,12 +204,8 @@ def _operator(cluster: _AuditedCluster) -> Iterator[psutil.Process]:
     (port,) = free_ports(1)
     kubeconfig = cluster.kubeconfig(OPERATOR, ("system:serviceaccounts",))
     command = [sys.executable, "-m", "tidegauge_operator", "--kubeconfig", kubeconfig, "--port", str(port)]
-    environment = {
-        **os.environ,
-        "NETRC": os.devnull,
-    }  # a container has none; one here would be read each time
     with (cluster.folder / "operator.log").open("wb") as log:
-        program = subprocess.Popen(command, stderr=log, env=environment)
+        program = subprocess.Popen(command, stderr=log)
     try:
         wait_for(lambda: _is_ready(port), "the operator is ready")
         yield psutil.Process(program.pid)

@@ -1,10 +1,15 @@
-"""What the watches are told of who we are."""
+"""Who we are: what the watches are told of it, and what the API server is."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
+import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import ApiClient, Configuration
-from tidegauge_operator.cluster import Cluster
+from tidegauge_operator.cluster import Cluster, connect
+from tidegauge_operator.kinds import MODELS
 
 
 @pytest.mark.parametrize(
@@ -25,3 +30,32 @@ def test_a_token_is_passed_on_without_its_scheme(header: str, token: str | None)
             await cluster.close()
 
     assert asyncio.run(credentials()) == token
+
+
+def test_a_password_that_lies_about_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A .netrc is for other programs: the kubeconfig alone says who we are."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    sent: list[str | None] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        sent.append(request.headers.get("Authorization"))
+        return web.json_response({"resources": []})
+
+    async def ask() -> None:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", answer)
+        async with TestServer(app, host="127.0.0.1") as server:
+            there = {"name": "here", "cluster": {"server": str(server.make_url("")).rstrip("/")}}
+            context = {"name": "here", "context": {"cluster": "here", "user": "nobody"}}
+            users = [{"name": "nobody", "user": {}}]
+            config = {"current-context": "here", "clusters": [there], "contexts": [context], "users": users}
+            (tmp_path / "config").write_text(yaml.safe_dump(config))
+            cluster = await connect(tmp_path / "config")
+            try:
+                assert not await cluster.serves(MODELS)
+            finally:
+                await cluster.close()
+
+    asyncio.run(ask())
+    assert sent == [None]
