@@ -75,10 +75,12 @@ ENV ORT_DISABLE_TELEMETRY=1
 ARG PIP_NO_INDEX
 ARG SERVING=serving
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,from=wheels,target=/wheels \
-    /tools/bin/python /tools/install.py ".[${SERVING}]" --import onnxruntime skops.io sklearn.ensemble
+    /tools/bin/python /tools/install.py ".[${SERVING}]" --import onnxruntime skops.io sklearn.ensemble uvloop \
+    fastapi pydantic.v1 pydantic.dataclasses uvicorn.lifespan.off uvicorn.protocols.http.httptools_impl
 ARG REVISION=unknown
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,from=distribution,target=/dist \
-    /tools/bin/python /tools/install.py /dist/*.whl --import tidegauge_serving.__main__ tidegauge_serving.storage
+    /tools/bin/python /tools/install.py /dist/*.whl --import tidegauge_serving.__main__ tidegauge_serving.app \
+    tidegauge_serving.models.onnx tidegauge_serving.models.sklearn tidegauge_serving.storage tidegauge.document urllib.request
 USER 65532:65532
 EXPOSE 8080
 ENTRYPOINT ["python", "-m", "tidegauge_serving"]
@@ -92,7 +94,7 @@ RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,f
     /tools/bin/python /tools/install.py '.[sidecar]' --without scipy --import prometheus_client urllib3
 ARG REVISION=unknown
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,from=distribution,target=/dist \
-    /tools/bin/python /tools/install.py /dist/*.whl --import tidegauge_sidecar.__main__
+    /tools/bin/python /tools/install.py /dist/*.whl --import tidegauge_sidecar.__main__ tidegauge.document
 USER 65532:65532
 EXPOSE 8081
 ENTRYPOINT ["python", "-m", "tidegauge_sidecar"]
@@ -103,7 +105,8 @@ LABEL org.opencontainers.image.title="tidegauge-drift-sidecar" \
 FROM statistics AS aggregator
 ARG PIP_NO_INDEX
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,from=wheels,target=/wheels \
-    /tools/bin/python /tools/install.py '.[aggregator]' --import fastapi uvicorn.protocols.http.httptools_impl uvloop
+    /tools/bin/python /tools/install.py '.[aggregator]' --import fastapi pydantic.v1 \
+    uvicorn.lifespan.off uvicorn.protocols.http.httptools_impl uvloop
 ARG REVISION=unknown
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,from=distribution,target=/dist \
     /tools/bin/python /tools/install.py /dist/*.whl --import tidegauge_aggregator.__main__

@@ -3,6 +3,7 @@
 A requirement is one for pip, a wheel, or ``.[EXTRA]`` for what `pyproject.toml` says that an extra needs.
 Versions are those of `constraints.txt`. The packages' own tests go. Bytecode is made of what importing the
 modules imports: the image's root is read-only when it runs, and that of everything would take 30 MB more.
+What a program imports only later has to be named too, or it is compiled at every start.
 """
 
 import argparse

@@ -18,7 +18,7 @@ from tidegauge_serving.parts import LARGE_BYTES
 from tidegauge_serving.protocols import Answer, Handler, Headers
 from tidegauge_serving.refusal import Refusal
 
-__all__ = ["HotPath", "RequestLine"]
+__all__ = ["App", "HotPath", "Receive", "RequestLine", "Send"]
 
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]

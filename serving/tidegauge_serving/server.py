@@ -18,9 +18,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from tidegauge.contract import Exit
 from tidegauge.errors import TidegaugeError
 from tidegauge.profile import CategoricalFeature, Profile
-from tidegauge_serving.app import make_app
 from tidegauge_serving.gate import Gate
-from tidegauge_serving.hot import HotPath, write_stderr
+from tidegauge_serving.health import Health, LateApp
+from tidegauge_serving.hot import App, HotPath, write_stderr
 from tidegauge_serving.metrics import ServingMetrics
 from tidegauge_serving.service import Service
 from tidegauge_serving.settings import Settings
@@ -65,10 +65,11 @@ async def run(settings: Settings) -> int:
     ProcessCollector(registry=registry)
     gate = Gate(metrics)
     own = _listen(settings)
-    server = _Server(_uvicorn_config(settings, gate, registry))
+    rest = LateApp(lambda: _application(gate, registry))
+    server = _Server(_uvicorn_config(settings, gate, rest))
     _stop_on_signals(server, gate, settings)
     print(json.dumps({"event": "listening", "port": own.getsockname()[1]}), flush=True)
-    loading = asyncio.create_task(_open(settings, gate, server))
+    loading = asyncio.create_task(_open(settings, gate, server, rest))
     await server.serve(sockets=[own])
     loading.cancel()
     with suppress(asyncio.CancelledError):
@@ -81,10 +82,17 @@ async def run(settings: Settings) -> int:
     return 0
 
 
-def _uvicorn_config(settings: Settings, gate: Gate, registry: CollectorRegistry) -> uvicorn.Config:
+def _application(gate: Gate, registry: CollectorRegistry) -> App:
+    """The FastAPI application; its import takes as long as all others together."""
+    from tidegauge_serving.app import make_app
+
+    return make_app(gate, registry)
+
+
+def _uvicorn_config(settings: Settings, gate: Gate, rest: LateApp) -> uvicorn.Config:
     log_line = write_stderr if settings.request_log else None
     return uvicorn.Config(
-        HotPath(make_app(gate, registry), gate, settings.max_body_bytes, log_line),
+        HotPath(Health(rest, gate), gate, settings.max_body_bytes, log_line),
         http="httptools",
         ws="none",
         lifespan="off",
@@ -98,13 +106,15 @@ def _uvicorn_config(settings: Settings, gate: Gate, registry: CollectorRegistry)
     )
 
 
-async def _open(settings: Settings, gate: Gate, server: _Server) -> None:
+async def _open(settings: Settings, gate: Gate, server: _Server, rest: LateApp) -> None:
     """Make the model ready, and only then take connections that another replica could answer as well."""
     await _make_ready(settings, gate)
     if settings.fd >= 0 and gate.ready:
         await _share(settings.fd, gate, server)
     if gate.failure and settings.exit_on_error:
         server.should_exit = True
+    else:
+        await rest.begin()  # nobody waited for it to be ready, and nobody who asks for it need wait for it
 
 
 async def _share(fd: int, gate: Gate, server: _Server) -> None:

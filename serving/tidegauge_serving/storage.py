@@ -9,7 +9,6 @@ import os
 import shutil
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -106,6 +105,8 @@ def _from_folder(folder: Path) -> _Copy:
 
 
 def _from_http(uri: str, authorization: str) -> _Copy:
+    import urllib.request  # a third of what the initializer imports, and few bundles lie there
+
     parts = urlsplit(uri)
 
     def copy(file: str, to: Path) -> None:

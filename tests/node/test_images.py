@@ -110,3 +110,32 @@ def test_a_container_has_no_compiler_no_pip_no_root_and_no_writable_root(
     assert shell("id -u") == "65532"
     assert "Read-only" in shell("touch /opt/tidegauge/x 2>&1 || true")
     assert "tidegauge_" + {"drift-sidecar": "sidecar"}.get(program, program) in shell("cat /proc/*/cmdline")
+
+
+# Each is run as its pod runs it, and tells what it loads, and where from.
+STARTS = {
+    "storage-initializer": ("model", "python -v -m tidegauge_serving.storage /models /tmp/again 2>&1"),
+    "model": (
+        "model",
+        "python -v -m tidegauge_serving --host 127.0.0.1 --port 0 --log-dir '' >/tmp/out 2>/tmp/loaded &"
+        " n=0; until grep -q ' ready: ' /tmp/loaded || [ $((n+=1)) -gt 600 ]; do sleep 0.1; done;"
+        " kill $!; wait $!; cat /tmp/loaded",
+    ),
+    "drift-sidecar": (
+        "drift-sidecar",
+        "python -v -c 'from tidegauge_sidecar.__main__ import Profile;"
+        ' Profile.load("/models/profile.json")\' 2>&1',
+    ),
+}
+
+
+@pytest.mark.parametrize("started", STARTS)
+def test_nothing_is_compiled_when_a_pod_starts(
+    node: Node, running: dict[str, tuple[str, str, str, int]], started: str
+) -> None:
+    namespace, pod, _, _ = running["serving"]
+    container, script = STARTS[started]
+    told = node.exec(namespace, pod, "sh", "-c", script, container=container)
+    loaded = [line for line in told.splitlines() if line.startswith("# code object from")]
+    assert len(loaded) > 50
+    assert [line for line in loaded if not line.endswith(".pyc'")] == []

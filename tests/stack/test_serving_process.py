@@ -101,6 +101,20 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
     assert run.returncode == 0, run.stderr
 
 
+def test_a_model_is_loaded_without_what_only_documentation_needs(bundle: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+import tidegauge_serving.__main__
+from tidegauge_serving.settings import Settings
+from tidegauge_serving.startup import load
+load(Settings(bundle=Path({str(bundle)!r})))
+assert not {{"fastapi", "pydantic"}} & set(sys.modules)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
 def test_a_server_that_cannot_load_stays_up_and_says_why(tmp_path: Path) -> None:
     bundle = house_bundle(tmp_path / "bundle")
     edit_manifest(bundle, model__format="joblib")

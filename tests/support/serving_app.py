@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 from tidegauge_serving.app import make_app
 from tidegauge_serving.gate import Gate
+from tidegauge_serving.health import Health
 from tidegauge_serving.hot import HotPath
 from tidegauge_serving.metrics import ServingMetrics
 from tidegauge_serving.service import Service
@@ -43,9 +44,8 @@ class App:
         self.registry.register(self.metrics)
         self.gate = Gate(self.metrics)
         self.lines: list[bytes] = []
-        self.asgi = HotPath(
-            make_app(self.gate, self.registry), self.gate, self.settings.max_body_bytes, self.lines.append
-        )
+        health = Health(make_app(self.gate, self.registry), self.gate)
+        self.asgi = HotPath(health, self.gate, self.settings.max_body_bytes, self.lines.append)
         self.service = Service(
             self.settings.model or self.loaded.manifest.name,
             self.loaded,

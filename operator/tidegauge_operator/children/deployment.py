@@ -137,7 +137,7 @@ def _server(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
         "env": pods.environment(_server_settings(model)),
         "ports": [{"name": "http", "containerPort": SERVING_PORT, "protocol": "TCP"}],
         "startupProbe": pods.http_probe("/healthz", SERVING_PORT, period_seconds=1, failures=300),
-        "readinessProbe": pods.http_probe("/readyz", SERVING_PORT, period_seconds=2, failures=3),
+        "readinessProbe": pods.http_probe("/readyz", SERVING_PORT, period_seconds=1, failures=6),
         "livenessProbe": pods.http_probe("/healthz", SERVING_PORT, period_seconds=10, failures=6),
         "lifecycle": {"preStop": {"sleep": {"seconds": LEAVE_ENDPOINTS_SECONDS}}},
         "resources": _server_resources(model),

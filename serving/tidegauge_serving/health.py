@@ -1,0 +1,81 @@
+"""Liveness and readiness, answered while the application that answers the rest is still being made.
+
+A pod gets no requests before `/readyz` says so, and importing FastAPI is most of what a start takes.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from tidegauge_serving.gate import Gate
+from tidegauge_serving.hot import App, Receive, Send
+from tidegauge_serving.refusal import Refusal
+
+__all__ = ["Health", "LateApp"]
+
+_LIVE: Final = b'{"live":true}'
+_READY: Final = b'{"ready":true}'
+
+
+class Health:
+    """ASGI callable: ``GET /healthz`` and ``GET /readyz``, as the application documents them.
+
+    Parameters
+    ----------
+    app
+        Answers all other requests.
+    gate
+        Says whether the server is ready.
+    """
+
+    def __init__(self, app: App, gate: Gate) -> None:
+        self._app = app
+        self._gate = gate
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        path = scope["path"] if scope["type"] == "http" and scope["method"] == "GET" else ""
+        if path == "/healthz":
+            await _answer(send, 200, _LIVE)
+        elif path == "/readyz":
+            await _answer(send, *self._readiness())
+        else:
+            await self._app(scope, receive, send)
+
+    def _readiness(self) -> tuple[int, bytes]:
+        if self._gate.ready:
+            return 200, _READY
+        refusal = Refusal("not_ready", self._gate.reason)
+        self._gate.metrics.errors[refusal.reason] += 1
+        return refusal.status, refusal.body()
+
+
+class LateApp:
+    """ASGI callable whose application is made in a thread, by the first request or before it.
+
+    Parameters
+    ----------
+    make
+        Makes the application.
+    """
+
+    def __init__(self, make: Callable[[], App]) -> None:
+        self._make = make
+        self._made: asyncio.Task[App] | None = None
+
+    def begin(self) -> "asyncio.Task[App]":
+        """Have the application made, once."""
+        if self._made is None:
+            self._made = asyncio.create_task(asyncio.to_thread(self._make))
+        return self._made
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        app = await asyncio.shield(self.begin())  # a client that goes away ends its own request alone
+        await app(scope, receive, send)
+
+
+async def _answer(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
