@@ -20,6 +20,9 @@ PROFILE_MOUNT: Final = "/mnt/profile"
 LEAVE_ENDPOINTS_SECONDS: Final = 5
 GRACE_SECONDS: Final = 60
 MEBIBYTE: Final = 1 << 20
+# A model may take 5 minutes to load, should nothing be answered meanwhile: liveness gives up a minute after
+# its first look. A startup probe would be plainer, but the kubelet would look at readiness a round later.
+FIRST_LIVENESS_SECONDS: Final = 240
 LEAST_CPU: Final = "200m"  # requested for the model where its resource says nothing of cpu
 
 
@@ -136,9 +139,11 @@ def _server(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
         "command": ["python", "-m", "tidegauge_serving"],
         "env": pods.environment(_server_settings(model)),
         "ports": [{"name": "http", "containerPort": SERVING_PORT, "protocol": "TCP"}],
-        "startupProbe": pods.http_probe("/healthz", SERVING_PORT, period_seconds=1, failures=300),
         "readinessProbe": pods.http_probe("/readyz", SERVING_PORT, period_seconds=1, failures=6),
-        "livenessProbe": pods.http_probe("/healthz", SERVING_PORT, period_seconds=10, failures=6),
+        "livenessProbe": {
+            **pods.http_probe("/healthz", SERVING_PORT, period_seconds=10, failures=6),
+            "initialDelaySeconds": FIRST_LIVENESS_SECONDS,
+        },
         "lifecycle": {"preStop": {"sleep": {"seconds": LEAVE_ENDPOINTS_SECONDS}}},
         "resources": _server_resources(model),
         "securityContext": pods.container_security(),
