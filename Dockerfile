@@ -4,9 +4,11 @@
 #
 # BASE      any image whose `python3` is 3.11 or newer and has the venv module
 # SERVING   extras that `serving` installs: --build-arg SERVING=serving,xgboost,s3
+# VERSION   of Tidegauge, for the label; that of tidegauge/__about__.py
 # REVISION  of the sources, for the label: --build-arg REVISION=$(git rev-parse HEAD)
 # Where there is no package index: --build-context wheels=FOLDER --build-arg PIP_NO_INDEX=1
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
+ARG VERSION=0.1.0
 
 # A build context of this name takes its place.
 FROM scratch AS wheels
@@ -60,12 +62,14 @@ ARG PIP_NO_INDEX
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,from=wheels,target=/wheels \
     /tools/bin/python /tools/install.py '.[operator]' --without numpy scipy --import kopf kubernetes.aio.client
 ARG REVISION=unknown
+ARG VERSION
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,from=distribution,target=/dist \
     /tools/bin/python /tools/install.py /dist/*.whl --import tidegauge_operator.__main__
 USER 65532:65532
 EXPOSE 8082
 ENTRYPOINT ["python", "-m", "tidegauge_operator"]
 LABEL org.opencontainers.image.title="tidegauge-operator" \
+      org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.description="Keeps every DriftMonitoredModel of a cluster as its spec says."
 
@@ -78,6 +82,7 @@ RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,f
     /tools/bin/python /tools/install.py ".[${SERVING}]" --import onnxruntime skops.io sklearn.ensemble uvloop \
     fastapi pydantic.v1 pydantic.dataclasses uvicorn.lifespan.off uvicorn.protocols.http.httptools_impl
 ARG REVISION=unknown
+ARG VERSION
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,from=distribution,target=/dist \
     /tools/bin/python /tools/install.py /dist/*.whl --import tidegauge_serving.__main__ tidegauge_serving.app \
     tidegauge_serving.models.onnx tidegauge_serving.models.sklearn tidegauge_serving.storage tidegauge.document urllib.request
@@ -85,6 +90,7 @@ USER 65532:65532
 EXPOSE 8080
 ENTRYPOINT ["python", "-m", "tidegauge_serving"]
 LABEL org.opencontainers.image.title="tidegauge-serving" \
+      org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.description="Serves one model and logs every answered row."
 
@@ -93,12 +99,14 @@ ARG PIP_NO_INDEX
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,from=wheels,target=/wheels \
     /tools/bin/python /tools/install.py '.[sidecar]' --without scipy --import prometheus_client urllib3
 ARG REVISION=unknown
+ARG VERSION
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,from=distribution,target=/dist \
     /tools/bin/python /tools/install.py /dist/*.whl --import tidegauge_sidecar.__main__ tidegauge.document
 USER 65532:65532
 EXPOSE 8081
 ENTRYPOINT ["python", "-m", "tidegauge_sidecar"]
 LABEL org.opencontainers.image.title="tidegauge-drift-sidecar" \
+      org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.description="Counts the rows of a model server and sends panes to the aggregator."
 
@@ -108,11 +116,13 @@ RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,f
     /tools/bin/python /tools/install.py '.[aggregator]' --import fastapi pydantic.v1 \
     uvicorn.lifespan.off uvicorn.protocols.http.httptools_impl uvloop
 ARG REVISION=unknown
+ARG VERSION
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,from=distribution,target=/dist \
     /tools/bin/python /tools/install.py /dist/*.whl --import tidegauge_aggregator.__main__
 USER 65532:65532
 EXPOSE 8090
 ENTRYPOINT ["python", "-m", "tidegauge_aggregator"]
 LABEL org.opencontainers.image.title="tidegauge-aggregator" \
+      org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.description="Merges the counts of all pods of a model into its drift verdict."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from support.tiers import BEGUN, BUILDS, KEPT, NOT_RUN, TIERS, begin_builds, wait_for_build
+from support.tiers import BEGUN, BUILDS, KEPT, NOT_RUN, TIERS, TOLD, begin_builds, wait_for_build
 
 TESTS = Path(__file__).parent
 # How long an example takes says more of the machine than of the code.
@@ -48,6 +48,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for line in (value for name, value in report.user_properties if name == TOLD):
+            terminalreporter.write_line(line)
     for folder in config.stash[KEPT]:
         terminalreporter.write_line(f"logs of the failed run: {folder}")
     if any(".py" in argument for argument in config.args) or config.option.collectonly:

@@ -60,6 +60,7 @@ def test_the_rights_are_those_that_are_tested_on_an_api_server(helm: Helm) -> No
 def test_the_charts_version_is_the_programs() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert (chart["appVersion"], chart["version"]) == (__version__, __version__)
+    assert f"\nARG VERSION={__version__}\n" in (ROOT / "Dockerfile").read_text()
 
 
 def test_no_page_names_an_image_of_another_version() -> None:

@@ -18,6 +18,7 @@ TIERS = {  # from the fastest to the one that asks most of the machine
     "node": "kubelet, real pods",
     "monitoring": "promtool on the alert rules",
 }
+TOLD = "told"  # property of a test: a line for the end of the run
 NOT_RUN = pytest.StashKey[dict[str, str]]()  # tier -> why this machine cannot run it
 BUILDS = pytest.StashKey[dict[str, Build]]()  # tier -> what builds its needs
 BEGUN = pytest.StashKey[Builds]()
