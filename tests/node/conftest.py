@@ -83,9 +83,9 @@ def images(node: Node) -> Images:
     """The images of the programs, on the node."""
     try:
         with_names = build_images(progress())
+        node.load_image(with_names.archive)
     except Unavailable as reason:
         pytest.skip(str(reason))
-    node.load_image(with_names.archive)
     return with_names
 
 

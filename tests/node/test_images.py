@@ -18,6 +18,12 @@ MEGABYTE = 1_000_000
 MOST_ABOVE_BASE = {"operator": 130, "serving": 350, "drift-sidecar": 150, "aggregator": 200}  # megabytes
 # A base may come without that of its own library; some of it is then made where the programs are imported.
 BYTECODE_OF_PYTHON = re.compile(r"^usr/(local/)?lib/python3[^/]*/.*__pycache__/.*\.pyc$")
+OF_OTHERS = {  # packages that only another program needs
+    "operator": {"numpy", "scipy", "fastapi", "onnxruntime", "sklearn"},
+    "serving": {"kopf", "kubernetes", "pandas"},
+    "drift-sidecar": {"scipy", "fastapi", "kopf", "onnxruntime", "sklearn"},
+    "aggregator": {"kopf", "kubernetes", "onnxruntime", "sklearn"},
+}
 NOT_IN_IT = "gcc cc make"  # a base may have a pip, for its own Python
 
 
@@ -48,6 +54,15 @@ def test_what_images_share_is_stored_once(images: Images, shared: str, programs:
         return found.digest
 
     assert len({digest_of_it(program) for program in programs}) == 1
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_an_image_has_no_package_that_only_another_program_needs(images: Images, program: str) -> None:
+    _, above = images.layers(program)
+    found = [path.partition("/site-packages/")[2] for layer in above for path in layer.files]
+    packages = {path.partition("/")[0] for path in found}
+    assert "tidegauge" in packages
+    assert not packages & OF_OTHERS[program]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

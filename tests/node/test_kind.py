@@ -44,7 +44,7 @@ def test_without_docker_it_says_what_is_missing(
     kubectl_of(kind.CONTEXT, tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert kind.main() == 1
-    assert capsys.readouterr().err == "not possible here: not on the PATH: docker kind\n"
+    assert capsys.readouterr().err == "not possible here: not on the PATH: docker kind helm\n"
 
 
 def test_the_cluster_is_deleted_however_the_tests_end(
@@ -72,7 +72,7 @@ def machine_with_tools(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TIDEGAUGE_CACHE", str(folder))
     monkeypatch.delenv("KEEP", raising=False)
     asked = folder / "asked"
-    for name, line in (("docker", "exit 0"), ("kind", f'echo "$@" >> {asked}')):
+    for name, line in (("docker", "exit 0"), ("helm", "exit 0"), ("kind", f'echo "$@" >> {asked}')):
         (folder / name).write_text(f"#!/bin/sh\n{line}\n")
         (folder / name).chmod(0o755)
     return asked

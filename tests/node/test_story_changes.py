@@ -37,8 +37,8 @@ KINDS = [kind for kind in (PODS, *CHILDREN) if not kind.optional]
 def bundles(house_prices: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The example's bundle, and the next one: another model and another reference."""
     folder = tmp_path_factory.mktemp("bundles")
-    shutil.copytree(house_prices, folder / "bundle")
-    return {"bundle": folder / "bundle", "next": house_bundle(folder / "next")}
+    shutil.copytree(house_prices, folder / house_prices.name)
+    return {"bundle": folder / house_prices.name, "next": house_bundle(folder / "next")}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def change_under_traffic(story: Story, bundle: str) -> Counted:
     """Apply another bundle while requests come; what became of them."""
     with story.traffic(pause_seconds=0.05) as client:
         wait_for(lambda: client.answered > 20, "requests are answered", 20)
-        story.merge(model={"storageUri": f"pvc://{CLAIM}/{bundle}"})
+        story.merge(model={"storageUri": story.uri(bundle)})
         story.wait_until("Ready=False", 30)
         story.wait_until("Ready", READY_SECONDS)
         before = client.answered

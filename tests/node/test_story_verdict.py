@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
 from support.node.node import Node
-from support.story import CLAIM, Story
+from support.story import CLAIM, EXAMPLE, Story
 from support.story_rows import counted, in_one_pane, moved, ordinary
 from support.waiting import wait_for
 
@@ -57,7 +57,7 @@ def random() -> np.random.Generator:
 
 def test_the_applied_example_is_ready_within_a_minute(story: Story) -> None:
     started = time.monotonic()
-    story.apply("bundle")
+    story.kubectl("apply", "-f", str(EXAMPLE / "dmm.yaml"))
     story.wait_until("Ready", READY_SECONDS)
     print(f"Ready {time.monotonic() - started:.1f} s after kubectl apply")
     assert len(story.pods()) == PODS

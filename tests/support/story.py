@@ -23,7 +23,7 @@ from tidegauge.profile import Profile
 from tidegauge.report import Report
 
 EXAMPLE = EXAMPLES / "house-prices"
-CLAIM = "models"
+CLAIM, FOLDER = "bundles", "house-prices-1"  # where the example's file says that its bundle lies
 CONNECTIONS = 6
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ def build_example(folder: Path) -> Path:
     """
     subprocess.run([sys.executable, str(EXAMPLE / "build.py"), str(folder)], check=True, capture_output=True)
     (folder / "claim").mkdir()
-    return (folder / "bundle").rename(folder / "claim" / "bundle")
+    return (folder / "bundle").rename(folder / "claim" / FOLDER)
 
 
 class Story:
@@ -49,7 +49,7 @@ class Story:
     namespace
         Where the model is.
     bundles
-        By the name each has on the claim.
+        By a name of the test's; each lies on the claim under its folder's name.
     """
 
     name = "house-prices"
@@ -66,12 +66,16 @@ class Story:
         """The reference profile in a bundle."""
         return Profile.load(self._bundles[bundle] / "profile.json")
 
+    def uri(self, bundle: str) -> str:
+        """Where a bundle lies in the cluster."""
+        return f"pvc://{CLAIM}/{self._bundles[bundle].name}"
+
     # --- the resource ----------------------------------------------------------------------------------
 
     def document(self, bundle: str) -> Document:
         """The example's file, with the address that the bundle has here."""
         found: Document = yaml.safe_load((EXAMPLE / "dmm.yaml").read_text())
-        found["spec"]["model"]["storageUri"] = f"pvc://{CLAIM}/{bundle}"
+        found["spec"]["model"]["storageUri"] = self.uri(bundle)
         found["metadata"]["namespace"] = self.namespace
         return found
 

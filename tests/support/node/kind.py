@@ -106,7 +106,10 @@ def _cluster(environment: dict[str, str]) -> Iterator[None]:
 
 
 def _check_tools() -> None:
-    if missing := [tool for tool in ("docker", "kind", "kubectl") if shutil.which(tool) is None]:
+    missing = [tool for tool in ("docker", "kind", "kubectl") if shutil.which(tool) is None]
+    if not any(shutil.which(tool) for tool in ("helm", "go")):
+        missing.append("helm")  # without it nothing is installed, and every story skipped
+    if missing:
         raise Unavailable(f"not on the PATH: {' '.join(missing)}")
 
 

@@ -16,7 +16,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 from support.cache import Tell
+from support.controlplane.api import Refused
 from support.controlplane.assets import find_assets
 from support.controlplane.progress import progress
 from support.controlplane.unavailable import Unavailable
@@ -34,6 +36,7 @@ NAME = "tg-node-standing"  # a machine has one
 NAMESPACE = "ml"
 _TESTS = Path(__file__).parents[2]
 _START_SECONDS = 600
+_STOCK_SECONDS = 10.0
 _STOP_SECONDS = 60
 
 
@@ -89,7 +92,10 @@ def hold(folder: Path) -> int:
     signal.signal(signal.SIGTERM, _end)
     with _running(folder) as node:
         _fill(node, folder)
-        signal.pause()
+        while True:  # models come and go, and each aggregator's claim takes a volume for good
+            time.sleep(_STOCK_SECONDS)
+            with contextlib.suppress(httpx.TransportError, Refused):  # the next time, then
+                node.prepare_volumes()
     shutil.rmtree(folder)  # after a failure the logs stay
     return 0
 
@@ -127,11 +133,11 @@ def _fill(node: OwnNode, folder: Path) -> None:
     story.apply("bundle")
     story.wait_until("Ready", _START_SECONDS)
     new = folder / "greeting.new"
-    new.write_text(_words(node, story, bundle))
+    new.write_text(_words(node, story, bundle, built.name("serving")))
     new.rename(folder / "greeting")
 
 
-def _words(node: OwnNode, story: Story, bundle: Path) -> str:
+def _words(node: OwnNode, story: Story, bundle: Path, image: str) -> str:
     kubeconfig = shlex.quote(str(node.cluster.kubeconfig()))
     programs = f"{node.cluster.kubectl_program.parent}:{Path(sys.executable).parent}"
     profile = shlex.quote(str(bundle / "profile.json"))
@@ -148,6 +154,7 @@ A Kubernetes with one node runs, tidegauge on it, and the model {story.name} in 
   curl --silent --retry 20 --retry-connrefused --retry-delay 1 {report}/readyz
   tidegauge report --url {report}
 
+The example's bundle lies at {story.uri("bundle")}. An image with a shell, for pods of your own: {image}
 It goes on until `make cluster-down`.
 """
 
