@@ -10,7 +10,7 @@ def main() -> None:
     except ModuleNotFoundError as missing:
         if str(missing.name).startswith("tidegauge"):
             raise
-        sys.exit(f"tidegauge: the command needs {missing.name}: pip install 'tidegauge[cli]'")
+        sys.exit(f"tidegauge: the command needs {missing.name}: in a checkout pip install '.[cli]'")
     command(prog_name="tidegauge")
 
 

@@ -75,7 +75,7 @@ def chunks_of(path: str | Path, categories: Categories | None = None) -> Iterato
     """
     name = Path(path).name.lower()
     if find_spec("pyarrow") is None:
-        raise ProfileError(f"{path}: files are read with pyarrow: pip install 'tidegauge[cli]'")
+        raise ProfileError(f"{path}: files are read with pyarrow: in a checkout pip install '.[cli]'")
     if is_csv(path):
         return _categorised(_read(path, _csv_batches(str(path), categories or {})), categories or {})
     if name.endswith(_PARQUET):

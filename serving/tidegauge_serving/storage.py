@@ -129,8 +129,8 @@ def _from_object_store(uri: str, scheme: str) -> _Copy:
         extra = _EXTRAS[scheme]
         raise StorageError(
             f"storage {scheme}:// needs more than is installed: build the serving image with "
-            f"--build-arg SERVING=serving,{extra}, or without an image pip install 'tidegauge[{extra}]' "
-            f"({error})"
+            f"--build-arg SERVING=serving,{extra}, or without an image, in a checkout, "
+            f"pip install '.[{extra}]' ({error})"
         ) from error
 
     def copy(file: str, to: Path) -> None:

@@ -31,9 +31,9 @@ def test_an_unknown_command_is_refused_with_2():
 @pytest.mark.parametrize(
     ("module", "arguments", "advice"),
     [
-        ("click", ["--version"], "the command needs click: pip install 'tidegauge[cli]'"),
-        ("rich", ["report", "--help"], "report needs rich: pip install 'tidegauge[cli]'"),
-        ("pandas", ["pack", "--help"], "pack needs pandas: pip install 'tidegauge[pack]'"),
+        ("click", ["--version"], "the command needs click: in a checkout pip install '.[cli]'"),
+        ("rich", ["report", "--help"], "report needs rich: in a checkout pip install '.[cli]'"),
+        ("pandas", ["pack", "--help"], "pack needs pandas: in a checkout pip install '.[pack]'"),
     ],
 )
 def test_what_is_not_installed_is_named_with_what_to_install(module, arguments, advice):
@@ -47,7 +47,7 @@ def test_what_is_not_installed_is_named_with_what_to_install(module, arguments, 
 def test_files_without_pyarrow_are_refused_with_what_to_install():
     code = "import sys; sys.modules['pyarrow'] = None; import tidegauge; tidegauge.Profile.fit('train.csv')"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "train.csv: files are read with pyarrow: pip install 'tidegauge[cli]'" in run.stderr
+    assert "train.csv: files are read with pyarrow: in a checkout pip install '.[cli]'" in run.stderr
 
 
 def test_report_does_not_import_what_only_packing_needs():

@@ -172,9 +172,9 @@ def test_a_manifest_cannot_reach_outside_its_folder(tmp_path: Path) -> None:
         ("ftp://host/x", ("ftp://", "s3")),
         ("/nowhere", ("manifest.json", "/nowhere")),
         ("http://127.0.0.1:9/x", ("manifest.json", "http://127.0.0.1:9/x")),
-        ("s3://bucket/x", ("SERVING=serving,s3", "tidegauge[s3]")),
-        ("gs://bucket/x", ("SERVING=serving,gcs", "tidegauge[gcs]")),
-        ("abfs://bucket/x", ("SERVING=serving,azure", "tidegauge[azure]")),
+        ("s3://bucket/x", ("SERVING=serving,s3", "'.[s3]'")),
+        ("gs://bucket/x", ("SERVING=serving,gcs", "'.[gcs]'")),
+        ("abfs://bucket/x", ("SERVING=serving,azure", "'.[azure]'")),
     ],
 )
 def test_what_cannot_be_had_is_said_in_one_line(

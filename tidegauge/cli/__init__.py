@@ -40,7 +40,7 @@ class _Commands(click.Group):
             if needed == "tidegauge":
                 raise
             extra = _EXTRAS.get(cmd_name, "cli")
-            raise Failure(f"{cmd_name} needs {needed}: pip install 'tidegauge[{extra}]'") from missing
+            raise Failure(f"{cmd_name} needs {needed}: in a checkout pip install '.[{extra}]'") from missing
         return command
 
     def invoke(self, ctx: click.Context) -> object:
