@@ -19,7 +19,7 @@ from tidegauge_operator.labels import Component, aggregator_name
 from tidegauge_operator.pod_failures import PodFailures
 from tidegauge_operator.pod_reasons import creation_failure
 from tidegauge_operator.refusals import Told
-from tidegauge_operator.status import Event, Failure, Observed, events, has_happened, status
+from tidegauge_operator.status import Event, Failure, Observed, events, has_happened, monitoring_kinds, status
 from tidegauge_operator.store import Child, Key, Ref, Store
 from tidegauge_operator.upkeep import NameTaken, Refused, Upkeep
 
@@ -67,7 +67,7 @@ class _Account:
     stale: bool = True  # what its objects ought to be may have changed, or not all were applied
     touched: bool = False  # somebody, and be it ourselves, wrote one of its objects
     applied_generation: int = 0
-    applied_kinds: frozenset[str] = frozenset()  # those of other products among what was applied
+    applied_kinds: frozenset[str] | None = None  # those of other products among what was applied
     told: Told = field(default_factory=Told)
     heard: Heard = _UNHEARD
     written_at: float = float("-inf")
@@ -216,7 +216,8 @@ class Reconciler:
             stateful_set=None if stateful_set is None else stateful_set.part,
             model_pods=self._pods.of(key, Component.MODEL),
             aggregator_pods=await self._aggregator_pods(key, stateful_set, account),
-            missing_kinds=self._missing_kinds(model, account),
+            missing_kinds=tuple(kind for kind in monitoring_kinds(model) if kind not in self.known_kinds),
+            applied_kinds=account.applied_kinds,
             report=account.heard.report,
             silence=account.heard.silence,
             asked=account.heard.asked,
@@ -245,16 +246,6 @@ class Reconciler:
             account.not_made = known
         return known.failure
 
-    def _missing_kinds(self, model: DriftMonitoredModel, account: _Account) -> tuple[str, ...]:
-        """Kinds that are asked for and unknown; one just got to know is missing until it was applied."""
-        monitoring = model.spec.monitoring
-        asked = {
-            "ServiceMonitor": monitoring.service_monitor.enabled,
-            "PrometheusRule": monitoring.prometheus_rule.enabled,
-        }
-        there = self.known_kinds & account.applied_kinds if account.applied_generation else self.known_kinds
-        return tuple(kind for kind, wanted in asked.items() if wanted and kind not in there)
-
     async def _write(self, document: Document, after: Document) -> None:
         metadata = {name: document["metadata"][name] for name in ("name", "namespace", "uid")}
         named = {"apiVersion": document["apiVersion"], "kind": document["kind"], "metadata": metadata}
@@ -269,11 +260,11 @@ class Reconciler:
 
 
 def _applied_kinds(
-    before: frozenset[str], kinds: frozenset[str], refused: Sequence[Refused]
+    before: frozenset[str] | None, kinds: frozenset[str], refused: Sequence[Refused]
 ) -> frozenset[str]:
     """The kinds of other products that were applied; what comes after a taken name was not looked at."""
     if any(isinstance(error, NameTaken) for _, error in refused):
-        return before & kinds
+        return (before or frozenset()) & kinds
     return kinds - {ref.kind for ref, _ in refused}
 
 

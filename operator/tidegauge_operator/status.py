@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from tidegauge.contract import Extent, Severity, Verdict
-from tidegauge.report import Coverage, FeatureReport, Report
+from tidegauge.contract import Severity, Verdict
+from tidegauge.report import Coverage, Report
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge_operator.availability import (
     State,
@@ -24,14 +24,14 @@ from tidegauge_operator.availability import (
     model_available,
     model_complete,
 )
+from tidegauge_operator.drift import by_severity, drift, expected_pods, located, shards, silent
 from tidegauge_operator.events import Event, bad_reason, events
 from tidegauge_operator.pod_reasons import Failure
 
-__all__ = ["Event", "Failure", "Observed", "events", "has_happened", "status"]
+__all__ = ["Event", "Failure", "Observed", "events", "has_happened", "monitoring_kinds", "status"]
 
 Document = dict[str, Any]
 
-TOP_FEATURES: Final = 5
 ENOUGH_ROWS_RATIO: Final = 0.99
 AGAIN_ENOUGH_ROWS_RATIO: Final = 0.995  # so that a share around the bound is not news every time it moves
 HEARING_SECONDS: Final = 60.0  # a pod that has begun to answer is heard after its first pane
@@ -61,6 +61,8 @@ class Observed:
         What is wrong with one of the pods of each; None where nothing is.
     missing_kinds
         Kinds that are asked for and that the cluster does not know.
+    applied_kinds
+        Those kinds of other products that were applied; None before the objects were gone through once.
     report
         The aggregator's newest report; None when there is none.
     silence
@@ -80,6 +82,7 @@ class Observed:
     model_pods: Failure | None = None
     aggregator_pods: Failure | None = None
     missing_kinds: tuple[str, ...] = ()
+    applied_kinds: frozenset[str] | None = None
     report: Report | None = None
     silence: str = ""
     asked: bool = False
@@ -104,10 +107,10 @@ def status(model: DriftMonitoredModel, observed: Observed, before: Mapping[str, 
     if observed.url is not None:
         document["url"] = observed.url
     if observed.report is not None:
-        document["drift"] = _drift(observed.report, observed.deployment, before.get("drift", {}), now)
-        document["drift"]["coverage"] |= _shards(model.spec.aggregator.replicas, observed.silent_shards)
+        document["drift"] = drift(observed.report, observed.deployment, before.get("drift", {}), now)
+        document["drift"]["coverage"] |= shards(model.spec.aggregator.replicas, observed.silent_shards)
     elif "drift" in before:  # silence: what was known is kept, and the verdict is no longer
-        document["drift"] = _silent(before["drift"], now)
+        document["drift"] = silent(before["drift"], now)
     return document
 
 
@@ -162,7 +165,7 @@ def _ready(model: DriftMonitoredModel, observed: Observed) -> State:
 
 def _monitoring_ready(model: DriftMonitoredModel, observed: Observed, applied_generation: int) -> State:
     monitoring = model.spec.monitoring
-    asked = monitoring.service_monitor.enabled or monitoring.prometheus_rule.enabled
+    asked = monitoring_kinds(model)
     but = "; for spec.monitoring.dashboard nothing is made yet" if monitoring.dashboard.enabled else ""
     if not asked:
         none = "spec.monitoring asks for no object of the Prometheus operator"
@@ -175,9 +178,20 @@ def _monitoring_ready(model: DriftMonitoredModel, observed: Observed, applied_ge
             f"this cluster does not know {kinds}: install the Prometheus operator's definitions, or switch "
             "it off in spec.monitoring; it is made as soon as they are there",
         )
-    if applied_generation == 0:
+    applied = observed.applied_kinds
+    if applied_generation == 0 if applied is None else not applied.issuperset(asked):
         return State("Unknown", "NotAppliedYet", "the objects have not been applied yet")
     return State("True", "Applied", f"the objects that spec.monitoring asks for are there{but}")
+
+
+def monitoring_kinds(model: DriftMonitoredModel) -> tuple[str, ...]:
+    """Kinds of the Prometheus operator that a model asks for."""
+    monitoring = model.spec.monitoring
+    asked = {
+        "ServiceMonitor": monitoring.service_monitor.enabled,
+        "PrometheusRule": monitoring.prometheus_rule.enabled,
+    }
+    return tuple(kind for kind, wanted in asked.items() if wanted)
 
 
 def _drift_detected(observed: Observed) -> State:
@@ -186,7 +200,7 @@ def _drift_detected(observed: Observed) -> State:
         return State("Unknown", "NoReport", observed.silence)
     if report.verdict is Verdict.DRIFTING:
         reason = "CriticalDrift" if report.severity is Severity.CRITICAL else "WarningDrift"
-        names = [_located(feature) for feature in report.drifting]
+        names = [located(feature) for feature in sorted(report.drifting, key=by_severity)]
         return State(
             "True", reason, f"{_count(len(names), 'feature drifts', 'features drift')}: {_list(names)}"
         )
@@ -249,7 +263,7 @@ def _answering_pods(coverage: Coverage, deployment: Document | None, now: str) -
 
     One that does not answer has nothing to count, and one that has just begun to is not heard yet.
     """
-    expected = _expected_pods(coverage, deployment)
+    expected = expected_pods(coverage, deployment)
     if expected is None or deployment is None:
         return expected
     progress = last_progress(deployment)
@@ -289,89 +303,19 @@ def _message(kind: str, state: State, known: Mapping[str, Any] | None) -> str:
     return f"{state.message}; {told} before that" if told and state.status == "Unknown" else state.message
 
 
-# --- the verdict -------------------------------------------------------------------------------------
-
-
-def _drift(report: Report, deployment: Document | None, before: Mapping[str, Any], now: str) -> Document:
-    drifting = report.drifting
-    same = before.get("verdict") == report.verdict.value
-    return {
-        "verdict": report.verdict.value,
-        "since": report.time(report.since) or (before.get("since", now) if same else now),
-        "rows": report.rows,
-        "coverage": _coverage(report.coverage, deployment),
-        "driftingFeatures": len(drifting),
-        "topFeatures": [_top(feature) for feature in drifting[:TOP_FEATURES]],
-    }
-
-
-def _coverage(coverage: Coverage | None, deployment: Document | None) -> Document:
-    if coverage is None:
-        return {"pods": ""}
-    expected = _expected_pods(coverage, deployment)
-    document: Document = {"pods": f"{coverage.pods_heard}/{'?' if expected is None else expected}"}
-    if coverage.rows_ratio is not None:
-        document["rows"] = round(coverage.rows_ratio, 4)
-    return document
-
-
-def _shards(replicas: int, silent: int) -> Document:
-    """How many shards of how many are heard; nothing to be told of a single one."""
-    return {"shards": f"{max(0, replicas - silent)}/{replicas}"} if replicas > 1 else {}
-
-
-def _expected_pods(coverage: Coverage, deployment: Document | None) -> int | None:
-    """As the aggregator counts, but no more than there ought to be: that pods go, it hears later."""
-    if coverage.pods_expected is None or deployment is None:
-        return coverage.pods_expected
-    wanted: int = deployment.get("spec", {}).get("replicas", 1)
-    return min(coverage.pods_expected, max(wanted, coverage.pods_heard))
-
-
-def _located(feature: FeatureReport) -> str:
-    """The feature's name, with the pods that its drift is confined to."""
-    return f"{feature.name} ({feature.where})" if feature.extent is Extent.CONFINED else feature.name
-
-
-def _top(feature: FeatureReport) -> Document:
-    document = {
-        "name": feature.name,
-        "statistic": round(feature.statistic or 0.0, 4),
-        "lowerBound": round(feature.lower or 0.0, 4),
-        "window": f"{round(feature.window_seconds or 0)}s",
-    }
-    # Names alone, and in no order of size: they change when something happened, figures all the time.
-    confined = sorted({pod.pod for pod in feature.pods}) if feature.extent is Extent.CONFINED else []
-    severity = {"severity": feature.severity.value} if feature.severity else {}
-    return document | severity | ({"pods": confined} if confined else {})
-
-
-def _silent(before: Mapping[str, Any], now: str) -> Document:
-    """What is left of a verdict when nothing more is heard."""
-    if before["verdict"] == Verdict.UNKNOWN.value:
-        return dict(before)
-    return {
-        "verdict": Verdict.UNKNOWN.value,
-        "since": now,
-        "rows": 0,
-        "coverage": {"pods": ""},
-        "driftingFeatures": 0,
-        "topFeatures": [],
-    }
+# --- small parts -------------------------------------------------------------------------------------
 
 
 def _without_figures(document: Mapping[str, Any]) -> Document:
     plain = dict(document)
     if (drift := document.get("drift")) is not None:
         coverage = {name: value for name, value in drift.get("coverage", {}).items() if name != "rows"}
-        names = sorted(
-            (f["name"], f.get("severity"), *f.get("pods", ())) for f in drift.get("topFeatures", ())
-        )
+        top = drift.get("topFeatures", ())
+        # Which are the first of many is a matter of figures; the condition's message names them otherwise.
+        all_named = drift.get("driftingFeatures", 0) <= len(top)
+        names = sorted((f["name"], f.get("severity"), *f.get("pods", ())) for f in top if all_named)
         plain["drift"] = {**drift, "rows": 0, "coverage": coverage, "topFeatures": names}
     return plain
-
-
-# --- small parts -------------------------------------------------------------------------------------
 
 
 def _selector(deployment: Document | None) -> str:

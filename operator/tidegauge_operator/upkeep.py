@@ -150,7 +150,7 @@ class Upkeep:
         wanted = plan(model, facts)
         for document in wanted:
             ref = Ref.of(document)
-            if self._has_to_wait(key, model.metadata.uid, ref, refused):
+            if self._has_to_wait(key, model, facts, ref, {other for other, _ in refused}):
                 continue
             try:
                 if await self._bring_one(key, model.metadata.uid, document, looked):
@@ -161,24 +161,37 @@ class Upkeep:
             except Refusal as refusal:
                 _add(refused, ref, refusal)
         kept = {Ref.of(document) for document in wanted}
+        self._forget_lost(key, kept)
         await self._prune(key, model.metadata.uid, kept, known_kinds, changes, refused)
         # An autoscaler may have written between look and write: then the answer to our own write told of it
         # first, and its event tells nothing new.
         return facts.replicas is None or self._replicas(key) in (None, facts.replicas)
 
-    def _has_to_wait(self, key: Key, uid: str, ref: Ref, refused: list[Refused]) -> bool:
+    def _has_to_wait(
+        self, key: Key, model: DriftMonitoredModel, facts: Facts, ref: Ref, refused: set[Ref]
+    ) -> bool:
         """Whether an object would do harm without one that was refused.
 
-        A StatefulSet makes a claim that it does not find, and too small; an autoscaler may find a Deployment
-        of its target's name that is somebody else's.
+        A StatefulSet makes a claim that it does not find, and too small. Pods that divide the features among
+        more or fewer aggregators than stand are turned away with every pane. An autoscaler may find a
+        Deployment of its target's name that is somebody else's.
         """
-        without = {other.kind for other, _ in refused}
+        without = {other.kind for other in refused}
         if ref.kind == "StatefulSet":
             return "PersistentVolumeClaim" in without
+        if ref.kind == "Deployment":
+            divided_anew = facts.aggregators not in (0, model.spec.aggregator.replicas)
+            return divided_anew and not without.isdisjoint({"PersistentVolumeClaim", "StatefulSet"})
         if ref.kind == "HorizontalPodAutoscaler" and "Deployment" in without:
             target = self._store.children(key).get(Ref("apps/v1", "Deployment", ref.name))
-            return target is None or target.owner != uid
+            return target is None or target.owner != model.metadata.uid
         return False
+
+    def _forget_lost(self, key: Key, kept: set[Ref]) -> None:
+        """Objects that are neither wanted nor there: others deleted them, or their definition."""
+        there, applied = self._store.children(key), self._applied.get(key, {})
+        for ref in applied.keys() - kept - there.keys():
+            del applied[ref]
 
     def _replicas(self, key: Key) -> int | None:
         deployment = self._store.children(key).get(Ref("apps/v1", "Deployment", key.name))
@@ -322,8 +335,13 @@ class Upkeep:
 
 
 def _add(refused: list[Refused], ref: Ref, refusal: Refusal) -> None:
-    """Add a refusal of one object; any other ends the round."""
-    if refusal.code not in _OF_ONE_OBJECT:
+    """Add a refusal of one object; any other ends the round.
+
+    So does a webhook that does not answer for a second kind: it will not for the others either, and each of
+    them would be waited for as long as it may take, half a minute at most.
+    """
+    unanswered = {other.kind for other, error in refused if isinstance(error, Refusal) and error.code == 500}
+    if refusal.code not in _OF_ONE_OBJECT or (refusal.code == 500 and unanswered - {ref.kind}):
         raise refusal
     refused.append(Refused(ref, refusal))
 

@@ -107,3 +107,16 @@ def test_a_refusal_that_stands_is_told_at_once(
     failing.left = 1
     without_service(cluster, namespace)
     wait_for(lambda: told(cluster, namespace) == ["Forbidden"], "the first one is told")
+
+
+def test_a_webhook_that_answers_for_no_kind_is_waited_for_at_two_alone(
+    cluster: Cluster, namespace: str, proxy: FaultyProxy, operator: RunningOperator
+) -> None:
+    """Each may take half a minute, and a dozen of them would keep a worker from other models for minutes."""
+    proxy.fault = lambda method, path: 500 if method == "PATCH" and "/driftmonitored" not in path else None
+    cluster.admin.apply(a_model(namespace))
+    wait_for(lambda: ready(cluster, namespace) == "Made", "it is told, by the answer's own reason")
+    assert len({path.split("/")[-2] for _, path, status in proxy.requests if status == 500}) == 2
+    proxy.fault = None
+    wait_for(lambda: ready(cluster, namespace) != "Made", "and it ends")
+    assert operator.cluster.writes

@@ -10,6 +10,8 @@ from support.controlplane.cluster import Cluster
 from support.operator_rig import RunningOperator, managed, quiet
 from support.waiting import wait_for
 
+from tidegauge.contract import Env
+
 SCALED = {"autoscaling": {"minReplicas": 2, "maxReplicas": 5}}
 NETWORK_POLICY = ("networking.k8s.io", "v1", "networkpolicies")
 BUDGET = ("policy", "v1", "poddisruptionbudgets")
@@ -143,6 +145,11 @@ def test_a_new_aggregator_waits_for_its_claim_that_is_refused(
     with refused(cluster, namespace, CLAIM):
         cluster.admin.merge(a_model(namespace), {"spec": {"aggregator": larger, "replicas": 2}})
         wait_for(lambda: ready(cluster, namespace).get("reason") == "Forbidden", "the condition")
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "house-prices"}}
+        cluster.admin.delete(merged(service, {"metadata": {"namespace": namespace}}))
+        wait_for(lambda: "Service" in kinds_of(cluster, namespace), "others are kept in order")
         there = managed(cluster, namespace)
         assert there["StatefulSet", "house-prices-aggregator"]["spec"]["replicas"] == 1
-        assert there["Deployment", "house-prices"]["spec"]["replicas"] == 2
+        sidecar = there["Deployment", "house-prices"]["spec"]["template"]["spec"]["initContainers"][1]
+        (urls,) = (one["value"] for one in sidecar["env"] if one["name"] == Env.AGGREGATOR_URLS)
+        assert "," not in urls, "a sidecar sends to the one aggregator that stands"

@@ -22,6 +22,7 @@ from support.reports import DRIFTING, a_report, in_pods
 from tidegauge_operator.status import Failure, has_happened, status
 
 from tidegauge.contract import Extent, Severity, Verdict
+from tidegauge.report import Report
 
 
 def failing(kind: str, reason: str, text: str, value: str = "True") -> dict[str, Any]:
@@ -350,6 +351,17 @@ def test_definitions_that_are_missing_are_named() -> None:
     assert condition(document, "Ready") == ("True", "Available"), "the model itself is well"
 
 
+def test_what_is_asked_for_is_there_when_it_was_applied_whatever_else_was_refused() -> None:
+    refused = replace(WELL, generation=0, failure=Failure("Forbidden", "may not create networkpolicies"))
+    monitoring = {"prometheusRule": {"enabled": True}}
+    for applied, state in (
+        (frozenset({"PrometheusRule"}), ("True", "Applied")),
+        (frozenset(), ("Unknown", "NotAppliedYet")),
+    ):
+        document = told(replace(refused, applied_kinds=applied), monitoring=monitoring)
+        assert condition(document, "MonitoringReady") == state
+
+
 @pytest.mark.parametrize("enabled", [True, False])
 def test_a_dashboard_that_is_not_made_is_named(enabled: bool) -> None:
     monitoring = {"serviceMonitor": {"enabled": enabled}, "dashboard": {"enabled": True}}
@@ -398,6 +410,28 @@ def test_figures_alone_are_nothing_that_happened() -> None:
     after = told(replace(WELL, report=figures), before, LATER)
     assert after != before
     assert not has_happened(before, after)
+
+
+@pytest.mark.parametrize("features", [2, 8], ids=["all in the status", "more than the status names"])
+def test_features_that_change_places_are_nothing_that_happened(features: int) -> None:
+    def report(order: float) -> Report:
+        return a_report(
+            drifting=tuple((f"f{i}", Severity.CRITICAL, 0.5 + order * i) for i in range(features))
+        )
+
+    before = told(replace(WELL, report=report(0.01)))
+    after = told(replace(WELL, report=report(-0.01)), before, LATER)
+    first = [document["drift"]["topFeatures"][0]["name"] for document in (before, after)]
+    assert first == [f"f{features - 1}", "f0"]
+    assert not has_happened(before, after)
+
+
+def test_one_more_of_many_is_something() -> None:
+    def report(features: int) -> Report:
+        return a_report(drifting=tuple((f"f{i}", Severity.CRITICAL, 0.5) for i in range(features)))
+
+    before = told(replace(WELL, report=report(8)))
+    assert has_happened(before, told(replace(WELL, report=report(9)), before, LATER))
 
 
 @pytest.mark.parametrize(

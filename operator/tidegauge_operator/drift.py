@@ -1,0 +1,89 @@
+"""What `status.drift` says of a report. Pure, as the status whose part it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tidegauge.contract import Extent, Severity, Verdict
+from tidegauge.report import Coverage, FeatureReport, Report
+
+__all__ = ["by_severity", "drift", "expected_pods", "located", "shards", "silent"]
+
+Document = dict[str, Any]
+
+TOP_FEATURES: Final = 5
+
+
+def drift(report: Report, deployment: Document | None, before: Mapping[str, Any], now: str) -> Document:
+    """The verdict with its figures; `before` is what was said of it last."""
+    drifting = report.drifting
+    same = before.get("verdict") == report.verdict.value
+    return {
+        "verdict": report.verdict.value,
+        "since": report.time(report.since) or (before.get("since", now) if same else now),
+        "rows": report.rows,
+        "coverage": _coverage(report.coverage, deployment),
+        "driftingFeatures": len(drifting),
+        "topFeatures": [_top(feature) for feature in drifting[:TOP_FEATURES]],
+    }
+
+
+def _coverage(coverage: Coverage | None, deployment: Document | None) -> Document:
+    if coverage is None:
+        return {"pods": ""}
+    expected = expected_pods(coverage, deployment)
+    document: Document = {"pods": f"{coverage.pods_heard}/{'?' if expected is None else expected}"}
+    if coverage.rows_ratio is not None:
+        document["rows"] = round(coverage.rows_ratio, 4)
+    return document
+
+
+def shards(replicas: int, silent: int) -> Document:
+    """How many shards of how many are heard; nothing to be told of a single one."""
+    return {"shards": f"{max(0, replicas - silent)}/{replicas}"} if replicas > 1 else {}
+
+
+def expected_pods(coverage: Coverage, deployment: Document | None) -> int | None:
+    """As the aggregator counts, but no more than there ought to be: that pods go, it hears later."""
+    if coverage.pods_expected is None or deployment is None:
+        return coverage.pods_expected
+    wanted: int = deployment.get("spec", {}).get("replicas", 1)
+    return min(coverage.pods_expected, max(wanted, coverage.pods_heard))
+
+
+def by_severity(feature: FeatureReport) -> tuple[bool, str]:
+    """In no order of size: figures change all the time, and with them the order would."""
+    return feature.severity is not Severity.CRITICAL, feature.name
+
+
+def located(feature: FeatureReport) -> str:
+    """The feature's name, with the pods that its drift is confined to."""
+    return f"{feature.name} ({feature.where})" if feature.extent is Extent.CONFINED else feature.name
+
+
+def _top(feature: FeatureReport) -> Document:
+    document = {
+        "name": feature.name,
+        "statistic": round(feature.statistic or 0.0, 4),
+        "lowerBound": round(feature.lower or 0.0, 4),
+        "window": f"{round(feature.window_seconds or 0)}s",
+    }
+    # Names alone, and in no order of size: they change when something happened, figures all the time.
+    confined = sorted({pod.pod for pod in feature.pods}) if feature.extent is Extent.CONFINED else []
+    severity = {"severity": feature.severity.value} if feature.severity else {}
+    return document | severity | ({"pods": confined} if confined else {})
+
+
+def silent(before: Mapping[str, Any], now: str) -> Document:
+    """What is left of a verdict when nothing more is heard."""
+    if before["verdict"] == Verdict.UNKNOWN.value:
+        return dict(before)
+    return {
+        "verdict": Verdict.UNKNOWN.value,
+        "since": now,
+        "rows": 0,
+        "coverage": {"pods": ""},
+        "driftingFeatures": 0,
+        "topFeatures": [],
+    }
