@@ -199,7 +199,7 @@ def test_the_number_of_pods_never_jumps_when_autoscaling_comes_and_goes(
     )
     quiet(lambda: len(operator.cluster.writes), 0.4)
     assert cluster.admin.get(deployment)["spec"]["replicas"] == 5
-    assert set(replicas_since(cluster, deployment)) == {3, 5}
+    assert {5} <= set(replicas_since(cluster, deployment)) <= {3, 5}
 
 
 def test_a_model_has_no_finalizer_and_goes_also_while_no_operator_runs(
