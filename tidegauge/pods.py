@@ -31,6 +31,7 @@ from tidegauge.windows import hop_panes, window_panes
 __all__ = ["KEPT_PANES", "PodRows", "bin_rows", "name_pods"]
 
 SHOWN: Final = 3
+AT_ONCE: Final = 64  # pods judged in one pass: what it needs of memory does not grow with their number
 LONGEST_SCALE: Final = 5  # of a longer window, pods are judged by the newest 32 panes
 KEPT_PANES: Final = window_panes(LONGEST_SCALE) + 2 * hop_panes(LONGEST_SCALE)  # a window may end a hop ago
 
@@ -68,11 +69,13 @@ def name_pods(monitor: Monitor, report: Report, pods: Sequence[PodRows], before:
     before
         The report before this one.
     """
-    judges = {scale: _Judge(monitor, scale, pods) for scale in {_scale(f) for f in report.drifting}}
     features = dict(report.features)
-    for feature in report.drifting:
-        earlier = before.features.get(feature.name) if before else None
-        features[feature.name] = judges[_scale(feature)].judge(feature, earlier)
+    for scale in sorted({_scale(feature) for feature in report.drifting}):
+        judge = _Judge(monitor, scale, pods)
+        for feature in report.drifting:
+            if _scale(feature) == scale:
+                earlier = before.features.get(feature.name) if before else None
+                features[feature.name] = judge.judge(feature, earlier)
     return replace(report, features=features)
 
 
@@ -84,19 +87,33 @@ class _Judge:
     """Judges the pods over the newest window of one scale."""
 
     def __init__(self, monitor: Monitor, scale: int, pods: Sequence[PodRows]) -> None:
-        self._monitor, self._scale = monitor, scale
+        self._monitor = monitor
         first = monitor.windows.first_pane(scale)
-        span = range(first, first + window_panes(scale))
-        self._pods = [pod for pod in pods if any(pane in pod.panes for pane in span)]
+        self._span = range(first, first + window_panes(scale))
+        self._pods = [pod for pod in pods if any(pane in pod.panes for pane in self._span)]
         reference = monitor.reference
-        width = reference.bin_cells.size + 2 * len(reference.features)
-        self._rows: IntArray = np.zeros((len(self._pods), width), dtype=np.int64)
-        for row, pod in zip(self._rows, self._pods, strict=True):
-            for pane in span:
-                if (counted := pod.panes.get(pane)) is not None:
-                    row += counted
+        self._total: IntArray = np.zeros(reference.bin_cells.size + 2 * len(reference.features), np.int64)
         self._whole = monitor.evaluator.sums([monitor.windows.window(scale)])
-        self._found = self._evaluate(self._rows) if self._pods else None
+        self._limits = monitor.shared_limits(scale, max(1, len(self._pods)))
+        self._found = self._judge_all() if self._pods else None
+
+    def _judge_all(self) -> Evaluation:
+        """Each pod's own result, and the total of their rows."""
+        parts = []
+        for begin in range(0, len(self._pods), AT_ONCE):
+            rows = np.stack([self._rows(pod) for pod in self._pods[begin : begin + AT_ONCE]])
+            self._total += rows.sum(axis=0)
+            parts.append(self._evaluate(rows))
+        slots = Evaluation.__slots__
+        return Evaluation(*(np.concatenate([getattr(part, name) for part in parts]) for name in slots))
+
+    def _rows(self, pod: PodRows) -> IntArray:
+        """A pod's rows in the window."""
+        rows = np.zeros_like(self._total)
+        for pane in self._span:
+            if (counted := pod.panes.get(pane)) is not None:
+                rows += counted.astype(np.int64)  # numpy adds no uint64 to an int64 in place
+        return rows
 
     def judge(self, feature: FeatureReport, before: FeatureReport | None) -> FeatureReport:
         """The feature with its pods."""
@@ -115,7 +132,8 @@ class _Judge:
     def _moved(self, i: int, found: Evaluation, named: BoolArray) -> BoolArray:
         floor = self._monitor.floors[0, i]
         certain = found.detected[:, i] & (found.lower[:, i] > floor)
-        still = named & (found.rows[:, i] > 0) & (found.middle[:, i] > floor)
+        # Of a few rows that are all missing no bound is known.
+        still = named & np.isfinite(found.lower[:, i]) & (found.middle[:, i] > floor)
         return np.asarray(certain | still)
 
     def _extent(self, i: int, moved: BoolArray, found: Evaluation, *, keeps: bool) -> Extent | None:
@@ -124,7 +142,8 @@ class _Judge:
             return Extent.EVERYWHERE if moved.sum() > 1 else None
         if not 0 < moved.sum() <= SHOWN:
             return None
-        together = self._evaluate(self._rows[others].sum(axis=0, keepdims=True))
+        theirs = self._total - sum(self._rows(self._pods[k]) for k in np.flatnonzero(moved))
+        together = self._evaluate(theirs[None])
         # Each statistic of theirs is at most that far above its own bound, at the same confidence.
         most = max(0.0, float(together.lower[0, i])) + 2 * float(together.eps[0, i])
         is_calm = together.lower[0, i] <= self._monitor.floors[0, i]
@@ -141,11 +160,8 @@ class _Judge:
         )
 
     def _evaluate(self, rows: IntArray) -> Evaluation:
-        return self._monitor.evaluator.decide(self._sums(rows), self._limits(len(rows)))
-
-    def _limits(self, looks: int) -> Limits:
-        limits = self._monitor.shared_limits(self._scale, len(self._pods))
-        return Limits(*(getattr(limits, name)[:looks] for name in Limits.__slots__))
+        limits = Limits(*(getattr(self._limits, name)[: len(rows)] for name in Limits.__slots__))
+        return self._monitor.evaluator.decide(self._sums(rows), limits)
 
     def _sums(self, rows: IntArray) -> Sums:
         """What the evaluation needs, from bins alone, against what the whole window expects."""

@@ -130,14 +130,14 @@ class Cycle:
     def _let_sleep(self, watch: Watch, now: float) -> None:
         is_quiet = now - watch.heard_seconds > SLEEP_SECONDS and not watch.sums
         if is_quiet and watch.report is not None and watch.report.verdict is Verdict.UNKNOWN:
-            watch.gauge = None
+            watch.unload()
 
     # --- evaluation ------------------------------------------------------------------------------------
 
     async def _evaluate(self, watch: Watch, gauge: Gauge, now: float) -> None:
         watch.drop_silent(now)
         if gauge.policy != self._aggregator.config.model(watch.row.key.model).policy:
-            watch.gauge = None  # the next turn builds it again with the new policy
+            watch.unload()  # the next turn builds it again with the new policy
             return
         due = due_pane(
             watch.evaluated,
@@ -149,7 +149,7 @@ class Cycle:
         if due is None:
             self._let_sleep(watch, now)
         elif 0 <= watch.evaluated < due - 2 * MAX_CATCH_UP_PANES:
-            watch.gauge = None  # the clock jumped: the next turn builds it again further on
+            watch.unload()  # the clock jumped: the next turn builds it again further on
         else:
             await self._look_at(watch, gauge, due)
 
@@ -168,7 +168,7 @@ class Cycle:
                     self._aggregator.evaluator, gauge.evaluate, first, last, fresh, pods
                 )
         except Exception:
-            watch.gauge = None  # what it holds is not certain any more: the next turn builds it again
+            watch.unload()  # what it holds is not certain any more: the next turn builds it again
             raise
         watch.evaluated, watch.report = last, result.report
         await self._save(watch, result)

@@ -5,6 +5,8 @@ After a start, or a change of policy, the messages that are not merged yet fill 
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,20 +15,29 @@ from tidegauge.pane import Pane
 from tidegauge.pods import KEPT_PANES, PodRows, bin_rows
 from tidegauge.reference import Reference
 
-__all__ = ["RecentPods"]
+__all__ = ["KEPT_BYTES", "RecentPods"]
+
+KEPT_BYTES: Final = 32 << 20
+ENTRY_BYTES: Final = 200  # an array without its values, its pane's number and its place in a dict
 
 
 class RecentPods:
-    """Rows by instance and pane, `KEPT_PANES` of each and no more.
+    """Rows by instance and pane: at most `KEPT_PANES` of each instance, and `KEPT_BYTES` of all.
+
+    Where that is not enough for all of them, the oldest pane of all instances goes first: they are then
+    judged alike, by the newer part of a long window.
 
     Parameters
     ----------
     reference
         Gives the bins.
+    kept_bytes
+        What may be kept.
     """
 
-    def __init__(self, reference: Reference) -> None:
+    def __init__(self, reference: Reference, kept_bytes: int = KEPT_BYTES) -> None:
         self._reference = reference
+        self._left = kept_bytes
         self._pods: dict[str, str] = {}
         self._rows: dict[str, dict[int, npt.NDArray[np.unsignedinteger]]] = {}
 
@@ -34,15 +45,31 @@ class RecentPods:
         """Take a pane that was accepted for the first time."""
         if not pane.rows:
             return
+        rows = bin_rows(counts, self._reference)
         self._pods[pane.instance] = pane.pod
         kept = self._rows.setdefault(pane.instance, {})
-        kept[pane.pane] = bin_rows(counts, self._reference)
+        kept[pane.pane] = rows
+        self._left -= rows.nbytes + ENTRY_BYTES
         if len(kept) > KEPT_PANES:
-            del kept[min(kept)]
+            self._drop(pane.instance, min(kept))
+        while self._left < 0:
+            self._drop_oldest()
 
     def up_to(self, pane: int) -> list[PodRows]:
         """All pods at the end of that pane; those whose rows are older than what is kept are forgotten."""
         for instance, kept in list(self._rows.items()):
             if max(kept) <= pane - KEPT_PANES:
-                del self._rows[instance], self._pods[instance]
+                for old in list(kept):
+                    self._drop(instance, old)
         return [PodRows(self._pods[instance], instance, dict(kept)) for instance, kept in self._rows.items()]
+
+    def _drop_oldest(self) -> None:
+        oldest = min(min(kept) for kept in self._rows.values())
+        for instance in [name for name, kept in self._rows.items() if oldest in kept]:
+            self._drop(instance, oldest)
+
+    def _drop(self, instance: str, pane: int) -> None:
+        kept = self._rows[instance]
+        self._left += kept.pop(pane).nbytes + ENTRY_BYTES
+        if not kept:
+            del self._rows[instance], self._pods[instance]

@@ -153,6 +153,10 @@ class Watch:
             self.pods.add(pane, counts)
         self.remember(pane.pane, pane.rows, sum(pane.lost.values()))
 
+    def unload(self) -> None:
+        """Hold neither windows nor single pods' rows, until all is loaded from the store again."""
+        self.gauge = self.pods = None
+
     def hear(self, instance: str, account: Account) -> None:
         """Take an instance's account; one that ended on purpose is no longer expected."""
         self.heard_seconds = max(self.heard_seconds, account.heard_seconds)

@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from support.aggregator_rig import START, Clock, Pod, Rig, in_loop, running, small_profile
-from tidegauge_aggregator.intake import Shard
+from tidegauge_aggregator.cycle import SLEEP_SECONDS
+from tidegauge_aggregator.intake import MAX_PANE_ROWS, Shard
+from tidegauge_aggregator.recent_pods import ENTRY_BYTES, KEPT_BYTES, RecentPods
 
 from tidegauge.contract import Verdict
+from tidegauge.counts import Counts
 from tidegauge.monitor import Monitor
+from tidegauge.pane import Pane
 from tidegauge.pods import KEPT_PANES, PodRows, bin_rows, name_pods
 from tidegauge.policy import Policy
 from tidegauge.profile import Profile
@@ -20,6 +24,7 @@ from tidegauge.report import PodReport, Report
 
 ROWS = 1000
 INDEPENDENT = {"default_policy": {"design_effect": 1}}  # nothing is to be learned
+PANE: dict[str, Any] = {"model": "m", "profile": "0" * 64, "pane_seconds": 10, "counts": b""}
 LAST_KEPT = 40  # panes: a window of 32, which may have ended 8 ago
 
 
@@ -198,7 +203,7 @@ def test_a_pod_at_the_bound_does_not_come_and_go() -> None:
     for counts in counted.values():
         monitor.add(0, counts)
     report = monitor.report(0)
-    pods = [PodRows(f"pod-{n}", n, {0: bin_rows(c, monitor.reference)}) for n, c in counted.items()]
+    pods = pods_of(monitor, counted)
     fresh = name_pods(monitor, report, pods, None).features["x1"]
     named = PodReport(pod="pod-b", instance="b", statistic=0.2, lower=0.06, rows=9)
     before = replace(report, features={"x1": replace(report.features["x1"], pods=(named,))})
@@ -208,6 +213,92 @@ def test_a_pod_at_the_bound_does_not_come_and_go() -> None:
     assert [pod.instance for pod in fresh.pods] == ["a"]
     assert [pod.instance for pod in after.pods] == ["a", "b"]
     assert [pod.instance for pod in anew.pods] == ["a"], "that was another drift"
+
+
+def pods_of(monitor: Monitor, counted: dict[str, Counts]) -> list[PodRows]:
+    return [PodRows(f"pod-{n}", n, {0: bin_rows(c, monitor.reference)}) for n, c in counted.items()]
+
+
+def test_more_pods_than_are_judged_at_once_are_found_one_by_one() -> None:
+    profile = small_profile()
+    monitor = Monitor(profile, Policy(design_effect=1))
+    moved = (3, 70, 149)
+    counted = {
+        f"p{k:03}": profile.count(rows(k, 0, count=300, shift=2.0 if k in moved else 0.0)) for k in range(150)
+    }
+    monitor.add(0, sum(counted.values(), 0))
+    drifting = replace(monitor.report(0).features["x1"], verdict=Verdict.DRIFTING, window=1)
+    report = replace(monitor.report(0), features={"x1": drifting})
+    found = name_pods(monitor, report, pods_of(monitor, counted), None).features["x1"]
+    assert found.where == "in pods pod-p003, pod-p070, pod-p149 only"
+
+
+def odd_pods(profile: Profile) -> dict[str, Counts]:
+    """Panes as they are accepted, and as no pod in its senses sends them."""
+    usual, none = profile.count(rows(0, 0, shift=1.0)), Counts.zero(profile)
+    one = profile.count(rows(1, 0, count=1))
+    lost = profile.count(np.full((1, 2), np.nan))
+    many = (one, lost, profile.count(np.full((1, 2), 1e300)))
+    huge = [
+        Counts(
+            profile, MAX_PANE_ROWS, *(of // c.rows * MAX_PANE_ROWS for of in (c.cells, c.missing, c.beyond))
+        )
+        for c in many
+    ]
+    return {"usual": usual, "none": none, "one": one, "lost": lost} | {
+        f"huge-{i}": c for i, c in enumerate(huge)
+    }
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_pods_that_are_accepted_stop_a_verdict() -> None:
+    """Whoever sends, alone or with any other, named before or not: no exception, no number that is none."""
+    profile = small_profile()
+    odd = odd_pods(profile)
+    for first in odd:
+        for second in odd:
+            monitor = Monitor(profile, Policy(design_effect=1))
+            both = {first: odd[first], second: odd[second]}
+            monitor.add(0, sum(both.values(), 0))
+            report = monitor.report(0)
+            drifting = {n: replace(f, verdict=Verdict.DRIFTING) for n, f in report.features.items()}
+            report = replace(report, features=drifting)
+            named = tuple(PodReport(pod=n, instance=n, statistic=0.5, lower=0.4, rows=9) for n in both)
+            before = replace(report, features={n: replace(f, pods=named) for n, f in drifting.items()})
+            for earlier in (None, before):
+                for kept in (pods_of(monitor, both), []):
+                    found = name_pods(monitor, report, kept, earlier)
+                    pods = [pod for f in found.features.values() for pod in f.pods]
+                    assert np.isfinite([(pod.lower, pod.statistic) for pod in pods]).all()
+
+
+def test_rows_of_more_pods_than_fit_are_kept_for_fewer_panes_of_all() -> None:
+    profile = small_profile()
+    monitor, counts = Monitor(profile), profile.count(rows(0, 0, count=100))
+    each = bin_rows(counts, monitor.reference).nbytes + ENTRY_BYTES
+    recent = RecentPods(monitor.reference, kept_bytes=10 * each)
+    for pane in range(6):
+        for name in ("a", "b", "c"):
+            recent.add(Pane(pane=pane, instance=name, rows=100, **PANE), counts)
+    assert {pod.instance: list(pod.panes) for pod in recent.up_to(5)} == {name: [3, 4, 5] for name in "abc"}
+    assert recent.up_to(5 + KEPT_PANES) == []
+    for pane in range(100, 103):
+        for name in ("a", "b", "c"):
+            recent.add(Pane(pane=pane, instance=name, rows=100, **PANE), counts)
+    assert [len(pod.panes) for pod in recent.up_to(102)] == [3, 3, 3], "what was forgotten takes no place"
+    assert KEPT_BYTES == 32 << 20, "as docs/aggregator.md says"
+
+
+@in_loop
+async def test_a_watch_asleep_holds_no_rows_of_pods(tmp_path: Path) -> None:
+    async with aggregating(tmp_path) as rig:
+        await seen(rig, small_profile(), 2, a={})
+        (watch,) = rig.aggregator.watches.values()
+        assert watch.pods
+        for _ in range(3):
+            await rig.evaluate(START + 2, seconds=SLEEP_SECONDS + 60)
+        (watch,) = rig.aggregator.watches.values()
+    assert (watch.gauge, watch.pods) == (None, None)
 
 
 def test_a_pod_takes_few_bytes() -> None:

@@ -14,16 +14,23 @@ from hypothesis import strategies as st
 from support.aggregator_rig import START, Clock, Pod, Rig, in_loop, running, small_profile
 from tidegauge_aggregator.aggregator import MAX_PROFILE_BYTES
 from tidegauge_aggregator.config import parse_config
+from tidegauge_aggregator.intake import MAX_PANE_ROWS
 from tidegauge_aggregator.panes_route import read_body
 from tidegauge_aggregator.refusal import Refusal
 
 from tidegauge.contract import pane_path, profile_path
+from tidegauge.counts import Counts
 from tidegauge.errors import ResourceError
 from tidegauge.pane import MAX_PANE_BYTES
 
 PROFILE = small_profile(features=2, cut_points=8)
 OTHER = small_profile(seed=1, features=2, cut_points=8)
 COUNTS = PROFILE.count(np.zeros((5, 2)))
+
+
+def all_at_zero(rows: int) -> Counts:
+    """As many rows as that, all of them like the first one of `COUNTS`."""
+    return Counts(PROFILE, rows, COUNTS.cells // COUNTS.rows * rows, COUNTS.missing, COUNTS.beyond)
 
 
 def reason(answer: httpx.Response) -> str:
@@ -317,6 +324,12 @@ async def test_numbers_at_the_edge_of_what_can_be_stored_are_refused_or_kept(tmp
         for pane, before in enumerate((0, (1 << 53) - 1, 1 << 53, (1 << 63) - 1)):
             message = pod.message(START + pane, COUNTS, rows_before=before, lost_before=before)
             check(await rig.client.put(pod.path(START + pane), content=message))
-        await rig.evaluate(START + 3)
-        json.dumps(await rig.report(), allow_nan=False)
+        for pane, rows in enumerate((1 << 32, MAX_PANE_ROWS, MAX_PANE_ROWS + 1), START + 4):
+            check(await rig.send(Pod(f"of-{rows}", PROFILE), pane, all_at_zero(rows)))
+        await rig.evaluate(START + 6)
+        report = await rig.report()
+        json.dumps(report, allow_nan=False)
         check(await rig.client.get("/metrics"))
+    assert (report["pane"], report["verdict"]) == (START + 6, "Drifting")
+    assert report["features"][0]["window_rows"] > MAX_PANE_ROWS
+    assert {pod["rows"] for pod in report["features"][0]["pods"]} == {1 << 32, MAX_PANE_ROWS}
