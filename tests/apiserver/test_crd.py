@@ -60,6 +60,7 @@ drift:
 aggregator:
   replicas: 1
   retention: 720h
+  resources: {requests: {cpu: 50m, memory: 128Mi}}
   storage: {size: 1Gi, whenDeleted: Delete}
 monitoring:
   serviceMonitor: {enabled: false}
