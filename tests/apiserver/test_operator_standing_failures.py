@@ -112,7 +112,7 @@ def test_objects_that_a_failure_keeps_from_being_made_are_not_said_to_be_there(
         wait_for(lambda: "ServiceMonitor" in reconciler.known_kinds, "the kind is known")
         aggregator.say(DRIFTING)
         wait_for(lambda: verdict(cluster, namespace) == "Drifting", "a status is written after that")
-        assert reason(cluster, namespace, "MonitoringReady") == "CRDNotInstalled"
+        assert reason(cluster, namespace, "MonitoringReady") == "NotAppliedYet"
     finally:
         cluster.admin.delete(definition)
 
