@@ -106,7 +106,7 @@ def _measure(
             seconds <= 60 if whole else None,
             detail,
         ),
-        Row("memory of its process", f"{memory:.0f} MB", "<= 120 MB", memory <= 120 if whole else None),
+        Row("memory of its process", f"{memory:.0f} MiB", "<= 120 MB", memory <= 120 if whole else None),
         Row(f"writes in {quiet_seconds} s of quiet", str(writes), "0", writes == 0),
         Row("requests in that time beside watches", f"{rate:.2f} /s", "<= 1 /s", rate <= 1),
         Row(
