@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from tidegauge.__about__ import __version__
 from tidegauge_serving.gate import Gate
+from tidegauge_serving.health import LIVE_PATHS, READY_PATHS
 from tidegauge_serving.refusal import Refusal
 from tidegauge_serving.schema import RowSchema
 from tidegauge_serving.service import Service
@@ -154,10 +155,10 @@ def _add_health(app: FastAPI, gate: Gate, registry: CollectorRegistry) -> None:
         """Prometheus text format."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    app.get("/healthz", tags=["health"])(live)
-    app.get("/readyz", tags=["health"])(ready)
-    app.get("/v2/health/live", tags=["health"])(live)
-    app.get("/v2/health/ready", tags=["health"])(ready)
+    for path in LIVE_PATHS:
+        app.get(path, tags=["health"])(live)
+    for path in READY_PATHS:
+        app.get(path, tags=["health"])(ready)
     app.get("/v2/models/{model}/ready", tags=["health"])(model_ready)
     app.get("/metrics", tags=["health"], response_class=Response)(metrics)
 

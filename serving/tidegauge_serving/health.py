@@ -11,14 +11,16 @@ from tidegauge_serving.gate import Gate
 from tidegauge_serving.hot import App, Receive, Send
 from tidegauge_serving.refusal import Refusal
 
-__all__ = ["Health", "LateApp"]
+__all__ = ["LIVE_PATHS", "READY_PATHS", "Health", "LateApp"]
 
+LIVE_PATHS: Final = ("/healthz", "/v2/health/live")
+READY_PATHS: Final = ("/readyz", "/v2/health/ready")
 _LIVE: Final = b'{"live":true}'
 _READY: Final = b'{"ready":true}'
 
 
 class Health:
-    """ASGI callable: ``GET /healthz`` and ``GET /readyz``, as the application documents them.
+    """ASGI callable: whether the server lives and is ready, on the paths that the application documents.
 
     Parameters
     ----------
@@ -35,9 +37,9 @@ class Health:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = scope["path"] if scope["type"] == "http" and scope["method"] == "GET" else ""
-        if path == "/healthz":
+        if path in LIVE_PATHS:
             await _answer(send, 200, _LIVE)
-        elif path == "/readyz":
+        elif path in READY_PATHS:
             await _answer(send, *self._readiness())
         else:
             await self._app(scope, receive, send)

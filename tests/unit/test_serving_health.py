@@ -49,10 +49,10 @@ def draining(gate: Gate) -> None:
 def test_a_probe_hears_what_the_application_would_say(gate: Gate, state: Callable[[Gate], None]) -> None:
     application = make_app(gate, CollectorRegistry())
     state(gate)
-    for path in ("/healthz", "/readyz"):
+    for path in ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"):
         said = asyncio.run(get(Health(application, gate), path))
         assert said == asyncio.run(get(application, path))
-    assert gate.metrics.errors["not_ready"] == (0 if gate.ready else 2)
+    assert gate.metrics.errors["not_ready"] == (0 if gate.ready else 4)
 
 
 class Slow:
