@@ -308,13 +308,13 @@ def _message(kind: str, state: State, known: Mapping[str, Any] | None) -> str:
 
 def _without_figures(document: Mapping[str, Any]) -> Document:
     plain = dict(document)
-    if (drift := document.get("drift")) is not None:
-        coverage = {name: value for name, value in drift.get("coverage", {}).items() if name != "rows"}
-        top = drift.get("topFeatures", ())
+    if (said := document.get("drift")) is not None:
+        coverage = {name: value for name, value in said.get("coverage", {}).items() if name != "rows"}
+        top = said.get("topFeatures", ())
         # Which are the first of many is a matter of figures; the condition's message names them otherwise.
-        all_named = drift.get("driftingFeatures", 0) <= len(top)
+        all_named = said.get("driftingFeatures", 0) <= len(top)
         names = sorted((f["name"], f.get("severity"), *f.get("pods", ())) for f in top if all_named)
-        plain["drift"] = {**drift, "rows": 0, "coverage": coverage, "topFeatures": names}
+        plain["drift"] = {**said, "rows": 0, "coverage": coverage, "topFeatures": names}
     return plain
 
 
