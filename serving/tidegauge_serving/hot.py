@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from tidegauge_serving.codings import coding_of, inflate
 from tidegauge_serving.gate import Gate
 from tidegauge_serving.parts import LARGE_BYTES
 from tidegauge_serving.protocols import Answer, Handler, Headers
@@ -78,10 +79,11 @@ class HotPath:
     ) -> None:
         started = time.perf_counter()
         rows, status = 0, 200
-        too_large = False
-        headers: Headers = []
+        unread = True
+        headers: Headers = [_JSON]
         answer_body: Callable[[bytes, Headers], Awaitable[Answer]] = handler
         try:
+            coding = coding_of(scope["headers"])
             message = await receive()
             if message["type"] != "http.request":
                 return
@@ -90,43 +92,51 @@ class HotPath:
                 body = await self._long_body(body, scope, receive, message["more_body"])
                 if body is None:
                     return
-                if len(body) > LARGE_BYTES:
-                    answer_body = handler.large
-            answer, rows, headers = await answer_body(body, scope["headers"])
+            unread = False
+            if coding:
+                body = await self._inflated(body, coding)
+            if len(body) > LARGE_BYTES:
+                answer_body = handler.large
+            answer, rows, more = await answer_body(body, scope["headers"])
+            headers = [_BINARY if more else _JSON, *more]
         except Exception as error:  # what is no refusal is the model's own failure
-            refusal = self._refusal(error, scope)
-            too_large = refusal.reason == "body_too_large"
+            refusal = self._refusal(error)
             answer, status = refusal.body(), refusal.status
+            headers = [_JSON, *((name.encode(), value.encode()) for name, value in refusal.headers.items())]
         seconds = time.perf_counter() - started
         metrics = self._gate.metrics
         metrics.requests[protocol, status] += 1
         metrics.seconds[protocol].observe(seconds)
-        await self._send(send, status, answer, headers, more=too_large)
+        await self._send(send, status, answer, headers, more=unread)
         if self._log_line is not None:
             line = RequestLine(time.time(), protocol, status, rows, seconds)
             self._log_line(msgspec.json.encode(line) + b"\n")
-        if too_large:
+        if unread:
             await _linger(receive)
             await send({"type": "http.response.body", "body": b""})
 
     async def _send(self, send: Send, status: int, body: bytes, headers: Headers, *, more: bool) -> None:
-        kind = _BINARY if headers else _JSON
-        every = [kind, (b"content-length", b"%d" % len(body)), *headers]
+        every = [*headers, (b"content-length", b"%d" % len(body))]
         if self._gate.draining or more:
             every.append(_CLOSE)
         await send({"type": "http.response.start", "status": status, "headers": every})
         await send({"type": "http.response.body", "body": body, "more_body": more})
 
-    def _refusal(self, error: Exception, scope: Any) -> Refusal:
+    def _refusal(self, error: Exception) -> Refusal:
         """The refusal for what went wrong, counted."""
         refusal = error if isinstance(error, Refusal) else _failure(error)
-        if refusal.reason == "bad_json":
-            encoding = next((value for name, value in scope["headers"] if name == b"content-encoding"), b"")
-            if encoding not in (b"", b"identity"):
-                text = f"content-encoding {encoding.decode('latin-1')!r}: send the body as it is"
-                refusal = Refusal("unsupported_encoding", text)
         self._gate.metrics.errors[refusal.reason] += 1
         return refusal
+
+    async def _inflated(self, body: bytes, coding: str) -> bytes:
+        """A body without its coding; a long one in a thread, so that the event loop goes on."""
+        if len(body) <= LARGE_BYTES:
+            try:
+                return inflate(body, coding, self._short_bytes)
+            except Refusal as refusal:
+                if refusal.reason != "body_too_large":
+                    raise
+        return await asyncio.to_thread(inflate, body, coding, self._max_body_bytes)
 
     async def _long_body(self, first: bytes, scope: Any, receive: Receive, more: bool) -> bytes | None:
         """A body of several parts; None if the client went away."""

@@ -10,6 +10,7 @@ __all__ = ["REASONS", "Refusal"]
 
 REASONS: Final[dict[str, int]] = {
     "bad_json": 400,
+    "bad_encoding": 400,
     "not_found": 404,
     "unknown_model": 404,
     "method_not_allowed": 405,
@@ -30,6 +31,9 @@ REASONS: Final[dict[str, int]] = {
     "not_ready": 503,
 }
 
+HEADERS: Final = {"unsupported_encoding": {"accept-encoding": "gzip, deflate"}}
+"""What a refusal's answer says in its head, by reason."""
+
 
 class Refusal(TidegaugeError):
     """Raised wherever a request breaks a rule; the edge turns it into the answer.
@@ -40,12 +44,18 @@ class Refusal(TidegaugeError):
         One of `REASONS`, which gives the HTTP status and the label of the error counter.
     message
         One sentence for people: the value, the rule it broke, the next step.
+
+    Attributes
+    ----------
+    headers
+        Further headers of the answer.
     """
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
+        self.headers = dict(HEADERS.get(reason, {}))
 
     @property
     def status(self) -> int:

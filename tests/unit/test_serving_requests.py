@@ -303,13 +303,6 @@ def test_a_probe_that_hears_not_ready_is_no_request(app: App) -> None:
     app.gate.service, app.gate.routes = service, routes
 
 
-def test_a_compressed_body_is_refused_by_name(app: App) -> None:
-    import gzip
-
-    status, answer = app.post("/predict", gzip.compress(b"{}"), content_encoding="gzip")
-    assert (status, answer["reason"]) == (415, "unsupported_encoding")
-
-
 def test_binary_infinities_and_missing_values_are_refused(app: App) -> None:
     import msgspec
 
