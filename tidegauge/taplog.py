@@ -13,9 +13,10 @@ A *writer* (one serving process) owns two kinds of file in the log folder:
     ``write()``, or stored into zeros that the file was made with, the frame's magic and checksum last. So
     zeros at a segment's end are room that was not used.
 
-A frame holds the rows of one request, row-major, as little-endian floats of `value_bytes` bytes: the
-model's features in profile order, then the prediction if the profile has one. A categorical value is its
-index in the profile's categories (their number means "none of them"); NaN is missing.
+A frame holds the rows of one request, or of several that are answered together, row-major, as little-endian
+floats of `value_bytes` bytes: the model's features in profile order, then the prediction if the profile has
+one. A categorical value is its index in the profile's categories (their number means "none of them"); NaN is
+missing.
 """
 
 import re
@@ -113,7 +114,7 @@ class SegmentHeader:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One request's rows; `payload` is `rows` x columns values, row-major."""
+    """Rows that were answered together; `payload` is `rows` x columns values, row-major."""
 
     first_sequence: int
     time_ns: int

@@ -111,25 +111,44 @@ class Service:
         """Do what takes long in a thread, one such work at a time: the event loop goes on meanwhile."""
         return await asyncio.get_running_loop().run_in_executor(self._aside, work, *arguments)
 
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether `answer_at_once` is there for rows of this model."""
+        return self._quick
+
     async def answer_row(self, row: tuple[Value, ...]) -> tuple[Label, float, int]:
-        """Prediction, drift score and time in nanoseconds of one decoded row."""
+        """Prediction, drift score and time in nanoseconds of one decoded row, which is in the log."""
         if not self._quick:
             answered = await self.answer(self.schema.block([row]))
             return answered.predictions.labels.tolist()[0], float(answered.scores[0]), self.now_ns()
-        values: tuple[float, ...] = row if None not in row else _with_nan(row)  # type: ignore[assignment]
-        return self._answer_quickly(values)
+        answer = self.answer_at_once(row)
+        self._commit(answer[2])
+        return answer
 
-    def _answer_quickly(self, values: tuple[float, ...]) -> tuple[Label, float, int]:
+    def answer_at_once(self, row: tuple[Value, ...]) -> tuple[Label, float, int]:
+        """Prediction, drift score and time in nanoseconds of one decoded row.
+
+        The row is not in the log yet: `commit` must be called before the answer leaves. So the rows of all
+        requests that arrive in one turn of the event loop share one commit.
+        """
+        values: tuple[float, ...] = row if None not in row else _with_nan(row)  # type: ignore[assignment]
         label = self._engine.predict_one(values)
         score = self._score(values)
-        time_ns = self.now_ns()
-        self._record_row(values, label, score, time_ns)
-        return label, score, time_ns
+        self._record_row(values, label, score)
+        return label, score, self.now_ns()
+
+    def commit(self) -> None:
+        """Bring the rows that `answer_at_once` answered into the log. Never raises."""
+        self._commit(self.now_ns())
+
+    def _commit(self, time_ns: int) -> None:
+        if self._tap is not None:
+            self._tap.commit(time_ns)
 
     async def answer(self, block: Block) -> Answered:
         """Predict a block, count it and leave it in the log."""
         if self._quick and len(block) == 1 and not self.has_probabilities:
-            label, score, _ = self._answer_quickly(tuple(block.values[0].tolist()))
+            label, score, _ = await self.answer_row(tuple(block.values[0].tolist()))
             return Answered(Predictions(np.array([label])), np.array([score]))
         predictions = await self._engine.predict(block)
         if block.values.size <= SHORT_LIST:
@@ -168,7 +187,7 @@ class Service:
             rows = values if numbers is None else np.column_stack((values, numbers))
             self._append(self._tap, rows)
 
-    def _record_row(self, values: tuple[float, ...], label: Label, score: float, time_ns: int) -> None:
+    def _record_row(self, values: tuple[float, ...], label: Label, score: float) -> None:
         metrics = self.metrics
         metrics.rows += 1
         metrics.scores.observe(score)
@@ -184,7 +203,7 @@ class Service:
             if self._sample_rate < 1.0 and self._random() >= self._sample_rate:
                 metrics.unsampled_rows += 1
             else:
-                self._tap.append_row(values, time_ns)
+                self._tap.stage(values)
 
     def _append(self, tap: Tap, rows: npt.NDArray[np.float64]) -> None:
         if self._sample_rate < 1.0:

@@ -1,16 +1,17 @@
 """The tap: every answered row goes into the log (`docs/tap-log.md`) before its answer leaves.
 
-A request's rows are stored into a segment that is mapped into memory, with room set aside on the disk: no
-system call on the way of the answer, and nothing that happens here reaches the client. A log that is full or
-a disk that fails costs rows, never answers: sequence numbers go on, so the gap in them is the exact number of
-rows lost.
+Rows are stored into a segment that is mapped into memory, with room set aside on the disk: no system call on
+the way of the answer, and nothing that happens here reaches the client. Rows of requests that arrive together
+are staged one by one and committed as one frame, as databases commit transactions in groups. A log that is
+full or a disk that fails costs rows, never answers: sequence numbers go on, so the gap in them is the exact
+number of rows lost.
 """
 
 import fcntl
 import mmap
 import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,7 @@ __all__ = ["RETRY_SECONDS", "Tap", "standing_bytes"]
 
 RETRY_SECONDS: Final = 0.1
 _PACK_HEAD: Final = struct.Struct("<4sI").pack_into
+_Pack = Callable[..., None]
 
 
 class Tap:
@@ -61,7 +63,15 @@ class Tap:
     Notes
     -----
     Not thread-safe: one event loop owns it.
+
+    Attributes
+    ----------
+    stage
+        Takes one row's values for the next `commit`, the prediction as the last one if the profile has one.
+        It is the bound method of a list: nothing is cheaper, and it is called for every request.
     """
+
+    stage: Callable[[Iterable[float]], None]
 
     def __init__(
         self,
@@ -84,9 +94,9 @@ class Tap:
         self._monotonic = monotonic
         self._dtype = np.dtype("<f4" if value_bytes == 4 else "<f8")
         self._row_bytes = columns * value_bytes
-        self._row_frame_bytes = FRAME_HEADER.size + self._row_bytes
-        # Of a frame of one row, all that the checksum covers
-        self._pack_row = struct.Struct(f"<IIQQ{columns}{'f' if value_bytes == 4 else 'd'}").pack_into
+        self._packs: dict[int, _Pack] = {}  # by rows of a frame
+        self._staged: list[float] = []
+        self.stage = self._staged.extend
         self._sequence = 0
         self._segment = -1  # the descriptor, -1 while none is open
         self._room: memoryview | None = None  # the open segment in memory
@@ -115,31 +125,18 @@ class Tap:
         """Whether there is a segment to append to."""
         return self._segment >= 0
 
-    def append_row(self, values: Sequence[float], time_ns: int) -> None:
-        """Append one row, the prediction as its last value if the profile has one. Never raises."""
-        at = self._at
-        end = at + self._row_frame_bytes
-        if end > self._end:
-            if not self._make_room(self._row_frame_bytes):
-                self.dropped += 1
-                self._count(1)
-                return
-            at, end = self._at, self._at + self._row_frame_bytes
-        room = self._room
-        assert room is not None
-        # In place, and in as few steps as can be: between two requests the processor forgets this code, so
-        # each step costs several times what it does in a loop.
-        try:
-            self._pack_row(room, at + 8, self._row_bytes, 1, self._sequence, time_ns, *values)
-        except (struct.error, OverflowError):  # a value that the model took but float32 cannot hold
-            with np.errstate(over="ignore"):
-                values = np.asarray(values, self._dtype).tolist()
-            self._pack_row(room, at + 8, self._row_bytes, 1, self._sequence, time_ns, *values)
-        _PACK_HEAD(room, at, FRAME_MAGIC, crc32(room[at + 8 : end]))  # last: from here on it is a frame
-        self._at = end
-        self._sequence = sequence = self._sequence + 1
-        if self._counter is not None:
-            self._counter[0] = sequence
+    def commit(self, time_ns: int) -> None:
+        """Append the staged rows as one frame, before any of their answers leaves. Never raises.
+
+        Parameters
+        ----------
+        time_ns
+            When the rows are answered, nanoseconds since the epoch.
+        """
+        if self._staged:
+            values = tuple(self._staged)
+            self._staged.clear()
+            self._append_values(values, len(values) // self._columns, time_ns)
 
     def append_rows(self, rows: npt.NDArray[np.float64], time_ns: int) -> None:
         """Append rows of shape ``(n, columns)``. Never raises."""
@@ -165,6 +162,48 @@ class Tap:
             self._counter = self._page = None
 
     # --- one frame -------------------------------------------------------------------------------------
+
+    def _append_values(self, values: tuple[float, ...], rows: int, time_ns: int) -> None:
+        payload = rows * self._row_bytes
+        size = FRAME_HEADER.size + payload
+        if self._at + size > self._end:
+            if rows > 1:
+                self._append_singly(values, time_ns)
+                return
+            if not self._make_room(size):
+                self.dropped += 1
+                self._count(1)
+                return
+        at = self._at
+        end = at + size
+        room = self._room
+        assert room is not None
+        # In place, and in as few steps as can be: between two requests the processor forgets this code, so
+        # each step costs several times what it does in a loop.
+        pack = self._packs.get(rows) or self._pack(rows)
+        try:
+            pack(room, at + 8, payload, rows, self._sequence, time_ns, *values)
+        except (struct.error, OverflowError):  # a value that the model took but float32 cannot hold
+            with np.errstate(over="ignore"):
+                values = tuple(np.asarray(values, self._dtype).tolist())
+            pack(room, at + 8, payload, rows, self._sequence, time_ns, *values)
+        _PACK_HEAD(room, at, FRAME_MAGIC, crc32(room[at + 8 : end]))  # last: from here on it is a frame
+        self._at = end
+        self._sequence = sequence = self._sequence + rows
+        if self._counter is not None:
+            self._counter[0] = sequence
+
+    def _append_singly(self, values: tuple[float, ...], time_ns: int) -> None:
+        """A frame for each row, so that every row is in the log that there is room for."""
+        step = self._columns
+        for start in range(0, len(values), step):
+            self._append_values(values[start : start + step], 1, time_ns)
+
+    def _pack(self, rows: int) -> _Pack:
+        """Make what stores all that the checksum of a frame of so many rows covers."""
+        form = f"<IIQQ{rows * self._columns}{'f' if self._value_bytes == 4 else 'd'}"
+        self._packs[rows] = pack = struct.Struct(form).pack_into
+        return pack
 
     def _append(self, frame: bytes, rows: int) -> None:
         size = len(frame)

@@ -37,6 +37,12 @@ def make_tap(folder: Path, budget: int = 64 << 20, columns: int = 3, value_bytes
     )
 
 
+def append_row(tap: Tap, values: tuple[float, ...], time_ns: int) -> None:
+    """As the server does for a request that arrives alone."""
+    tap.stage(values)
+    tap.commit(time_ns)
+
+
 def counter(folder: Path) -> int:
     return SEQUENCE.unpack((folder / "test.seq").read_bytes())[0]
 
@@ -44,9 +50,9 @@ def counter(folder: Path) -> int:
 @pytest.mark.parametrize("value_bytes", [4, 8])
 def test_rows_come_back_from_the_log_as_they_were_answered(tmp_path: Path, value_bytes: int) -> None:
     tap = make_tap(tmp_path, value_bytes=value_bytes)
-    tap.append_row((1.0, float("nan"), 3.5), 11)
+    append_row(tap, (1.0, float("nan"), 3.5), 11)
     tap.append_rows(np.arange(6.0).reshape(2, 3), 12)
-    tap.append_row((-1.5, 0.0, 2.0), 13)
+    append_row(tap, (-1.5, 0.0, 2.0), 13)
     header, frames, damaged = read_log(tmp_path)
     rows = np.concatenate([np.frombuffer(f.payload, f"<f{value_bytes}").reshape(f.rows, 3) for f in frames])
     np.testing.assert_array_equal(rows, [[1, np.nan, 3.5], [0, 1, 2], [3, 4, 5], [-1.5, 0, 2]])
@@ -62,7 +68,7 @@ def test_rows_come_back_from_the_log_as_they_were_answered(tmp_path: Path, value
 
 
 def test_the_quick_frame_of_one_row_is_the_library_frame(tmp_path: Path) -> None:
-    make_tap(tmp_path).append_row((1.0, 2.0, 3.0), 99)
+    append_row(make_tap(tmp_path), (1.0, 2.0, 3.0), 99)
     written = (tmp_path / "test-00000000.rows").read_bytes()[64:]
     frame = encode_frame(np.array([1.0, 2.0, 3.0]).tobytes(), 1, 0, 99)
     assert written == frame + bytes(SEGMENT_BYTES - 64 - len(frame))
@@ -70,7 +76,7 @@ def test_the_quick_frame_of_one_row_is_the_library_frame(tmp_path: Path) -> None
 
 def test_a_value_too_large_for_float32_is_logged_as_infinite(tmp_path: Path) -> None:
     tap = make_tap(tmp_path, value_bytes=4)
-    tap.append_row((1e300, 0.0, -1e300), 1)
+    append_row(tap, (1e300, 0.0, -1e300), 1)
     tap.append_rows(np.array([[1e300, 0.0, 0.0]]), 1)
     _, frames, _ = read_log(tmp_path)
     assert [np.frombuffer(f.payload, "<f4")[0] for f in frames] == [np.inf, np.inf]
@@ -88,9 +94,9 @@ def test_segments_roll_at_one_mebibyte_and_give_back_what_they_did_not_use(tmp_p
 
 def test_a_request_longer_than_a_segment_gets_one_of_its_own(tmp_path: Path) -> None:
     tap = make_tap(tmp_path)
-    tap.append_row((1.0, 2.0, 3.0), 1)
+    append_row(tap, (1.0, 2.0, 3.0), 1)
     tap.append_rows(np.ones((100_000, 3)), 2)
-    tap.append_row((1.0, 2.0, 3.0), 3)
+    append_row(tap, (1.0, 2.0, 3.0), 3)
     _, frames, damaged = read_log(tmp_path)
     assert [(frame.first_sequence, frame.rows) for frame in frames] == [(0, 1), (1, 100_000), (100_001, 1)]
     assert (tap.dropped, damaged) == (0, 0)
@@ -99,7 +105,7 @@ def test_a_request_longer_than_a_segment_gets_one_of_its_own(tmp_path: Path) -> 
 def test_a_frame_shows_only_once_it_is_whole(tmp_path: Path) -> None:
     """Its magic is stored last: a process that is killed before leaves zeros there."""
     tap = make_tap(tmp_path)
-    tap.append_row((1.0, 2.0, 3.0), 1)
+    append_row(tap, (1.0, 2.0, 3.0), 1)
     path = tmp_path / "test-00000000.rows"
     spoiled = bytearray(path.read_bytes())
     spoiled[64:68] = bytes(4)
@@ -121,7 +127,7 @@ def test_a_full_log_drops_rows_and_the_gap_tells_how_many(tmp_path: Path) -> Non
     clock = Clock()
     tap = make_tap(tmp_path, budget=10_000, clock=clock)
     for _ in range(1_000):
-        tap.append_row((1.0, 2.0, 3.0), 1)
+        append_row(tap, (1.0, 2.0, 3.0), 1)
         clock.now += 0.001
     assert standing_bytes(tmp_path) <= 10_000 + 64
     assert tap.dropped > 0
@@ -130,7 +136,7 @@ def test_a_full_log_drops_rows_and_the_gap_tells_how_many(tmp_path: Path) -> Non
         path.unlink()  # a sidecar has read them
     clock.now += RETRY_SECONDS
     dropped = tap.dropped
-    tap.append_row((7.0, 7.0, 7.0), 2)
+    append_row(tap, (7.0, 7.0, 7.0), 2)
     assert tap.dropped == dropped
     _, frames, _ = read_log(tmp_path)
     assert frames[-1].first_sequence == 1_000
@@ -140,14 +146,14 @@ def test_a_full_log_is_looked_at_again_only_now_and_then(tmp_path: Path) -> None
     clock = Clock()
     tap = make_tap(tmp_path, budget=200, clock=clock)
     for _ in range(10):
-        tap.append_row((1.0, 2.0, 3.0), 1)
+        append_row(tap, (1.0, 2.0, 3.0), 1)
     for path in list(tmp_path.glob("*.rows"))[:-1]:
         path.unlink()
     before = tap.dropped
-    tap.append_row((1.0, 2.0, 3.0), 1)
+    append_row(tap, (1.0, 2.0, 3.0), 1)
     assert tap.dropped == before + 1, "asked the folder again at once"
     clock.now += RETRY_SECONDS
-    tap.append_row((1.0, 2.0, 3.0), 1)
+    append_row(tap, (1.0, 2.0, 3.0), 1)
     assert tap.dropped == before + 1
 
 
@@ -155,7 +161,7 @@ def test_a_full_log_leaves_its_open_segment_so_that_it_can_be_removed(tmp_path: 
     clock = Clock()
     tap = make_tap(tmp_path, budget=5_000, clock=clock)
     for _ in range(200):
-        tap.append_row((1.0, 2.0, 3.0), 1)
+        append_row(tap, (1.0, 2.0, 3.0), 1)
         clock.now += 0.01
     names = sorted(path.name for path in tmp_path.glob("*.rows"))
     assert (tmp_path / names[-1]).stat().st_size == 64
@@ -166,7 +172,7 @@ def test_what_others_wrote_counts_against_the_budget(tmp_path: Path) -> None:
     (tmp_path / "spool").mkdir()
     (tmp_path / "spool" / "pane").write_bytes(bytes(5_000))
     tap = make_tap(tmp_path, budget=5_000)
-    tap.append_row((1.0, 2.0, 3.0), 1)
+    append_row(tap, (1.0, 2.0, 3.0), 1)
     assert (tap.appended, tap.dropped) == (0, 1)
     assert tap.standing_bytes() == 5_000 + 64 + 8
 
@@ -177,7 +183,7 @@ def test_a_disk_with_less_room_than_a_segment_gets_shorter_ones(tmp_path: Path) 
     try:
         tap = make_tap(tmp_path)
         for _ in range(10):
-            tap.append_row((1.0, 2.0, 3.0), 1)
+            append_row(tap, (1.0, 2.0, 3.0), 1)
         tap.append_rows(np.ones((50, 3)), 1)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -202,10 +208,10 @@ def test_a_failing_disk_costs_rows_and_nothing_else(
         patch.setattr(os, call, fail)
         tap = make_tap(tmp_path, clock=clock)
         for _ in range(5):
-            tap.append_row((1.0, 2.0, 3.0), 1)
+            append_row(tap, (1.0, 2.0, 3.0), 1)
             clock.now += RETRY_SECONDS
     clock.now += RETRY_SECONDS
-    tap.append_row((4.0, 5.0, 6.0), 1)
+    append_row(tap, (4.0, 5.0, 6.0), 1)
     _, frames, _ = read_log(tmp_path)
     assert [frame.first_sequence for frame in frames] == [5]
     assert (tap.appended, tap.dropped, counter(tmp_path)) == (1, 5, 6)
@@ -222,7 +228,7 @@ def test_a_really_full_disk_costs_rows_and_nothing_else(tmp_path: Path) -> None:
         clock = Clock()
         tap = make_tap(tmp_path, clock=clock)
         for _ in range(2_000):
-            tap.append_row((1.0, 2.0, 3.0), 1)
+            append_row(tap, (1.0, 2.0, 3.0), 1)
             clock.now += 0.001
         assert tap.dropped > 0
         assert tap.appended + tap.dropped == counter(tmp_path) == 2_000
@@ -240,10 +246,10 @@ def test_a_folder_that_cannot_be_written_costs_rows_until_it_can(tmp_path: Path)
     folder.write_text("a file where the folder should be")
     tap = make_tap(folder, clock=clock)
     assert not tap.is_open
-    tap.append_row((1.0, 2.0, 3.0), 1)
+    append_row(tap, (1.0, 2.0, 3.0), 1)
     folder.unlink()
     clock.now += RETRY_SECONDS
-    tap.append_row((4.0, 5.0, 6.0), 2)
+    append_row(tap, (4.0, 5.0, 6.0), 2)
     assert (tap.appended, tap.dropped, counter(folder)) == (1, 1, 2)
     header, frames, _ = read_log(folder)
     assert [frame.first_sequence for frame in frames] == [1]
