@@ -1,5 +1,6 @@
 """The command `tidegauge`, also as ``python -m tidegauge``; the library alone is installed without it."""
 
+import io
 import sys
 
 
@@ -11,6 +12,8 @@ def main() -> None:
         if str(missing.name).startswith("tidegauge"):
             raise
         sys.exit(f"tidegauge: the command needs {missing.name}: in a checkout pip install '.[cli]'")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal's encoding lacks is shown escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
     command(prog_name="tidegauge")
 
 

@@ -137,7 +137,7 @@ def test_an_address_is_no_bundle_of_this_machine_and_a_folder_takes_its_place(bu
     refused = tidegauge("up", "-f", document)
     assert refused.exit_code == 2
     assert "pvc://bundles/house-prices-1" in refused.stderr
-    assert "--bundle" in refused.stderr
+    assert "tidegauge up BUNDLE -f YAML" in refused.stderr
     elsewhere = load(document.read_bytes())
     elsewhere.spec.drift.profile_uri = "s3://profiles/3.json"
     here = with_bundle(elsewhere, bundle)

@@ -7,7 +7,9 @@ from tidegauge.cli import main
 
 def tidegauge(*arguments: object) -> Result:
     """Run a command; `output` holds standard output and standard error."""
-    return CliRunner(env={"COLUMNS": "200"}).invoke(main, [str(argument) for argument in arguments])
+    return CliRunner(env={"COLUMNS": "200"}).invoke(
+        main, [str(argument) for argument in arguments], prog_name="tidegauge"
+    )
 
 
 def assert_one_line_error(result: Result, *words: str) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -14,6 +15,8 @@ import tidegauge as library
 from tidegauge.bundle import Manifest
 from tidegauge.local.backoff import Backoff
 
+ROOT = Path(__file__).parents[2]
+
 
 def test_the_version_is_the_librarys():
     assert tidegauge("--version").stdout.split()[-1] == library.__version__
@@ -24,22 +27,37 @@ def test_help_lists_every_command():
     assert all(name in listed for name in ("pack", "profile", "replay", "report", "simulate", "up"))
 
 
-def test_an_unknown_command_is_refused_with_2():
-    assert tidegauge("reprot").exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["reprot"], "tidegauge has no command reprot; did you mean report?"),
+        (["Replay"], "did you mean replay?"),
+        (["profile", "shwo"], "did you mean show?"),
+        (["serve"], "there are pack, profile, replay, report, simulate, up"),
+    ],
+)
+def test_an_unknown_command_is_answered_with_the_nearest(arguments, told):
+    result = tidegauge(*arguments)
+    assert result.exit_code == 2
+    assert told in result.stderr
 
 
 @pytest.mark.parametrize(
     ("module", "arguments", "advice"),
     [
         ("click", ["--version"], "the command needs click: in a checkout pip install '.[cli]'"),
-        ("rich", ["report", "--help"], "report needs rich: in a checkout pip install '.[cli]'"),
-        ("pandas", ["pack", "--help"], "pack needs pandas: in a checkout pip install '.[pack]'"),
+        ("rich", ["report"], "report needs rich: in a checkout pip install '.[cli]'"),
+        (
+            "pandas",
+            ["pack", "--model", "pyproject.toml", "--data", "pyproject.toml", "-o", "nowhere"],
+            "pack needs pandas: in a checkout pip install '.[cli,pack]'",
+        ),
     ],
 )
 def test_what_is_not_installed_is_named_with_what_to_install(module, arguments, advice):
     """As after ``pip install tidegauge``, which brings the library alone."""
     code = f"import sys; sys.modules[{module!r}] = None; import tidegauge.__main__ as m; m.main()"
-    run = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT)
     assert (run.returncode, run.stdout) == (1 if module == "click" else 2, "")
     assert run.stderr == f"tidegauge: {advice}\n"
 

@@ -102,8 +102,8 @@ def test_the_table_is_whole_on_80_columns(past, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        ([], "either --pane (with --time) or --rows-per-pane,"),
-        (["--pane", "1h"], "--pane 1h needs --time,"),
+        ([], "--time COLUMN --pane 1h, or --rows-per-pane 1000"),
+        (["--pane", "1h"], "--pane 1h needs the rows' times: add --time COLUMN"),
         (["--time", "when", "--pane", "1h"], "when"),
         (["--rows-per-pane", "10", "--false-alarms", "0"], "--false-alarms 0.0: it must be"),
     ],

@@ -62,7 +62,7 @@ def answering(*reports: Report):
 
 def test_a_drifting_model_exits_with_3_and_names_its_features(drifting):
     with answering(drifting) as url:
-        result = tidegauge("report", "--url", url)
+        result = tidegauge("report", "--aggregator-url", url)
     assert result.exit_code == 3, result.output
     assert "house-prices: Drifting (critical)" in result.stdout
     assert "drifting: sqft" in result.stdout
@@ -81,8 +81,8 @@ def test_a_drifting_model_exits_with_3_and_names_its_features(drifting):
 def test_the_pods_of_a_drift_are_named(drifting, extent, pods, said):
     located = in_pods(drifting, "sqft", extent, *pods)
     with answering(located) as url:
-        result = tidegauge("report", "--url", url)
-        document = json.loads(tidegauge("report", "--url", url, "--json").stdout)
+        result = tidegauge("report", "--aggregator-url", url)
+        document = json.loads(tidegauge("report", "--aggregator-url", url, "--json").stdout)
     assert said in result.stdout.splitlines()
     pod, *_ = next(item["pods"] for item in document["features"] if item["name"] == "sqft")
     assert (pod["pod"], pod["statistic"], pod["rows"]) == ("b", 0.6, 600)
@@ -90,24 +90,24 @@ def test_the_pods_of_a_drift_are_named(drifting, extent, pods, said):
 
 def test_a_stable_model_exits_with_0(stable):
     with answering(stable) as url:
-        result = tidegauge("report", "--url", url)
+        result = tidegauge("report", "--aggregator-url", url)
     assert (result.exit_code, "Stable" in result.stdout) == (0, True)
 
 
 def test_silence_is_unknown_and_exits_with_4():
     with answering(report_after(0, panes=0)) as url:
-        assert tidegauge("report", "--url", url).exit_code == 4
+        assert tidegauge("report", "--aggregator-url", url).exit_code == 4
 
 
 def test_silence_is_told_even_while_the_verdict_stays_drifting(drifting):
     coverage = replace(COVERAGE, newest_pane_age_seconds=2, newest_rows_age_seconds=17 * 60 + 20)
     silent = replace(drifting, stale=True, coverage=coverage)
     with answering(silent) as url:
-        told = tidegauge("report", "--url", url).stdout
+        told = tidegauge("report", "--aggregator-url", url).stdout
     with answering(replace(silent, stale=False)) as url:
-        fresh = tidegauge("report", "--url", url).stdout
+        fresh = tidegauge("report", "--aggregator-url", url).stdout
     with answering(replace(silent, coverage=COVERAGE)) as url:
-        never = tidegauge("report", "--url", url).stdout
+        never = tidegauge("report", "--aggregator-url", url).stdout
     assert "Drifting (critical)" in told
     assert "no rows for 17 min\n" in told
     assert "no rows" not in fresh
@@ -122,7 +122,7 @@ def test_the_table_is_whole_on_80_columns(drifting):
     named = replace(drifting.features["sqft"], name="sqft[m2]", since=new)
     report = replace(drifting, features={moved.name: moved, named.name: named})
     with answering(report) as url:
-        result = CliRunner(env={"COLUMNS": "80"}).invoke(main, ["report", "--url", url])
+        result = CliRunner(env={"COLUMNS": "80"}).invoke(main, ["report", "--aggregator-url", url])
     table = result.stdout[result.stdout.index("feature ") :]
     assert "…" not in table
     assert max(len(line) for line in table.splitlines()) <= 80
@@ -143,19 +143,18 @@ def test_a_stacks_folder_names_the_model_too(stable, tmp_path):
             tmp_path
         )
         tidegauge("report", "--dir", tmp_path)
-        tidegauge("report", "--dir", tmp_path, "--model", "other")
-    assert [path.partition("?")[2] for path in asked] == ["model=house-prices", "model=other"]
+    assert [path.partition("?")[2] for path in asked] == ["model=house-prices"]
 
 
 def test_json_is_the_reports_own_document(drifting):
     with answering(drifting) as url:
-        result = tidegauge("report", "--url", url, "--json")
+        result = tidegauge("report", "--aggregator-url", url, "--json")
     assert Report.from_dict(json.loads(result.stdout)).to_dict() == drifting.to_dict()
 
 
 def test_wait_ends_with_0_when_the_verdict_comes(stable, drifting):
     with answering(stable, stable, drifting) as url:
-        result = tidegauge("report", "--url", url, "--wait", "Drifting", "--timeout", 20)
+        result = tidegauge("report", "--aggregator-url", url, "--wait", "Drifting", "--timeout", 20)
     assert result.exit_code == 0
     assert "Drifting" in result.stdout
 
@@ -163,7 +162,7 @@ def test_wait_ends_with_0_when_the_verdict_comes(stable, drifting):
 def test_wait_ends_with_1_when_it_does_not_come(stable):
     started = time.monotonic()
     with answering(stable) as url:
-        result = tidegauge("report", "--url", url, "--wait", "Drifting", "--timeout", 1)
+        result = tidegauge("report", "--aggregator-url", url, "--wait", "Drifting", "--timeout", 1)
     assert result.exit_code == 1
     assert time.monotonic() - started < 10
 
@@ -180,7 +179,7 @@ def test_the_shards_of_a_model_are_joined():
         monitor.add(0, profile.count(rng.normal([2, 0], 1, size=(900, 2))).select(share))
         shards.append(monitor.report(0).with_coverage(COVERAGE, "house-prices"))
     with answering(shards[0]) as one, answering(shards[1]) as other:
-        result = tidegauge("report", "--url", one, "--url", other, "--json")
+        result = tidegauge("report", "--aggregator-url", one, "--aggregator-url", other, "--json")
     document = json.loads(result.stdout)
     assert result.exit_code == 3
     assert document["drifting"] == ["sqft"]
@@ -198,8 +197,8 @@ def of_two_shards(report: Report, index: int) -> Iterator[str]:
 def test_one_shard_of_two_is_not_shown_as_stable(stable):
     words = "1 of 2 shards asked: give all their addresses"
     with of_two_shards(stable, 0) as url:
-        told = tidegauge("report", "--url", url)
-        document = tidegauge("report", "--url", url, "--json")
+        told = tidegauge("report", "--aggregator-url", url)
+        document = tidegauge("report", "--aggregator-url", url, "--json")
     assert (told.exit_code, document.exit_code) == (4, 4)
     assert "house-prices: Unknown" in told.stdout
     assert words in told.stdout
@@ -210,7 +209,7 @@ def test_one_shard_of_two_is_not_shown_as_stable(stable):
 
 def test_one_shard_of_two_that_drifts_is_drift_with_a_caution(drifting):
     with of_two_shards(drifting, 1) as url:
-        told = tidegauge("report", "--url", url)
+        told = tidegauge("report", "--aggregator-url", url)
     assert told.exit_code == 3
     assert "1 of 2 shards asked" in told.stdout
 
@@ -218,23 +217,25 @@ def test_one_shard_of_two_that_drifts_is_drift_with_a_caution(drifting):
 def test_all_shards_asked_are_stable_without_a_caution(stable):
     left, right = (replace(stable, features={name: stable.features[name]}) for name in ("sqft", "age"))
     with of_two_shards(left, 0) as one, of_two_shards(right, 1) as other:
-        told = tidegauge("report", "--url", one, "--url", other)
+        told = tidegauge("report", "--aggregator-url", one, "--aggregator-url", other)
     assert (told.exit_code, "shards asked" in told.stdout) == (0, False)
 
 
 def test_no_aggregator_is_one_line():
-    assert_one_line_error(tidegauge("report", "--url", "http://127.0.0.1:9"), "http://127.0.0.1:9")
+    assert_one_line_error(tidegauge("report", "--aggregator-url", "http://127.0.0.1:9"), "http://127.0.0.1:9")
 
 
 def test_an_aggregators_own_words_are_passed_on():
     refusal = json.dumps({"error": {"reason": "model_unknown", "message": "no model xyz here"}}).encode()
     with stub_server(lambda _path, _body: (404, refusal)) as url:
-        assert_one_line_error(tidegauge("report", "--url", url, "--model", "xyz"), "no model xyz here")
+        assert_one_line_error(
+            tidegauge("report", "--aggregator-url", url, "--model", "xyz"), "no model xyz here"
+        )
 
 
 def test_an_answer_that_is_no_report_is_one_line():
     with stub_server(lambda _path, _body: (200, b"{}")) as url:
-        assert_one_line_error(tidegauge("report", "--url", url), "not a report")
+        assert_one_line_error(tidegauge("report", "--aggregator-url", url), "not a report")
 
 
 def test_a_folder_without_a_stack_is_one_line(tmp_path):

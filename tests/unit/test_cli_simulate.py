@@ -3,10 +3,12 @@
 import json
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import Result
 from support.command_line import assert_one_line_error, tidegauge
 from support.stub_server import stub_server
 
@@ -41,13 +43,17 @@ class Model:
         return 200, b"{}"
 
 
+def send(profile: Path, url: str, *arguments: object) -> Result:
+    return tidegauge("simulate", "--profile", profile, "--model-url", url, *arguments)
+
+
 def means(model: Model) -> dict[str, float]:
     return pd.DataFrame(model.rows)[["sqft", "age"]].mean().to_dict()
 
 
 def test_baseline_sends_rows_like_the_reference_and_counts_them(profile):
     with stub_server(model := Model()) as url:
-        result = tidegauge("simulate", "--profile", profile, "--url", url, "--rows", 500)
+        result = tidegauge("simulate", "--profile", profile, "--model-url", url, "--rows", 500)
     assert result.exit_code == 0, result.output
     assert "sent 500  answered 500  failed 0" in result.stdout
     assert len(model.rows) == 500
@@ -56,14 +62,14 @@ def test_baseline_sends_rows_like_the_reference_and_counts_them(profile):
 
 def test_a_feature_named_is_the_only_one_that_moves(profile):
     with stub_server(model := Model()) as url:
-        tidegauge("simulate", "--profile", profile, "--url", url, "--rows", 500, "--feature", "sqft")
+        tidegauge("simulate", "--profile", profile, "--model-url", url, "--rows", 500, "--move", "sqft")
     assert means(model) == pytest.approx({"sqft": 3000, "age": 30}, rel=0.08)
 
 
 def test_a_shift_is_in_standard_deviations(profile):
-    arguments = ("--rows", 500, "--feature", "age", "--shift", -1)
+    arguments = ("--rows", 500, "--move", "age", "--shift", -1)
     with stub_server(model := Model()) as url:
-        tidegauge("simulate", "--profile", profile, "--url", url, *arguments)
+        tidegauge("simulate", "--profile", profile, "--model-url", url, *arguments)
     assert means(model) == pytest.approx({"sqft": 2000, "age": 20}, rel=0.08)
 
 
@@ -71,7 +77,7 @@ def test_the_same_seed_sends_the_same_rows(profile):
     sent = []
     for _ in range(2):
         with stub_server(model := Model()) as url:
-            tidegauge("simulate", "--profile", profile, "--url", url, "--rows", 50, "--connections", 1)
+            tidegauge("simulate", "--profile", profile, "--model-url", url, "--rows", 50, "--connections", 1)
         sent.append(model.rows)
     assert sent[0] == sent[1]
 
@@ -83,7 +89,9 @@ def test_rows_of_a_file_are_sent_in_order_with_missing_values_as_null(profile, t
     rows.loc[3, "sqft"] = np.nan
     rows.to_csv(path, index=False) if suffix == "csv" else rows.to_parquet(path)
     with stub_server(model := Model()) as url:
-        result = tidegauge("simulate", "--profile", profile, "--url", url, "--file", path, "--connections", 1)
+        result = tidegauge(
+            "simulate", "--profile", profile, "--model-url", url, "--data", path, "--connections", 1
+        )
     assert result.exit_code == 0, result.output
     assert [row["kind"] for row in model.rows] == rows["kind"].tolist()
     assert model.rows[3]["sqft"] is None
@@ -93,13 +101,15 @@ def test_rows_of_a_file_are_sent_in_order_with_missing_values_as_null(profile, t
 def test_the_rate_is_kept(profile):
     with stub_server(Model()) as url:
         started = time.monotonic()
-        tidegauge("simulate", "--profile", profile, "--url", url, "--rows", 100, "--rate", 200)
+        tidegauge("simulate", "--profile", profile, "--model-url", url, "--rows", 100, "--rate", 200)
     assert time.monotonic() - started >= 0.49
 
 
 def test_an_end_in_seconds_is_kept(profile):
     with stub_server(model := Model()) as url:
-        result = tidegauge("simulate", "--profile", profile, "--url", url, "--seconds", 0.5, "--rate", 100)
+        result = tidegauge(
+            "simulate", "--profile", profile, "--model-url", url, "--seconds", 0.5, "--rate", 100
+        )
     assert 10 < len(model.rows) <= 80
     assert f"answered {len(model.rows)}" in result.stdout
 
@@ -113,7 +123,9 @@ def test_rows_that_are_refused_are_told_with_the_first_reason(profile):
             return next(answers)
 
     with stub_server(answer) as url:
-        result = tidegauge("simulate", "--profile", profile, "--url", url, "--rows", 2, "--connections", 1)
+        result = tidegauge(
+            "simulate", "--profile", profile, "--model-url", url, "--rows", 2, "--connections", 1
+        )
     assert result.exit_code == 1
     assert "answered 1  failed 1" in result.stdout
     assert "1 x status 422" in result.stdout
@@ -121,7 +133,7 @@ def test_rows_that_are_refused_are_told_with_the_first_reason(profile):
 
 
 def test_nobody_listening_is_one_line(profile):
-    result = tidegauge("simulate", "--profile", profile, "--url", "http://127.0.0.1:9", "--rows", 5)
+    result = tidegauge("simulate", "--profile", profile, "--model-url", "http://127.0.0.1:9", "--rows", 5)
     assert result.exit_code == 2
     assert "tidegauge: http://127.0.0.1:9: no server answers there\n" in result.stderr
     assert "0/5" in result.stderr
@@ -145,20 +157,20 @@ def test_without_a_profile_and_a_stack_both_ways_are_named():
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["--feature", "sqfft"], "sqfft"),
-        (["--feature", "kind", "--shift", "1"], "kind is categorical"),
-        (["--url", "127.0.0.1:8080"], "127.0.0.1:8080"),
+        (["--move", "sqfft"], "sqfft"),
+        (["--move", "kind", "--shift", "1"], "kind is categorical"),
+        (["--model-url", "127.0.0.1:8080"], "127.0.0.1:8080"),
     ],
 )
 def test_what_cannot_be_sent_is_one_line(profile, arguments, word):
-    result = tidegauge("simulate", "--profile", profile, "--url", "http://127.0.0.1:9", *arguments)
+    result = tidegauge("simulate", "--profile", profile, "--model-url", "http://127.0.0.1:9", *arguments)
     assert result.exit_code == 2
     assert word in result.stderr.splitlines()[-1]
 
 
 def test_a_file_without_the_models_features_is_one_line(profile, tmp_path):
     FRAME.drop(columns="age").head(3).to_csv(tmp_path / "rows.csv", index=False)
-    assert_last_line = tidegauge("simulate", "--profile", profile, "--file", tmp_path / "rows.csv")
+    assert_last_line = tidegauge("simulate", "--profile", profile, "--data", tmp_path / "rows.csv")
     assert assert_last_line.exit_code == 2
     assert "no column age" in assert_last_line.stderr
 

@@ -50,8 +50,8 @@ BUILD = {
     "plain.csv --categorical x --float32 x": "are both in --categorical and --float32",
 }
 REPLAY = {
-    "": "needs either --pane (with --time) or --rows-per-pane,",
-    "--pane 1h": "--pane 1h needs --time,",
+    "": "--time COLUMN --pane 1h, or --rows-per-pane 1000",
+    "--pane 1h": "--pane 1h needs the rows' times: add --time COLUMN",
     "--time t --pane never": "--pane never: it must be",
     "--rows-per-pane 9": "name their column with --prediction",
     "--rows-per-pane 9 --time t": "With --rows-per-pane a file must be: sort it, or use --pane",

@@ -52,10 +52,10 @@ def test_the_report_on_a_terminal_names_them() -> None:
     server = ReportServer()
     try:
         server.say(a_report(unknown_features=("idd", "sqfeet")))
-        result = tidegauge("report", "--url", server.address)
+        result = tidegauge("report", "--aggregator-url", server.address)
         assert result.exit_code == 0
         assert "the policy names what the profile does not have: idd, sqfeet" in result.stdout
         server.say(a_report())
-        assert "does not have" not in tidegauge("report", "--url", server.address).stdout
+        assert "does not have" not in tidegauge("report", "--aggregator-url", server.address).stdout
     finally:
         server.stop()

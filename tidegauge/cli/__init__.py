@@ -1,68 +1,60 @@
-"""The command `tidegauge`: one file per command or group of commands."""
+"""The command `tidegauge`: one file per command, and its options in `commands`."""
 
+import contextlib
 import errno
 import importlib
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 import click
 
 from tidegauge.__about__ import __version__
+from tidegauge.cli.failure import INTERRUPTED, Failure
+from tidegauge.cli.group import Group
 from tidegauge.cli.words import in_options
 from tidegauge.errors import TidegaugeError
 
 __all__ = ["main"]
 
-# Commands are imported when they are called: `tidegauge report` need not wait for pandas or scikit-learn.
-_COMMANDS: Final = {
-    "pack": "tidegauge.cli.pack",
-    "profile": "tidegauge.cli.profile",
-    "replay": "tidegauge.cli.replay",
-    "report": "tidegauge.cli.report",
-    "simulate": "tidegauge.cli.simulate",
-    "up": "tidegauge.cli.up",
-}
-_EXTRAS: Final = {"pack": "pack", "up": "local"}  # what to install for a command, if it is not the CLI's own
+COMMANDS: Final = ("pack", "profile", "replay", "report", "simulate", "up")
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Commands by name; our own errors and those of files are one line with exit code 2."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        try:
-            command: click.Command = importlib.import_module(_COMMANDS[cmd_name]).command
-        except ModuleNotFoundError as missing:
-            needed = str(missing.name).partition(".")[0]
-            if needed == "tidegauge":
-                raise
-            extra = _EXTRAS.get(cmd_name, "cli")
-            raise Failure(f"{cmd_name} needs {needed}: in a checkout pip install '.[{extra}]'") from missing
+        command: click.Command = importlib.import_module(f"tidegauge.cli.commands.{cmd_name}").command
         return command
 
+    def make_context(self, *arguments: Any, **named: Any) -> click.Context:
+        with _told():
+            return super().make_context(*arguments, **named)
+
     def invoke(self, ctx: click.Context) -> object:
-        try:
+        with _told():
             return super().invoke(ctx)
-        except TidegaugeError as error:
-            raise Failure(in_options(str(error))) from error
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # whoever read our output has enough; click ends quietly
-                raise
-            where = f"{error.filename}: " if error.filename else ""
-            raise Failure(f"{where}{error.strerror or error}") from error
 
 
-class Failure(click.ClickException):
-    """An error the user can do something about, told in one line."""
-
-    exit_code = 2
-
-    def show(self, file: object = None) -> None:  # noqa: ARG002
-        """Print the line to standard error."""
-        click.echo(f"tidegauge: {' '.join(self.message.split())}", err=True)
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What ends a command, as one line and an exit code."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        click.echo("tidegauge: interrupted", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from interrupt
+    except TidegaugeError as error:
+        raise Failure(in_options(str(error))) from error
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever read our output has enough; click ends quietly
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        raise Failure(f"{where}{error.strerror or error}") from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})

@@ -1,10 +1,9 @@
-"""What several commands share: argument types and warnings as lines."""
+"""What several commands share: profiles of files and bundles, and warnings as lines."""
 
 import contextlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import click
 
@@ -12,11 +11,7 @@ from tidegauge.cli.words import in_options
 from tidegauge.contract import PROFILE_FILE
 from tidegauge.profile import Profile
 
-__all__ = ["existing_file", "existing_folder", "load_profile", "profile_path", "warnings_as_lines"]
-
-existing_file: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
-profile_path: Final = click.Path(exists=True, path_type=Path)
-existing_folder: Final = click.Path(exists=True, file_okay=False, path_type=Path)
+__all__ = ["load_profile", "warnings_as_lines"]
 
 
 def load_profile(path: Path) -> Profile:

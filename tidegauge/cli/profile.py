@@ -2,51 +2,18 @@
 
 import math
 from pathlib import Path
+from typing import Final
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from tidegauge.cli.parts import existing_file, load_profile, profile_path, warnings_as_lines
+from tidegauge.cli.parts import load_profile, warnings_as_lines
+from tidegauge.cli.tables import Column, print_table, screen
 from tidegauge.comparison import FeatureDifference, compare
-from tidegauge.contract import PROFILE_FILE
 from tidegauge.profile import CategoricalFeature, Feature, NumericFeature, Profile
 
 
-@click.group(name="profile")
-def command() -> None:
-    """Make, show and compare reference profiles."""
-
-
-@command.command()
-@click.argument("file", type=existing_file)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=PROFILE_FILE,
-    help="File to write.",
-)
-@click.option("--cut-points", type=int, default=1024, help="Cut points per numeric feature, at most.")
-@click.option("--prediction", metavar="COLUMN", help="Column with the model's predictions.")
-@click.option("--time", metavar="COLUMN", help="Column with the rows' times; it states a design effect.")
-@click.option("--hour-of-day", is_flag=True, help="Keep a reference per hour of day (UTC); needs --time.")
-@click.option(
-    "--feature",
-    "features",
-    metavar="COLUMN",
-    multiple=True,
-    help="A feature, in the model's order; repeat.  [default: all columns]",
-)
-@click.option("--exclude", metavar="COLUMN", multiple=True, help="A column that is no feature; repeat.")
-@click.option(
-    "--categorical", metavar="COLUMN", multiple=True, help="A column of numbers that are names; repeat."
-)
-@click.option(
-    "--float32", metavar="COLUMN", multiple=True, help="A feature that is served as float32; repeat."
-)
 def build(
-    file: Path,
+    data: Path,
     output: Path,
     cut_points: int,
     prediction: str | None,
@@ -57,10 +24,10 @@ def build(
     categorical: tuple[str, ...],
     float32: tuple[str, ...],
 ) -> None:
-    """Make the profile of FILE, a CSV or Parquet file that may be larger than memory."""
+    """Make the profile of DATA, a CSV or Parquet file that may be larger than memory."""
     with warnings_as_lines():
         profile = Profile.fit(
-            file,
+            data,
             cut_points,
             features or None,
             prediction=prediction,
@@ -74,17 +41,18 @@ def build(
     click.echo(f"{output}: {len(profile.monitored)} features of {profile.rows} rows, hash {profile.hash}")
 
 
-@command.command()
-@click.argument("file", type=profile_path)
+_SHOWN: Final = (
+    Column("feature", names=True),
+    *(Column(title) for title in ("kind", "dtype")),
+    *(Column(title, "right") for title in ("cells", "missing", "mean", "sd", "min", "max")),
+)
+
+
 def show(file: Path) -> None:
     """Show the features of the profile FILE, or of the bundle in that folder."""
     profile = load_profile(file)
-    table = Table(title=f"{profile.rows} rows, hash {profile.hash}", title_justify="left")
-    for column in ("feature", "kind", "dtype", "cells", "missing", "mean", "sd", "min", "max"):
-        table.add_column(column, justify="left" if column in ("feature", "kind", "dtype") else "right")
-    for feature in profile.monitored:
-        table.add_row(*_described(feature))
-    Console().print(table)
+    screen().print(f"{profile.rows} rows, hash {profile.hash}")
+    print_table(_SHOWN, map(_described, profile.monitored))
 
 
 def _described(feature: Feature) -> list[str]:
@@ -96,9 +64,13 @@ def _described(feature: Feature) -> list[str]:
     return [feature.name, feature.kind, "", *common, "", "", "", ""]
 
 
-@command.command()
-@click.argument("old", type=profile_path)
-@click.argument("new", type=profile_path)
+_DIFFERING: Final = (
+    Column("feature", names=True),
+    *(Column(title) for title in ("what changed", "mean", "sd")),
+    Column("distance at least", "right"),
+)
+
+
 def diff(old: Path, new: Path) -> None:
     """Compare the profiles, or bundles, OLD and NEW. Exit code 1 when they differ, as with diff."""
     before, after = load_profile(old), load_profile(new)
@@ -106,12 +78,7 @@ def diff(old: Path, new: Path) -> None:
         click.echo(f"the same profile, hash {before.hash}")
         return
     click.echo(f"{before.rows} rows, hash {before.hash}\n{after.rows} rows, hash {after.hash}")
-    table = Table()
-    for column in ("feature", "what changed", "mean", "sd", "distance at least"):
-        table.add_column(column)
-    for difference in compare(before, after):
-        table.add_row(*_compared(difference))
-    Console().print(table)
+    print_table(_DIFFERING, map(_compared, compare(before, after)))
     raise click.exceptions.Exit(1)
 
 

@@ -4,16 +4,14 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
-from tidegauge.cli.parts import existing_folder
-from tidegauge.contract import AGGREGATOR_PORT, Extent, Verdict
+from tidegauge.cli.tables import Column, print_table, printable, screen
+from tidegauge.contract import Extent, Verdict
 from tidegauge.errors import ResourceError, TidegaugeError
 from tidegauge.local.reports import ShardsReport, fetch_shards
 from tidegauge.local.state import load_state
@@ -21,31 +19,10 @@ from tidegauge.report import FeatureReport, Report
 
 EXIT_CODES: Final = {Verdict.STABLE: 0, Verdict.DRIFTING: 3, Verdict.UNKNOWN: 4, Verdict.LEARNING: 5}
 NOT_IN_TIME: Final = 1
-_LOCAL: Final = f"http://127.0.0.1:{AGGREGATOR_PORT}"
 _POLL_SECONDS: Final = 0.5
 
 
-@click.command(name="report")
-@click.option(
-    "--url",
-    "urls",
-    multiple=True,
-    default=[_LOCAL],
-    help="Address of an aggregator; repeat it for every shard.",
-)
-@click.option(
-    "--dir", "folder", type=existing_folder, help="Folder of a local stack, in place of --url and --model."
-)
-@click.option("--model", help="Name of the model; needed where an aggregator holds several.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report's document.")
-@click.option(
-    "--wait",
-    "awaited",
-    type=click.Choice([verdict.value for verdict in Verdict]),
-    help="Wait for this verdict; then the exit code is 0, or 1 when it did not come in time.",
-)
-@click.option("--timeout", type=click.FloatRange(min=0), default=300, help="Seconds to wait at most.")
-def command(
+def run(
     urls: tuple[str, ...],
     folder: Path | None,
     model: str | None,
@@ -99,9 +76,8 @@ def _print(found: ShardsReport, as_json: bool) -> None:
         if found.caution:
             click.echo(found.caution, err=True)
         return
-    console = Console()
-    console.print(_headline(found.report, found.caution), highlight=False)
-    console.print(_table(found.report))
+    screen().print(_headline(found.report, found.caution))
+    _print_features(found.report)
 
 
 _COLOUR: Final = {Verdict.STABLE: "green", Verdict.DRIFTING: "red", Verdict.UNKNOWN: "yellow"}
@@ -111,22 +87,27 @@ def _headline(report: Report, caution: str | None) -> str:
     colour = _COLOUR.get(report.verdict, "cyan")
     severity = f" ({report.severity})" if report.severity else ""
     since = f" since {report.time(report.since)}" if report.since is not None else ""
-    parts = [f"{report.model or 'model'}: [bold {colour}]{report.verdict}{severity}[/]{since}"]
+    parts = [f"{_shown(report.model or 'model')}: [bold {colour}]{report.verdict}{severity}[/]{since}"]
     if caution:
         parts.append(f"[bold yellow]{caution}[/]")
     if report.stale and report.coverage is not None:
         parts.append(f"[bold yellow]{_silence(report.coverage.newest_rows_age_seconds)}[/]")
     if report.drifting:
-        parts.append(f"drifting: {escape(', '.join(feature.name for feature in report.drifting))}")
-    parts += [escape(_place(feature)) for feature in report.drifting if feature.where]
+        parts.append(f"drifting: {_shown(', '.join(feature.name for feature in report.drifting))}")
+    parts += [_shown(_place(feature)) for feature in report.drifting if feature.where]
     if unknown := report.policy.get("unknown_features"):
-        names = escape(", ".join(unknown))
+        names = _shown(", ".join(unknown))
         parts.append(f"[bold yellow]the policy names what the profile does not have: {names}[/]")
     if (coverage := report.coverage) is not None:
         expected = "?" if coverage.pods_expected is None else coverage.pods_expected
         parts.append(f"pods heard: {coverage.pods_heard}/{expected}")
         parts.append(f"rows counted: {coverage.rows_counted:,}, lost: {coverage.rows_lost:,}")
     return "\n".join(parts)
+
+
+def _shown(text: str) -> str:
+    """A text from data inside one with markup."""
+    return escape(printable(text))
 
 
 def _place(feature: FeatureReport) -> str:
@@ -142,19 +123,18 @@ def _silence(age_seconds: float | None) -> str:
     return "no rows yet" if age_seconds is None else f"no rows for {_duration(age_seconds)}"
 
 
-_LEFT: Final = ("feature", "verdict", "severity", "since")
+_COLUMNS: Final = (
+    Column("feature", names=True),
+    *(Column(title) for title in ("verdict", "severity")),
+    *(Column(title, "right") for title in ("D", "certain", "window", "rows")),
+    Column("since"),
+)
 
 
-def _table(report: Report) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in ("feature", "verdict", "severity", "D", "certain", "window", "rows", "since"):
-        justify: Literal["left", "right"] = "left" if column in _LEFT else "right"
-        # A long name breaks into lines, so that every other column is whole on 80 columns.
-        table.add_column(column, justify=justify, overflow="fold", no_wrap=column != "feature")
+def _print_features(report: Report) -> None:
     today = datetime.now(UTC).date().isoformat()
-    for feature in report.features.values():
-        table.add_row(*_row(feature, _moment(report.time(feature.since), today)))
-    return table
+    rows = (_row(each, _moment(report.time(each.since), today)) for each in report.features.values())
+    print_table(_COLUMNS, rows)
 
 
 def _moment(time_text: str | None, today: str) -> str:
@@ -163,13 +143,13 @@ def _moment(time_text: str | None, today: str) -> str:
     return clock.removesuffix("Z") if day == today else day
 
 
-def _row(feature: FeatureReport, since: str) -> list[str]:
+def _row(feature: FeatureReport, since: str) -> list[str | Text]:
     colour = _COLOUR.get(feature.verdict, "cyan")
     certain = None if feature.lower is None else max(0.0, feature.lower)  # below 0 nothing is certain
     return [
-        escape(feature.name),
-        f"[{colour}]{feature.verdict}[/]",
-        f"[{colour}]{feature.severity or ''}[/]",
+        feature.name,
+        Text(feature.verdict, style=colour),
+        Text(feature.severity or "", style=colour),
         _number(feature.statistic),
         _number(certain),
         "" if feature.window_seconds is None else _duration(feature.window_seconds),

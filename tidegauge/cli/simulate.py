@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import click
 import numpy as np
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tidegauge.cli.parts import existing_file, existing_folder, load_profile, profile_path
-from tidegauge.contract import SERVING_PORT
+from tidegauge.cli.commands.simulate import DEFAULT_ROWS
+from tidegauge.cli.parts import load_profile
+from tidegauge.cli.tables import screen
 from tidegauge.errors import ResourceError, SchemaError
 from tidegauge.local.load import Tally, drive
 from tidegauge.local.state import load_state
@@ -21,44 +21,11 @@ from tidegauge.profile import Profile
 from tidegauge.sources import categories_of, chunks_of
 from tidegauge.traffic import Scenario, rows
 
-_LOCAL: Final = f"http://127.0.0.1:{SERVING_PORT}"
 _DRAWN_AT_ONCE: Final = 1000
-_DEFAULT_ROWS: Final = 10_000
 NOT_ALL_ANSWERED: Final = 1
 
 
-@click.command(name="simulate", short_help="Send a model rows, with or without drift.")
-@click.option(
-    "--profile",
-    "path",
-    type=profile_path,
-    help="The reference profile, or the bundle it lies in.  [default: with --dir the stack's]",
-)
-@click.option("--url", default=_LOCAL, help="Address of the model's server.")
-@click.option(
-    "--dir", "folder", type=existing_folder, help="Folder of a local stack, in place of --url and --profile."
-)
-@click.option(
-    "--scenario",
-    type=click.Choice([scenario.value for scenario in Scenario]),
-    help="How far rows are from the reference.  [default: baseline; high with --feature]",
-)
-@click.option("--feature", "features", metavar="NAME", multiple=True, help="Move only this feature; repeat.")
-@click.option("--shift", type=float, help="Move numeric features by this many standard deviations instead.")
-@click.option("--file", "source", type=existing_file, help="Send this CSV or Parquet file's rows instead.")
-@click.option(
-    "--rows",
-    "count",
-    type=click.IntRange(min=1),
-    help=f"Rows to send.  [default: {_DEFAULT_ROWS}; with --file all]",
-)
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Send for this long instead.")
-@click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), help="Rows per second.  [default: what goes]"
-)
-@click.option("--connections", type=click.IntRange(1, 256), default=8, help="Connections to send over.")
-@click.option("--seed", type=int, default=0, help="Seed of the random rows.")
-def command(
+def run(
     path: Path | None,
     url: str,
     folder: Path | None,
@@ -79,7 +46,6 @@ def command(
     url, profile = _target(path, url, folder)
     moved = _moved(scenario, features, shift)
     if source is not None:
-        _refuse_both(source, moved)
         drawn = file_rows(profile, source)
     else:
         drawn = random_rows(profile, moved, features, shift, np.random.default_rng(seed))
@@ -92,7 +58,7 @@ def command(
         rate=rate,
         seconds=seconds,
     )
-    Console().print(told(tally), highlight=False)
+    screen().print(told(tally), markup=False)
     if tally.failed:
         raise click.exceptions.Exit(NOT_ALL_ANSWERED)
 
@@ -102,29 +68,19 @@ def _target(path: Path | None, url: str, folder: Path | None) -> tuple[str, Prof
     if folder is not None:
         state = load_state(folder)
         return state.url, load_profile(path or Path(state.profile))
-    if path is None:
-        raise click.UsageError("say which rows to draw: --profile PATH, or --dir FOLDER of a running stack")
+    assert path is not None, "the command asks for one of both"
     return url, load_profile(path)
 
 
 def _moved(scenario: str | None, features: tuple[str, ...], shift: float | None) -> Scenario:
-    if shift is not None and scenario is not None:
-        raise click.UsageError("--shift says how far rows move, so does --scenario: give one of them")
     if shift is not None:
         return Scenario.BASELINE
     return Scenario(scenario) if scenario else Scenario.HIGH if features else Scenario.BASELINE
 
 
-def _refuse_both(source: Path, moved: Scenario) -> None:
-    if moved is not Scenario.BASELINE:
-        raise click.UsageError(
-            f"--file sends the rows of {source} as they are: no --scenario or --feature with it"
-        )
-
-
 def _limit(count: int | None, seconds: float | None, source: Path | None) -> int | None:
     if count is None and seconds is None and source is None:
-        return _DEFAULT_ROWS
+        return DEFAULT_ROWS
     return count
 
 
@@ -187,7 +143,7 @@ def _send(
 ) -> Tally:
     bodies = (json.dumps({"features": row}).encode() for row in drawn)
     columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=screen(to_stderr=True)) as bar:
         task = bar.add_task("rows", total=total)
         tally = drive(
             url,

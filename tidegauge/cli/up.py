@@ -10,84 +10,52 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-import click
 from rich.console import Console
-from rich.table import Table
 
 from tidegauge import resource as custom_resource
-from tidegauge.contract import AGGREGATOR_PORT, PANE_SECONDS, SERVING_PORT
-from tidegauge.local.plan import with_bundle
+from tidegauge.cli.tables import Column, print_table
+from tidegauge.local.plan import allowing, of_bundle, with_bundle
 from tidegauge.local.stack import Options, Stack, clear_pods, running
 from tidegauge.local.state import STATE_FILE, StackState
+from tidegauge.resource import DriftMonitoredModel
 
 _STEP_SECONDS: Final = 0.05
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@click.command(name="up", short_help="Run a model with its monitor on this machine.")
-@click.option(
-    "-f",
-    "--file",
-    "document",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="YAML of a DriftMonitoredModel. A relative storageUri starts from its folder.",
-)
-@click.option(
-    "--bundle",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of a bundle, in place of the file's storageUri and profileUri.",
-)
-@click.option(
-    "--replicas", type=click.IntRange(min=1, max=64), help="Pods to run.  [default: as in the file]"
-)
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=SERVING_PORT,
-    help="Front port that all replicas share; 0 is any free one.",
-)
-@click.option(
-    "--aggregator-port",
-    type=click.IntRange(0, 65535),
-    default=AGGREGATOR_PORT,
-    help="Port of the aggregator, further shards take the next ones; 0 is any free one.",
-)
-@click.option(
-    "--pane-seconds", type=click.IntRange(1, 3600), default=PANE_SECONDS, help="Length of a pane in seconds."
-)
-@click.option(
-    "--dir",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for logs, the aggregator's data and stack.json; it stays.  [default: a temporary one]",
-)
-def command(
-    document: Path,
+def run(
+    document: Path | None,
     bundle: Path | None,
     replicas: int | None,
     port: int,
     aggregator_port: int,
     pane_seconds: int,
+    trusted_types: tuple[str, ...],
+    allow_pickle: bool,
     folder: Path | None,
 ) -> None:
-    """Run a model's pods and aggregator as local processes until Ctrl-C.
-
-    The same programs as in the cluster, from the same YAML. What dies is started again, as the kubelet
-    would do it.
-    """
-    resource = custom_resource.load(document.read_bytes())
-    if bundle is not None:
-        resource = with_bundle(resource, bundle.resolve())
+    """Run a stack until Ctrl-C."""
+    resource = _resource(document, bundle)
+    resource = allowing(resource, trusted_types, pickle=allow_pickle)
     options = Options(replicas, port, aggregator_port, pane_seconds)
     console = Console(soft_wrap=True, highlight=False, markup=False)
+    start = Path() if document is None else document.parent
     with (
         _ending_signals() as asked_to_end,
         _folder(folder) as stack_folder,
-        running(resource, document.parent.resolve(), stack_folder, options, console.print) as stack,
+        running(resource, start.resolve(), stack_folder, options, console.print) as stack,
     ):
         _run(stack, stack_folder, console, asked_to_end)
         clear_pods(stack_folder)
+
+
+def _resource(document: Path | None, bundle: Path | None) -> DriftMonitoredModel:
+    """What to run: from a YAML, from a bundle alone, or the YAML with that bundle."""
+    if document is None:
+        assert bundle is not None, "the command asks for one of both"
+        return of_bundle(bundle.resolve())
+    resource = custom_resource.load(document.read_bytes())
+    return resource if bundle is None else with_bundle(resource, bundle.resolve())
 
 
 class _Asked:
@@ -126,7 +94,8 @@ def _folder(folder: Path | None) -> Iterator[Path]:
 def _run(stack: Stack, folder: Path, console: Console, asked_to_end: _Asked) -> None:
     told_ready = False
     stack.step()
-    console.print(_table(stack.state))
+    console.print(f"{stack.state.model} at {stack.state.url}")
+    _print_processes(stack.state)
     console.print(f"Logs in {folder}/logs/PROCESS.log; the same table for programs in {folder / STATE_FILE}")
     while not asked_to_end.yes:
         stack.step()
@@ -151,10 +120,12 @@ def _ready_lines(state: StackState, folder: Path) -> str:
     )
 
 
-def _table(state: StackState) -> Table:
-    table = Table(title=f"{state.model} at {state.url}", title_justify="left")
-    for column in ("process", "role", "pid", "port"):
-        table.add_column(column, justify="right" if column in ("pid", "port") else "left", no_wrap=True)
-    for process in state.processes:
-        table.add_row(process.name, process.role, str(process.pid), str(process.port))
-    return table
+_COLUMNS: Final = (
+    Column("process", names=True),
+    Column("role"),
+    *(Column(title, "right") for title in ("pid", "port")),
+)
+
+
+def _print_processes(state: StackState) -> None:
+    print_table(_COLUMNS, ((p.name, p.role, str(p.pid), str(p.port)) for p in state.processes))

@@ -96,7 +96,7 @@ class Demo:
         self._title(
             f"Now {' and '.join(MOVED)} move by two standard deviations: Drifting, and these two are named"
         )
-        self._simulate("--rows", str(DRIFT_ROWS), *(word for name in MOVED for word in ("--feature", name)))
+        self._simulate("--rows", str(DRIFT_ROWS), *(word for name in MOVED for word in ("--move", name)))
         self._until(lambda report: set(MOVED) <= {feature.name for feature in report.drifting})
         self._report(EXIT_DRIFTING)
 
@@ -148,7 +148,7 @@ class Demo:
     def _running(self) -> Iterator[None]:
         options = ("--replicas", str(REPLICAS), "--pane-seconds", str(PANE_SECONDS))
         ports = ("--port", "0", "--aggregator-port", "0")
-        what = ("-f", str(EXAMPLE / "dmm.yaml"), "--bundle", str(self._bundle))
+        what = (str(self._bundle),)
         command = self._tidegauge("up", *what, *options, *ports, "--dir", str(self._stack))
         self._console.print(f"[cyan]$ {_shown(command, self._folder)}[/]")
         # A session of its own: Ctrl-C ends the demo, and the demo ends the stack.

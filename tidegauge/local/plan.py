@@ -9,13 +9,24 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from tidegauge.contract import PANE_SECONDS, PROFILE_FILE, Env
+from tidegauge.bundle import Manifest, ModelFile
+from tidegauge.contract import API_VERSION, PANE_SECONDS, PROFILE_FILE, RESOURCE_KIND, Env
 from tidegauge.errors import ResourceError
 from tidegauge.local.network import HOST
 from tidegauge.local.supervisor import Program, Role
 from tidegauge.resource import DriftMonitoredModel, policy_of
+from tidegauge.resource.schema import Metadata, Model, Spec
 
-__all__ = ["Layout", "aggregator_config", "local_path", "programs", "with_bundle"]
+__all__ = [
+    "Layout",
+    "aggregator_config",
+    "allowing",
+    "check_allowed",
+    "local_path",
+    "of_bundle",
+    "programs",
+    "with_bundle",
+]
 
 # Numerical libraries start a thread per core; a dozen processes on one machine would only get in each
 # other's way.
@@ -97,6 +108,51 @@ def with_bundle(resource: DriftMonitoredModel, bundle: Path) -> DriftMonitoredMo
     return replace(resource, spec=replace(spec, model=model, drift=drift))
 
 
+def of_bundle(bundle: Path) -> DriftMonitoredModel:
+    """The resource of a bundle of this machine, with every setting as it is by default."""
+    return DriftMonitoredModel(
+        api_version=API_VERSION,
+        kind=RESOURCE_KIND,
+        metadata=Metadata(name=Manifest.load(bundle).name),
+        spec=Spec(model=Model(storage_uri=str(bundle))),
+    )
+
+
+def allowing(
+    resource: DriftMonitoredModel, trusted_types: tuple[str, ...], *, pickle: bool
+) -> DriftMonitoredModel:
+    """The resource whose model may also hold these types, or be a pickle."""
+    model = resource.spec.model
+    allowed = replace(
+        model,
+        trusted_types=(*model.trusted_types, *trusted_types),
+        allow_pickle=model.allow_pickle or pickle,
+    )
+    return replace(resource, spec=replace(resource.spec, model=allowed))
+
+
+def check_allowed(resource: DriftMonitoredModel, model: ModelFile) -> None:
+    """Refuse a packed model that needs more than the resource allows, before anything starts.
+
+    Raises
+    ------
+    ResourceError
+        With the option, and the field, that allows it.
+    """
+    allowed = resource.spec.model
+    if model.format == "joblib" and not allowed.allow_pickle:
+        raise ResourceError(
+            "the bundle's model is a pickle, which runs what its file says: "
+            "if it is yours, pass --allow-pickle (spec.model.allowPickle)"
+        )
+    if missing := [name for name in model.trusted_types if name not in allowed.trusted_types]:
+        options = " ".join(f"--trusted-type {name}" for name in missing)
+        raise ResourceError(
+            f"the bundle's model holds types that are not trusted: if they are yours, pass {options} "
+            "(spec.model.trustedTypes)"
+        )
+
+
 def local_path(uri: str, folder: Path) -> Path:
     """The path a URI names; a relative one is taken from the YAML's folder.
 
@@ -111,8 +167,8 @@ def local_path(uri: str, folder: Path) -> Path:
     if scheme == "file":
         return Path(rest)
     raise ResourceError(
-        f"storage {uri}: the local stack takes a path or file://; name a bundle of this machine with "
-        "--bundle (docs/storage.md says how to copy one here)"
+        f"storage {uri}: the local stack takes a path or file://; name a bundle of this machine, "
+        "as in `tidegauge up BUNDLE -f YAML` (docs/storage.md says how to copy one here)"
     )
 
 

@@ -34,7 +34,8 @@ class ShardsReport:
         """What is wrong and the next step, where not every shard was asked."""
         if self.asked >= self.of:
             return None
-        return f"{self.asked} of {self.of} shards asked: give all their addresses (--url once per shard)"
+        all_of_them = "give all their addresses (--aggregator-url once per shard)"
+        return f"{self.asked} of {self.of} shards asked: {all_of_them}"
 
 
 def fetch_report(urls: list[str], model: str | None = None) -> Report:

@@ -13,11 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tidegauge.bundle import Manifest
 from tidegauge.contract import PANE_SECONDS
 from tidegauge.errors import ResourceError
 from tidegauge.local.guard import Guard
 from tidegauge.local.network import HOST, free_ports, listen, unhealthy
-from tidegauge.local.plan import Layout, aggregator_config, local_path, profile_path, programs
+from tidegauge.local.plan import (
+    Layout,
+    aggregator_config,
+    check_allowed,
+    local_path,
+    profile_path,
+    programs,
+)
 from tidegauge.local.state import StackState
 from tidegauge.local.supervisor import Program, Supervisor
 from tidegauge.resource import DriftMonitoredModel
@@ -167,6 +175,7 @@ def _found(resource: DriftMonitoredModel, folder: Path) -> tuple[Path, Path]:
     for path, name in ((bundle, "spec.model.storageUri"), (profile, "spec.drift.profileUri")):
         if not path.exists():
             raise ResourceError(f"{name}: there is no {path}; `tidegauge pack` makes a bundle")
+    check_allowed(resource, Manifest.load(bundle).model)
     return bundle, profile
 
 

@@ -142,17 +142,17 @@ def _words(node: OwnNode, story: Story, bundle: Path, image: str) -> str:
     programs = f"{node.cluster.kubectl_program.parent}:{Path(sys.executable).parent}"
     profile = shlex.quote(str(bundle / "profile.json"))
     report = f"http://127.0.0.1:{AGGREGATOR_PORT}"
-    simulate = f"tidegauge simulate --profile {profile} --url {story.address()} --rate 100"
+    simulate = f"tidegauge simulate --profile {profile} --model-url {story.address()} --rate 100"
     return f"""\
 A Kubernetes with one node runs, tidegauge on it, and the model {story.name} in the namespace {NAMESPACE}.
 
   export KUBECONFIG={kubeconfig} PATH=$PATH:{shlex.quote(programs)}
   kubectl get dmm -n {NAMESPACE}
   {simulate} --scenario baseline --seconds 60
-  {simulate} --scenario moderate --feature sqft --seconds 60
+  {simulate} --scenario moderate --move sqft --seconds 60
   kubectl port-forward -n {NAMESPACE} statefulset/{story.name}-aggregator {AGGREGATOR_PORT} > /dev/null &
   curl --silent --retry 20 --retry-connrefused --retry-delay 1 {report}/readyz
-  tidegauge report --url {report}
+  tidegauge report --aggregator-url {report}
 
 The example's bundle lies at {story.uri("bundle")}. An image with a shell, for pods of your own: {image}
 It goes on until `make cluster-down`.

@@ -1,0 +1,55 @@
+"""Options of ``tidegauge pack``."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from tidegauge.cli.failure import needs_extra
+from tidegauge.cli.options import existing_file
+
+FORMATS: Final = ("auto", "onnx", "skops", "joblib")
+
+
+@click.command(name="pack", short_help="Make a bundle of a model and its training data.")
+@click.option(
+    "--model",
+    required=True,
+    type=existing_file,
+    help="The trained model: joblib, pickle or skops. Loading joblib or pickle runs what the file says.",
+)
+@click.option("--data", required=True, type=existing_file, help="CSV or Parquet file it was trained on.")
+@click.option("--target", metavar="COLUMN", help="Column that the model predicts.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write; a bundle that is there is replaced.",
+)
+@click.option("--name", help="The model's name.  [default: the folder's]")
+@click.option(
+    "--time", metavar="COLUMN", help="Column with the rows' times; the profile states a design effect."
+)
+@click.option("--hour-of-day", is_flag=True, help="Keep a reference per hour of day (UTC); needs --time.")
+@click.option("--exclude", metavar="COLUMN", multiple=True, help="A column that is no feature; repeat.")
+@click.option("--cut-points", type=int, default=1024, help="Cut points per numeric feature, at most.")
+@click.option(
+    "--format",
+    "model_format",
+    type=click.Choice(FORMATS),
+    default="auto",
+    help="Form of the packed model. auto takes the fastest whose answers are the original's.",
+)
+@click.option(
+    "--trusted-type",
+    "trusted_types",
+    metavar="TYPE",
+    multiple=True,
+    help="A type that a skops file may hold; repeat.",
+)
+def command(**given: Any) -> None:
+    """Pack a model and its training data into the folder that a storageUri points to."""
+    with needs_extra("cli,pack"):
+        from tidegauge.cli.pack import run
+    run(**given)

@@ -1,0 +1,69 @@
+"""Options of ``tidegauge profile``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tidegauge.cli.failure import needs_extra
+from tidegauge.cli.group import Group
+from tidegauge.cli.options import existing_file, profile_path
+from tidegauge.contract import PROFILE_FILE
+
+
+@click.group(name="profile", cls=Group)
+def command() -> None:
+    """Make, show and compare reference profiles."""
+
+
+@command.command()
+@click.argument("data", type=existing_file)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=PROFILE_FILE,
+    help="File to write.",
+)
+@click.option("--cut-points", type=int, default=1024, help="Cut points per numeric feature, at most.")
+@click.option("--prediction", metavar="COLUMN", help="Column with the model's predictions.")
+@click.option("--time", metavar="COLUMN", help="Column with the rows' times; it states a design effect.")
+@click.option("--hour-of-day", is_flag=True, help="Keep a reference per hour of day (UTC); needs --time.")
+@click.option(
+    "--feature",
+    "features",
+    metavar="COLUMN",
+    multiple=True,
+    help="A feature, in the model's order; repeat.  [default: all columns]",
+)
+@click.option("--exclude", metavar="COLUMN", multiple=True, help="A column that is no feature; repeat.")
+@click.option(
+    "--categorical", metavar="COLUMN", multiple=True, help="A column of numbers that are names; repeat."
+)
+@click.option(
+    "--float32", metavar="COLUMN", multiple=True, help="A feature that is served as float32; repeat."
+)
+def build(**given: Any) -> None:
+    """Make the profile of DATA, a CSV or Parquet file that may be larger than memory."""
+    with needs_extra("cli"):
+        from tidegauge.cli.profile import build
+    build(**given)
+
+
+@command.command()
+@click.argument("file", type=profile_path)
+def show(file: Path) -> None:
+    """Show the features of the profile FILE, or of the bundle in that folder."""
+    with needs_extra("cli"):
+        from tidegauge.cli.profile import show
+    show(file)
+
+
+@command.command()
+@click.argument("old", type=profile_path)
+@click.argument("new", type=profile_path)
+def diff(old: Path, new: Path) -> None:
+    """Compare the profiles, or bundles, OLD and NEW. Exit code 1 when they differ, as with diff."""
+    with needs_extra("cli"):
+        from tidegauge.cli.profile import diff
+    diff(old, new)

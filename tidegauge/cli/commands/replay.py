@@ -1,0 +1,43 @@
+"""Options of ``tidegauge replay``."""
+
+from typing import Any
+
+import click
+
+from tidegauge.cli.failure import Failure, needs_extra
+from tidegauge.cli.options import existing_file, give_one, profile_path
+
+
+@click.command(name="replay", short_help="Show what would have alarmed on past data.")
+@click.argument("data", type=existing_file)
+@click.option(
+    "--profile",
+    "path",
+    required=True,
+    type=profile_path,
+    help="The reference profile, or the bundle it lies in.",
+)
+@click.option("--time", metavar="COLUMN", help="Column with the rows' times.")
+@click.option("--pane", metavar="DURATION", help="Length of a pane, for example 1h; needs --time.")
+@click.option(
+    "--rows-per-pane", type=click.IntRange(min=1), help="Panes of so many rows, in the file's order."
+)
+@click.option("--prediction", metavar="COLUMN", help="Column with the model's predictions.")
+@click.option(
+    "-f", "--file", "document", type=existing_file, help="Take the policy from this DriftMonitoredModel."
+)
+@click.option("--false-alarms", type=float, help="False alarms per period to expect at most.  [default: 1]")
+@click.option("--period", metavar="DURATION", help="The period of the budget.  [default: 720h]")
+@click.option("--warning", type=float, help="Warn when at least this share of rows moved.  [default: 0.05]")
+@click.option("--critical", type=float, help="Critical from this share of rows on.  [default: 0.15]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
+def command(**given: Any) -> None:
+    """Run the production policy over DATA, CSV or Parquet, and print each change of a verdict."""
+    give_one("pane", "rows_per_pane", because="panes have a length in time or in rows")
+    if given["pane"] is None and given["rows_per_pane"] is None:
+        raise Failure("say how long a pane is: --time COLUMN --pane 1h, or --rows-per-pane 1000")
+    if given["pane"] is not None and given["time"] is None:
+        raise Failure(f"--pane {given['pane']} needs the rows' times: add --time COLUMN")
+    with needs_extra("cli"):
+        from tidegauge.cli.replay import run
+    run(**given)

@@ -1,0 +1,33 @@
+"""Errors that the user can do something about, and what to install for a command."""
+
+import contextlib
+from collections.abc import Iterator
+
+import click
+
+__all__ = ["INTERRUPTED", "Failure", "needs_extra"]
+
+INTERRUPTED = 130  # what shells say of a program that ended by Ctrl-C
+
+
+class Failure(click.ClickException):
+    """An error the user can do something about, told in one line."""
+
+    exit_code = 2
+
+    def show(self, file: object = None) -> None:  # noqa: ARG002
+        """Print the line to standard error."""
+        click.echo(f"tidegauge: {' '.join(self.message.split())}", err=True)
+
+
+@contextlib.contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Around the imports of a command: a package that is missing is named with what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        package = str(missing.name).partition(".")[0]
+        if package == "tidegauge":
+            raise
+        command = click.get_current_context().info_name
+        raise Failure(f"{command} needs {package}: in a checkout pip install '.[{extra}]'") from missing

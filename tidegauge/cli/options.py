@@ -1,0 +1,50 @@
+"""What several commands' options share: types of arguments, and options that exclude each other."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from click.core import ParameterSource
+
+from tidegauge.cli.failure import Failure
+
+__all__ = ["existing_file", "existing_folder", "give_one", "is_given", "profile_path"]
+
+existing_file: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+profile_path: Final = click.Path(exists=True, path_type=Path)
+existing_folder: Final = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+def is_given(name: str) -> bool:
+    """Whether the user typed the option of this parameter."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def give_one(*names: str, because: str = "") -> None:
+    """Refuse two options that say different things.
+
+    Parameters
+    ----------
+    names
+        Parameters of which the user may give one.
+    because
+        Why they exclude each other, to stand before "give one of them".
+
+    Raises
+    ------
+    Failure
+        Two are given.
+    """
+    given = [_typed(name) for name in names if is_given(name)]
+    if len(given) > 1:
+        raise Failure(f"{' and '.join(given)}: {because}{'; ' * bool(because)}give one of them")
+
+
+def _typed(name: str) -> str:
+    """An option with its value, as the user may have typed it."""
+    context = click.get_current_context()
+    (parameter,) = (each for each in context.command.params if each.name == name)
+    value: Any = context.params[name]
+    values = value if isinstance(value, tuple) else (value,)
+    option = max(parameter.opts, key=len)
+    return option if value is True else " ".join(f"{option} {each}" for each in values)

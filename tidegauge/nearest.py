@@ -1,0 +1,34 @@
+"""What a misspelt name was meant to be."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Final
+
+__all__ = ["or_nearest"]
+
+_MOST_NAMES: Final = 12
+
+
+def or_nearest(name: str, known: Iterable[str]) -> str:
+    """Suggest the nearest of the names that are known, or list them.
+
+    Parameters
+    ----------
+    name
+        What was asked for.
+    known
+        The names there are.
+
+    Returns
+    -------
+    str
+        ``"did you mean sqft?"``, or ``"there are age, sqft"`` where none is near; at most 12 are listed.
+    """
+    names = [str(each) for each in known]
+    lowered = {each.lower(): each for each in reversed(names)}
+    if near := difflib.get_close_matches(name.lower(), lowered, 1):
+        return f"did you mean {lowered[near[0]]}?"
+    if not names:
+        return "there are none"
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"there are {', '.join(names[:_MOST_NAMES])}{more}"
