@@ -9,7 +9,7 @@ import numpy as np
 from tidegauge.errors import BundleError
 from tidegauge_serving.batching import Batcher
 from tidegauge_serving.models import Label, Model, Predictions
-from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.refusal import Refusal, model_failed
 from tidegauge_serving.schema import Block
 
 __all__ = ["INLINE_BLOCK_SECONDS", "INLINE_SECONDS", "Engine", "Speed", "accepted_missing", "measure"]
@@ -128,7 +128,7 @@ class Engine:
             if len(block) <= self.inline_rows:
                 return self._model.predict(block)
             return await self._batcher.submit(block)
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # models raise whatever they like
             raise refused(error) from error
 
     def predict_one(self, values: tuple[float, ...]) -> Label:
@@ -136,7 +136,7 @@ class Engine:
         assert self.one is not None
         try:
             return self.one(values)
-        except ValueError as error:
+        except Exception as error:
             raise refused(error) from error
 
     def close(self) -> None:
@@ -145,7 +145,12 @@ class Engine:
 
 
 def refused(error: Exception) -> Refusal:
-    """A row of the right names and types that the model does not take, in the model's words."""
-    if isinstance(error, BundleError | Refusal):
-        raise error
+    """The refusal for what a model raised at rows of the right names and types.
+
+    ``ValueError`` and ``TypeError`` are its answer to the input; anything else is its failure.
+    """
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, BundleError) or not isinstance(error, ValueError | TypeError):
+        return model_failed(error)
     return Refusal("model_refused", f"the model refused this input: {' '.join(str(error).split())[:300]}")

@@ -9,11 +9,12 @@ from typing import Any, Final
 import msgspec
 
 from tidegauge.profile import CategoricalFeature
-from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.refusal import Refusal, unreadable
 from tidegauge_serving.schema import FLOAT32_MAX, RowSchema, missing_value
 
-__all__ = ["MAX_EXPLAINED_BYTES", "explain", "explain_features", "read_json"]
+__all__ = ["MAX_EXPLAINED_BYTES", "explain", "explain_features", "read_json", "type_name"]
 
+MOST_DIGITS: Final = 1_000
 MAX_EXPLAINED_BYTES: Final = (
     1 << 20
 )  # a longer body gets msgspec's own words, so that a refusal is never slow
@@ -29,21 +30,38 @@ def explain(schema: RowSchema, body: bytes, error: Exception, key: str, rows_bef
     body
         The request's body.
     error
-        What msgspec said.
+        What reading it raised.
     key
         ``features`` for one row, ``instances`` for a list of rows.
     rows_before
         How many rows of the request stood before those of this body.
     """
-    if len(body) > MAX_EXPLAINED_BYTES:
+    if len(body) > MAX_EXPLAINED_BYTES and isinstance(error, msgspec.MsgspecError):
         return Refusal(
             "bad_request" if isinstance(error, msgspec.ValidationError) else "bad_json", str(error)
         )
+    if isinstance(error, Refusal):
+        return error
+    if not isinstance(error, msgspec.MsgspecError | UnicodeDecodeError | RecursionError):
+        return unreadable(error)
+    invalid = isinstance(error, msgspec.ValidationError)
+    if len(body) > MAX_EXPLAINED_BYTES:
+        return Refusal("bad_request" if invalid else "bad_json", str(error))
+    found = _broken_rule(schema, body, key, rows_before)
+    if found is not None and (invalid or found.reason in ("bad_json", "not_finite")):
+        return found
+    if not invalid:  # json reads half a surrogate pair, and others do not
+        return Refusal("bad_json", f"the body is not JSON: {error}")
+    where = f", counted from row {rows_before}" if rows_before else ""
+    return Refusal("bad_request", f"{error}{where}")
+
+
+def _broken_rule(schema: RowSchema, body: bytes, key: str, rows_before: int) -> Refusal | None:
     try:
         document = read_json(body)
         if not isinstance(document, dict):
             raise Refusal(
-                "bad_request", f"the body is {_type_name(document)}: it must be an object with {key!r}"
+                "bad_request", f"the body is {type_name(document)}: it must be an object with {key!r}"
             )
         if key not in document:
             raise Refusal(
@@ -56,25 +74,35 @@ def explain(schema: RowSchema, body: bytes, error: Exception, key: str, rows_bef
             _explain_instances(schema, document[key], rows_before)
     except Refusal as refusal:
         return refusal
-    where = f", counted from row {rows_before}" if rows_before else ""
-    return Refusal("bad_request", f"{error}{where}")
+    return None
 
 
 def read_json(body: bytes) -> Any:
     """JSON with NaN and infinities as values, so that their field can be named; raises `Refusal`."""
     try:
-        return json.loads(body)
+        text = body.decode()  # json itself would guess UTF-16 and take it
+    except UnicodeDecodeError as error:
+        raise Refusal("bad_json", f"the body is not JSON: byte {error.start} is not UTF-8") from None
+    if text.startswith("\ufeff"):
+        raise Refusal("bad_json", "the body is not JSON: it begins with a byte order mark; leave it out")
+    try:
+        return json.loads(text, parse_int=_whole_number)
     except RecursionError:
         raise Refusal("bad_json", "the body is nested too deeply") from None
     except ValueError as error:
         raise Refusal("bad_json", f"the body is not JSON: {error}") from None
 
 
+def _whole_number(digits: str) -> int:
+    """A whole number. Python reads no more than some thousand digits; so many are too large anyway."""
+    return int(digits[:MOST_DIGITS])
+
+
 def explain_features(schema: RowSchema, features: object, where: str) -> None:
     """Raise the refusal for one row given by names; nothing if it breaks no rule."""
     if not isinstance(features, dict):
         raise Refusal(
-            "bad_request", f"{where} is {_type_name(features)}: it must be an object of name and value"
+            "bad_request", f"{where} is {type_name(features)}: it must be an object of name and value"
         )
     check_names(schema, features, where)
     for at, name in enumerate(schema.names):
@@ -94,13 +122,11 @@ def check_names(schema: RowSchema, names: Mapping[str, object], where: str) -> N
 
 def _explain_instances(schema: RowSchema, rows: object, rows_before: int) -> None:
     if not isinstance(rows, list):
-        raise Refusal("bad_request", f"instances is {_type_name(rows)}: it must be a list of rows")
+        raise Refusal("bad_request", f"instances is {type_name(rows)}: it must be a list of rows")
     for index, row in enumerate(rows):
         where = f"instances[{rows_before + index}]"
         if type(row) is not type(rows[0]):
-            raise Refusal(
-                "wrong_type", f"{where} is {_type_name(row)}, the first row is {_type_name(rows[0])}"
-            )
+            raise Refusal("wrong_type", f"{where} is {type_name(row)}, the first row is {type_name(rows[0])}")
         if isinstance(row, list):
             _explain_listed(schema, row, where)
         else:
@@ -130,9 +156,9 @@ def _explain_value(schema: RowSchema, at: int, value: object, where: str) -> Non
         )
     elif isinstance(feature, CategoricalFeature):
         if isinstance(value, list | dict):
-            raise Refusal("wrong_type", f"{place} is {_type_name(value)}: it must be a text")
+            raise Refusal("wrong_type", f"{place} is {type_name(value)}: it must be a text")
     elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refusal("wrong_type", f"{place} is {_type_name(value)}: it must be a number")
+        raise Refusal("wrong_type", f"{place} is {type_name(value)}: it must be a number")
     elif not _fits(value, FLOAT32_MAX if feature.dtype == "float32" else math.inf):
         raise Refusal("out_of_range", f"{place} is too large for {feature.dtype}")
 
@@ -154,6 +180,7 @@ def _quoted(names: list[str]) -> str:
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 
 
-def _type_name(value: object) -> str:
+def type_name(value: object) -> str:
+    """What a JSON value is, in words."""
     names = {dict: "an object", list: "a list", str: "a text", bool: "a truth value", type(None): "null"}
     return names.get(type(value), "a number")

@@ -5,7 +5,6 @@ and passes everything else on.
 """
 
 import asyncio
-import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -17,7 +16,7 @@ from tidegauge_serving.codings import coding_of, inflate
 from tidegauge_serving.gate import Gate
 from tidegauge_serving.parts import LARGE_BYTES
 from tidegauge_serving.protocols import Answer, Handler, Headers
-from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.refusal import Refusal, internal_error
 
 __all__ = ["App", "HotPath", "Receive", "RequestLine", "Send"]
 
@@ -29,7 +28,6 @@ _JSON: Final = (b"content-type", b"application/json")
 _BINARY: Final = (b"content-type", b"application/octet-stream")
 _CLOSE: Final = (b"connection", b"close")
 LINGER_SECONDS: Final = 5.0
-_log = logging.getLogger("tidegauge.serving")
 
 
 class RequestLine(msgspec.Struct):
@@ -99,7 +97,7 @@ class HotPath:
                 answer_body = handler.large
             answer, rows, more = await answer_body(body, scope["headers"])
             headers = [_BINARY if more else _JSON, *more]
-        except Exception as error:  # what is no refusal is the model's own failure
+        except Exception as error:  # what is no refusal is the server's own failure
             refusal = self._refusal(error)
             answer, status = refusal.body(), refusal.status
             headers = [_JSON, *((name.encode(), value.encode()) for name, value in refusal.headers.items())]
@@ -124,7 +122,7 @@ class HotPath:
 
     def _refusal(self, error: Exception) -> Refusal:
         """The refusal for what went wrong, counted."""
-        refusal = error if isinstance(error, Refusal) else _failure(error)
+        refusal = error if isinstance(error, Refusal) else internal_error(error)
         self._gate.metrics.errors[refusal.reason] += 1
         return refusal
 
@@ -156,12 +154,6 @@ class HotPath:
                 "body_too_large", f"a body of {size} bytes: at most {self._max_body_bytes} are taken"
             )
         return b"".join(parts)
-
-
-def _failure(error: Exception) -> Refusal:
-    """The model's own failure: the client learns that, the program's log the rest."""
-    _log.error("a prediction failed", exc_info=error)
-    return Refusal("model_failed", f"the model failed: {type(error).__name__}")
 
 
 async def _linger(receive: Receive) -> None:

@@ -1,12 +1,15 @@
 """A request that is not answered: status, reason, and a message that names the field and the rule."""
 
+import logging
 from typing import Final
 
 import msgspec
 
 from tidegauge.errors import TidegaugeError
 
-__all__ = ["REASONS", "Refusal"]
+__all__ = ["REASONS", "Refusal", "internal_error", "model_failed", "unreadable"]
+
+_log = logging.getLogger("tidegauge.serving")
 
 REASONS: Final[dict[str, int]] = {
     "bad_json": 400,
@@ -28,6 +31,7 @@ REASONS: Final[dict[str, int]] = {
     "unknown_output": 422,
     "model_refused": 422,
     "model_failed": 500,
+    "internal_error": 500,
     "not_ready": 503,
 }
 
@@ -65,3 +69,24 @@ class Refusal(TidegaugeError):
     def body(self) -> bytes:
         """The answer's JSON: ``{"error": message, "reason": reason}``, `error` as the protocols have it."""
         return msgspec.json.encode({"error": self.message, "reason": self.reason})
+
+
+def unreadable(error: Exception) -> Refusal:
+    """The refusal of a request that broke the reading of it in a way that nobody foresaw.
+
+    The request caused it, so it is no failure of the model or of the server; the log has the traceback.
+    """
+    _log.warning("a request could not be read", exc_info=error)
+    return Refusal("bad_request", f"the request could not be read: {type(error).__name__}")
+
+
+def model_failed(error: Exception) -> Refusal:
+    """The refusal where the model raised what is no answer to its input; the log has the traceback."""
+    _log.error("a prediction failed", exc_info=error)
+    return Refusal("model_failed", f"the model failed: {type(error).__name__}")
+
+
+def internal_error(error: Exception) -> Refusal:
+    """The refusal where the server itself failed; the log has the traceback."""
+    _log.error("the server failed at a request", exc_info=error)
+    return Refusal("internal_error", f"the server failed: {type(error).__name__}")

@@ -128,7 +128,12 @@ REFUSED: list[tuple[str, Any, str, str]] = [
     (V1, b'{"instances": [' + b" " * LARGE_BYTES + b"]}", "empty_batch", "instances"),
     (V1, json.dumps({"instances": X}).encode()[:-1], "bad_json", "not JSON"),
     (V2, {"inputs": [tensor("x", np.array(X), [*X[:-1], [1, 2, 3, 4]])]}, "wrong_shape", "in row 3999"),
-    (V2, {"inputs": [tensor("x", np.array(X), [*X[:-1], [1, 2, 3, 4, "x"]])]}, "wrong_type", "got `str`"),
+    (
+        V2,
+        {"inputs": [tensor("x", np.array(X), [*X[:-1], [1, 2, 3, 4, "x"]])]},
+        "wrong_type",
+        "a text at position 19999",
+    ),
     (V2, {"inputs": [tensor("x", np.array(X), [2.5] * 19_999)]}, "wrong_shape", "19999 values"),
     (V2, {"inputs": [tensor("x", np.array(X), json.dumps([2.5] * 20_000))]}, "wrong_type", "'x'"),
     (V2, json.dumps({"inputs": [tensor("x", np.array(X), X)]}).encode()[:-1], "bad_json", "not JSON"),

@@ -57,5 +57,5 @@ class Plain:
     def _decode(self, body: bytes) -> tuple[Any, ...]:
         try:
             return self._service.schema.decode_row(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except Exception as error:  # whatever reading raises, the request caused it
             raise explain(self._service.schema, body, error, "features") from None

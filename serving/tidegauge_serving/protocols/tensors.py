@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge_serving.parts import LARGE_BYTES, first_of, list_parts
+from tidegauge_serving.protocols.datatypes import JSON_TYPES, explain_data
 from tidegauge_serving.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -26,13 +27,9 @@ _DTYPES: Final[dict[str, str]] = {
     **{f"UINT{8 * size}": f"<u{size}" for size in (1, 2, 4, 8)},
     "BOOL": "?",
 }
-_JSON_TYPES: Final[dict[str, Any]] = {
-    **{name: float | None if name.startswith("FP") else int | None for name in _DTYPES},
-    "BOOL": bool | None,
-    "BYTES": str | None,
-}
-_FLAT: Final = {name: msgspec.json.Decoder(list[kind]) for name, kind in _JSON_TYPES.items()}  # type: ignore[valid-type]
-_NESTED: Final = {name: msgspec.json.Decoder(list[list[kind]]) for name, kind in _JSON_TYPES.items()}  # type: ignore[valid-type]
+_FLAT: Final = {name: msgspec.json.Decoder(list[kind]) for name, kind in JSON_TYPES.items()}  # type: ignore[valid-type]
+_NESTED: Final = {name: msgspec.json.Decoder(list[list[kind]]) for name, kind in JSON_TYPES.items()}  # type: ignore[valid-type]
+_LARGEST: Final = 2**64 - 1
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -57,10 +54,10 @@ def tensor_values(
     Refusal
         The datatype, the number of values or a value is wrong.
     """
-    if tensor.datatype not in _JSON_TYPES:
+    if tensor.datatype not in JSON_TYPES:
         raise Refusal(
             "wrong_type",
-            f"tensor {tensor.name!r} has datatype {tensor.datatype!r}: known are {', '.join(_JSON_TYPES)}",
+            f"tensor {tensor.name!r} has datatype {tensor.datatype!r}: known are {', '.join(JSON_TYPES)}",
         )
     if tensor.datatype == "BYTES" and not texts:
         raise Refusal("wrong_type", f"tensor {tensor.name!r} has datatype BYTES: its feature is numeric")
@@ -80,7 +77,7 @@ def tensor_values(
             "wrong_shape",
             f"tensor {tensor.name!r} has {len(values)} values: its shape {tensor.shape} needs {number}",
         )
-    return (values if texts else _numbers(tensor, values)), binary
+    return (values if texts else _numbers(values)), binary
 
 
 def encode_binary(datatype: str, array: npt.NDArray[Any]) -> bytes:
@@ -100,19 +97,12 @@ def _from_json(tensor: "InputTensor", *, texts: bool) -> Sequence[Any] | npt.NDA
             with suppress(msgspec.DecodeError):  # cut inside a text: the whole, then
                 return _in_parts(tensor, nested=nested, texts=texts)
         return _decoded(tensor, tensor.data, nested=nested)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refusal(
-            "wrong_type", f"tensor {tensor.name!r} of datatype {tensor.datatype}: {error}"
-        ) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise explain_data(tensor.name, tensor.datatype, bytes(memoryview(tensor.data))) from None
 
 
-def _numbers(tensor: "InputTensor", values: Any) -> npt.NDArray[np.float64]:
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except OverflowError:
-        raise Refusal(
-            "out_of_range", f"tensor {tensor.name!r} holds an integer that is too large for {tensor.datatype}"
-        ) from None
+def _numbers(values: Any) -> npt.NDArray[np.float64]:
+    return np.asarray(values, dtype=np.float64)
 
 
 def _in_parts(tensor: "InputTensor", *, nested: bool, texts: bool) -> Sequence[Any] | npt.NDArray[np.float64]:
@@ -121,20 +111,17 @@ def _in_parts(tensor: "InputTensor", *, nested: bool, texts: bool) -> Sequence[A
     for part in list_parts(tensor.data):
         try:
             values = _decoded(tensor, part, nested=nested, before=before)
-        except msgspec.ValidationError as error:
-            where = f"{error}, counted from value {before}"
-            raise Refusal(
-                "wrong_type", f"tensor {tensor.name!r} of datatype {tensor.datatype}: {where}"
-            ) from None
+        except msgspec.ValidationError:
+            raise explain_data(tensor.name, tensor.datatype, part, before) from None
         before += len(values)
-        found.append(values if texts else _numbers(tensor, values))
+        found.append(values if texts else _numbers(values))
     return list(chain.from_iterable(found)) if texts else np.concatenate(found)
 
 
 def _decoded(tensor: "InputTensor", data: bytes | msgspec.Raw, *, nested: bool, before: int = 0) -> list[Any]:
     """Values of a tensor's data, or of a part of it that so many values stand before."""
     if not nested:
-        return _FLAT[tensor.datatype].decode(data)
+        return _fitting(tensor, _FLAT[tensor.datatype].decode(data))
     rows = _NESTED[tensor.datatype].decode(data)
     width = tensor.shape[1] if len(tensor.shape) == 2 else 1
     ragged = next((index for index, row in enumerate(rows) if len(row) != width), None)
@@ -144,7 +131,16 @@ def _decoded(tensor: "InputTensor", data: bytes | msgspec.Raw, *, nested: bool, 
             f"tensor {tensor.name!r} has {len(rows[ragged])} values in row {before // width + ragged}: "
             f"its shape says {width}",
         )
-    return [value for row in rows for value in row]
+    return _fitting(tensor, [value for row in rows for value in row])
+
+
+def _fitting(tensor: "InputTensor", values: list[Any]) -> list[Any]:
+    """The values themselves, where they fit; msgspec itself has no bound as large as UINT64's."""
+    if tensor.datatype == "UINT64" and any(value is not None and value > _LARGEST for value in values):
+        raise Refusal(
+            "out_of_range", f"tensor {tensor.name!r} of datatype UINT64 has a number above {_LARGEST}"
+        )
+    return values
 
 
 def _from_bytes(tensor: "InputTensor", data: bytes) -> Any:

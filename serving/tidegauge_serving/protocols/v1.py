@@ -1,7 +1,5 @@
 """V1 prediction protocol: ``{"instances": [...]}`` to ``{"predictions": [...]}``."""
 
-from typing import Final
-
 import msgspec
 
 from tidegauge_serving.explain import explain
@@ -12,8 +10,6 @@ from tidegauge_serving.schema import Block
 from tidegauge_serving.service import Service
 
 __all__ = ["V1"]
-
-_WRONG: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class _Request(msgspec.Struct):
@@ -46,7 +42,7 @@ class V1:
     def _block(self, body: bytes) -> Block:
         try:
             return self._rows(self._decoder.decode(body).instances)
-        except _WRONG as error:
+        except Exception as error:  # whatever reading raises, the request caused it
             raise explain(self._service.schema, body, error, "instances") from None
 
     def _large_block(self, body: bytes) -> Block:
@@ -58,7 +54,9 @@ class V1:
                 if first_of(part) != kind:
                     return self._block(body)
                 blocks.append(self._part(part, sum(map(len, blocks))))
-        except _WRONG:  # no list, or cut inside a text
+        except Refusal:
+            raise
+        except Exception:  # no list, or cut inside a text
             return self._block(body)
         return Block.join(blocks)
 

@@ -17,13 +17,14 @@ from tidegauge_serving.models.base import typed_labels
 from tidegauge_serving.parts import SHORT_LIST, encode_list
 from tidegauge_serving.protocols import Answer, Headers
 from tidegauge_serving.protocols.tensors import encode_binary, tensor_values
-from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.refusal import Refusal, unreadable
 from tidegauge_serving.schema import Block, RowSchema
 from tidegauge_serving.service import Answered, Service
 
 __all__ = ["V2", "InputTensor"]
 
 HEADER_LENGTH = b"inference-header-content-length"
+_MOST_DIGITS = 20  # Python refuses to read thousands of them
 
 
 class InputTensor(msgspec.Struct):
@@ -74,10 +75,15 @@ class V2:
         return await aside(self._answer, request, await self._service.answer(block))
 
     def _read(self, body: bytes, headers: Headers) -> tuple[Request, Block]:
-        text, binary = _split(body, headers)
-        request = self._decode(text)
-        self._check_outputs(request)
-        return request, read_block(self._service.schema, request.inputs, binary)
+        try:
+            text, binary = _split(body, headers)
+            request = self._decode(text)
+            self._check_outputs(request)
+            return request, read_block(self._service.schema, request.inputs, binary)
+        except Refusal:
+            raise
+        except Exception as error:  # whatever reading raises, the request caused it
+            raise unreadable(error) from error
 
     def _decode(self, text: bytes) -> Request:
         try:
@@ -209,13 +215,21 @@ def _split(body: bytes, headers: Headers) -> tuple[bytes, bytes]:
     """The JSON part and the binary part of a body."""
     for name, value in headers:
         if name == HEADER_LENGTH:
-            if not value.isdigit() or int(value) > len(body):
+            length = _whole_number(value)
+            if length is None or length > len(body):
+                shown = value[:40].decode("latin-1")
                 raise Refusal(
                     "bad_request",
-                    f"Inference-Header-Content-Length is {value!r}: it must be up to {len(body)}",
+                    f"Inference-Header-Content-Length is {shown!r}: "
+                    f"it must be a whole number up to the body's length, {len(body)}",
                 )
-            return body[: int(value)], body[int(value) :]
+            return body[:length], body[length:]
     return body, b""
+
+
+def _whole_number(digits: bytes) -> int | None:
+    """A header's number; None for what is no number, or longer than any length there is."""
+    return int(digits) if digits.isdigit() and len(digits) <= _MOST_DIGITS else None
 
 
 def _explain_syntax(text: bytes) -> None:
