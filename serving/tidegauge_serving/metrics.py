@@ -1,24 +1,14 @@
-"""What the server counts. Plain numbers on the way of a request; Prometheus families only when scraped."""
+"""What the server counts, as plain numbers on the way of a request; `families` shows them to Prometheus."""
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-)
-from prometheus_client.metrics_core import (
-    Metric as Family,
-)
-from prometheus_client.registry import Collector
 
-from tidegauge.contract import Metric
 from tidegauge.profile import NumericFeature, Profile
 
 __all__ = ["Histogram", "ServingMetrics", "prediction_histogram"]
@@ -64,8 +54,8 @@ class Histogram:
         return list(zip([*map(repr, self.bounds), "+Inf"], below, strict=True))
 
 
-class ServingMetrics(Collector):
-    """Counters of one server; register it in a `CollectorRegistry`.
+class ServingMetrics:
+    """Counters of one server.
 
     Parameters
     ----------
@@ -93,71 +83,6 @@ class ServingMetrics(Collector):
         self.predictions: Histogram | None = None
         self.tap_counts: Callable[[], tuple[int, int]] | None = None
         self.standing_bytes: Callable[[], int] | None = None
-
-    def describe(self) -> Iterator[Family]:
-        """Nothing to check at registration: names are the contract's own."""
-        return iter(())
-
-    def collect(self) -> Iterator[Family]:
-        """The families, at a scrape."""
-        yield from self._traffic()
-        yield from self._values()
-        yield from self._tap()
-        yield self._gauge(Metric.SERVING_READY, "1 while the server answers predictions", float(self.ready))
-
-    def _traffic(self) -> Iterator[Family]:
-        requests = {(protocol, str(code)): count for (protocol, code), count in self.requests.items()}
-        yield self._counter(
-            Metric.SERVING_REQUESTS, "Prediction requests answered", requests, "protocol", "code"
-        )
-        errors = {(reason,): count for reason, count in self.errors.items()}
-        yield self._counter(Metric.SERVING_ERRORS, "Requests refused or failed", errors, "reason")
-        seconds = {(protocol,): histogram for protocol, histogram in self.seconds.items()}
-        yield self._histogram(
-            Metric.SERVING_REQUEST_SECONDS, "Time from a request's headers to its answer", seconds, "protocol"
-        )
-
-    def _values(self) -> Iterator[Family]:
-        yield self._counter(Metric.SERVING_ROWS, "Rows predicted", {(): self.rows})
-        yield self._counter(
-            Metric.SERVING_HIGH_SCORE_ROWS,
-            "Rows whose drift score was above the threshold",
-            {(): self.high_rows},
-        )
-        yield self._histogram(Metric.SERVING_ROW_SCORE, "Drift score of rows, mean |z|", {(): self.scores})
-        if self.predictions is not None:
-            yield self._histogram(
-                Metric.SERVING_PREDICTION,
-                "Predictions, by the profile's quantiles of them",
-                {(): self.predictions},
-            )
-
-    def _tap(self) -> Iterator[Family]:
-        if self.tap_counts is None or self.standing_bytes is None:
-            return
-        appended, dropped = self.tap_counts()
-        rows = {("appended",): appended, ("dropped",): dropped, ("unsampled",): self.unsampled_rows}
-        yield self._counter(Metric.TAP_ROWS, "Rows answered, by what the tap did", rows, "outcome")
-        yield self._gauge(
-            Metric.TAP_STANDING_BYTES, "Bytes standing in the log folder", float(self.standing_bytes())
-        )
-
-    def _counter(self, name: Metric, text: str, values: Mapping[Any, int], *labels: str) -> Family:
-        family = CounterMetricFamily(name, text, labels=("model", *labels))
-        for key, value in values.items():
-            family.add_metric((self.model, *key), value)
-        return family
-
-    def _gauge(self, name: Metric, text: str, value: float) -> Family:
-        family = GaugeMetricFamily(name, text, labels=("model",))
-        family.add_metric((self.model,), value)
-        return family
-
-    def _histogram(self, name: Metric, text: str, values: Mapping[Any, Histogram], *labels: str) -> Family:
-        family = HistogramMetricFamily(name, text, labels=("model", *labels))
-        for key, histogram in values.items():
-            family.add_metric((self.model, *key), histogram.buckets(), histogram.total)
-        return family
 
 
 def prediction_histogram(profile: Profile) -> Histogram | None:

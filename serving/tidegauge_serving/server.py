@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import uvicorn
-from prometheus_client import CollectorRegistry, ProcessCollector
 
 from tidegauge.contract import Exit
 from tidegauge.errors import TidegaugeError
@@ -60,12 +59,9 @@ class _Server(uvicorn.Server):
 async def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, or until the bundle has shown that it cannot be; the exit code."""
     metrics = ServingMetrics(settings.model)
-    registry = CollectorRegistry()
-    registry.register(metrics)
-    ProcessCollector(registry=registry)
     gate = Gate(metrics)
     own = _listen(settings)
-    rest = LateApp(lambda: _application(gate, registry))
+    rest = LateApp(lambda: _application(gate))
     server = _Server(_uvicorn_config(settings, gate, rest))
     _stop_on_signals(server, gate, settings)
     print(json.dumps({"event": "listening", "port": own.getsockname()[1]}), flush=True)
@@ -82,11 +78,12 @@ async def run(settings: Settings) -> int:
     return 0
 
 
-def _application(gate: Gate, registry: CollectorRegistry) -> App:
+def _application(gate: Gate) -> App:
     """The FastAPI application; its import takes as long as all others together."""
     from tidegauge_serving.app import make_app
+    from tidegauge_serving.families import make_registry
 
-    return make_app(gate, registry)
+    return make_app(gate, make_registry(gate.metrics))
 
 
 def _uvicorn_config(settings: Settings, gate: Gate, rest: LateApp) -> uvicorn.Config:

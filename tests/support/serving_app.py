@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from tidegauge_serving.app import make_app
+from tidegauge_serving.families import make_registry
 from tidegauge_serving.gate import Gate
 from tidegauge_serving.health import Health
 from tidegauge_serving.hot import HotPath
@@ -40,8 +41,7 @@ class App:
             monotonic=time.monotonic,
         )
         self.metrics = ServingMetrics()
-        self.registry = CollectorRegistry()
-        self.registry.register(self.metrics)
+        self.registry = make_registry(self.metrics)
         self.gate = Gate(self.metrics)
         self.lines: list[bytes] = []
         health = Health(make_app(self.gate, self.registry), self.gate)
