@@ -12,6 +12,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Final, Literal, Self
 
+from tidegauge.coercion import TYPES_OF_KIND, ColumnType, Label, default_type
 from tidegauge.contract import BUNDLE_SCHEMA, MANIFEST_FILE
 from tidegauge.errors import BundleError
 
@@ -30,7 +31,6 @@ __all__ = [
 
 FORMATS: Final = ("onnx", "skops", "joblib", "xgboost", "lightgbm")
 MAX_MANIFEST_BYTES: Final = 16 << 20
-Label = str | int | float | bool
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -85,15 +85,33 @@ class ProfileFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """One column of a request, in the model's order; `dtype` is the profile's serving dtype."""
+    """One column of a request, in the model's order.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    kind
+        How it is monitored.
+    dtype
+        The profile's serving dtype.
+    type
+        What it was in the training data, which says what values are taken (`tidegauge.coercion`).
+    categories
+        Of a category column: its categories in the training data's order, which is the order of their codes.
+    """
 
     name: str
     kind: Literal["numeric", "categorical"]
     dtype: str
+    type: ColumnType
+    categories: tuple[Label, ...] = ()
 
     def __post_init__(self) -> None:
         _require(self.name, "features.name", self.name, "a name")
         _require_kind(self.kind, "features.kind")
+        types = TYPES_OF_KIND[self.kind]
+        _require(self.type in types, "features.type", self.type, f"one of {', '.join(types)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +181,7 @@ class Manifest:
             created=top["created"],
             model=ModelFile(**_tuples(_take(top["model"], "model.", _MODEL))),
             profile=ProfileFile(**_take(top["profile"], "profile.", _PROFILE)),
-            features=tuple(Feature(**_take(each, "features.", _FEATURE)) for each in top["features"]),
+            features=tuple(_feature(each) for each in top["features"]),
             prediction=Prediction(**_take(top["prediction"], "prediction.", _PREDICTION)),
             example=top["example"],
             versions=top["versions"],
@@ -218,6 +236,7 @@ _MODEL: Final[dict[str, _Types]] = {
 }
 _PROFILE: Final[dict[str, _Types]] = dict.fromkeys(("file", "sha256", "hash"), str)
 _FEATURE: Final[dict[str, _Types]] = dict.fromkeys(("name", "kind", "dtype"), str)
+_TYPED_FEATURE: Final[dict[str, _Types]] = {**_FEATURE, "type": str, "categories": list}
 _PREDICTION: Final[dict[str, _Types]] = dict.fromkeys(("kind", "dtype"), str)
 
 
@@ -229,6 +248,14 @@ def _take(document: object, prefix: str, types: dict[str, _Types]) -> dict[str, 
         _require(name in document, prefix + name, None, "present")
         _require(isinstance(document[name], kind), prefix + name, document[name], f"of type {kind}")
     return {name: document[name] for name in types}
+
+
+def _feature(document: object) -> Feature:
+    """One column; bundles made before types were kept have kinds only."""
+    if isinstance(document, dict) and "type" in document:
+        return Feature(**_tuples(_take(document, "features.", _TYPED_FEATURE)))
+    fields = _take(document, "features.", _FEATURE)
+    return Feature(**fields, type=default_type(fields["kind"]))
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:

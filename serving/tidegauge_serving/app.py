@@ -207,7 +207,9 @@ def _add_metadata(app: FastAPI, gate: Gate) -> None:
 
 
 def _v2_input(schema: RowSchema, at: int) -> dict[str, Any]:
-    datatype = {"float32": "FP32", "float64": "FP64"}.get(getattr(schema.features[at], "dtype", ""), "BYTES")
+    feature, column = schema.features[at], schema.types[at]
+    number = {"float32": "FP32", "float64": "FP64"}.get(getattr(feature, "dtype", ""), "BYTES")
+    datatype = "BOOL" if column == "boolean" else number
     return {"name": schema.names[at], "datatype": datatype, "shape": [-1]}
 
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from tidegauge.profile import CategoricalFeature
+from tidegauge.coercion import takes, wanted
+from tidegauge.profile import NumericFeature
 from tidegauge_serving.refusal import Refusal, unreadable
 from tidegauge_serving.schema import FLOAT32_MAX, RowSchema, missing_value
 
@@ -154,16 +155,24 @@ def _explain_value(schema: RowSchema, at: int, value: object, where: str) -> Non
         raise Refusal(
             "not_finite", f"{place} is {value}: it must be a finite number; send null for a missing one"
         )
-    elif isinstance(feature, CategoricalFeature):
-        if isinstance(value, list | dict):
-            raise Refusal("wrong_type", f"{place} is {type_name(value)}: it must be a text")
-    elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refusal("wrong_type", f"{place} is {type_name(value)}: it must be a number")
-    elif not _fits(value, FLOAT32_MAX if feature.dtype == "float32" else math.inf):
+    elif not takes(schema.types[at], type(value)):
+        raise Refusal(
+            "wrong_type",
+            f"{place} is {type_name(value)}: it must be {wanted(schema.types[at])}{_advice(value)}",
+        )
+    elif isinstance(feature, NumericFeature) and not _fits(value, _largest(feature)):
         raise Refusal("out_of_range", f"{place} is too large for {feature.dtype}")
 
 
-def _fits(value: int | float, largest: float) -> bool:
+def _advice(value: object) -> str:
+    return ", which it was in training; send 1 or 0" if isinstance(value, bool) else ""
+
+
+def _largest(feature: NumericFeature) -> float:
+    return FLOAT32_MAX if feature.dtype == "float32" else math.inf
+
+
+def _fits(value: Any, largest: float) -> bool:
     try:
         return abs(float(value)) <= largest
     except OverflowError:

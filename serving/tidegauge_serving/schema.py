@@ -12,15 +12,20 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.bundle import Feature as Column
+from tidegauge.coercion import ColumnType, takes
 from tidegauge.profile import CategoricalFeature, Feature, NumericFeature
+from tidegauge.values import labels_by_text, texts_of
 from tidegauge_serving.parts import first_of
 from tidegauge_serving.refusal import Refusal
 
 __all__ = ["FLOAT32_MAX", "Block", "RowSchema", "Value"]
 
 FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+_NAN: Final = float("nan")
 Value: TypeAlias = float | str | bool | None
 _Decode: TypeAlias = Callable[[bytes | msgspec.Raw], Any]
+_Read: TypeAlias = Callable[[Sequence[Any]], tuple[Sequence[Value], list[float]]]
 astuple = msgspec.structs.astuple
 
 
@@ -33,7 +38,7 @@ class Block:
     values
         Shape ``(n, features)``, as the log holds them: NaN is missing, a category is its code.
     texts
-        The categorical features' values as they came, by position.
+        The categorical features' labels, by position: texts, or what a category column held in training.
     """
 
     values: npt.NDArray[np.float64]
@@ -61,20 +66,27 @@ class RowSchema:
     ----------
     features
         The profile's features, in the model's order.
+    columns
+        The manifest's features, in the same order: they say what values are taken.
     accepts_missing
         For each feature, whether the model predicts without it.
     """
 
-    def __init__(self, features: Sequence[Feature], accepts_missing: Sequence[bool]) -> None:
+    def __init__(
+        self, features: Sequence[Feature], columns: Sequence[Column], accepts_missing: Sequence[bool]
+    ) -> None:
         self.features = tuple(features)
+        self.types = tuple(column.type for column in columns)
         self.names = tuple(feature.name for feature in features)
         self.accepts_missing = tuple(accepts_missing)
-        self.categorical = {
-            at: feature.code for at, feature in enumerate(features) if isinstance(feature, CategoricalFeature)
+        self.categorical: dict[int, _Read] = {
+            at: _category_reader(feature, column)
+            for at, (feature, column) in enumerate(zip(features, columns, strict=True))
+            if isinstance(feature, CategoricalFeature)
         }
         self._needed = ~np.array(self.accepts_missing)
         self._largest = np.array([_largest(feature) for feature in features])
-        types = [_value_type(*each) for each in zip(features, accepts_missing, strict=True)]
+        types = [_value_type(*each) for each in zip(features, self.types, accepts_missing, strict=True)]
         fields = [(f"f{at}", kind) for at, kind in enumerate(types)]
         named = msgspec.defstruct(
             "Features",
@@ -109,12 +121,11 @@ class RowSchema:
         values = np.empty((len(columns[0]), len(columns)))
         texts: dict[int, Sequence[Value]] = {}
         for at, column in enumerate(columns):
-            code = self.categorical.get(at)
-            if code is None:
+            read = self.categorical.get(at)
+            if read is None:
                 values[:, at] = np.asarray(column, dtype=np.float64)
             else:
-                values[:, at] = [code(value) for value in column]
-                texts[at] = column
+                texts[at], values[:, at] = read(column)
         return Block(values, texts)
 
     def check_values(self, block: Block) -> None:
@@ -153,10 +164,25 @@ def _largest(feature: Feature) -> float:
     return FLOAT32_MAX if narrow else float(np.finfo(np.float64).max)
 
 
-def _value_type(feature: Feature, accepts_missing: bool) -> Any:
+def _category_reader(feature: CategoricalFeature, column: Column) -> _Read:
+    """From a column's values to its labels and to the codes that the log holds."""
+    labels = labels_by_text(column.categories)
+    codes, other = feature.codes, float(len(feature.categories))
+
+    def read(values: Sequence[Any]) -> tuple[Sequence[Value], list[float]]:
+        texts = texts_of(values)
+        found = [_NAN if text is None else codes.get(text, other) for text in texts]
+        return [labels.get(text, text) for text in texts] if labels else texts, found
+
+    return read
+
+
+def _value_type(feature: Feature, column: ColumnType, accepts_missing: bool) -> Any:
     if isinstance(feature, CategoricalFeature):
         return str | bool | int | float | None if accepts_missing else str | bool | int | float
     kind: Any = float
     if feature.dtype == "float32":
         kind = Annotated[float, msgspec.Meta(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
+    if takes(column, bool):
+        kind = kind | bool
     return kind | None if accepts_missing else kind

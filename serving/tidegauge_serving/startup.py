@@ -82,7 +82,7 @@ def load(settings: Settings, clock: Callable[[], float] = time.perf_counter) -> 
         manifest,
         profile,
         model,
-        RowSchema(profile.features, missing),
+        RowSchema(profile.features, manifest.features, missing),
         speed,
         typed_labels(predictions.labels)[0],
         predictions.probabilities is not None,
@@ -105,7 +105,7 @@ def _load_profile(folder: Path, manifest: Manifest) -> Profile:
 
 def _example(manifest: Manifest, profile: Profile) -> Block:
     """The manifest's example as a block; any value may be missing in it."""
-    schema = RowSchema(profile.features, [True] * len(profile.features))
+    schema = RowSchema(profile.features, manifest.features, [True] * len(profile.features))
     try:
         explain_features(schema, manifest.example.get("features"), "the manifest's example")
     except Refusal as refusal:

@@ -49,5 +49,5 @@ def ask(packed: Packed, table: pd.DataFrame, *, allow_pickle: bool = True) -> An
         trusted_types=frozenset(manifest.model.trusted_types),
     )
     columns = [table[feature.name].to_list() for feature in manifest.features]
-    schema = RowSchema(profile.features, [True] * len(columns))
+    schema = RowSchema(profile.features, manifest.features, [True] * len(columns))
     return np.asarray(model.predict(schema.block_of_columns(columns)).labels)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tidegauge.bundle import Feature, Manifest, ModelFile, Prediction, ProfileFile, file_sha256
+from tidegauge.coercion import default_type
 from tidegauge.contract import MANIFEST_FILE, PROFILE_FILE
 from tidegauge.profile import NumericFeature, Profile
 
@@ -57,7 +58,8 @@ def write_bundle(
         ),
         profile=ProfileFile(file=PROFILE_FILE, sha256=file_sha256(folder / PROFILE_FILE), hash=profile.hash),
         features=tuple(
-            Feature(name=f.name, kind=f.kind, dtype=getattr(f, "dtype", "string")) for f in profile.features
+            Feature(name=f.name, kind=f.kind, dtype=getattr(f, "dtype", "string"), type=default_type(f.kind))
+            for f in profile.features
         ),
         prediction=Prediction(
             kind=prediction.kind if prediction else "numeric",

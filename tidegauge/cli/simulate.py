@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +19,7 @@ from tidegauge.local.state import load_state
 from tidegauge.profile import Profile
 from tidegauge.sources import categories_of, chunks_of
 from tidegauge.traffic import Scenario, rows
+from tidegauge.values import json_cell
 
 _DRAWN_AT_ONCE: Final = 1000
 NOT_ALL_ANSWERED: Final = 1
@@ -125,11 +125,7 @@ def file_rows(profile: Profile, path: Path) -> Iterator[dict[str, Any]]:
             raise SchemaError(f"{path} has no column {missing[0]}: the model needs {', '.join(names)}")
         columns = [chunk[name].values.tolist() for name in names]
         for values in zip(*columns, strict=True):
-            yield {name: _json_value(value) for name, value in zip(names, values, strict=True)}
-
-
-def _json_value(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isnan(value) else value
+            yield {name: json_cell(value) for name, value in zip(names, values, strict=True)}
 
 
 def _send(

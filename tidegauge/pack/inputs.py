@@ -8,7 +8,9 @@ from typing import Any, Final, Literal
 import joblib
 import numpy.typing as npt
 import pandas as pd
+import pyarrow.parquet as pq
 
+from tidegauge.coercion import TYPES_OF_KIND, ColumnType, Label
 from tidegauge.contract import PREDICTION
 from tidegauge.errors import BundleError, SchemaError
 from tidegauge.sources import require_distinct
@@ -20,14 +22,37 @@ _WANTED: Final = (
     "libraries of its classes must be installed"
 )
 TEXT: Final = "string"  # the dtype of a categorical column that the model takes as text
+_OF_DTYPE: Final[dict[str, ColumnType]] = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}
+_OF_VALUES: Final[dict[str, ColumnType]] = {  # by pandas' words for what a column of objects holds
+    "boolean": "boolean",
+    "integer": "integer",
+    **dict.fromkeys(("floating", "mixed-integer-float", "decimal"), "number"),
+    **dict.fromkeys(("string", "empty"), "text"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One feature as the model takes it: a number, or a text that is a category."""
+    """One feature as the model takes it.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    type
+        What it is in the training data.
+    categories
+        A category column's categories, in the order of their codes.
+    """
 
     name: str
-    kind: Literal["numeric", "categorical"]
+    type: ColumnType
+    categories: tuple[Label, ...] = ()
+
+    @property
+    def kind(self) -> Literal["numeric", "categorical"]:
+        """A number, or a text that is a category."""
+        return "categorical" if self.type in TYPES_OF_KIND["categorical"] else "numeric"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +80,10 @@ class Training:
     def numeric(self) -> bool:
         """Whether every feature is a number."""
         return all(column.kind == "numeric" for column in self.columns)
+
+    def as_served(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows of `frame` as a server makes them of a request: category columns are columns of labels."""
+        return rows.astype({column.name: object for column in self.columns if column.type == "category"})
 
     def model_input(self) -> pd.DataFrame | npt.NDArray[Any]:
         """The rows as the original model takes them."""
@@ -100,7 +129,7 @@ def load_table(path: Path | str) -> pd.DataFrame:
     """
     path = Path(path)
     try:
-        frame = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else _read_csv(path)
+        frame = _read_parquet(path) if path.suffix in (".parquet", ".pq") else _read_csv(path)
     except SchemaError:
         raise
     except (OSError, ValueError) as error:
@@ -108,6 +137,14 @@ def load_table(path: Path | str) -> pd.DataFrame:
     if frame.empty:
         raise SchemaError(f"the training data {path} has no rows")
     return frame
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """The table; Parquet keeps categories that are texts, of others only pandas' note that they were some."""
+    frame = pd.read_parquet(path)
+    noted = (pq.read_schema(path).pandas_metadata or {}).get("columns", ())
+    lost = [each["name"] for each in noted if each["pandas_type"] == "categorical"]
+    return frame.astype({name: "category" for name in lost if name in frame})
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -177,13 +214,23 @@ def _require_fit(names: Sequence[str], others: Sequence[str], expected: int | No
 
 def _column(frame: pd.DataFrame, name: str) -> Column:
     values = frame[name]
-    if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
-        return Column(name, "numeric")
     if isinstance(values.dtype, pd.CategoricalDtype):
-        frame[name] = values = values.astype(object)
-    if pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty"):
-        return Column(name, "categorical")
-    raise SchemaError(
-        f"column {name!r} is of type {values.dtype}: a feature holds numbers or texts; "
-        "turn dates into numbers before the model, mixed values into texts"
-    )
+        return _category_column(name, values.dtype.categories)
+    found = _OF_DTYPE.get(values.dtype.kind) or _OF_VALUES.get(pd.api.types.infer_dtype(values, skipna=True))
+    if found is None:
+        raise SchemaError(
+            f"column {name!r} is of type {values.dtype}: a feature holds numbers or texts; "
+            "turn dates into numbers before the model, mixed values into texts"
+        )
+    return Column(name, found)
+
+
+def _category_column(name: str, categories: "pd.Index[Any]") -> Column:
+    labels = categories.tolist()
+    odd = next((label for label in labels if not isinstance(label, str | bool | int | float)), None)
+    if odd is not None:
+        raise SchemaError(
+            f"column {name!r} has categories of type {type(odd).__name__}, which no request can hold: "
+            "train the model with texts for categories, .astype(str).astype('category')"
+        )
+    return Column(name, "category", tuple(labels))

@@ -20,6 +20,7 @@ from tidegauge.pack.answers import class_labels
 from tidegauge.pack.form import Form
 from tidegauge.pack.inputs import Column, Training
 from tidegauge.pack.onnx_trees import tree_converters
+from tidegauge.values import texts_of
 
 __all__ = ["MATRIX_INPUT", "Layout", "onnx_form"]
 
@@ -81,4 +82,5 @@ def _tensors(
 def _tensor(values: "pd.Series[Any]", column: Column, dtype: str) -> npt.NDArray[Any]:
     if column.kind == "numeric":
         return values.to_numpy(dtype=dtype, na_value=np.nan).reshape(-1, 1)
-    return values.astype(object).where(values.notna(), "").to_numpy(dtype=object).reshape(-1, 1)
+    texts = ["" if text is None else text for text in texts_of(values.tolist())]
+    return np.array(texts, dtype=object).reshape(-1, 1)

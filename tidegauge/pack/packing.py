@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 
 from tidegauge.bundle import Feature, Label, Manifest, ModelFile, Prediction, ProfileFile, check_name
 from tidegauge.contract import MANIFEST_FILE, PROFILE_FILE
@@ -19,8 +18,9 @@ from tidegauge.errors import BundleError
 from tidegauge.pack.answers import class_labels, original_answers
 from tidegauge.pack.choice import Chosen, ModelFormat, Refusal, choose
 from tidegauge.pack.folder import check_free, write_folder
-from tidegauge.pack.inputs import TEXT, Training, load_model, load_table, training_rows
+from tidegauge.pack.inputs import TEXT, Column, Training, load_model, load_table, training_rows
 from tidegauge.profile import NumericFeature, Profile
+from tidegauge.values import json_cell
 
 __all__ = ["Packed", "pack_model"]
 
@@ -178,7 +178,13 @@ def _model_file(chosen: Chosen, classes: tuple[Label, ...]) -> ModelFile:
 
 def _features(training: Training, dtype: str) -> tuple[Feature, ...]:
     return tuple(
-        Feature(name=column.name, kind=column.kind, dtype=dtype if column.kind == "numeric" else TEXT)
+        Feature(
+            name=column.name,
+            kind=column.kind,
+            dtype=dtype if column.kind == "numeric" else TEXT,
+            type=column.type,
+            categories=column.categories,
+        )
         for column in training.columns
     )
 
@@ -194,16 +200,19 @@ def _example(training: Training) -> dict[str, Any]:
     """The first row without a missing value, or else the first: a request that can be sent as it is."""
     whole = np.flatnonzero(training.frame.notna().all(axis=1).to_numpy())
     row = training.frame.iloc[int(whole[0]) if whole.size else 0]
-    return {str(name): _json_value(value) for name, value in row.items()}
+    return {column.name: _example_value(row[column.name], column) for column in training.columns}
 
 
-def _json_value(value: Any) -> Any:
+def _example_value(value: Any, column: Column) -> Any:
     """A cell as JSON holds it; numbers to 6 significant digits, which is enough to read and to send."""
-    if isinstance(value, str):
-        return value
-    if pd.isna(value) or not np.isfinite(value):
+    plain = json_cell(value)
+    if plain is None or column.kind == "categorical":
+        return plain
+    if column.type == "boolean":
+        return bool(plain)
+    if not np.isfinite(plain):
         return None
-    number = float(f"{float(value):.6g}")
+    number = float(f"{float(plain):.6g}")
     return int(number) if number.is_integer() else number
 
 

@@ -51,7 +51,8 @@ def joblib_form(model: Any, training: Training) -> Form:
 
 def _asker(model: Any, training: Training) -> Any:
     def predict(rows: pd.DataFrame) -> Any:
-        return model.predict(rows if training.named else rows.to_numpy())
+        served = training.as_served(rows)
+        return model.predict(served if training.named else served.to_numpy())
 
     return predict
 

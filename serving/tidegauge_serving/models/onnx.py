@@ -10,6 +10,7 @@ from tidegauge.errors import BundleError
 from tidegauge.inference import label_dtype
 from tidegauge.inference import onnxruntime as ort
 from tidegauge.profile import Profile
+from tidegauge.values import texts_of
 from tidegauge_serving.models.base import Artefact, Label, Predictions, require_features
 from tidegauge_serving.schema import Block, Value
 
@@ -137,15 +138,12 @@ def _column(block: Block, at: int, dtype: Any) -> npt.NDArray[Any]:
     """One feature as ``(n, 1)``; a categorical one as it came, as text or number as the input wants it."""
     column: Any = block.texts.get(at, block.values[:, at])
     if dtype is np.object_:
-        return np.array([[_text(value)] for value in column], dtype=object)
+        texts = ["" if text is None else text for text in texts_of(column)]
+        return np.array(texts, dtype=object).reshape(-1, 1)
     if at in block.texts:
         column = [_number(value) for value in column]
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(column, dtype=np.float64).astype(dtype).reshape(-1, 1)
-
-
-def _text(value: Value) -> str:
-    return "" if value is None else str(value)
 
 
 def _number(value: Value) -> float:

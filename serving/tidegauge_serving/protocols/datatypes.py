@@ -9,7 +9,7 @@ from tidegauge_serving.explain import MAX_EXPLAINED_BYTES, read_json, type_name
 from tidegauge_serving.refusal import Refusal
 from tidegauge_serving.schema import FLOAT32_MAX
 
-__all__ = ["JSON_TYPES", "explain_data"]
+__all__ = ["INTEGERS", "JSON_TYPES", "explain_data"]
 
 INTEGERS: Final = {
     f"{sign}INT{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if not sign else (0, 2**bits - 1)
@@ -82,6 +82,8 @@ def _broken(datatype: str, value: object) -> str:
         fits = type(value) in (int, float) and -largest <= value <= largest  # type: ignore[operator]
         return "" if fits else "out_of_range" if type(value) in (int, float) else "wrong_type"
     least, most = INTEGERS[datatype]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if type(value) is not int:
         return "wrong_type"
     return "" if least <= value <= most else "out_of_range"

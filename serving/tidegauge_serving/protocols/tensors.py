@@ -1,7 +1,7 @@
 """Tensors of the V2 protocol: datatypes, data as JSON, data as bytes."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.coercion import TYPES_OF_KIND, ColumnType, takes, wanted
 from tidegauge_serving.parts import LARGE_BYTES, first_of, list_parts
-from tidegauge_serving.protocols.datatypes import JSON_TYPES, explain_data
+from tidegauge_serving.protocols.datatypes import INTEGERS, JSON_TYPES, explain_data
 from tidegauge_serving.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _LENGTH: Final = struct.Struct("<I")
 
 
 def tensor_values(
-    tensor: "InputTensor", number: int, binary: bytes, *, texts: bool
+    tensor: "InputTensor", number: int, binary: bytes, columns: Mapping[str, ColumnType]
 ) -> tuple[Sequence[Any] | npt.NDArray[np.float64], bytes]:
     """A tensor's values in row order, and the binary data that is left for the next tensors.
 
@@ -46,8 +47,8 @@ def tensor_values(
         How many values its shape asks for.
     binary
         The request's binary data from this tensor on.
-    texts
-        Whether the values are categories: any datatype will do, and they stay as they came.
+    columns
+        The features that the values belong to, all of numbers or all of texts, and their types.
 
     Raises
     ------
@@ -59,8 +60,8 @@ def tensor_values(
             "wrong_type",
             f"tensor {tensor.name!r} has datatype {tensor.datatype!r}: known are {', '.join(JSON_TYPES)}",
         )
-    if tensor.datatype == "BYTES" and not texts:
-        raise Refusal("wrong_type", f"tensor {tensor.name!r} has datatype BYTES: its feature is numeric")
+    _require_taken(tensor, columns)
+    texts = any(column in TYPES_OF_KIND["categorical"] for column in columns.values())
     size = (tensor.parameters or {}).get("binary_data_size")
     if size is None:
         values: Any = _from_json(tensor, texts=texts)
@@ -78,6 +79,18 @@ def tensor_values(
             f"tensor {tensor.name!r} has {len(values)} values: its shape {tensor.shape} needs {number}",
         )
     return (values if texts else _numbers(values)), binary
+
+
+def _require_taken(tensor: "InputTensor", columns: Mapping[str, ColumnType]) -> None:
+    """Refuse a datatype whose values one of the features does not take."""
+    kind = {"BYTES": str, "BOOL": bool}.get(tensor.datatype, float)
+    for name, column in columns.items():
+        if not takes(column, kind):
+            raise Refusal(
+                "wrong_type",
+                f"tensor {tensor.name!r} has datatype {tensor.datatype}: "
+                f"feature {name!r} must be {wanted(column)}",
+            )
 
 
 def encode_binary(datatype: str, array: npt.NDArray[Any]) -> bytes:
@@ -121,8 +134,8 @@ def _in_parts(tensor: "InputTensor", *, nested: bool, texts: bool) -> Sequence[A
 def _decoded(tensor: "InputTensor", data: bytes | msgspec.Raw, *, nested: bool, before: int = 0) -> list[Any]:
     """Values of a tensor's data, or of a part of it that so many values stand before."""
     if not nested:
-        return _fitting(tensor, _FLAT[tensor.datatype].decode(data))
-    rows = _NESTED[tensor.datatype].decode(data)
+        return _fitting(tensor, _decode(tensor.datatype, data, nested=False))
+    rows = _decode(tensor.datatype, data, nested=True)
     width = tensor.shape[1] if len(tensor.shape) == 2 else 1
     ragged = next((index for index, row in enumerate(rows) if len(row) != width), None)
     if ragged is not None:
@@ -141,6 +154,26 @@ def _fitting(tensor: "InputTensor", values: list[Any]) -> list[Any]:
             "out_of_range", f"tensor {tensor.name!r} of datatype UINT64 has a number above {_LARGEST}"
         )
     return values
+
+
+def _decode(datatype: str, data: bytes | msgspec.Raw, *, nested: bool) -> list[Any]:
+    """Values of a datatype; whole numbers may be written with a decimal point (``2.0``)."""
+    decoders = _NESTED if nested else _FLAT
+    try:
+        return decoders[datatype].decode(data)
+    except msgspec.ValidationError:
+        if datatype not in INTEGERS:
+            raise
+        found = _whole(decoders["FP64"].decode(data))
+        kind: Any = list[JSON_TYPES[datatype]]  # type: ignore[valid-type]
+        return msgspec.convert(found, list[kind] if nested else kind)
+
+
+def _whole(value: Any) -> Any:
+    """Floats without a fraction as whole numbers, all else as it is."""
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return int(value) if value is not None and value.is_integer() else value
 
 
 def _from_bytes(tensor: "InputTensor", data: bytes) -> Any:

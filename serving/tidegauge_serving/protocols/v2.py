@@ -157,7 +157,9 @@ def _read_one(tensor: InputTensor, binary: bytes, schema: RowSchema) -> Block:
     """One tensor of all features."""
     features = len(schema.names)
     rows = _rows_of(tensor, features)
-    values, rest = tensor_values(tensor, rows * features, binary, texts=_mixes(schema, tensor))
+    _refuse_mixed(schema, tensor)
+    columns = dict(zip(schema.names, schema.types, strict=True))
+    values, rest = tensor_values(tensor, rows * features, binary, columns)
     _require_used(rest)
     if not schema.categorical:
         return Block(np.asarray(values).reshape(rows, features), {})
@@ -179,20 +181,20 @@ def _read_each(inputs: Sequence[InputTensor], binary: bytes, schema: RowSchema) 
                 f"tensor {tensor.name!r} has {_rows_of(tensor, 1)} rows, {inputs[0].name!r} has {rows}",
             )
         at = schema.names.index(tensor.name)
-        found[tensor.name], binary = tensor_values(tensor, rows, binary, texts=at in schema.categorical)
+        columns = {tensor.name: schema.types[at]}
+        found[tensor.name], binary = tensor_values(tensor, rows, binary, columns)
     _require_used(binary)
     return [found[name] for name in schema.names]
 
 
-def _mixes(schema: RowSchema, tensor: InputTensor) -> bool:
-    """Whether one tensor of all features holds texts; features of both kinds do not fit into one."""
+def _refuse_mixed(schema: RowSchema, tensor: InputTensor) -> None:
+    """Features of both kinds do not fit into one tensor."""
     if schema.categorical and len(schema.categorical) < len(schema.names):
         raise Refusal(
             "bad_request",
             f"one tensor {tensor.name!r} cannot hold texts and numbers: "
             "send one tensor per feature, named as the feature",
         )
-    return bool(schema.categorical)
 
 
 def _rows_of(tensor: InputTensor, features: int) -> int:
