@@ -73,7 +73,7 @@ async def serve(settings: Settings, clock: Callable[[], float] = time.time) -> N
     )
     cycle = Cycle(aggregator, config)
     registry.register(ReportCollector(aggregator))
-    server = _server(make_app(aggregator, gate, registry))
+    server = _server(make_app(aggregator, gate, registry, settings.stack))
     working = asyncio.create_task(_work(aggregator, cycle, gate, server))
     _announce(listening)
     try:

@@ -26,18 +26,21 @@ Model = Annotated[str | None, Query(description="Name of the model; may be left 
 ProfileHash = Annotated[str | None, Query(description="Hash of a profile; the newest in use when left out.")]
 
 
-def make_app(aggregator: Aggregator, gate: TokenGate, registry: CollectorRegistry) -> App:
-    """The whole ASGI application."""
-    return PanesRoute(aggregator, gate, make_routes(aggregator, gate, registry))
+def make_app(aggregator: Aggregator, gate: TokenGate, registry: CollectorRegistry, stack: str = "") -> App:
+    """The whole ASGI application; of a local stack, readiness and report carry its id."""
+    return PanesRoute(aggregator, gate, make_routes(aggregator, gate, registry, stack))
 
 
-def make_routes(aggregator: Aggregator, gate: TokenGate, registry: CollectorRegistry) -> FastAPI:
+def make_routes(
+    aggregator: Aggregator, gate: TokenGate, registry: CollectorRegistry, stack: str = ""
+) -> FastAPI:
     """All routes but the panes'."""
+    identity = {"stack": stack} if stack else {}
     app = FastAPI(title="Tidegauge aggregator", version=__version__, description="Panes in, verdicts out.")
     _add_errors(app, aggregator)
     _add_writes(app, aggregator, gate)
-    _add_reads(app, Reading(aggregator))
-    _add_health(app, aggregator, registry)
+    _add_reads(app, Reading(aggregator), identity)
+    _add_health(app, aggregator, registry, identity)
     return app
 
 
@@ -52,7 +55,7 @@ def _add_writes(app: FastAPI, aggregator: Aggregator, gate: TokenGate) -> None:
         return {"profile": profile}
 
 
-def _add_reads(app: FastAPI, reading: Reading) -> None:
+def _add_reads(app: FastAPI, reading: Reading, identity: dict[str, str]) -> None:
     @app.get("/v1/models/{model}/profiles/{profile}")
     async def get_profile(model: str, profile: str) -> Response:
         """The profile document."""
@@ -66,7 +69,7 @@ def _add_reads(app: FastAPI, reading: Reading) -> None:
     @app.get("/v1/report")
     async def get_report(model: Model = None, profile: ProfileHash = None) -> JSONResponse:
         """The model's verdict, feature by feature, with its coverage."""
-        return JSONResponse(reading.report(model, profile))
+        return JSONResponse(reading.report(model, profile) | identity)
 
     @app.get("/v1/features/{name:path}")
     async def get_feature(name: str, model: Model = None, profile: ProfileHash = None) -> JSONResponse:
@@ -86,7 +89,9 @@ def _add_reads(app: FastAPI, reading: Reading) -> None:
         return JSONResponse({"transitions": await reading.history(model, profile, since, limit)})
 
 
-def _add_health(app: FastAPI, aggregator: Aggregator, registry: CollectorRegistry) -> None:
+def _add_health(
+    app: FastAPI, aggregator: Aggregator, registry: CollectorRegistry, identity: dict[str, str]
+) -> None:
     @app.get("/healthz")
     async def healthz() -> JSONResponse:
         """Whether the process can go on: 503 when its store is damaged and only a restart helps."""
@@ -99,7 +104,7 @@ def _add_health(app: FastAPI, aggregator: Aggregator, registry: CollectorRegistr
         """Whether the store is loaded."""
         if not aggregator.is_ready:
             raise Refusal(503, "loading", "the store is being loaded")
-        return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "ready"} | identity)
 
     @app.get("/metrics")
     async def metrics() -> Response:

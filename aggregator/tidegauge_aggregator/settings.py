@@ -38,6 +38,8 @@ class Settings:
         How long counts and history are kept, and how late a pane may come.
     log_level
         Least severe messages that are logged.
+    stack
+        Id of the local stack that this program belongs to; empty in a cluster.
     """
 
     data_dir: Path
@@ -49,6 +51,7 @@ class Settings:
     shards: int = 1
     retention_seconds: int = RETENTION_SECONDS
     log_level: str = "info"
+    stack: str = ""
 
 
 def parse_settings(
@@ -83,6 +86,7 @@ def parse_settings(
     parser.add_argument(
         "--log-level", choices=LOG_LEVELS, **default(Env.LOG_LEVEL, "info"), help="least severe message"
     )
+    parser.add_argument("--stack", **default(Env.STACK, ""), help="id of the local stack it belongs to")
     given = vars(parser.parse_args(arguments))
     given["shard"], given["shards"] = given["shard"]
     return Settings(**given)

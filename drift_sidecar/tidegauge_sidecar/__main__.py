@@ -52,7 +52,9 @@ def _run(settings: Settings, stop: threading.Event) -> None:
         monotonic=time.monotonic,
         rng=random.Random(),
     )
-    server = serve_endpoint(settings.host, settings.port, registry, lambda: sidecar.is_healthy)
+    server = serve_endpoint(
+        settings.host, settings.port, registry, lambda: sidecar.is_healthy, settings.stack
+    )
     print(json.dumps({"event": "listening", "port": server.server_port}), flush=True)
     sidecar.run(stop)
     server.shutdown()

@@ -12,9 +12,11 @@ __all__ = ["serve_endpoint"]
 
 
 def serve_endpoint(
-    host: str, port: int, registry: CollectorRegistry, is_healthy: Callable[[], bool]
+    host: str, port: int, registry: CollectorRegistry, is_healthy: Callable[[], bool], stack: str = ""
 ) -> ThreadingHTTPServer:
     """Start serving in a thread of its own; the server's `server_port` tells the port taken.
+
+    In a local stack `/healthz` carries the stack's id.
 
     Raises
     ------
@@ -25,6 +27,7 @@ def serve_endpoint(
     class Handler(_Handler):
         metrics = registry
         healthy = staticmethod(is_healthy)
+        identity = {"stack": stack} if stack else {}
 
     server = ThreadingHTTPServer((host, port), Handler)
     server.daemon_threads = True
@@ -35,6 +38,7 @@ def serve_endpoint(
 class _Handler(BaseHTTPRequestHandler):
     metrics: CollectorRegistry
     healthy: Callable[[], bool]
+    identity: dict[str, str]
     timeout = 5
 
     def do_GET(self) -> None:
@@ -43,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "/metrics":
                 self._answer(200, generate_latest(self.metrics), CONTENT_TYPE_LATEST)
             case "/healthz" if self.healthy():
-                self._answer_json(200, {"status": "ok"})
+                self._answer_json(200, {"status": "ok", **self.identity})
             case "/healthz":
                 self._answer_json(503, _error("stuck", "the main loop has not turned for too long"))
             case path:

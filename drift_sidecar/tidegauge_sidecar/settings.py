@@ -38,6 +38,8 @@ class Settings:
         Where `/metrics` and `/healthz` listen; port 0 takes a free one.
     log_level
         Lowest level that is logged.
+    stack
+        Id of the local stack that this program belongs to; empty in a cluster.
     """
 
     log_dir: Path
@@ -50,6 +52,7 @@ class Settings:
     host: str
     port: int
     log_level: str
+    stack: str = ""
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -71,6 +74,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     option("--host", Env.HOST, "address of /metrics and /healthz", default="0.0.0.0")
     option("--port", Env.PORT, "their port, 0 for a free one", kind=_port, default=str(SIDECAR_PORT))
     option("--log-level", Env.LOG_LEVEL, "debug, info, warning or error", kind=_level, default="info")
+    option("--stack", Env.STACK, "id of the local stack it belongs to", default="")
     return Settings(**vars(parser.parse_args(arguments)))
 
 

@@ -4,6 +4,7 @@ A pod gets no requests before `/readyz` says so, and importing FastAPI is most o
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -28,11 +29,14 @@ class Health:
         Answers all other requests.
     gate
         Says whether the server is ready.
+    stack
+        Id of the local stack, which readiness then carries.
     """
 
-    def __init__(self, app: App, gate: Gate) -> None:
+    def __init__(self, app: App, gate: Gate, stack: str = "") -> None:
         self._app = app
         self._gate = gate
+        self._ready = json.dumps({"ready": True, "stack": stack}).encode() if stack else _READY
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -46,7 +50,7 @@ class Health:
 
     def _readiness(self) -> tuple[int, bytes]:
         if self._gate.ready:
-            return 200, _READY
+            return 200, self._ready
         refusal = Refusal("not_ready", self._gate.reason)
         self._gate.metrics.errors[refusal.reason] += 1
         return refusal.status, refusal.body()

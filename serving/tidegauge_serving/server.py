@@ -89,7 +89,7 @@ def _application(gate: Gate) -> App:
 def _uvicorn_config(settings: Settings, gate: Gate, rest: LateApp) -> uvicorn.Config:
     log_line = write_stderr if settings.request_log else None
     return uvicorn.Config(
-        HotPath(Health(rest, gate), gate, settings.max_body_bytes, log_line),
+        HotPath(Health(rest, gate, settings.stack), gate, settings.max_body_bytes, log_line),
         http="httptools",
         ws="none",
         lifespan="off",

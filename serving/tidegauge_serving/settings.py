@@ -48,6 +48,8 @@ class Settings:
         Whether to end when the bundle cannot be loaded, instead of staying up to say so.
     log_level
         Of the program's own log.
+    stack
+        Id of the local stack that this server belongs to; empty in a cluster.
     """
 
     bundle: Path
@@ -68,6 +70,7 @@ class Settings:
     drain_seconds: float = 2.0
     exit_on_error: bool = False
     log_level: str = "info"
+    stack: str = ""
 
 
 def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -110,6 +113,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--max-body-bytes", Env.MAX_BODY_BYTES, str(16 << 20), _whole(1), "longest request body")
     add("--drain-seconds", Env.DRAIN_SECONDS, "2", _number(0), "wait after SIGTERM while not ready")
     add("--log-level", Env.LOG_LEVEL, "info", _level, "debug, info, warning or error")
+    add("--stack", Env.STACK, "", str, "id of the local stack it belongs to")
     for flag, env, text in (
         ("--allow-pickle", Env.ALLOW_PICKLE, "load joblib bundles, which can run any code"),
         ("--request-log", Env.REQUEST_LOG, "one JSON line per request on stderr"),

@@ -14,7 +14,7 @@ from support.waiting import wait_for
 from tidegauge.errors import ResourceError
 from tidegauge.local.demo import stop
 from tidegauge.local.guard import Guard
-from tidegauge.local.network import free_ports, listen, unhealthy
+from tidegauge.local.network import free_ports, is_free, listen, unhealthy
 from tidegauge.local.supervisor import Program, Role, Supervisor
 
 WAIT = """
@@ -58,7 +58,7 @@ class Toys:
             )
             for name, (role, code) in codes.items()
         ]
-        self.supervisor = Supervisor(programs, group, self.unready, self.lines.append)
+        self.supervisor = Supervisor(programs, group, self.unready, self.lines.append, is_free)
 
     @staticmethod
     def unready(program: Program) -> str | None:
@@ -186,3 +186,14 @@ def test_the_demos_stack_that_does_not_end_is_killed_and_said():
         with pytest.raises(ResourceError, match="was killed"):
             stop(stack, 0.2)
         assert stack.wait(10) == -signal.SIGKILL
+
+
+def test_a_program_whose_port_was_taken_is_not_started_for_ever(guard, tmp_path):
+    with listen(0) as foreign:
+        port = foreign.getsockname()[1]
+        command = (sys.executable, "-c", f"import socket; socket.create_server(('127.0.0.1', {port}))")
+        program = Program("agg", Role.AGGREGATOR, command, os.environ, tmp_path / "agg.log", port, "/")
+        supervisor = Supervisor([program], guard.group, lambda _: "", print, is_free)
+        with pytest.raises(ResourceError, match=f"agg cannot have port {port}, which another program took"):
+            wait_for(lambda: supervisor.step() and False, "the end")
+        supervisor.kill()

@@ -12,15 +12,19 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.command_line import tidegauge
+from msgspec.structs import replace
+from support.command_line import assert_one_line_error, tidegauge
 from support.examples import EXAMPLES
-from support.local_stack import Aggregator, LocalStack
+from support.local_stack import DOCUMENT, Aggregator, LocalStack
 from support.serving_bundles import house_bundle
+from support.stub_server import stub_server
 from support.waiting import wait_for
 
+from tidegauge.errors import ResourceError
 from tidegauge.local.demo import STOP_SECONDS
+from tidegauge.local.network import listen, unhealthy
 from tidegauge.local.plan import local_path, profile_path, with_bundle
-from tidegauge.local.state import STATE_FILE, load_state
+from tidegauge.local.state import STATE_FILE, load_state, locked
 from tidegauge.resource import load
 
 ROOT = Path(__file__).parents[2]
@@ -150,7 +154,55 @@ def test_a_port_that_is_taken_is_one_line(stack, tmp_path):
     document.write_text((stack.folder.parent / "dmm.yaml").read_text())
     taken = tidegauge("up", "-f", document, "--port", stack.state.url.rsplit(":", 1)[1])
     assert taken.exit_code == 2
-    assert "choose another, or 0 for any" in taken.stderr
+    assert "choose another with --port, or 0 for any" in taken.stderr
+
+
+def test_a_taken_port_of_an_aggregator_is_refused_before_anything_starts(bundle, tmp_path):
+    document = tmp_path / "dmm.yaml"
+    document.write_text(DOCUMENT.format(bundle=bundle, log_size="1Mi", shards=3))
+    with listen(0) as front, listen(0) as foreign:
+        port = foreign.getsockname()[1]
+        for first in (port, port - 2):
+            arguments = ("--port", 0, "--aggregator-port", first, "--dir", tmp_path / "stack")
+            refused = tidegauge("up", "-f", document, *arguments)
+            assert_one_line_error(refused, f"port {port} cannot be used", "--aggregator-port")
+        same = front.getsockname()[1]
+        front.close()
+        refused = tidegauge("up", bundle, "--port", same, "--aggregator-port", same)
+        assert_one_line_error(refused, f"port {same} cannot be used", "--aggregator-port")
+    assert not (tmp_path / "stack/logs").exists()
+
+
+def test_every_program_says_which_stack_it_is_of(stack):
+    paths = {"server": "/readyz", "sidecar": "/healthz", "aggregator": "/readyz"}
+    for process in stack.state.processes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{process.port}{paths[process.role]}") as answer:
+            assert json.loads(answer.read())["stack"] == stack.state.id
+    assert document(stack)["verdict"]
+
+
+def test_the_report_of_another_stack_is_refused(stack, tmp_path):
+    """A folder whose addresses have gone to another stack, as after a change of ports."""
+    replace(stack.state, id="of another run").save(tmp_path)
+    with locked(tmp_path):
+        refused = tidegauge("report", "--dir", tmp_path)
+    assert_one_line_error(refused, stack.state.aggregator_urls[0], "not of this stack")
+
+
+def test_a_stack_that_has_ended_is_said_not_to_run(stack, tmp_path):
+    stack.state.save(tmp_path)
+    for command in (["report"], ["report", "--wait", "Stable", "--timeout", 1], ["simulate"]):
+        refused = tidegauge(*command, "--dir", tmp_path)
+        assert_one_line_error(refused, "this stack is not running", "tidegauge up", str(tmp_path))
+
+
+def test_what_is_not_of_the_stack_is_not_well(stack):
+    aggregator = stack.processes("aggregator")[0]
+    assert unhealthy(aggregator.port, "/readyz", stack=stack.state.id) is None
+    with pytest.raises(ResourceError, match="not of this stack"):
+        unhealthy(aggregator.port, "/readyz", stack="another")
+    with stub_server(lambda *_: (200, b"<html>")) as url, pytest.raises(ResourceError, match="not of this"):
+        unhealthy(int(url.rpartition(":")[2]), "/readyz", stack=stack.state.id)
 
 
 def test_two_stacks_in_one_folder_are_refused(stack):

@@ -19,7 +19,7 @@ from support.stub_server import stub_server
 import tidegauge as library
 from tidegauge.cli import main
 from tidegauge.contract import Extent
-from tidegauge.local.state import StackState
+from tidegauge.local.state import StackState, locked
 from tidegauge.report import Coverage, Report
 
 COVERAGE = Coverage(pods_heard=3, pods_expected=3, rows_counted=12_000, rows_lost=7)
@@ -142,7 +142,8 @@ def test_a_stacks_folder_names_the_model_too(stable, tmp_path):
         StackState("house-prices", "profile.json", 1, "", [url], "", 10, ready=True, processes=[]).save(
             tmp_path
         )
-        tidegauge("report", "--dir", tmp_path)
+        with locked(tmp_path):
+            tidegauge("report", "--dir", tmp_path)
     assert [path.partition("?")[2] for path in asked] == ["model=house-prices"]
 
 

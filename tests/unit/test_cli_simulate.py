@@ -13,7 +13,7 @@ from support.command_line import assert_one_line_error, tidegauge
 from support.stub_server import stub_server
 
 from tidegauge.local.load import drive
-from tidegauge.local.state import StackState
+from tidegauge.local.state import StackState, locked
 from tidegauge.profile import Profile
 
 FRAME = pd.DataFrame(
@@ -143,7 +143,8 @@ def test_nobody_listening_is_one_line(profile):
 def test_a_stacks_folder_is_enough(profile, tmp_path):
     with stub_server(model := Model()) as url:
         StackState("m", str(profile), 1, url, [], "", 10, ready=True, processes=[]).save(tmp_path)
-        result = tidegauge("simulate", "--dir", tmp_path, "--rows", 20)
+        with locked(tmp_path):
+            result = tidegauge("simulate", "--dir", tmp_path, "--rows", 20)
     assert result.exit_code == 0, result.output
     assert set(model.rows[0]) == {"sqft", "age", "kind"}
 

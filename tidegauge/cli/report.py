@@ -2,7 +2,9 @@
 
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +16,7 @@ from tidegauge.cli.tables import Column, print_table, printable, screen
 from tidegauge.contract import Extent, Verdict
 from tidegauge.errors import ResourceError, TidegaugeError
 from tidegauge.local.reports import ShardsReport, fetch_shards
-from tidegauge.local.state import load_state
+from tidegauge.local.state import load_running
 from tidegauge.report import FeatureReport, Report
 
 EXIT_CODES: Final = {Verdict.STABLE: 0, Verdict.DRIFTING: 3, Verdict.UNKNOWN: 4, Verdict.LEARNING: 5}
@@ -34,25 +36,25 @@ def run(
 
     Exit code: 0 Stable, 3 Drifting, 4 Unknown, 5 Learning; 2 when there is no report.
     """
-    addresses = list(urls)
+    addresses, stack = list(urls), ""
     if folder is not None:
-        state = load_state(folder)
-        addresses, model = state.aggregator_urls, model or state.model
+        state = load_running(folder)
+        addresses, model, stack = state.aggregator_urls, state.model, state.id
     if awaited is None:
-        found = fetch_shards(addresses, model)
+        found = fetch_shards(addresses, model, stack)
         code = EXIT_CODES[found.report.verdict]
     else:
-        found = _await(Verdict(awaited), addresses, model, timeout)
+        found = _await(Verdict(awaited), partial(fetch_shards, addresses, model, stack), timeout)
         code = 0 if found.report.verdict == awaited else NOT_IN_TIME
     _print(found, as_json)
     raise click.exceptions.Exit(code)
 
 
-def _await(verdict: Verdict, urls: list[str], model: str | None, timeout_seconds: float) -> ShardsReport:
+def _await(verdict: Verdict, fetch: Callable[[], ShardsReport], timeout_seconds: float) -> ShardsReport:
     """The first report with that verdict, or the last one before the time is over."""
     deadline = time.monotonic() + timeout_seconds
     while True:
-        found, problem = _try(urls, model)
+        found, problem = _try(fetch)
         if found is not None and found.report.verdict is verdict:
             return found
         if time.monotonic() >= deadline:
@@ -62,9 +64,9 @@ def _await(verdict: Verdict, urls: list[str], model: str | None, timeout_seconds
         time.sleep(_POLL_SECONDS)
 
 
-def _try(urls: list[str], model: str | None) -> tuple[ShardsReport | None, TidegaugeError | None]:
+def _try(fetch: Callable[[], ShardsReport]) -> tuple[ShardsReport | None, TidegaugeError | None]:
     try:
-        return fetch_shards(urls, model), None
+        return fetch(), None
     except TidegaugeError as error:  # not there yet, or restarting
         return None, error
 

@@ -15,7 +15,7 @@ from tidegauge.cli.parts import load_profile
 from tidegauge.cli.tables import screen
 from tidegauge.errors import ResourceError, SchemaError
 from tidegauge.local.load import Tally, drive
-from tidegauge.local.state import load_state
+from tidegauge.local.state import load_running
 from tidegauge.profile import Profile
 from tidegauge.sources import categories_of, chunks_of
 from tidegauge.traffic import Scenario, rows
@@ -66,7 +66,7 @@ def run(
 def _target(path: Path | None, url: str, folder: Path | None) -> tuple[str, Profile]:
     """Where rows go, and what they are drawn from."""
     if folder is not None:
-        state = load_state(folder)
+        state = load_running(folder)
         return state.url, load_profile(path or Path(state.profile))
     assert path is not None, "the command asks for one of both"
     return url, load_profile(path)

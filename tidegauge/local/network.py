@@ -9,17 +9,18 @@ from typing import Final
 
 from tidegauge.errors import ResourceError
 
-__all__ = ["free_ports", "listen", "unhealthy"]
+__all__ = ["free_ports", "is_free", "listen", "unhealthy"]
 
 HOST: Final = "127.0.0.1"
+FREE_IT: Final = "end it, or choose another port (0 is any free one)"
 _BACKLOG: Final = 1024
 # Below the range from which the kernel takes the ports of outgoing connections, or one of them could take
 # the port of a process while it restarts.
 _LOWEST, _HIGHEST = 20_000, 32_000
 
 
-def listen(port: int) -> socket.socket:
-    """A listening socket on localhost for all replicas; port 0 is any free one.
+def listen(port: int, option: str = "--port") -> socket.socket:
+    """A listening socket on localhost; port 0 is any free one, `option` is what chooses it.
 
     Raises
     ------
@@ -35,7 +36,7 @@ def listen(port: int) -> socket.socket:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
         raise ResourceError(
-            f"port {port} cannot be used ({error.strerror}): choose another, or 0 for any"
+            f"port {port} cannot be used ({error.strerror}): choose another with {option}, or 0 for any"
         ) from error
     listener.listen(_BACKLOG)
     return listener
@@ -47,14 +48,15 @@ def free_ports(count: int, rng: random.Random) -> list[int]:
     for port in rng.sample(range(_LOWEST, _HIGHEST), _HIGHEST - _LOWEST):
         if len(found) == count:
             return found
-        if _is_free(port):
+        if is_free(port):
             found.append(port)
     raise ResourceError(
         f"{count} free ports between {_LOWEST} and {_HIGHEST} are needed, there are {len(found)}"
     )
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a port of localhost."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -64,8 +66,14 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def unhealthy(port: int, path: str, timeout_seconds: float = 0.5) -> str | None:
-    """Why the process behind a port is not well: its own words, "" without an answer, None if it is well."""
+def unhealthy(port: int, path: str, timeout_seconds: float = 0.5, stack: str = "") -> str | None:
+    """Why the process behind a port is not well: its own words, "" without an answer, None if it is well.
+
+    Raises
+    ------
+    ResourceError
+        With the id of a stack: it is well, and of another stack or none.
+    """
     connection = http.client.HTTPConnection(HOST, port, timeout=timeout_seconds)
     try:
         connection.request("GET", path)
@@ -75,7 +83,20 @@ def unhealthy(port: int, path: str, timeout_seconds: float = 0.5) -> str | None:
         return ""
     finally:
         connection.close()
-    return None if response.status == http.HTTPStatus.OK else _message(body)
+    if response.status != http.HTTPStatus.OK:
+        return _message(body)
+    if stack and _stack_of(body) != stack:
+        raise ResourceError(f"port {port}: a program that is not of this stack answers there; {FREE_IT}")
+    return None
+
+
+def _stack_of(body: bytes) -> str | None:
+    """The stack's id in an answer of readiness."""
+    try:
+        found: object = json.loads(body)["stack"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _message(body: bytes) -> str:
@@ -84,4 +105,4 @@ def _message(body: bytes) -> str:
         error = json.loads(body)["error"]
         return error if isinstance(error, str) else str(error["message"])
     except (ValueError, LookupError, TypeError):
-        return body.decode(errors="replace")[:200]
+        return "its answer is none of Tidegauge's programs: see which program listens on that port"

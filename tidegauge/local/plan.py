@@ -45,12 +45,14 @@ class Layout:
         The packed model and its reference profile, as local paths.
     server_ports, sidecar_ports, aggregator_ports
         One port per replica, on localhost.
-    front_fd
-        Listening socket that all servers inherit.
+    front_fd, front_port
+        Listening socket that all servers inherit, and its port.
     pane_seconds
         Length of a pane.
     environment
         Variables that every process gets, below those the resource decides.
+    stack
+        Id of this run, which every program carries.
     """
 
     folder: Path
@@ -60,8 +62,10 @@ class Layout:
     sidecar_ports: tuple[int, ...]
     aggregator_ports: tuple[int, ...]
     front_fd: int
+    front_port: int
     pane_seconds: int = PANE_SECONDS
     environment: Mapping[str, str] | None = None
+    stack: str = ""
 
     @property
     def token_file(self) -> Path:
@@ -88,6 +92,11 @@ class Layout:
     def log_file(self, name: str) -> Path:
         """What a process prints."""
         return self.folder / "logs" / f"{name}.log"
+
+    @property
+    def front_url(self) -> str:
+        """Address of the model."""
+        return f"http://{HOST}:{self.front_port}"
 
     @property
     def aggregator_urls(self) -> list[str]:
@@ -260,7 +269,12 @@ def _program(
     settings: Mapping[Env, object],
     fd: int | None = None,
 ) -> Program:
-    common = {Env.HOST: HOST, Env.PORT: port, Env.TOKEN_FILE: layout.token_file}
+    common = {
+        Env.HOST: HOST,
+        Env.PORT: port,
+        Env.TOKEN_FILE: layout.token_file,
+        Env.STACK: layout.stack,
+    }
     own = {str(key): str(value) for key, value in {**common, **settings}.items()}
     return Program(
         name=name,

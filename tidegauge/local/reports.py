@@ -43,7 +43,7 @@ def fetch_report(urls: list[str], model: str | None = None) -> Report:
     return fetch_shards(urls, model).report
 
 
-def fetch_shards(urls: list[str], model: str | None = None) -> ShardsReport:
+def fetch_shards(urls: list[str], model: str | None = None, stack: str = "") -> ShardsReport:
     """The report of a model, joined over the aggregators of its shards.
 
     Parameters
@@ -52,15 +52,17 @@ def fetch_shards(urls: list[str], model: str | None = None) -> ShardsReport:
         One address per shard.
     model
         The model's name; it may be left out where there is only one.
+    stack
+        Id of the local stack that must be the one that answers.
 
     Raises
     ------
     ResourceError
-        An aggregator does not answer, or has no report of that model.
+        An aggregator does not answer, is another stack's, or has no report of that model.
     WireError
         An answer is no report, or they do not fit together.
     """
-    documents = [_fetch(url, model) for url in urls]
+    documents = [_fetch(url, model, stack) for url in urls]
     reports = [Report.from_dict(document) for document in documents]
     shards = [_shard(document) for document in documents]
     asked, of = len({index for index, _ in shards}), max((of for _, of in shards), default=1)
@@ -76,7 +78,7 @@ def _shard(document: Any) -> tuple[int, int]:
         raise WireError(f'a report whose "shard" is {shard!r}: it must be {{"index", "of"}}') from error
 
 
-def _fetch(url: str, model: str | None) -> Any:
+def _fetch(url: str, model: str | None, stack: str) -> Any:
     try:
         answer = httpx.get(
             f"{url.rstrip('/')}/v1/report", params={"model": model} if model else {}, timeout=_TIMEOUT_SECONDS
@@ -86,6 +88,8 @@ def _fetch(url: str, model: str | None) -> Any:
         raise ResourceError(f"{url}: no aggregator answers there ({error})") from error
     if answer.status_code != httpx.codes.OK:
         raise ResourceError(f"{url}: {_message(document)}")
+    if stack and document.get("stack") != stack:
+        raise ResourceError(f"{url}: the aggregator that answers there is not of this stack")
     return document
 
 

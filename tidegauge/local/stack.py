@@ -1,15 +1,14 @@
 """One local stack from start to clean end."""
 
-import fcntl
 import json
 import os
 import random
 import secrets
 import shutil
-import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,7 @@ from tidegauge.bundle import Manifest
 from tidegauge.contract import PANE_SECONDS
 from tidegauge.errors import ResourceError
 from tidegauge.local.guard import Guard
-from tidegauge.local.network import HOST, free_ports, listen, unhealthy
+from tidegauge.local.network import free_ports, is_free, listen, unhealthy
 from tidegauge.local.plan import (
     Layout,
     aggregator_config,
@@ -26,7 +25,7 @@ from tidegauge.local.plan import (
     profile_path,
     programs,
 )
-from tidegauge.local.state import StackState
+from tidegauge.local.state import StackState, locked
 from tidegauge.local.supervisor import Program, Supervisor
 from tidegauge.resource import DriftMonitoredModel
 
@@ -60,6 +59,17 @@ class Options:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Ports:
+    """The ports that a stack has found free, and the front's socket."""
+
+    front_fd: int
+    front_port: int
+    servers: tuple[int, ...]
+    sidecars: tuple[int, ...]
+    aggregators: tuple[int, ...]
+
+
 class Stack:
     """A running stack; `step` it a few times per second, and stop it in the end."""
 
@@ -67,14 +77,13 @@ class Stack:
         self,
         resource: DriftMonitoredModel,
         layout: Layout,
-        front: socket.socket,
         supervisor: Supervisor,
     ) -> None:
         self._resource = resource
         self._layout = layout
         self._supervisor = supervisor
         self._was_ready = False
-        self.url = f"http://{HOST}:{front.getsockname()[1]}"
+        self.url = layout.front_url
 
     def step(self) -> bool:
         """Restart what died; returns whether anything changed since the last call."""
@@ -102,6 +111,7 @@ class Stack:
             pane_seconds=self._layout.pane_seconds,
             ready=self._supervisor.ready,
             processes=self._supervisor.state(),
+            id=self._layout.stack,
         )
 
     def stop(self) -> list[str]:
@@ -143,25 +153,30 @@ def running(
     """
     pods = resource.spec.pods if options.pods is None else options.pods
     bundle, profile = _found(resource, resource_folder)
-    with _alone_in(folder), listen(options.port) as front, Guard() as guard:
-        layout = _layout(resource, folder, pods, options, front, bundle, profile)
+    shards = resource.spec.aggregator.replicas
+    with locked(folder), _reserved(options, pods, shards) as ports, Guard() as guard:
+        layout = Layout(
+            folder=folder,
+            bundle=bundle,
+            profile=profile,
+            server_ports=ports.servers,
+            sidecar_ports=ports.sidecars,
+            aggregator_ports=ports.aggregators,
+            front_fd=ports.front_fd,
+            front_port=ports.front_port,
+            pane_seconds=options.pane_seconds,
+            environment=options.environment,
+            stack=secrets.token_hex(8),
+        )
         _write_files(resource, layout, pods)
-        supervisor = Supervisor(programs(resource, layout), guard.group, _unready, tell)
-        stack = Stack(resource, layout, front, supervisor)
+        supervisor = Supervisor(
+            programs(resource, layout), guard.group, partial(_unready, layout.stack), tell, is_free
+        )
+        stack = Stack(resource, layout, supervisor)
         try:
             yield stack
         finally:
             stack.kill()
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    with (folder / "lock").open("wb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ResourceError(f"{folder}: another stack runs in this folder, choose another one") from None
-        yield
 
 
 def clear_pods(folder: Path) -> None:
@@ -179,29 +194,29 @@ def _found(resource: DriftMonitoredModel, folder: Path) -> tuple[Path, Path]:
     return bundle, profile
 
 
-def _layout(
-    resource: DriftMonitoredModel,
-    folder: Path,
-    pods: int,
-    options: Options,
-    front: socket.socket,
-    bundle: Path,
-    profile: Path,
-) -> Layout:
-    shards = resource.spec.aggregator.replicas
-    ports = free_ports(2 * pods + shards, random.Random())
-    first = options.aggregator_port
-    return Layout(
-        folder=folder,
-        bundle=bundle,
-        profile=profile,
-        server_ports=tuple(ports[:pods]),
-        sidecar_ports=tuple(ports[pods : 2 * pods]),
-        aggregator_ports=tuple(range(first, first + shards)) if first else tuple(ports[2 * pods :]),
-        front_fd=front.fileno(),
-        pane_seconds=options.pane_seconds,
-        environment=options.environment,
-    )
+@contextmanager
+def _reserved(options: Options, pods: int, shards: int) -> Iterator[_Ports]:
+    """All ports of a stack, so that a taken one is refused before anything starts.
+
+    The front port is held for as long as the stack runs; the others are let go for the programs to take.
+    """
+    with ExitStack() as held, listen(options.port) as front:
+        first = options.aggregator_port
+        chosen = range(first, first + shards) if first else ()
+        for port in chosen:
+            held.enter_context(listen(port, "--aggregator-port"))
+        free = free_ports(2 * pods + shards - len(chosen), random.Random())
+        for port in free:
+            held.enter_context(listen(port))
+        ports = _Ports(
+            front_fd=front.fileno(),
+            front_port=front.getsockname()[1],
+            servers=tuple(free[:pods]),
+            sidecars=tuple(free[pods : 2 * pods]),
+            aggregators=tuple(chosen) or tuple(free[2 * pods :]),
+        )
+        held.close()
+        yield ports
 
 
 def _write_files(resource: DriftMonitoredModel, layout: Layout, pods: int) -> None:
@@ -214,5 +229,5 @@ def _write_files(resource: DriftMonitoredModel, layout: Layout, pods: int) -> No
     layout.token_file.write_text(secrets.token_urlsafe(32))
 
 
-def _unready(program: Program) -> str | None:
-    return unhealthy(program.port, program.ready_path)
+def _unready(stack: str, program: Program) -> str | None:
+    return unhealthy(program.port, program.ready_path, stack=stack)

@@ -1,5 +1,8 @@
 """``stack.json``: what runs where, for other commands and for scripts."""
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -8,9 +11,10 @@ from msgspec import Struct
 
 from tidegauge.errors import ResourceError
 
-__all__ = ["STATE_FILE", "ProcessState", "StackState", "load_state"]
+__all__ = ["STATE_FILE", "ProcessState", "StackState", "load_running", "load_state", "locked"]
 
 STATE_FILE: Final = "stack.json"
+_LOCK_FILE: Final = "lock"
 
 
 class ProcessState(Struct):
@@ -26,7 +30,10 @@ class ProcessState(Struct):
 
 
 class StackState(Struct):
-    """The whole stack; `ready` once every process is. `profile` is the reference profile's path."""
+    """The whole stack; `ready` once every process is. `profile` is the reference profile's path.
+
+    Its programs carry the `id` in their readiness and reports: an address may have gone to another stack.
+    """
 
     model: str
     profile: str
@@ -37,6 +44,7 @@ class StackState(Struct):
     pane_seconds: int
     ready: bool
     processes: list[ProcessState]
+    id: str = ""
 
     def save(self, folder: Path) -> None:
         """Write the file so that a reader sees the old or the new one, never half of one."""
@@ -59,3 +67,47 @@ def load_state(folder: Path) -> StackState:
         raise ResourceError(f"{folder} holds no {STATE_FILE}: no stack runs there") from None
     except msgspec.MsgspecError as error:
         raise ResourceError(f"{folder / STATE_FILE} is not the state of a stack: {error}") from error
+
+
+def load_running(folder: Path) -> StackState:
+    """Read the file of a stack that runs now.
+
+    Raises
+    ------
+    ResourceError
+        As `load_state`; or the stack has ended, and its addresses may be another's by now.
+    """
+    state = load_state(folder)
+    if not _is_locked(folder):
+        raise ResourceError(
+            f"{folder}: this stack is not running: start it again with `tidegauge up`, with --dir {folder}"
+        )
+    return state
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for one stack; the kernel lets go of it however the stack ends.
+
+    Raises
+    ------
+    ResourceError
+        Another stack holds it.
+    """
+    with (folder / _LOCK_FILE).open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ResourceError(f"{folder}: another stack runs in this folder, choose another one") from None
+        yield
+
+
+def _is_locked(folder: Path) -> bool:
+    try:
+        with (folder / _LOCK_FILE).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

@@ -9,7 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from tidegauge.errors import ResourceError
 from tidegauge.local.backoff import Backoff
+from tidegauge.local.network import FREE_IT
 from tidegauge.local.state import ProcessState
 
 __all__ = ["Program", "Role", "Supervisor"]
@@ -65,6 +67,8 @@ class Supervisor:
         Why a program is not ready, "" when it says nothing, None when it is ready.
     tell
         Takes one line for people when something ends or starts again.
+    is_free
+        Whether nobody listens on a port.
     clock
         Monotonic seconds.
     """
@@ -75,16 +79,24 @@ class Supervisor:
         group: int,
         unready: Callable[[Program], str | None],
         tell: Callable[[str], None],
+        is_free: Callable[[int], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kept = [_Kept(program) for program in programs]
         self._group = group
         self._unready = unready
         self._tell = tell
+        self._is_free = is_free
         self._clock = clock
 
     def step(self) -> bool:
-        """Start what is due, notice what ended or became ready; returns whether anything changed."""
+        """Start what is due, notice what ended or became ready; returns whether anything changed.
+
+        Raises
+        ------
+        ResourceError
+            A program's port was taken by another one: starting it again would not help.
+        """
         changed = [self._step(kept) for kept in self._kept]
         return any(changed)
 
@@ -143,6 +155,9 @@ class Supervisor:
         kept.restarts += 1
 
     def _plan_restart(self, kept: _Kept, code: int) -> None:
+        if code > 0 and not self._is_free(kept.program.port):
+            name, port = kept.program.name, kept.program.port
+            raise ResourceError(f"{name} cannot have port {port}, which another program took: {FREE_IT}")
         now = self._clock()
         delay = kept.backoff.after(now - kept.started_at)
         kept.process, kept.ready, kept.due_at = None, False, now + delay
