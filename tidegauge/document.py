@@ -83,7 +83,8 @@ def _feature_document(feature: Feature) -> dict[str, Any]:
         else {"window_seconds": list(effect.window_seconds), "values": list(effect.values)},
     }
     if isinstance(feature, CategoricalFeature):
-        return {**shared, "categories": list(feature.categories)}
+        held_out = {} if feature.held_out is None else {"held_out": feature.held_out.tolist()}
+        return {**shared, "categories": list(feature.categories), **held_out}
     return {
         **shared,
         "dtype": feature.dtype,
@@ -141,11 +142,12 @@ def _no_constant(name: str) -> float:
 
 
 def _feature(item: object, where: str) -> Feature:
-    kind = item.get("kind") if isinstance(item, dict) else None
+    held = item if isinstance(item, dict) else {}
+    kind = held.get("kind")
     if kind == "numeric":
         return _numeric(_fields(item, where, _NUMERIC), where)
     if kind == "categorical":
-        return _categorical(_fields(item, where, _CATEGORICAL), where)
+        return _categorical(_fields(item, where, _CATEGORICAL | ({"held_out"} & held.keys())), where)
     raise ProfileError(f"{where} is of kind {kind!r}: it must be numeric or categorical")
 
 
@@ -169,15 +171,18 @@ def _numeric(fields: dict[str, Any], where: str) -> NumericFeature:
 def _categorical(fields: dict[str, Any], where: str) -> CategoricalFeature:
     items = _list(fields["categories"], f"{where}.categories")
     categories = tuple(_text(item, f"{where}.categories") for item in items)
-    return CategoricalFeature(categories=categories, **_shared(fields, where, len(categories) + 1))
+    held_out = None
+    if "held_out" in fields:
+        held_out = _counts(fields["held_out"], f"{where}.held_out")
+    shared = _shared(fields, where, len(categories) + 1)
+    return CategoricalFeature(categories=categories, held_out=held_out, **shared)
 
 
 def _shared(fields: dict[str, Any], where: str, cells: int) -> dict[str, Any]:
-    counts = [_count(n, f"{where}.counts") for n in _list(fields["counts"], f"{where}.counts")]
     distinct, hourly, effect = fields["distinct"], fields["hourly"], fields["design_effect"]
     return {
         "name": _text(fields["name"], f"{where}.name"),
-        "counts": np.array(counts, dtype=np.int64),
+        "counts": _counts(fields["counts"], f"{where}.counts"),
         "missing": _count(fields["missing"], f"{where}.missing"),
         "distinct": None if distinct is None else _count(distinct, f"{where}.distinct"),
         "hourly": None if hourly is None else _unpack(hourly, cells, f"{where}.hourly"),
@@ -238,6 +243,10 @@ def _text(value: object, where: str) -> str:
     except UnicodeEncodeError as error:
         raise ProfileError(f"{where} holds {text!r}, which is not Unicode text") from error
     return text
+
+
+def _counts(values: object, where: str) -> IntArray:
+    return np.array([_count(value, where) for value in _list(values, where)], dtype=np.int64)
 
 
 def _count(value: object, where: str) -> int:

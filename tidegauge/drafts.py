@@ -10,12 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.contract import PREDICTION
-from tidegauge.features import MAX_CATEGORIES, CategoricalFeature, FloatArray, NumericFeature, category_text
+from tidegauge.features import (
+    MAX_CATEGORIES,
+    CategoricalFeature,
+    FloatArray,
+    IntArray,
+    NumericFeature,
+    category_text,
+)
 from tidegauge.frames import Column
 
 __all__ = ["CategoricalDraft", "NumericDraft", "choose_cut_points", "warn_of_mixture"]
 
 MAX_TALLY: Final = 1_000_000  # distinct texts kept of one column; more are an identifier's anyway
+_HALVES_SEED: Final = 2
 _PRUNE: Final = 1.25  # a sample is cut back to its size when it is so many times larger
 _REPEATED: Final = 0.05  # an identifier's values return at most so often, as share of the rows
 _IDENTIFIER_NAME: Final = re.compile(r"(^|[^a-z])id$|[a-z0-9]I[dD]$", re.ASCII)
@@ -219,21 +227,61 @@ class CategoricalDraft:
         return not self._total
 
     def feature(self) -> CategoricalFeature:
-        """The feature of the most frequent texts (equal ones by alphabet), all values still to be counted."""
-        kept = sorted(self._tally, key=lambda text: (-self._tally[text], text))[:MAX_CATEGORIES]
+        """The feature of the most frequent texts, equal ones by alphabet."""
+        self._warn()
+        texts = sorted(self._tally)
+        times = np.array([self._tally[text] for text in texts], dtype=np.int64)
+        chosen, held_out = np.arange(times.size), None
+        if times.size > MAX_CATEGORIES:
+            chosen, held_out = _choose(times, self._total)
+        kept = chosen[np.argsort(-times[chosen], kind="stable")]
+        return CategoricalFeature(
+            name=self.name,
+            categories=tuple(texts[i] for i in kept),
+            counts=np.append(times[kept], self._total - times[kept].sum()),
+            missing=0,
+            held_out=None if held_out is None else np.append(held_out[kept], held_out[-1]),
+            distinct=None if self._more else times.size,
+        )
+
+    def _warn(self) -> None:
         many = len(self._tally) > max(MAX_CATEGORIES, self._total // 2)
         if many or self._more:
             more = "more than " if self._more else ""
             _warn_of_identifier(self.name, f"{more}{len(self._tally)} distinct texts in {self._total} rows")
         elif not self.meant and len({bool(_NUMBER.fullmatch(text)) for text in self._tally}) > 1:
             warn_of_mixture(self.name)
-        return CategoricalFeature(
-            name=self.name,
-            categories=tuple(kept),
-            counts=np.zeros(len(kept) + 1, dtype=np.int64),
-            missing=0,
-            distinct=None if self._more else len(self._tally),
-        )
+
+
+def _choose(times: IntArray, total: int) -> tuple[IntArray, IntArray]:
+    """Choose categories by a random half of the rows, and hold the other half out.
+
+    A fair coin for each row, so that what one half shows of a text says nothing of the other's luck. The
+    coins are thrown for each text's rows at once, and always fall the same: the same texts, as often, in any
+    order of rows, give the same choice.
+
+    Parameters
+    ----------
+    times
+        How often each text was there, in the order of the alphabet, shape ``(texts,)``.
+    total
+        Rows with a value, those of texts that are not in `times` too.
+
+    Returns
+    -------
+    chosen
+        At most `MAX_CATEGORIES` places in `times`, rising.
+    held_out
+        Rows held out of each text, and in a last place those of all texts that were not chosen.
+    """
+    coins = np.random.default_rng(_HALVES_SEED)
+    choosing = coins.binomial(times, 0.5)
+    untold = total - int(times.sum())
+    first = np.argsort(-choosing, kind="stable")[:MAX_CATEGORIES]
+    chosen = np.sort(first[choosing[first] > 0])  # a text of the other half alone was not seen by this one
+    held_out = times - choosing
+    others = held_out.sum() - held_out[chosen].sum() + untold - coins.binomial(untold, 0.5)
+    return chosen, np.append(held_out, others)
 
 
 def warn_of_mixture(name: str) -> None:

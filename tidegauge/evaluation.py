@@ -239,9 +239,10 @@ class Evaluator:
         """All statistics from what one pass over the cells, or whoever has only bins, has found."""
         r = self.reference
         deff = limits.design_effect
-        noise = deff / np.maximum(sums.n, 1) + 1 / np.maximum(sums.m, 1)
-        noise[:, ~r.known] = 1.0
-        noise[sums.n == 0] = np.inf
+        # Where the reference has no values, rows are all that can be compared: with or without one.
+        n, m = np.where(r.known, sums.n, sums.n + sums.missing), np.where(r.known, sums.m, r.rows)
+        noise = deff / np.maximum(n, 1) + 1 / np.maximum(m, 1)
+        noise[n == 0] = np.inf
         eps = limits.deviation[:, None] * np.sqrt(noise)
         shape = (len(STATISTICS), *eps.shape)
         point, lower, detected = np.zeros(shape), np.full(shape, -np.inf), np.zeros(shape, dtype=bool)
@@ -250,7 +251,8 @@ class Evaluator:
         self._decide_rank(sums, limits, noise, point, lower, detected)
         tv, tv_eps = self._decide_bins(sums, limits, noise, eps, point, lower, detected)
         self._decide_rates(sums, limits, point, lower, detected)
-        width = np.where(r.continuous, eps, np.where(r.discrete, np.minimum(eps, tv_eps), tv_eps))
+        plain = r.continuous | ~r.known
+        width = np.where(plain, eps, np.where(r.discrete, np.minimum(eps, tv_eps), tv_eps))
         return self._combine(sums, tv, noise, width, point, lower, detected)
 
     def _combine(
@@ -282,7 +284,7 @@ class Evaluator:
             lower=np.where(rows > 0, best, -np.inf),
             middle=np.where(rows > 0, middle, np.inf),
             firm=np.where(rows > 0, firm, -np.inf),
-            eps=np.where(sums.n > 0, eps, np.inf),
+            eps=eps,
             detected=detected.any(axis=0) & (rows > 0),
             cause=cause,
             rows=rows,
@@ -313,7 +315,7 @@ class Evaluator:
         r = self.reference
         n, m = np.maximum(sums.n, 1), np.maximum(sums.m, 1)
         live, expected = sums.bins, sums.expected
-        live, expected, pooled_live, pooled_share, degrees = self._pool(live, expected, np.minimum(n, m))
+        live, expected, pooled_live, pooled_share, degrees = self._pool(live, expected, n, m)
         each_n, each_m, each_deff = (np.repeat(x, r.bin_sizes, axis=1) for x in (n, m, limits.design_effect))
 
         def per_feature(values: FloatArray) -> FloatArray:
@@ -352,16 +354,22 @@ class Evaluator:
         return np.where(sums.n > 0, tv, 0.0), width
 
     def _pool(
-        self, live: FloatArray, expected: FloatArray, smaller: FloatArray
+        self, live: FloatArray, expected: FloatArray, n: FloatArray, m: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Bins that expect fewer than `MIN_BIN_ROWS` rows as one; part of the largest if that is too few."""
+        """Bins of fewer than `MIN_BIN_ROWS` rows as one; part of the largest if that is too few.
+
+        Both samples together say which bins are small: their sum does not tell to which one luck gave more.
+        """
         r, starts = self.reference, self.reference.bin_offsets[:-1]
-        small = expected * np.repeat(smaller, r.bin_sizes, axis=1) < MIN_BIN_ROWS
+        weight = np.minimum(n, m) / (n + m)  # of the rows of both, those in the smaller sample
+        each_m, each_weight = np.repeat(m, r.bin_sizes, axis=1), np.repeat(weight, r.bin_sizes, axis=1)
+        small = (live + each_m * expected) * each_weight < MIN_BIN_ROWS
+        small |= r.nameless_bins
         pooled_live = np.add.reduceat(np.where(small, live, 0.0), starts, axis=1)
         pooled_share = np.add.reduceat(np.where(small, expected, 0.0), starts, axis=1)
         live, expected = np.where(small, 0.0, live), np.where(small, 0.0, expected)
         degrees = np.add.reduceat(~small, starts, axis=1, dtype=np.float64) - 1
-        own = pooled_share * smaller >= MIN_BIN_ROWS
+        own = (pooled_live + m * pooled_share) * weight >= MIN_BIN_ROWS
         live[:, r.largest_bin] += np.where(own, 0.0, pooled_live)
         expected[:, r.largest_bin] += np.where(own, 0.0, pooled_share)
         return (
@@ -375,24 +383,30 @@ class Evaluator:
     def _decide_rates(
         self, sums: Sums, limits: Limits, point: FloatArray, lower: FloatArray, detected: BoolArray
     ) -> None:
-        """Missing, unseen and exceedance rates against upper bounds of the reference's own."""
-        r = self.reference
+        """Rates of `RATES` against upper bounds of the reference's own; missing ones by both of theirs."""
+        r, n, rows = self.reference, sums.n, sums.n + sums.missing
         unseen = np.add.reduceat(np.where(r.unseen_bins, sums.bins, 0.0), r.bin_offsets[:-1], axis=1)
-        hits = np.stack([sums.missing, unseen, sums.beyond])
-        trials = np.stack([sums.n + sums.missing, sums.n, sums.n])
-        rate = hits / np.maximum(trials, 1)
+        trials = np.stack([rows, n, n, rows])
+        rate = np.stack([sums.missing, unseen, sums.beyond, n]) / np.maximum(trials, 1)
         limit = np.broadcast_to(r.rate_bounds[:, None, :], rate.shape)
         exponent = np.broadcast_to((2 * limits.deviation**2)[:, None], rate.shape)
         trials = trials / limits.design_effect
         excess = rate - limit
-        found = (excess > 0) & r.decisive[_MISSING:, None, :]
+        found = excess > 0
+        found[:3] &= r.decisive[_MISSING:, None, :]
         if found.any():
             found[found] = trials[found] * bernoulli_kl(rate[found], limit[found]) > exponent[found]
-        point[_MISSING:], detected[_MISSING:] = np.maximum(excess, 0), found
         bound = np.where(excess > 0, -limit, excess)
         if found.any():
             bound[found] = rate_lower_bound(rate[found], trials[found], exponent[found]) - limit[found]
-        lower[_MISSING:] = bound
+        fewer = excess[3] > excess[0]
+        for values in (excess, bound, found):
+            values[0] = np.where(fewer, values[3], values[0])
+        point[_MISSING:], lower[_MISSING:], detected[_MISSING:] = (
+            np.maximum(excess[:3], 0),
+            bound[:3],
+            found[:3],
+        )
 
 
 def _chi2_quantiles(degrees: FloatArray, alpha: FloatArray) -> FloatArray:

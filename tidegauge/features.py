@@ -136,6 +136,11 @@ class NumericFeature:
         return int(self.counts.sum())
 
     @property
+    def compared(self) -> IntArray:
+        """Reference values per cell that live ones are compared with: all of them."""
+        return self.counts
+
+    @property
     def exact(self) -> bool:
         """Whether every distinct reference value is a cut point, so that D has no bracket."""
         return not self.counts[::2].any()
@@ -165,8 +170,16 @@ class CategoricalFeature:
         Texts, most frequent first, at most `MAX_CATEGORIES`; a value is looked up by `category_text`.
     counts
         Reference rows per category, and in a last cell those of every other value; int64, shape ``(c + 1,)``.
+    held_out
+        Of `counts`, the rows that had no part in the choice of the categories; None where every text of the
+        reference is a category, so that nothing was chosen.
     missing, distinct, hourly, design_effect
         As for `NumericFeature`.
+
+    Notes
+    -----
+    The most frequent texts of a sample are partly the luckiest ones: in the rows that chose them their share
+    is too high. So live rows are compared with the rows held out, whose luck is their own.
     """
 
     kind: ClassVar[Literal["categorical"]] = "categorical"
@@ -174,6 +187,7 @@ class CategoricalFeature:
     categories: tuple[str, ...]
     counts: IntArray
     missing: int
+    held_out: IntArray | None = None
     distinct: int | None = None
     hourly: IntArray | None = None
     design_effect: DesignEffect | None = None
@@ -183,11 +197,21 @@ class CategoricalFeature:
         require(len(self.categories) <= MAX_CATEGORIES, where, f"at most {MAX_CATEGORIES} categories")
         require(len(set(self.categories)) == len(self.categories), where, "categories that differ")
         _check_counts(self, len(self.categories) + 1)
+        if self.held_out is not None:
+            _freeze(self, "held_out", np.dtype(np.int64))
+            fits = self.held_out.shape == self.counts.shape
+            within = fits and bool(((self.held_out >= 0) & (self.held_out <= self.counts)).all())
+            require(within, where, "rows held out in each cell, from 0 to its count")
 
     @property
     def cells(self) -> int:
         """Number of cells: one per category and one for every other value."""
         return self.counts.size
+
+    @property
+    def compared(self) -> IntArray:
+        """Reference rows per cell that live ones are compared with: those held out, if any were."""
+        return self.counts if self.held_out is None else self.held_out
 
     @cached_property
     def total(self) -> int:

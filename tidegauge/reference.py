@@ -21,6 +21,7 @@ __all__ = ["BINS", "DISCRETE_LIMIT", "STATISTICS", "Reference", "is_discrete", "
 
 STATISTICS: Final = ("ks", "rank_mean", "g", "missing", "unseen", "exceedance")
 BINS: Final = 16
+RATES: Final = ("missing", "unseen", "exceedance", "present")  # a rate that falls is one that rises
 DISCRETE_LIMIT: Final = 50  # with at most so many distinct values KS is blunt, and G decides
 
 FloatArray = npt.NDArray[np.float64]
@@ -78,8 +79,10 @@ class Reference:
         self.offsets: IntArray = profile.offsets
         self.starts: IntArray = profile.offsets[:-1]
         self.sizes: IntArray = np.diff(profile.offsets)
-        counts = np.concatenate([feature.counts for feature in features])
-        self.m: FloatArray = np.array([feature.total for feature in features], dtype=np.float64)
+        counts = np.concatenate([feature.compared for feature in features])
+        self.m: FloatArray = np.add.reduceat(counts, self.starts).astype(np.float64)
+        self.total: FloatArray = np.array([f.total for f in features], dtype=np.float64)
+        self.rows: FloatArray = self.total + np.array([f.missing for f in features])
         self.known: BoolArray = self.m > 0
         self.share: FloatArray = counts / np.repeat(np.maximum(self.m, 1), self.sizes)
         self.numeric: BoolArray = np.array([isinstance(f, NumericFeature) for f in features])
@@ -128,44 +131,63 @@ class Reference:
             [_unseen_cells(f) if not c else np.zeros(s.size, dtype=bool)
              for f, c, s in zip(self.features, self.continuous, starts, strict=True)]
         )  # fmt: skip
+        # These values have no name because the reference had none of them: its 0 there is no measurement.
+        self.nameless_bins: BoolArray = self.unseen_bins & (self.bin_share == 0)
 
     def _set_decisive(self) -> None:
         """Which statistic may alarm for which feature, shape ``(statistics, features)``."""
         continuous, known = self.continuous & self.known, self.known
         spread = np.array([isinstance(f, NumericFeature) and f.sd > 0 for f in self.features])
         self.decisive: BoolArray = np.stack(
-            [continuous, continuous, known, known, known & ~self.continuous, continuous & spread]
+            [
+                continuous,
+                continuous,
+                known,
+                np.ones_like(known),
+                known & ~self.continuous,
+                continuous & spread,
+            ]
         )
 
     def _rate_bounds(self, pairs: int) -> FloatArray:
-        """Upper bounds of the reference's own rates (missing, unseen, exceedance), shape ``(3, features)``.
+        """Upper bounds of the reference's own rates, by `RATES`, shape ``(4, features)``.
 
-        All hold together with probability ``1 - REFERENCE_ALPHA`` at least.
+        All hold together with probability ``1 - REFERENCE_ALPHA`` at least: a feature has no more of them
+        than pairs.
         """
-        missing = np.array([f.missing for f in self.features], dtype=np.float64)
+        missing = self.rows - self.total
         beyond = np.array([f.beyond if isinstance(f, NumericFeature) else 0 for f in self.features])
-        unseen = np.array([_unseen_mass(f) for f in self.features], dtype=np.float64)
-        hits = np.stack([missing, unseen, beyond])
-        trials = np.stack([self.m + missing, self.m, self.m])
-        alpha = REFERENCE_ALPHA / pairs
-        return rate_upper_bound(hits / np.maximum(trials, 1), trials, alpha)
+        unseen, worth = np.array([_unseen_rate(f) for f in self.features]).T
+        trials = np.stack([self.rows, self.m, self.total, self.rows])
+        rates = np.stack([missing, unseen * self.m, beyond, self.total]) / np.maximum(trials, 1)
+        trials[1] *= worth
+        return rate_upper_bound(rates, trials, REFERENCE_ALPHA / pairs)
 
     def _lay_hours(self) -> None:
         """Hour-of-day ECDFs ``(24, cells)`` and totals ``(24, features)``."""
         self.hourly: BoolArray = np.array([f.hourly is not None for f in self.features])
         if not self.hourly.any():
             return
-        tables = [np.tile(f.counts, (24, 1)) if f.hourly is None else f.hourly for f in self.features]
-        counts = np.concatenate(tables, axis=1)
-        self.hour_m: FloatArray = np.add.reduceat(counts, self.starts, axis=1).astype(np.float64)
+        counts = np.concatenate([_hour_table(f) for f in self.features], axis=1)
+        self.hour_m: FloatArray = np.add.reduceat(counts, self.starts, axis=1)
         # An hour the reference never saw is compared with the whole of it.
-        share = counts / np.repeat(np.maximum(self.hour_m, 1), self.sizes, axis=1)
+        share = counts / np.repeat(np.where(self.hour_m > 0, self.hour_m, 1), self.sizes, axis=1)
         seen = np.repeat(self.hour_m > 0, self.sizes, axis=1)
         share = np.where(seen, share, self.share)
         self.hour_ecdf: FloatArray = np.stack([self._within_features(np.cumsum, row) for row in share])
         self.hour_rank_level: FloatArray = np.stack([self.rank_sum(row) for row in self.hour_ecdf])
         self.hour_bins: FloatArray = np.add.reduceat(share, self.bin_cells, axis=1)
         self.hour_m = np.where(self.hour_m > 0, self.hour_m, self.m)
+
+
+def _hour_table(feature: Feature) -> FloatArray:
+    """Reference values per hour and cell that live ones are compared with, shape ``(24, cells)``.
+
+    Of a feature with rows held out each cell keeps their part, the same in every hour.
+    """
+    if feature.hourly is None:
+        return np.tile(feature.compared.astype(np.float64), (24, 1))
+    return feature.hourly * (feature.compared / np.maximum(feature.counts, 1))
 
 
 def _rank_steps(counts: FloatArray) -> FloatArray:
@@ -183,10 +205,19 @@ def _unseen_cells(feature: Feature) -> BoolArray:
     return cells
 
 
-def _unseen_mass(feature: Feature) -> int:
-    """Reference rows that stand for unseen values: those outside the named ones, and values seen once.
+def _unseen_rate(feature: Feature) -> tuple[float, float]:
+    """Share of rows that will be of no named value, and how much each reference row says of it, 0 to 1.
 
-    Good and Turing: of what comes next, as large a share is new as was seen exactly once so far.
+    Where the names were chosen by other rows than those compared, it is their share of other values.
+    Otherwise a value is named because it was there. Then, of what comes next, as large a share is new as was
+    seen exactly once so far (Good and Turing). That estimate errs more than a share of independent rows: by a
+    variance of ``s + 2 t - s^2 / m`` for s values seen once and t seen twice (Esty 1983).
     """
-    unseen = _unseen_cells(feature)
-    return int(feature.counts[unseen].sum() + np.count_nonzero(feature.counts[~unseen] == 1))
+    counts, unseen = feature.compared, _unseen_cells(feature)
+    m, outside = max(1, int(counts.sum())), int(counts[unseen].sum())
+    if isinstance(feature, CategoricalFeature) and feature.held_out is not None:
+        return outside / m, 1.0
+    once, twice = (int(np.count_nonzero(counts[~unseen] == times)) for times in (1, 2))
+    rate = (outside + once) / m
+    usual = (once + 1) * (1 - rate)
+    return rate, usual / (usual + 2 * twice) if twice else 1.0

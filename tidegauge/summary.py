@@ -98,7 +98,7 @@ def _measures(monitor: Monitor, i: int, best: Best) -> dict[str, Any]:
     if n == 0 or not r.known[i]:
         return result
     starts = r.bin_cells[r.bin_offsets[i] : r.bin_offsets[i + 1]] - r.offsets[i]
-    live, reference = np.add.reduceat(cells, starts), np.add.reduceat(feature.counts, starts)
+    live, reference = np.add.reduceat(cells, starts), np.add.reduceat(feature.compared, starts)
     index, g = psi(live, reference), g_test(live, reference)
     result |= {
         "g": g.statistic,
