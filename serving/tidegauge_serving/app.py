@@ -1,93 +1,55 @@
 """The FastAPI application behind the hot path: documentation, health, metadata, metrics, wrong turns."""
 
-from typing import Any
+from copy import deepcopy
+from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, Field
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 
 from tidegauge.__about__ import __version__
+from tidegauge.openapi_page import PAGE_HEADERS, openapi_page
+from tidegauge.routes import AsgiApp, HeadAsGet, allowed_methods
 from tidegauge_serving.gate import Gate
 from tidegauge_serving.health import LIVE_PATHS, READY_PATHS
-from tidegauge_serving.refusal import Refusal
-from tidegauge_serving.schema import RowSchema
+from tidegauge_serving.openapi import (
+    ERRORS,
+    PredictAnswer,
+    V1Answer,
+    V2Answer,
+    V2ModelAnswer,
+    V2ServerAnswer,
+    request_bodies,
+)
+from tidegauge_serving.protocols.v2 import input_datatypes
+from tidegauge_serving.refusal import Refusal, internal_error
 from tidegauge_serving.service import Service
 
 __all__ = ["make_app"]
 
-Scalar = float | int | str | bool
+V2_MODEL: Final = "/v2/models/{model}"
+V2_VERSION: Final = "/v2/models/{model}/versions/{version}"
 
 
-class PredictRequest(BaseModel):
-    """One row by names."""
+class _NameConvertor(Convertor[str]):
+    """A model's name without a verb behind it: ``NAME:predict`` is no name."""
 
-    features: dict[str, float | str | bool | None] = Field(
-        description="Every feature of the model; null is a missing value",
-        examples=[{"sqft": 2000, "age": 10}],
-    )
+    regex = "[^/:]+"
 
+    def convert(self, value: str) -> str:
+        return value
 
-class PredictResponse(BaseModel):
-    """The row's prediction."""
-
-    prediction: Scalar | None = Field(description="A number, or the class label")
-    drift_score: float = Field(description="Mean |z| of the numeric features against the training data")
-    timestamp: str = Field(description="When it was answered, RFC 3339 in UTC")
-    features_received: int = Field(description="Number of features")
+    def to_string(self, value: str) -> str:
+        return value
 
 
-class V1Request(BaseModel):
-    """Rows as objects by name, or as lists in the model's order."""
-
-    instances: list[dict[str, float | str | bool | None] | list[float | str | bool | None]]
+register_url_convertor("model_name", _NameConvertor())
 
 
-class V1Response(BaseModel):
-    """One prediction per row."""
-
-    predictions: list[Scalar | None]
-
-
-class V2Tensor(BaseModel):
-    """All features, shape (n, features), or one feature by name, shape (n,) or (n, 1)."""
-
-    name: str
-    shape: list[int]
-    datatype: str = Field(description="FP16 FP32 FP64 INT8..64 UINT8..64 BOOL BYTES")
-    data: list[Any]
-
-
-class V2Request(BaseModel):
-    """An Open Inference Protocol request."""
-
-    id: str | None = None
-    inputs: list[V2Tensor]
-    outputs: list[dict[str, Any]] | None = Field(None, description="prediction, probability, drift_score")
-
-
-class V2Response(BaseModel):
-    """An Open Inference Protocol answer."""
-
-    model_name: str
-    id: str | None = None
-    outputs: list[V2Tensor]
-
-
-class ErrorResponse(BaseModel):
-    """Every refusal looks like this: the protocols' error, and the reason in one word."""
-
-    error: str = Field(description="What is wrong: the field and the rule")
-    reason: str = Field(description="The same in one word, for programs")
-
-
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorResponse} for status in (400, 404, 405, 413, 415, 422, 503)
-}
-
-
-def make_app(gate: Gate, registry: CollectorRegistry) -> FastAPI:
+def make_app(gate: Gate, registry: CollectorRegistry) -> AsgiApp:
     """Build the application.
 
     Parameters
@@ -98,26 +60,32 @@ def make_app(gate: Gate, registry: CollectorRegistry) -> FastAPI:
         What ``/metrics`` shows.
     """
     app = FastAPI(
-        title="Tidegauge model server", version=__version__, redirect_slashes=False, responses=_ERRORS
+        title="Tidegauge model server",
+        version=__version__,
+        redirect_slashes=False,
+        responses=ERRORS,
+        docs_url=None,
+        redoc_url=None,
     )
     _add_errors(app, gate)
     _add_health(app, gate, registry)
-    _add_metadata(app, gate)
+    _add_v1_metadata(app, gate)
+    _add_v2_metadata(app, gate)
     _add_predictions(app, gate)
-    return app
+    _add_documentation(app, gate)
+    return HeadAsGet(app)
 
 
 def _add_errors(app: FastAPI, gate: Gate) -> None:
     async def refuse(request: Request, error: Exception) -> Response:
-        refusal = error if isinstance(error, Refusal) else _of_http(request, error)
+        refusal = _refusal(app, request, error)
         gate.metrics.errors[refusal.reason] += 1
         if refusal.reason != "not_ready" or request.method == "POST":  # a probe's 503 is no request's
             gate.metrics.requests[_protocol(request.url.path), refusal.status] += 1
-        headers = getattr(error, "headers", None)
-        return Response(refusal.body(), refusal.status, headers, "application/json")
+        return Response(refusal.body(), refusal.status, refusal.headers, "application/json")
 
-    app.add_exception_handler(Refusal, refuse)
-    app.add_exception_handler(HTTPException, refuse)
+    for kind in (Refusal, HTTPException, Exception):
+        app.add_exception_handler(kind, refuse)
 
 
 def _protocol(path: str) -> str:
@@ -126,11 +94,20 @@ def _protocol(path: str) -> str:
     return first if first in ("predict", "v1", "v2") else "other"
 
 
-def _of_http(request: Request, error: Exception) -> Refusal:
-    """FastAPI's own refusals: a path or a method that is not there."""
-    if getattr(error, "status_code", 404) == 405:
-        allowed = (getattr(error, "headers", None) or {}).get("Allow", "")
-        return Refusal("method_not_allowed", f"{request.method} {request.url.path}: it takes {allowed}")
+def _refusal(app: FastAPI, request: Request, error: Exception) -> Refusal:
+    if isinstance(error, Refusal):
+        return error
+    if not isinstance(error, HTTPException):
+        return internal_error(error)
+    if error.status_code != 405:
+        return _no_path(request)
+    allowed = ", ".join(allowed_methods(app.routes, request.scope))
+    refusal = Refusal("method_not_allowed", f"{request.method} {request.url.path[:200]}: it takes {allowed}")
+    refusal.headers["allow"] = allowed
+    return refusal
+
+
+def _no_path(request: Request) -> Refusal:
     return Refusal("not_found", f"no {request.url.path[:200]!r} here: /docs lists the paths")
 
 
@@ -145,11 +122,9 @@ def _add_health(app: FastAPI, gate: Gate, registry: CollectorRegistry) -> None:
             raise Refusal("not_ready", gate.reason)
         return {"ready": True}
 
-    async def model_ready(model: str) -> dict[str, Any]:
-        """Whether this model answers predictions."""
-        gate.require(model)
-        await ready()
-        return {"name": model, "ready": True}
+    async def alive() -> dict[str, str]:
+        """Whether the process answers, as KServe's V1 client asks it."""
+        return {"status": "alive"}
 
     async def metrics() -> Response:
         """Prometheus text format."""
@@ -159,65 +134,68 @@ def _add_health(app: FastAPI, gate: Gate, registry: CollectorRegistry) -> None:
         app.get(path, tags=["health"])(live)
     for path in READY_PATHS:
         app.get(path, tags=["health"])(ready)
-    app.get("/v2/models/{model}/ready", tags=["health"])(model_ready)
-    app.get("/metrics", tags=["health"], response_class=Response)(metrics)
+    app.get("/", tags=["health"])(alive)
+    text: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+    app.get("/metrics", tags=["health"], response_class=Response, responses=text)(metrics)
 
 
-def _add_metadata(app: FastAPI, gate: Gate) -> None:
+def _add_v1_metadata(app: FastAPI, gate: Gate) -> None:
     async def v1_models() -> dict[str, list[str]]:
         """Names of the models here."""
         return {"models": [] if gate.service is None else [gate.service.name]}
 
     async def v1_model(model: str) -> dict[str, Any]:
         """Whether the model is ready."""
-        if model.endswith(":predict"):
-            raise Refusal("method_not_allowed", f"GET /v1/models/{model}: it takes POST")
         gate.require(model)
         return {"name": model, "ready": gate.ready}
 
+    app.get("/v1/models", tags=["v1"])(v1_models)
+    app.get("/v1/models/{model:model_name}", tags=["v1"])(v1_model)
+
+
+def _add_v2_metadata(app: FastAPI, gate: Gate) -> None:
     async def v2_server() -> dict[str, Any]:
         """The server's metadata."""
         return {"name": "tidegauge", "version": __version__, "extensions": ["binary_tensor_data"]}
 
     async def v2_model(model: str) -> dict[str, Any]:
-        """The model's inputs and outputs."""
-        service = gate.require(model)
-        return {
-            "name": service.name,
-            "versions": [],
-            "platform": service.platform,
-            "inputs": [_v2_input(service.schema, at) for at in range(len(service.schema.names))],
-            "outputs": _v2_outputs(service),
-        }
+        """The model's inputs and outputs. A bundle has no version: any is answered alike."""
+        return _v2_model(gate.require(model))
 
-    async def no_versions(model: str) -> None:
-        """A client that was told a version: which one is here, nobody can say."""
-        name = gate.require(model).name
-        raise Refusal(
-            "not_found", f"versions are not served: leave /versions/... out and ask /v2/models/{name}"
-        )
+    async def model_ready(model: str) -> dict[str, Any]:
+        """Whether this model answers predictions. A bundle has no version: any is answered alike."""
+        gate.require(model)
+        if not gate.ready:
+            raise Refusal("not_ready", gate.reason)
+        return {"name": model, "ready": True}
 
-    app.get("/v1/models", tags=["v1"])(v1_models)
-    app.get("/v1/models/{model}", tags=["v1"])(v1_model)
-    app.get("/v2", tags=["v2"])(v2_server)
-    app.get("/v2/models/{model}", tags=["v2"])(v2_model)
-    app.api_route(
-        "/v2/models/{model}/versions/{rest:path}", methods=["GET", "POST"], include_in_schema=False
-    )(no_versions)
+    for path in ("/v2", "/v2/"):
+        app.get(path, tags=["v2"], response_model=V2ServerAnswer)(v2_server)
+    for path in (V2_MODEL, V2_VERSION):
+        extra = {"parameters": [_parameter("version")]} if path == V2_VERSION else None
+        app.get(path, tags=["v2"], response_model=V2ModelAnswer, openapi_extra=extra)(v2_model)
+        app.get(f"{path}/ready", tags=["v2"], openapi_extra=extra)(model_ready)
 
 
-def _v2_input(schema: RowSchema, at: int) -> dict[str, Any]:
-    feature, column = schema.features[at], schema.types[at]
-    number = {"float32": "FP32", "float64": "FP64"}.get(getattr(feature, "dtype", ""), "BYTES")
-    datatype = "BOOL" if column == "boolean" else number
-    return {"name": schema.names[at], "datatype": datatype, "shape": [-1]}
-
-
-def _v2_outputs(service: Service) -> list[dict[str, Any]]:
+def _v2_model(service: Service) -> dict[str, Any]:
     label = {"name": "prediction", "datatype": service.label_datatype, "shape": [-1]}
-    if not service.has_probabilities:
-        return [label]
-    return [label, {"name": "probability", "datatype": "FP64", "shape": [-1, len(service.classes) or -1]}]
+    probability = {"name": "probability", "datatype": "FP64", "shape": [-1, len(service.classes) or -1]}
+    inputs = zip(service.schema.names, input_datatypes(service.schema), strict=True)
+    return {
+        "name": service.name,
+        "versions": [],
+        "platform": service.platform,
+        "inputs": [{"name": name, "datatype": datatype, "shape": [-1]} for name, datatype in inputs],
+        "outputs": [label, probability] if service.has_probabilities else [label],
+    }
+
+
+_PREDICTIONS: Final = (
+    ("predict", "/predict", PredictAnswer, "Predict one row, with its drift score"),
+    ("v1", "/v1/models/{model:model_name}:predict", V1Answer, "Predict rows, V1"),
+    ("v2", f"{V2_MODEL}/infer", V2Answer, "Predict rows, Open Inference Protocol V2"),
+    ("v2", f"{V2_VERSION}/infer", V2Answer, "The same: a bundle has no version, any is answered alike"),
+)
 
 
 def _add_predictions(app: FastAPI, gate: Gate) -> None:
@@ -225,35 +203,43 @@ def _add_predictions(app: FastAPI, gate: Gate) -> None:
 
     async def not_taken(request: Request) -> Response:
         gate.require(request.path_params.get("model"))
-        raise Refusal("not_found", f"no {request.url.path[:200]!r} here: /docs lists the paths")
+        raise _no_path(request)
 
-    for path, tag, asked, answered, text in (
-        ("/predict", "predict", PredictRequest, PredictResponse, "Predict one row, with its drift score"),
-        ("/v1/models/{model}:predict", "v1", V1Request, V1Response, "Predict rows, V1"),
-        ("/v2/models/{model}/infer", "v2", V2Request, V2Response, "Predict rows, Open Inference Protocol V2"),
-    ):
-        parameters = [{"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}]
-        body = {"required": True, "content": {"application/json": {"schema": _inlined(asked)}}}
-        extra: dict[str, Any] = {"requestBody": body}
-        if "{model}" in path:
-            extra["parameters"] = parameters
-        app.post(path, tags=[tag], summary=text, response_model=answered, openapi_extra=extra)(not_taken)
+    for protocol, path, answered, text in _PREDICTIONS:
+        names = [name for name in ("model", "version") if f"{{{name}" in path]
+        extra: dict[str, Any] = {"requestBody": {"required": True, "x-protocol": protocol}}
+        if names:
+            extra["parameters"] = [_parameter(name) for name in names]
+        app.post(path, tags=[protocol], summary=text, response_model=answered, openapi_extra=extra)(not_taken)
 
 
-def _inlined(model: type[BaseModel]) -> dict[str, Any]:
-    """A model's JSON schema with its definitions in place, to stand inside the OpenAPI document."""
-    schema = model.model_json_schema()
-    definitions = schema.pop("$defs", {})
+def _parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 
-    def resolve(part: Any) -> Any:
-        if isinstance(part, dict):
-            name = str(part.get("$ref", "")).rpartition("/")[2]
-            return (
-                resolve(definitions[name])
-                if name in definitions
-                else {k: resolve(v) for k, v in part.items()}
-            )
-        return [resolve(each) for each in part] if isinstance(part, list) else part
 
-    resolved: dict[str, Any] = resolve(schema)
-    return resolved
+def _add_documentation(app: FastAPI, gate: Gate) -> None:
+    without_model = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        """The document, with names and example of the model that is served now."""
+        return _of_model(without_model(), gate.service)
+
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(openapi_page(openapi()), headers=dict(PAGE_HEADERS))
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    app.get("/docs", include_in_schema=False)(docs)
+
+
+def _of_model(document: dict[str, Any], service: Service | None) -> dict[str, Any]:
+    document = deepcopy(document)
+    bodies = request_bodies(service)
+    for item in document["paths"].values():
+        for operation in item.values():
+            for parameter in operation.get("parameters", ()):
+                if service is not None:
+                    parameter["example"] = {"model": service.name, "version": "1"}[parameter["name"]]
+            if "requestBody" in operation:
+                protocol = operation["requestBody"].pop("x-protocol")
+                operation["requestBody"]["content"] = {"application/json": bodies[protocol]}
+    return document

@@ -69,6 +69,7 @@ def _broken_rule(schema: RowSchema, body: bytes, key: str, rows_before: int) -> 
                 "bad_request",
                 f"the body has no {key!r}: it has {sorted(document)[:10]}",
             )
+        _explain_parameters(document.get("parameters"))
         if key == "features":
             explain_features(schema, document[key], "features")
         else:
@@ -132,6 +133,18 @@ def _explain_instances(schema: RowSchema, rows: object, rows_before: int) -> Non
             _explain_listed(schema, row, where)
         else:
             explain_features(schema, row, where)
+
+
+def _explain_parameters(parameters: object) -> None:
+    if parameters is None:
+        return
+    if not isinstance(parameters, dict):
+        raise Refusal("bad_request", f"parameters is {type_name(parameters)}: it must be an object")
+    wish = parameters.get("probabilities", False)
+    if not isinstance(wish, bool):
+        raise Refusal(
+            "bad_request", f"parameters has probabilities that is {type_name(wish)}: it must be true or false"
+        )
 
 
 def _explain_listed(schema: RowSchema, row: list[object], where: str) -> None:

@@ -1,5 +1,8 @@
 """What predictions are answered with: a reason why not, then a service."""
 
+import re
+from typing import Final
+
 from tidegauge_serving.metrics import ServingMetrics
 from tidegauge_serving.protocols import Handler
 from tidegauge_serving.protocols.plain import Plain
@@ -9,6 +12,8 @@ from tidegauge_serving.refusal import Refusal
 from tidegauge_serving.service import Service
 
 __all__ = ["Gate"]
+
+_VERSIONED: Final = re.compile(r"(/v2/models/[^/]+)/versions/[^/]+(/infer)")
 
 
 class Gate:
@@ -66,6 +71,16 @@ class Gate:
         self.draining = True
         self.reason = "the server is stopping"
         self.metrics.ready = False
+
+    def route(self, path: str) -> tuple[str, Handler] | None:
+        """The protocol's name and handler for a prediction's path; None if there is none.
+
+        A bundle has no version, so the Open Inference Protocol's path of any version is the model's.
+        """
+        found = self.routes.get(path)
+        if found is None and (versioned := _VERSIONED.fullmatch(path)):
+            return self.routes.get("".join(versioned.groups()))
+        return found
 
     def require(self, model: str | None = None) -> Service:
         """The service; raises `Refusal` while there is none, or for another model's name."""

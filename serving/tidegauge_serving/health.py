@@ -40,7 +40,7 @@ class Health:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        path = scope["path"] if scope["type"] == "http" and scope["method"] == "GET" else ""
+        path = scope["path"] if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") else ""
         if path in LIVE_PATHS:
             await _answer(send, 200, _LIVE)
         elif path in READY_PATHS:

@@ -66,7 +66,7 @@ class HotPath:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        route = self._gate.routes.get(scope["path"]) if scope["type"] == "http" else None
+        route = self._gate.route(scope["path"]) if scope["type"] == "http" else None
         if route is None or scope["method"] != "POST":
             await self._app(scope, receive, send)
         else:

@@ -26,6 +26,13 @@ __all__ = ["Answered", "Clock", "Service"]
 
 _T = TypeVar("_T")
 _NAN: Final = float("nan")
+_PLATFORMS: Final = {  # PROJECT_FORMAT, as the Open Inference Protocol writes them
+    "onnx": "onnx_onnxv1",
+    "skops": "sklearn_skops",
+    "joblib": "sklearn_joblib",
+    "xgboost": "xgboost_booster",
+    "lightgbm": "lightgbm_booster",
+}
 Clock = Callable[[], int]  # nanoseconds since the epoch
 
 
@@ -83,7 +90,8 @@ class Service:
         self.classes = loaded.manifest.model.classes
         self.has_probabilities = loaded.has_probabilities
         self.label_datatype = loaded.label_datatype
-        self.platform = loaded.manifest.model.format
+        self.platform = _PLATFORMS[loaded.manifest.model.format]
+        self.example = loaded.manifest.example["features"]
         profile = loaded.profile
         self._engine = engine
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="aside")

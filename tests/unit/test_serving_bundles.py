@@ -187,7 +187,7 @@ def test_a_pipeline_over_texts_answers_as_the_model(flights: App) -> None:
     ]
     label, probability = flights.post("/v2/models/late-flights/infer", {"inputs": inputs})[1]["outputs"]
     assert (label["datatype"], label["data"]) == ("BYTES", answer["predictions"])
-    assert probability["parameters"] == {"classes": ["late", "on time"]}
+    assert probability["parameters"] == {"classes": '["late","on time"]'}
     np.testing.assert_allclose(
         np.reshape(probability["data"], (3, 2)), model.predict_proba(pd.DataFrame(rows)), atol=1e-4
     )

@@ -1,16 +1,20 @@
 """``POST /predict``: one row by names, answered with its prediction and drift score."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from tidegauge_serving.explain import explain
 from tidegauge_serving.models import Label
 from tidegauge_serving.protocols import Answer, Headers
+from tidegauge_serving.protocols.parameters import Parameters, named_probabilities, require_probabilities
 from tidegauge_serving.service import Service
 
 __all__ = ["Plain", "PredictAnswer"]
+
+_PARAMETERS: Final = b'"parameters"'
+"""A body without these bytes wishes for nothing, and need not be read for that."""
 
 
 class PredictAnswer(msgspec.Struct, gc=False):
@@ -22,6 +26,10 @@ class PredictAnswer(msgspec.Struct, gc=False):
     features_received: int
 
 
+class _Wish(msgspec.Struct):
+    parameters: Parameters | None = None
+
+
 class Plain:
     """The protocol over one service."""
 
@@ -31,20 +39,45 @@ class Plain:
         self._service = service
         self._features = len(service.schema.names)
         self._second, self._prefix = -1, ""
+        self._wish = msgspec.json.Decoder(_Wish)
         self._encode = msgspec.json.Encoder().encode
 
     async def __call__(self, body: bytes, headers: Headers) -> Answer:  # noqa: ARG002
         """Answer one request."""
+        if _PARAMETERS in body and self._asks_probabilities(body):
+            return await self._answer_probabilities(self._decode(body))
         return self._answer(*await self._service.answer_row(self._decode(body)))
 
     async def large(self, body: bytes, headers: Headers) -> Answer:  # noqa: ARG002
         """Answer one request of a long body."""
         row = await self._service.aside(self._decode, body)
+        if _PARAMETERS in body and self._asks_probabilities(body):
+            return await self._answer_probabilities(row)
         return self._answer(*await self._service.answer_row(row))
 
     def _answer(self, label: Label, score: float, time_ns: int) -> Answer:
         answer = PredictAnswer(label, score, self._timestamp(time_ns), self._features)
         return self._encode(answer), 1, []
+
+    def _asks_probabilities(self, body: bytes) -> bool:
+        try:
+            parameters = self._wish.decode(body).parameters
+        except Exception as error:  # whatever reading raises, the request caused it
+            raise explain(self._service.schema, body, error, "features") from None
+        if parameters is None or not parameters.probabilities:
+            return False
+        require_probabilities(self._service)
+        return True
+
+    async def _answer_probabilities(self, row: tuple[Any, ...]) -> Answer:
+        service = self._service
+        answered = await service.answer(service.schema.block([row]))
+        label = answered.predictions.labels.tolist()[0]
+        probabilities = answered.predictions.probabilities
+        first = None if probabilities is None else probabilities[0].tolist()
+        plain = self._answer(label, float(answered.scores[0]), service.now_ns())[0]
+        more = self._encode(named_probabilities(service, first))
+        return b"%b,%b" % (plain[:-1], more[1:]), 1, []
 
     def _timestamp(self, time_ns: int) -> str:
         """RFC 3339 with microseconds; its part down to the second is made once a second."""

@@ -1,10 +1,13 @@
 """V1 prediction protocol: ``{"instances": [...]}`` to ``{"predictions": [...]}``."""
 
+from typing import Any
+
 import msgspec
 
 from tidegauge_serving.explain import explain
 from tidegauge_serving.parts import encode_list, first_of, list_parts
 from tidegauge_serving.protocols import Answer, Headers
+from tidegauge_serving.protocols.parameters import Parameters, named_probabilities, require_probabilities
 from tidegauge_serving.refusal import Refusal
 from tidegauge_serving.schema import Block
 from tidegauge_serving.service import Service
@@ -14,6 +17,7 @@ __all__ = ["V1"]
 
 class _Request(msgspec.Struct):
     instances: msgspec.Raw
+    parameters: Parameters | None = None
 
 
 class V1:
@@ -28,37 +32,56 @@ class V1:
 
     async def __call__(self, body: bytes, headers: Headers) -> Answer:  # noqa: ARG002
         """Answer one request."""
-        answered = await self._service.answer(self._block(body))
+        block, asks_probabilities = self._read(body)
+        answered = await self._service.answer(block)
         labels = answered.predictions.labels.tolist()
-        return self._encode({"predictions": labels}), len(labels), []
+        if not asks_probabilities:
+            return self._encode({"predictions": labels}), len(labels), []
+        probabilities = answered.predictions.probabilities
+        more = named_probabilities(self._service, None if probabilities is None else probabilities.tolist())
+        return self._encode({"predictions": labels, **more}), len(labels), []
 
     async def large(self, body: bytes, headers: Headers) -> Answer:  # noqa: ARG002
         """Answer one request of a long body."""
-        answered = await self._service.answer(await self._service.aside(self._large_block, body))
+        aside = self._service.aside
+        block, asks_probabilities = await aside(self._read_large, body)
+        answered = await self._service.answer(block)
         labels = answered.predictions.labels
-        predictions = await self._service.aside(encode_list, labels)
-        return self._encode({"predictions": predictions}), len(labels), []
+        document: dict[str, Any] = {"predictions": await aside(encode_list, labels)}
+        if asks_probabilities:
+            probabilities = await aside(encode_list, answered.predictions.probabilities)
+            document |= named_probabilities(self._service, probabilities)
+        return self._encode(document), len(labels), []
 
-    def _block(self, body: bytes) -> Block:
+    def _read(self, body: bytes) -> tuple[Block, bool]:
+        """The rows, and whether the request asks for probabilities."""
         try:
-            return self._rows(self._decoder.decode(body).instances)
+            request = self._decoder.decode(body)
+            return self._rows(request.instances), self._asks_probabilities(request)
         except Exception as error:  # whatever reading raises, the request caused it
             raise explain(self._service.schema, body, error, "instances") from None
 
-    def _large_block(self, body: bytes) -> Block:
+    def _read_large(self, body: bytes) -> tuple[Block, bool]:
         blocks: list[Block] = []
         try:
-            instances = self._decoder.decode(body).instances
-            kind = first_of(instances)
-            for part in list_parts(instances):
+            request = self._decoder.decode(body)
+            asks_probabilities = self._asks_probabilities(request)
+            kind = first_of(request.instances)
+            for part in list_parts(request.instances):
                 if first_of(part) != kind:
-                    return self._block(body)
+                    return self._read(body)
                 blocks.append(self._part(part, sum(map(len, blocks))))
         except Refusal:
             raise
         except Exception:  # no list, or cut inside a text
-            return self._block(body)
-        return Block.join(blocks)
+            return self._read(body)
+        return Block.join(blocks), asks_probabilities
+
+    def _asks_probabilities(self, request: _Request) -> bool:
+        if request.parameters is None or not request.parameters.probabilities:
+            return False
+        require_probabilities(self._service)
+        return True
 
     def _part(self, part: bytes, rows_before: int) -> Block:
         try:

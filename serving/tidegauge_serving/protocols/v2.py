@@ -7,7 +7,7 @@ have it; ``drift_score`` on request.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -21,7 +21,16 @@ from tidegauge_serving.refusal import Refusal, unreadable
 from tidegauge_serving.schema import Block, RowSchema
 from tidegauge_serving.service import Answered, Service
 
-__all__ = ["V2", "InputTensor"]
+__all__ = ["OUTPUT_NAMES", "V2", "InputTensor", "input_datatypes"]
+
+OUTPUT_NAMES: Final = {
+    "prediction": "prediction",
+    "probability": "probability",
+    "drift_score": "drift_score",
+    "predict": "prediction",  # MLServer's names of the same
+    "predict_proba": "probability",
+}
+"""Names that a request may give an output, and the output that each is."""
 
 HEADER_LENGTH = b"inference-header-content-length"
 _MOST_DIGITS = 20  # Python refuses to read thousands of them
@@ -62,6 +71,8 @@ class V2:
         self._service = service
         self._decoder = msgspec.json.Decoder(Request)
         self._encode = msgspec.json.Encoder().encode
+        named = self._encode(list(service.classes)).decode()  # a parameter may be no list, but a text
+        self._classes = {"classes": named} if service.classes else {}
 
     async def __call__(self, body: bytes, headers: Headers) -> Answer:
         """Answer one request."""
@@ -97,13 +108,14 @@ class V2:
 
     def _check_outputs(self, request: Request) -> None:
         for output in request.outputs or ():
-            if output.name == "probability" and not self._service.has_probabilities:
-                raise Refusal("unknown_output", "this model answers no probabilities")
-            if output.name not in ("prediction", "probability", "drift_score"):
+            found = OUTPUT_NAMES.get(output.name)
+            if found is None:
                 raise Refusal(
                     "unknown_output",
-                    f"no output {output.name!r}: there are prediction, probability and drift_score",
+                    f"no output {output.name[:100]!r}: there are prediction, probability and drift_score",
                 )
+            if found == "probability" and not self._service.has_probabilities:
+                raise Refusal("unknown_output", "this model answers no probabilities")
 
     def _answer(self, request: Request, answered: Answered) -> Answer:
         tensors = self._tensors(answered)
@@ -112,7 +124,7 @@ class V2:
         parts: list[bytes] = []
         outputs = []
         for output in names:
-            datatype, array, parameters = tensors[output.name]
+            datatype, array, parameters = tensors[OUTPUT_NAMES[output.name]]
             tensor = {"name": output.name, "shape": list(array.shape), "datatype": datatype}
             if (output.parameters or {}).get("binary_data", binary_default):
                 parts.append(encode_binary(datatype, array))
@@ -133,10 +145,18 @@ class V2:
         predictions = answered.predictions
         found: dict[str, Any] = {"prediction": (*typed_labels(predictions.labels), {})}
         if predictions.probabilities is not None:
-            classes = {"classes": list(self._service.classes)} if self._service.classes else {}
-            found["probability"] = ("FP64", predictions.probabilities, classes)
+            found["probability"] = ("FP64", predictions.probabilities, self._classes)
         found["drift_score"] = ("FP64", answered.scores, {})
         return found
+
+
+def input_datatypes(schema: RowSchema) -> list[str]:
+    """For each feature, the datatype of its tensor as the metadata names it."""
+    kinds = {"float32": "FP32", "float64": "FP64"}
+    return [
+        "BOOL" if column == "boolean" else kinds.get(getattr(feature, "dtype", ""), "BYTES")
+        for feature, column in zip(schema.features, schema.types, strict=True)
+    ]
 
 
 def read_block(schema: RowSchema, inputs: Sequence[InputTensor], binary: bytes) -> Block:
