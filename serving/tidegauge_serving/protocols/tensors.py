@@ -164,7 +164,7 @@ def _decode(datatype: str, data: bytes | msgspec.Raw, *, nested: bool) -> list[A
     except msgspec.ValidationError:
         if datatype not in INTEGERS:
             raise
-        found = _whole(decoders["FP64"].decode(data))
+        found = _whole(msgspec.json.decode(data))  # not by way of floats: they end at 2^53
         kind: Any = list[JSON_TYPES[datatype]]  # type: ignore[valid-type]
         return msgspec.convert(found, list[kind] if nested else kind)
 
@@ -173,7 +173,7 @@ def _whole(value: Any) -> Any:
     """Floats without a fraction as whole numbers, all else as it is."""
     if isinstance(value, list):
         return [_whole(each) for each in value]
-    return int(value) if value is not None and value.is_integer() else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _from_bytes(tensor: "InputTensor", data: bytes) -> Any:
