@@ -21,7 +21,7 @@ from tidegauge.policy import Policy, duration_seconds
 from tidegauge.profile import Profile
 from tidegauge.reference import STATISTICS
 from tidegauge.report import Report
-from tidegauge.sources import categories_of, chunks_of, is_path
+from tidegauge.sources import Reading, chunks_of, is_path, reading_for
 from tidegauge.summary import outline
 
 __all__ = ["Transition", "replay"]
@@ -177,8 +177,8 @@ def _rows(
 ) -> Iterator[_Rows]:
     """Chunks of the features' values and their times, in the order of rows or, where asked for, of time."""
     if is_path(data):
-        categories = categories_of(profile, prediction if isinstance(prediction, str) else None)
-        chunks = (_values(profile, chunk, time, prediction) for chunk in chunks_of(data, categories))
+        reading = reading_for(profile, prediction if isinstance(prediction, str) else None, time)
+        chunks = (_values(profile, chunk, time, prediction) for chunk in chunks_of(data, reading))
         return _in_order(data, time, chunks) if ordered and time is not None else chunks
     columns = read_columns(
         data, profile.names if _is_full(profile, data) else [f.name for f in profile.features]
@@ -253,7 +253,7 @@ def _by_time(
 def _file_is_in_order(path: str | Path, time: str) -> bool:
     """Whether a file's panes can be replayed as they are read: a pass over its times alone."""
     newest = -np.inf
-    for chunk in chunks_of(path):
+    for chunk in chunks_of(path, Reading({time: "time"})):
         seconds = epoch_seconds(named_column(chunk, time, "time"))
         if seconds.size:
             if seconds.min() < newest:

@@ -227,7 +227,7 @@ class _Sum:
 def count_rows(profile: Profile, rows: Any, prediction: Any = None) -> Counts:
     """Count a frame, an array or a list of dicts; see `Profile.count`."""
     from tidegauge.frames import feature_columns
-    from tidegauge.sources import categories_of, chunks_of, is_path
+    from tidegauge.sources import chunks_of, is_path, reading_for
 
     accumulator = Accumulator(profile)
     numeric = all(feature.kind == "numeric" for feature in profile.monitored)
@@ -235,7 +235,7 @@ def count_rows(profile: Profile, rows: Any, prediction: Any = None) -> Counts:
         accumulator.add(rows)
         return accumulator.counts()
     named = prediction if isinstance(prediction, str) else None
-    for chunk in chunks_of(rows, categories_of(profile, named)) if is_path(rows) else (rows,):
+    for chunk in chunks_of(rows, reading_for(profile, named)) if is_path(rows) else (rows,):
         accumulator.add_columns(feature_columns(profile, chunk, prediction))
     return accumulator.counts()
 

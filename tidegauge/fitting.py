@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tidegauge.cells import CellCounter
 from tidegauge.contract import PREDICTION
+from tidegauge.csv_table import Kind
 from tidegauge.drafts import CategoricalDraft, NumericDraft, warn_of_mixture
 from tidegauge.errors import ProfileError, SchemaError
 from tidegauge.features import DTYPES, HOURS, MAX_CUT_POINTS, DesignEffect, Feature, NumericFeature
@@ -27,7 +28,7 @@ from tidegauge.frames import (
     read_columns,
 )
 from tidegauge.profile import Profile
-from tidegauge.sources import chunks_of, is_csv, is_path
+from tidegauge.sources import chunks_of, is_csv, is_path, reading_of
 
 __all__ = ["SAMPLE_ROWS", "FitOptions", "fit_profile"]
 
@@ -103,9 +104,17 @@ def _parts_of(data: Any, options: FitOptions) -> Callable[[], Iterator[_Part]]:
     for what, given in (("prediction", options.prediction), ("time", options.time)):
         if given is not None and not isinstance(given, str):
             raise ProfileError(f"{what} of a file must be the name of one of its columns")
-    named = {options.prediction if name == PREDICTION else name for name in options.categorical}
-    categories: dict[str, tuple[str, ...]] = {name: () for name in named if isinstance(name, str)}
-    return lambda: (_part(chunk, options) for chunk in chunks_of(data, categories))
+    reading = reading_of(data, _known_kinds(options))
+    return lambda: (_part(chunk, options) for chunk in chunks_of(data, reading))
+
+
+def _known_kinds(options: FitOptions) -> dict[str, Kind]:
+    """What the arguments say of a CSV file's columns."""
+    kinds: dict[str, Kind] = dict.fromkeys(options.dtypes, "number")
+    kinds |= dict.fromkeys(options.categorical, "category")
+    if PREDICTION in kinds and options.prediction is not None:
+        kinds[options.prediction] = kinds.pop(PREDICTION)
+    return kinds if options.time is None else kinds | {options.time: "time"}
 
 
 def _part(chunk: Chunk, options: FitOptions) -> _Part:

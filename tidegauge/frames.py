@@ -27,6 +27,7 @@ __all__ = [
     "floats_of",
     "kind_of",
     "named_column",
+    "read_column",
     "read_columns",
 ]
 
@@ -117,14 +118,15 @@ def _checked(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Column]:
         name = str(key)
         if name in columns:
             raise SchemaError(f"column {name!r} is there twice: rename or drop one")
-        columns[name] = _column(values, name)
+        columns[name] = read_column(values, name)
     lengths = {len(column) for column in columns.values()}
     if len(lengths) > 1:
         raise SchemaError(f"columns of different lengths {sorted(lengths)}: they must be the same rows")
     return columns
 
 
-def _column(values: Any, name: str) -> Column:
+def read_column(values: Any, name: str) -> Column:
+    """One column, of whatever holds it; raises `SchemaError` where it is not one value a row."""
     dtype = getattr(values, "dtype", None)
     if isinstance(values, Column):
         return values
@@ -333,7 +335,7 @@ def _given_prediction(columns: dict[str, Column], prediction: Any) -> Column | N
 def named_column(columns: dict[str, Column], given: Any, what: str) -> Column:
     """A column given by its name or as an array; raises `SchemaError` for a name that is not there."""
     if not isinstance(given, str):
-        return _column(given, what)
+        return read_column(given, what)
     if given not in columns:
         raise SchemaError(f"{what}={given!r}: no such column among {list(columns)}")
     return columns[given]

@@ -17,7 +17,7 @@ from tidegauge.errors import ResourceError, SchemaError
 from tidegauge.local.load import Tally, drive
 from tidegauge.local.state import load_running
 from tidegauge.profile import Profile
-from tidegauge.sources import categories_of, chunks_of
+from tidegauge.sources import chunks_of, reading_for
 from tidegauge.traffic import Scenario, rows
 from tidegauge.values import json_cell
 
@@ -120,7 +120,7 @@ def _shifted(value: Any, step: float) -> Any:
 def file_rows(profile: Profile, path: Path) -> Iterator[dict[str, Any]]:
     """The file's rows with the profile's features; raises `SchemaError` when one is not there."""
     names = [feature.name for feature in profile.features]
-    for chunk in chunks_of(path, categories_of(profile)):
+    for chunk in chunks_of(path, reading_for(profile)):
         if missing := [name for name in names if name not in chunk]:
             raise SchemaError(f"{path} has no column {missing[0]}: the model needs {', '.join(names)}")
         columns = [chunk[name].values.tolist() for name in names]

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from tidegauge.coercion import TYPES_OF_KIND, ColumnType, Label
 from tidegauge.contract import PREDICTION
+from tidegauge.csv_table import require_distinct
 from tidegauge.errors import BundleError, SchemaError
-from tidegauge.sources import require_distinct
 
 __all__ = ["TEXT", "Column", "Training", "load_model", "load_table", "training_rows"]
 
