@@ -11,16 +11,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import uvicorn
 import uvloop
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 
 from tidegauge.errors import TidegaugeError
+from tidegauge.http import Connection, Limits
 
 from .access import TokenGate, WatchedFile
-from .aggregator import Aggregator
-from .app import App, make_app
+from .aggregator import MAX_PROFILE_BYTES, Aggregator
+from .app import App, make_app, refuse_connection
 from .config import parse_config
 from .cycle import Cycle
 from .intake import Shard
@@ -73,7 +75,7 @@ async def serve(settings: Settings, clock: Callable[[], float] = time.time) -> N
     )
     cycle = Cycle(aggregator, config)
     registry.register(ReportCollector(aggregator))
-    server = _server(make_app(aggregator, gate, registry, settings.stack))
+    server = _server(make_app(aggregator, gate, registry, settings.stack), aggregator)
     working = asyncio.create_task(_work(aggregator, cycle, gate, server))
     _announce(listening)
     try:
@@ -112,18 +114,18 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(app: App) -> _Server:
+def _server(app: App, aggregator: Aggregator) -> _Server:
+    limits = Limits(body_bytes=MAX_PROFILE_BYTES)
     return _Server(
         uvicorn.Config(
             app,
             lifespan="off",
-            http="httptools",
+            http=partial(Connection, limits=limits, refuse=partial(refuse_connection, aggregator)),  # type: ignore[arg-type]
             loop="none",
             access_log=False,
             log_config=None,
             server_header=False,
             date_header=False,
-            timeout_keep_alive=75,
             timeout_graceful_shutdown=10,
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Final
 
 from fastapi import FastAPI, Query, Request, Response
@@ -11,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.exceptions import HTTPException
 
 from tidegauge.__about__ import __version__
+from tidegauge.http import Refused
 
 from .access import TokenGate
 from .aggregator import MAX_PROFILE_BYTES, Aggregator
@@ -18,7 +20,7 @@ from .panes_route import App, PanesRoute, read_body
 from .reading import Reading
 from .refusal import Refusal
 
-__all__ = ["App", "make_app", "make_routes"]
+__all__ = ["App", "make_app", "make_routes", "refuse_connection"]
 
 MAX_HISTORY: Final = 10_000
 
@@ -29,6 +31,13 @@ ProfileHash = Annotated[str | None, Query(description="Hash of a profile; the ne
 def make_app(aggregator: Aggregator, gate: TokenGate, registry: CollectorRegistry, stack: str = "") -> App:
     """The whole ASGI application; of a local stack, readiness and report carry its id."""
     return PanesRoute(aggregator, gate, make_routes(aggregator, gate, registry, stack))
+
+
+def refuse_connection(aggregator: Aggregator, refused: Refused) -> bytes:
+    """Count what the connection refuses before any route sees it; the answer's JSON."""
+    reason = "too_large" if refused.reason == "body_too_large" else refused.reason
+    aggregator.meters.refused.labels(reason).inc()
+    return json.dumps(Refusal(refused.status, reason, refused.message).to_dict()).encode()
 
 
 def make_routes(

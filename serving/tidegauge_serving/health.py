@@ -75,9 +75,13 @@ class LateApp:
             self._made = asyncio.create_task(asyncio.to_thread(self._make))
         return self._made
 
+    async def made(self) -> App:
+        """The application, once it is made; a client that goes away ends its own wait alone."""
+        return await asyncio.shield(self.begin())
+
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        app = await asyncio.shield(self.begin())  # a client that goes away ends its own request alone
+        app = await self.made()
         await app(scope, receive, send)
 
 

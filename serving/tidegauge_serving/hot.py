@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from tidegauge.http import Refused
 from tidegauge_serving.codings import coding_of, inflate
 from tidegauge_serving.gate import Gate
 from tidegauge_serving.parts import LARGE_BYTES
@@ -53,11 +54,19 @@ class HotPath:
         Longer bodies are refused, and not kept while they come in.
     log_line
         Takes one line of the request log, or None for no log.
+    settled
+        Waited for before `app` is asked to refuse a prediction: what it waits for takes long at a start.
     """
 
     def __init__(
-        self, app: App, gate: Gate, max_body_bytes: int, log_line: Callable[[bytes], None] | None
+        self,
+        app: App,
+        gate: Gate,
+        max_body_bytes: int,
+        log_line: Callable[[bytes], None] | None,
+        settled: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
+        self._settled = settled
         self._app = app
         self._gate = gate
         self._max_body_bytes = max_body_bytes
@@ -66,8 +75,14 @@ class HotPath:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        route = self._gate.route(scope["path"]) if scope["type"] == "http" else None
-        if route is None or scope["method"] != "POST":
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        route = self._gate.route(scope["path"])
+        if route is None and self._settled is not None:  # the model may become ready meanwhile
+            await self._settled()
+            route = self._gate.route(scope["path"])
+        if route is None:
             await self._app(scope, receive, send)
         else:
             await self._predict(route[0], route[1], scope, receive, send)
@@ -102,16 +117,34 @@ class HotPath:
             answer, status = refusal.body(), refusal.status
             headers = [_JSON, *((name.encode(), value.encode()) for name, value in refusal.headers.items())]
         seconds = time.perf_counter() - started
-        metrics = self._gate.metrics
-        metrics.requests[protocol, status] += 1
-        metrics.seconds[protocol].observe(seconds)
+        self._count(protocol, status, seconds)
         await self._send(send, status, answer, headers, more=unread)
-        if self._log_line is not None:
-            line = RequestLine(time.time(), protocol, status, rows, seconds)
-            self._log_line(msgspec.json.encode(line) + b"\n")
+        self._log(protocol, status, rows, seconds)
         if unread:
             await _linger(receive)
             await send({"type": "http.response.body", "body": b""})
+
+    def refuse(self, refused: Refused) -> bytes:
+        """Count what the connection refuses before it comes here; the answer's JSON."""
+        metrics = self._gate.metrics
+        metrics.errors[refused.reason] += 1
+        route = self._gate.route(refused.path) if refused.method == "POST" else None
+        if route is None:
+            metrics.requests["other", refused.status] += 1
+        else:
+            self._count(route[0], refused.status, 0.0)
+            self._log(route[0], refused.status, 0, 0.0)
+        return Refusal(refused.reason, refused.message).body()
+
+    def _count(self, protocol: str, status: int, seconds: float) -> None:
+        metrics = self._gate.metrics
+        metrics.requests[protocol, status] += 1
+        metrics.seconds[protocol].observe(seconds)
+
+    def _log(self, protocol: str, status: int, rows: int, seconds: float) -> None:
+        if self._log_line is not None:
+            line = RequestLine(time.time(), protocol, status, rows, seconds)
+            self._log_line(msgspec.json.encode(line) + b"\n")
 
     async def _send(self, send: Send, status: int, body: bytes, headers: Headers, *, more: bool) -> None:
         every = [*headers, (b"content-length", b"%d" % len(body))]

@@ -12,11 +12,13 @@ __all__ = ["REASONS", "Refusal", "internal_error", "model_failed", "unreadable"]
 _log = logging.getLogger("tidegauge.serving")
 
 REASONS: Final[dict[str, int]] = {
+    "bad_http": 400,
     "bad_json": 400,
     "bad_encoding": 400,
     "not_found": 404,
     "unknown_model": 404,
     "method_not_allowed": 405,
+    "too_slow": 408,
     "body_too_large": 413,
     "unsupported_encoding": 415,
     "bad_request": 422,
@@ -30,6 +32,7 @@ REASONS: Final[dict[str, int]] = {
     "out_of_range": 422,
     "unknown_output": 422,
     "model_refused": 422,
+    "head_too_large": 431,
     "model_failed": 500,
     "internal_error": 500,
     "not_ready": 503,

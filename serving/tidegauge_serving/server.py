@@ -11,11 +11,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import uvicorn
 
 from tidegauge.contract import Exit
 from tidegauge.errors import TidegaugeError
+from tidegauge.http import Connection, Limits
 from tidegauge.profile import CategoricalFeature, Profile
 from tidegauge_serving.gate import Gate
 from tidegauge_serving.health import Health, LateApp
@@ -88,9 +90,11 @@ def _application(gate: Gate) -> App:
 
 def _uvicorn_config(settings: Settings, gate: Gate, rest: LateApp) -> uvicorn.Config:
     log_line = write_stderr if settings.request_log else None
+    hot = HotPath(Health(rest, gate, settings.stack), gate, settings.max_body_bytes, log_line, rest.made)
+    limits = Limits(body_bytes=settings.max_body_bytes, idle_seconds=KEEP_ALIVE_SECONDS)
     return uvicorn.Config(
-        HotPath(Health(rest, gate, settings.stack), gate, settings.max_body_bytes, log_line),
-        http="httptools",
+        hot,
+        http=partial(Connection, limits=limits, refuse=hot.refuse),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         access_log=False,
@@ -98,7 +102,6 @@ def _uvicorn_config(settings: Settings, gate: Gate, rest: LateApp) -> uvicorn.Co
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
 

@@ -1,0 +1,420 @@
+"""One connection: uvicorn's httptools protocol, with offers to upgrade ignored and with limits.
+
+Three gaps of the base class are closed here.
+
+- An offer to upgrade (`Upgrade: h2c`) is ignored, as RFC 9110 7.8 allows. httptools stops at such a head,
+  drops the body, and would read it as the next request. A second parser goes on after the head instead.
+- Heads, trailers and declared lengths have limits; heads and bodies have times.
+- A refusal waits for the answers before it on the same connection.
+"""
+
+import asyncio
+import enum
+import urllib.parse
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+from uvicorn.server import ServerState
+
+from tidegauge.http.limits import Limits
+
+__all__ = ["Connection", "Cycle", "Refuse", "Refused"]
+
+_FRAMING: Final = (b"content-length", b"transfer-encoding")
+_JSON: Final = (b"content-type", b"application/json")
+_CLOSE: Final = (b"connection", b"close")
+_SLOW_HEAD: Final = "the request's head took more than {:g} s: send it at once"
+_SLOW_BODY: Final = "{} bytes of the body came in {:.0f} s: send it faster, or in parts"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request that the connection refuses before any application sees it, or while one waits for it.
+
+    Parameters
+    ----------
+    status
+        HTTP status.
+    reason
+        One word for programs: `bad_http`, `head_too_large`, `body_too_large` or `too_slow`.
+    message
+        One sentence: value, rule, next step.
+    method, path
+        Of the request, as far as they were read.
+    """
+
+    status: int
+    reason: str
+    message: str
+    method: str = ""
+    path: str = ""
+
+
+Refuse = Callable[[Refused], bytes]
+"""Counts a refusal and gives the JSON of its answer."""
+
+
+class _At(enum.Enum):
+    """Where the parser is."""
+
+    BETWEEN = "between two requests"
+    HEAD = "in a head"
+    BODY = "in a body"
+
+
+class _Broken(Exception):
+    """Ends the parser's work: the refusal is known already."""
+
+
+class _Flow(FlowControl):
+    """Does not read on while requests wait for their turn: their number would have no bound."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: deque[Any]) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        """Read on, unless requests wait."""
+        if not self._waiting:
+            super().resume_reading()
+
+
+class Cycle(RequestResponseCycle):
+    """One request and its answer."""
+
+    async def send(self, message: Any) -> None:
+        """Send one message; close if the client waits for `100 Continue`: its body may never come."""
+        if self.waiting_for_100_continue and self.more_body and not self.response_started:
+            self.keep_alive = False
+        await super().send(message)
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection.
+
+    Parameters
+    ----------
+    config, server_state, app_state, _loop
+        As uvicorn gives them.
+    limits
+        Bounds of each request.
+    refuse
+        Counts refusals and words them.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: Limits,
+        refuse: Refuse,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = limits
+        self._refuse_with = refuse
+        self._most_head, self._most_fields = limits.head_bytes, limits.fields
+        self._at = _At.BETWEEN
+        self._since = 0.0  # when the parser came to where it is
+        self._head_bytes = 0
+        self._received = 0  # bytes of the body
+        self._stalled_bytes = 0  # bytes since a head, a piece of a body or a request was complete
+        self._moved = False
+        self._past_head = False  # while a second parser reads the head again
+        self._deaf = False  # a refusal is the last answer: what comes after it is thrown away
+        self._refused: Refused | None = None
+        self._active: RequestResponseCycle | None = (
+            None  # the one that is answered now; `cycle` is the newest
+        )
+        self._look: asyncio.TimerHandle | None = None
+
+    # --- the transport -----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin."""
+        self.connections.add(self)
+        self.transport = transport
+        self.flow = _Flow(transport, self.pipeline)
+        self.server, self.client = get_local_addr(transport), get_remote_addr(transport)
+        self.scheme = "https" if is_ssl(transport) else "http"
+        self._since = self.loop.time()
+        self._look = self.loop.call_later(self._limits.check_seconds, self._check_times)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        if self._look is not None:
+            self._look.cancel()
+        if self._active is not None:
+            _disconnect(self._active)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        if self._deaf:
+            return
+        self._moved = False
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self._refuse(
+                self._refused or Refused(400, "bad_http", "this is not HTTP/1.1: the connection is closed")
+            )
+            return
+        self._stalled_bytes = 0 if self._moved else self._stalled_bytes + len(data)
+        if (
+            self._stalled_bytes > 2 * self._most_head
+        ):  # white space and chunk extensions, which nothing else counts
+            self._refuse(self._too_large())
+
+    def shutdown(self) -> None:
+        """Close, after the answers that are due."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
+
+    # --- the parser --------------------------------------------------------------------------------------
+
+    def _feed(self, data: bytes) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                data = data[offer.args[0] :]
+                self._read_past_head()
+
+    def _read_past_head(self) -> None:
+        """Replace a parser that stopped at an upgrade by one that has read a head of the same framing."""
+        keep_alive = b"keep-alive" if self.parser.should_keep_alive() else b"close"
+        fields = [(name, value) for name, value in self.headers if name in _FRAMING]
+        fields.append((b"connection", keep_alive))
+        lines = [b"%b: %b\r\n" % field for field in fields]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._past_head = True
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(lines))
+        self._past_head = False
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        if not self._past_head:
+            self._at, self._since = _At.HEAD, self.loop.time()
+            self._head_bytes = self._received = 0
+            self.url = b""
+            self.headers = []
+            self.expect_100_continue = False
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request target."""
+        if not self._past_head:
+            self._count_head(len(url))
+            self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header field, or throw a trailer away."""
+        if self._past_head:
+            return
+        self._count_head(len(name) + len(value) + 4)
+        if self._at is _At.BODY:
+            return
+        name = name.lower()
+        if name == b"expect" and value.strip().lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+        if len(self.headers) > self._most_fields:
+            self._break(self._too_large())
+
+    def _count_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > self._most_head:
+            self._break(self._too_large())
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, or wait for the answers before it."""
+        if self._past_head:
+            return
+        declared = next((value for name, value in self.headers if name == b"content-length"), b"0")
+        if int(declared) > self._limits.body_bytes:
+            self._break(self._body_too_large(int(declared)))
+        self._begin(self._make_cycle(), self.app)
+        self._moved = True
+        self._at, self._since = _At.BODY, self.loop.time()
+
+    def _make_cycle(self) -> Cycle:
+        """The cycle of the request whose head is complete."""
+        version = self.parser.get_http_version()
+        target = httptools.parse_url(self.url)
+        path = target.path or b"/"
+        method = self.parser.get_method().decode("ascii")
+        self.scope = self._scope(method, version, path, target.query or b"")
+        keep_alive = version != "1.0" and self.parser.should_keep_alive()
+        return self._cycle_of(self.scope, keep_alive=keep_alive, expects=self.expect_100_continue)
+
+    def _scope(self, method: str, version: str, raw_path: bytes, query: bytes) -> Any:
+        path = raw_path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+            "method": method,
+            "path": self.root_path + (urllib.parse.unquote(path) if "%" in path else path),
+            "raw_path": self.root_path.encode("ascii") + raw_path,
+            "query_string": query,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+        }
+
+    def _cycle_of(self, scope: Any, *, keep_alive: bool, expects: bool) -> Cycle:
+        return Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=expects,
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )
+
+    def _begin(self, cycle: Cycle, app: Any) -> None:
+        """Answer now, or when all answers before it are out."""
+        before, self.cycle = self.cycle, cycle
+        if before is None or before.response_complete:
+            self._start(cycle, app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, app))
+
+    def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._active = cycle
+        self._start_asgi_task(cycle, app)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._moved = True
+        self._received += len(body)
+        if self.cycle.response_complete:
+            return
+        self.cycle.body += body
+        if len(self.cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        self.cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        """End a request; the parser that stopped at an upgrade says so too early."""
+        if self.parser.should_upgrade():
+            return
+        self._moved = True
+        self._at, self._since = _At.BETWEEN, self.loop.time()
+        if not self.cycle.response_complete:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request that waits, if one does."""
+        self.server_state.total_requests += 1
+        self._since = self.loop.time()
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._start(*self.pipeline.pop())
+        self.flow.resume_reading()
+
+    # --- refusals ----------------------------------------------------------------------------------------
+
+    def _break(self, refused: Refused) -> None:
+        self._refused = refused
+        raise _Broken
+
+    def _too_large(self) -> Refused:
+        limits = self._limits
+        rule = f"at most {limits.head_bytes} bytes and {limits.fields} fields are taken"
+        return Refused(431, "head_too_large", f"the request's header fields are too large: {rule}")
+
+    def _body_too_large(self, size: int) -> Refused:
+        most = self._limits.body_bytes
+        return self._named(413, "body_too_large", f"a body of {size} bytes: at most {most} are taken")
+
+    def _named(self, status: int, reason: str, message: str) -> Refused:
+        """A refusal that knows its request."""
+        with suppress(httptools.HttpParserError, UnicodeDecodeError):
+            path = httptools.parse_url(self.url).path or b""
+            method = self.parser.get_method().decode("ascii")
+            return Refused(status, reason, message, method, urllib.parse.unquote(path.decode("ascii")))
+        return Refused(status, reason, message)
+
+    def _refuse(self, refused: Refused) -> None:
+        """Answer with a refusal in its turn, then close; nothing more of this client is read."""
+        self._deaf = True
+        unread = self.cycle if self._at is _At.BODY else None
+        if unread is not None and (unread.response_started or unread.response_complete):
+            self.transport.close()
+            return
+        last = self._cycle_of(
+            self._scope(refused.method or "GET", "1.1", b"/", b""), keep_alive=False, expects=False
+        )
+        app = self._last_answer(refused.status, self._refuse_with(refused))
+        if unread is None:
+            self._begin(last, app)
+        elif self.pipeline and self.pipeline[0][0] is unread:
+            self.cycle = last
+            self.pipeline[0] = (last, app)
+        else:
+            _disconnect(unread)  # its application waits for the rest of the body
+            self.cycle = last
+            self._start(last, app)
+
+    def _last_answer(self, status: int, body: bytes) -> Any:
+        """An application that answers with a refusal and closes when the client has heard it."""
+        linger_seconds = self._limits.linger_seconds
+        headers = [_JSON, (b"content-length", b"%d" % len(body)), _CLOSE]
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            with suppress(TimeoutError):
+                await asyncio.wait_for(receive(), linger_seconds)
+            await send({"type": "http.response.body", "body": b""})
+
+        return app
+
+    def _check_times(self) -> None:
+        """Close what is idle and refuse what is slow; time in which we did not read is not the client's."""
+        if self._deaf or self.transport.is_closing():
+            return
+        limits, now = self._limits, self.loop.time()
+        self._look = self.loop.call_later(limits.check_seconds, self._check_times)
+        waited = now - self._since
+        if self._at is _At.BETWEEN:
+            if waited > limits.idle_seconds and (self.cycle is None or self.cycle.response_complete):
+                self.transport.close()
+        elif self.flow.read_paused:
+            self._since = now
+        elif self._at is _At.HEAD and waited > limits.head_seconds:
+            self._refuse(self._named(408, "too_slow", _SLOW_HEAD.format(limits.head_seconds)))
+        elif self._at is _At.BODY and waited > limits.body_allowance(self._received):
+            self._refuse(self._named(408, "too_slow", _SLOW_BODY.format(self._received, waited)))
+
+
+def _disconnect(cycle: RequestResponseCycle) -> None:
+    """Tell a request's application that its client is gone."""
+    cycle.disconnected = True
+    cycle.message_event.set()
