@@ -7,12 +7,14 @@ from typing import Annotated, Final
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.exceptions import HTTPException
 
 from tidegauge.__about__ import __version__
 from tidegauge.http import Refused
+from tidegauge.openapi_page import PAGE_HEADERS, openapi_page
+from tidegauge.routes import HeadAsGet, allowed_methods
 
 from .access import TokenGate
 from .aggregator import MAX_PROFILE_BYTES, Aggregator
@@ -30,7 +32,7 @@ ProfileHash = Annotated[str | None, Query(description="Hash of a profile; the ne
 
 def make_app(aggregator: Aggregator, gate: TokenGate, registry: CollectorRegistry, stack: str = "") -> App:
     """The whole ASGI application; of a local stack, readiness and report carry its id."""
-    return PanesRoute(aggregator, gate, make_routes(aggregator, gate, registry, stack))
+    return PanesRoute(aggregator, gate, HeadAsGet(make_routes(aggregator, gate, registry, stack)))
 
 
 def refuse_connection(aggregator: Aggregator, refused: Refused) -> bytes:
@@ -45,11 +47,18 @@ def make_routes(
 ) -> FastAPI:
     """All routes but the panes'."""
     identity = {"stack": stack} if stack else {}
-    app = FastAPI(title="Tidegauge aggregator", version=__version__, description="Panes in, verdicts out.")
+    app = FastAPI(
+        title="Tidegauge aggregator",
+        version=__version__,
+        description="Panes in, verdicts out.",
+        docs_url=None,
+        redoc_url=None,
+    )
     _add_errors(app, aggregator)
     _add_writes(app, aggregator, gate)
     _add_reads(app, Reading(aggregator), identity)
     _add_health(app, aggregator, registry, identity)
+    _add_documentation(app)
     return app
 
 
@@ -62,6 +71,11 @@ def _add_writes(app: FastAPI, aggregator: Aggregator, gate: TokenGate) -> None:
         if not await aggregator.put_profile(model, profile, document):
             response.status_code = 200
         return {"profile": profile}
+
+    @app.put("/v1/models/{model}/profiles/{profile}/panes/{pane}/{instance}", status_code=201)
+    async def put_pane(model: str, profile: str, pane: str, instance: str) -> dict[str, str]:
+        """Send a pane message (docs/pane-format.md). `PanesRoute` answers it before it comes here."""
+        raise Refusal(404, "no_such_route", f"no pane {pane!r} of {instance!r}: {model!r}, {profile!r}")
 
 
 def _add_reads(app: FastAPI, reading: Reading, identity: dict[str, str]) -> None:
@@ -121,20 +135,33 @@ def _add_health(
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
+def _add_documentation(app: FastAPI) -> None:
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(openapi_page(app.openapi()), headers=dict(PAGE_HEADERS))
+
+
 def _add_errors(app: FastAPI, aggregator: Aggregator) -> None:
-    def answer(refusal: Refusal) -> JSONResponse:
+    def answer(refusal: Refusal, headers: dict[str, str] | None = None) -> JSONResponse:
         aggregator.meters.refused.labels(refusal.reason).inc()
-        headers = {"retry-after": "5"} if refusal.status == 503 else None
+        if refusal.status == 503:
+            headers = {"retry-after": "5"}
         return JSONResponse(refusal.to_dict(), refusal.status, headers)
 
     async def refused(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Refusal)
         return answer(error)
 
-    async def no_route(_: Request, error: Exception) -> JSONResponse:
+    async def no_route(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        reason = {404: "no_such_route", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
-        return answer(Refusal(error.status_code, reason, str(error.detail)))
+        path = request.url.path[:200]
+        if error.status_code == 405:
+            allowed = ", ".join(allowed_methods(app.routes, request.scope))
+            said = f"{request.method} {path}: it takes {allowed}"
+            return answer(Refusal(405, "method_not_allowed", said), {"allow": allowed})
+        if error.status_code == 404:
+            return answer(Refusal(404, "no_such_route", f"no {path!r} here: /docs lists the paths"))
+        return answer(Refusal(error.status_code, "bad_request", str(error.detail)))
 
     async def bad_query(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
