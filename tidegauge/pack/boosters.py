@@ -13,6 +13,7 @@ import pandas as pd
 
 from tidegauge.bundle import Label
 from tidegauge.pack.answers import class_labels
+from tidegauge.pack.categories import coded
 from tidegauge.pack.form import Form
 
 __all__ = ["booster_form", "booster_library"]
@@ -39,7 +40,7 @@ def _xgboost_form(model: Any) -> Form:
         loaded.load_model(path)
 
     def predict(rows: pd.DataFrame) -> Any:
-        return loaded.predict(rows.to_numpy(dtype=np.float32, na_value=np.nan))
+        return loaded.predict(coded(rows).to_numpy(dtype=np.float32, na_value=np.nan))
 
     return Form(format="xgboost", file="model.ubj", data=data, dtype="float32", predict=predict)
 
@@ -52,7 +53,7 @@ def _lightgbm_form(model: Any) -> Form:
     classes = class_labels(model)
 
     def predict(rows: pd.DataFrame) -> Any:
-        scores = loaded.predict(rows.to_numpy(dtype=np.float64, na_value=np.nan))
+        scores = loaded.predict(coded(rows).to_numpy(dtype=np.float64, na_value=np.nan))
         return labels_of(np.asarray(scores), classes) if classes else scores
 
     return Form(format="lightgbm", file="model.txt", data=text.encode(), dtype="float64", predict=predict)

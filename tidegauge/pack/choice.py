@@ -19,6 +19,7 @@ from tidegauge.pack.answers import (
 from tidegauge.pack.boosters import booster_form, booster_library
 from tidegauge.pack.form import Form
 from tidegauge.pack.inputs import Training
+from tidegauge.pack.native import Native
 from tidegauge.pack.onnx_format import onnx_form
 from tidegauge.pack.pickled import joblib_form, skops_form
 
@@ -72,6 +73,9 @@ def choose(model: Any, training: Training, original: Original, model_format: Mod
 def _forms(
     model: Any, training: Training, model_format: ModelFormat
 ) -> Iterator[tuple[str, Callable[[], Form]]]:
+    if isinstance(model, Native):
+        yield model.form.format, lambda: model.form
+        return
     library = booster_library(model)
     if model_format == "auto" and library is not None:
         yield library, partial(booster_form, model, library)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import joblib
 import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
@@ -13,14 +12,11 @@ import pyarrow.parquet as pq
 from tidegauge.coercion import TYPES_OF_KIND, ColumnType, Label
 from tidegauge.contract import PREDICTION
 from tidegauge.csv_table import require_distinct
-from tidegauge.errors import BundleError, SchemaError
+from tidegauge.errors import SchemaError
+from tidegauge.pack.categories import columns_of, with_own_categories
 
-__all__ = ["TEXT", "Column", "Training", "load_model", "load_table", "training_rows"]
+__all__ = ["TEXT", "Column", "Training", "load_table", "training_rows"]
 
-_WANTED: Final = (
-    "give the trained model as joblib or pickle wrote it, or skops in a file that ends with .skops; the "
-    "libraries of its classes must be installed"
-)
 TEXT: Final = "string"  # the dtype of a categorical column that the model takes as text
 _OF_DTYPE: Final[dict[str, ColumnType]] = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}
 _OF_VALUES: Final[dict[str, ColumnType]] = {  # by pandas' words for what a column of objects holds
@@ -90,35 +86,6 @@ class Training:
         return self.frame if self.named else self.frame.to_numpy()
 
 
-def load_model(path: Path | str, trusted_types: Sequence[str] = ()) -> Any:
-    """Load a model written by joblib, pickle or (``.skops``) skops.
-
-    joblib and pickle run what the file says: load only files of your own.
-
-    Raises
-    ------
-    BundleError
-        The file cannot be read, or its object has no ``predict``.
-    """
-    path = Path(path)
-    try:
-        if path.suffix == ".skops":
-            import skops.io
-
-            model = skops.io.load(path, trusted=list(trusted_types))
-        else:
-            model = joblib.load(path)
-    except Exception as error:  # a pickle may raise anything
-        untrusted = type(error).__name__ == "UntrustedTypesFoundException"
-        advice = "name those that are yours with trusted_types=" if untrusted else _WANTED
-        raise BundleError(
-            f"the model {path} cannot be loaded: {advice} ({type(error).__name__}: {error})"
-        ) from error
-    if not callable(getattr(model, "predict", None)):
-        raise BundleError(f"{path} holds a {type(model).__name__}: a model with a predict method is needed")
-    return model
-
-
 def load_table(path: Path | str) -> pd.DataFrame:
     """Read a Parquet or CSV file, known by its suffix.
 
@@ -176,11 +143,11 @@ def training_rows(
     if known is None:
         names = [str(name) for name in table.columns if name not in others]
     else:
-        names = [str(name) for name in known]
+        names = columns_of([str(name) for name in known], list(map(str, table.columns)))
         _require_columns(table, names, "the model was fitted on features that the training data")
     _require_free(names)
     _require_fit(names, others, getattr(model, "n_features_in_", None))
-    frame = table[names].copy()
+    frame = with_own_categories(model, table[names])
     columns = tuple(_column(frame, name) for name in names)
     return Training(frame, columns, known is not None, None if time is None else table[time])
 

@@ -18,7 +18,8 @@ from tidegauge.errors import BundleError
 from tidegauge.pack.answers import class_labels, original_answers
 from tidegauge.pack.choice import Chosen, ModelFormat, Refusal, choose
 from tidegauge.pack.folder import check_free, write_folder
-from tidegauge.pack.inputs import TEXT, Column, Training, load_model, load_table, training_rows
+from tidegauge.pack.inputs import TEXT, Column, Training, load_table, training_rows
+from tidegauge.pack.loading import load_model
 from tidegauge.profile import NumericFeature, Profile
 from tidegauge.values import json_cell
 

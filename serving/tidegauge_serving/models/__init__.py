@@ -9,6 +9,7 @@ from tidegauge.bundle import Manifest
 from tidegauge.errors import BundleError
 from tidegauge.profile import Profile
 from tidegauge_serving.models.base import Artefact, Label, Model, Predictions
+from tidegauge_serving.models.categories import coded
 
 __all__ = ["Label", "Model", "Predictions", "load_model"]
 
@@ -50,7 +51,7 @@ def load_model(
     try:
         module = import_module(f"tidegauge_serving.models.{_LOADERS[described.format]}")
         load: Callable[..., Model] = module.load
-        return load(Artefact(folder / described.file, described, trusted_types), profile)
+        model = load(Artefact(folder / described.file, described, trusted_types), profile)
     except BundleError:
         raise
     except ImportError as error:
@@ -60,3 +61,4 @@ def load_model(
     except Exception as error:  # the libraries raise whatever they like at a file that is none of theirs
         text = " ".join(str(error).split())[:300]
         raise BundleError(f"{described.file} cannot be read as {described.format}: {text}") from error
+    return coded(model, manifest) if described.format in ("xgboost", "lightgbm") else model

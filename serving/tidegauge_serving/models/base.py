@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from tidegauge.bundle import ModelFile
 from tidegauge.errors import BundleError
-from tidegauge.profile import CategoricalFeature, Profile
 from tidegauge_serving.schema import Block
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "Predictions",
     "frame_of",
     "require_features",
-    "require_numbers",
     "typed_labels",
 ]
 
@@ -91,15 +89,6 @@ def require_features(found: int, wanted: int, what: str) -> None:
     if found != wanted:
         raise BundleError(
             f"{what} takes {found} features, the profile has {wanted}: they are of two different models"
-        )
-
-
-def require_numbers(profile: Profile, library: str) -> None:
-    """Raise `BundleError` if a feature is categorical: boosters are served with numbers only."""
-    texts = [feature.name for feature in profile.features if isinstance(feature, CategoricalFeature)]
-    if texts:
-        raise BundleError(
-            f"{library} models are served with numbers only, the profile has categorical {texts}"
         )
 
 

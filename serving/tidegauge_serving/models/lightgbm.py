@@ -4,7 +4,7 @@ from typing import Any
 
 from tidegauge.bundle import ModelFile
 from tidegauge.profile import Profile
-from tidegauge_serving.models.base import Artefact, Predictions, require_features, require_numbers
+from tidegauge_serving.models.base import Artefact, Predictions, require_features
 from tidegauge_serving.models.scores import ScoreReader
 from tidegauge_serving.schema import Block
 
@@ -34,7 +34,6 @@ class LightGBMModel:
     def __init__(self, booster: Any, described: ModelFile, profile: Profile) -> None:
         self._booster = booster
         require_features(booster.num_feature(), len(profile.features), "the LightGBM model")
-        require_numbers(profile, "LightGBM")
         self._read = ScoreReader(described.classes)
 
     def predict(self, block: Block) -> Predictions:

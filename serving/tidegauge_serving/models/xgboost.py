@@ -7,7 +7,7 @@ import numpy as np
 from tidegauge.bundle import ModelFile
 from tidegauge.errors import BundleError
 from tidegauge.profile import Profile
-from tidegauge_serving.models.base import Artefact, Predictions, require_features, require_numbers
+from tidegauge_serving.models.base import Artefact, Predictions, require_features
 from tidegauge_serving.models.scores import ScoreReader
 from tidegauge_serving.schema import Block
 
@@ -41,7 +41,6 @@ class XGBoostModel:
         self._booster = booster
         names = [feature.name for feature in profile.features]
         require_features(booster.num_features(), len(names), "the XGBoost model")
-        require_numbers(profile, "XGBoost")
         if booster.feature_names and list(booster.feature_names) != names:
             raise BundleError(
                 f"the XGBoost model's features are {booster.feature_names}, the profile's {names}"
