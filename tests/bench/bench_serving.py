@@ -1,79 +1,228 @@
-"""Monitored serving against the plain FastAPI and scikit-learn route a user would write, one worker each."""
+"""The model server against plain FastAPI and its peers, with the tap and without; its start."""
 
-import statistics
+import json
+import sys
 import tempfile
+import urllib.request
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from bench.rows import Row
 from bench.serving_load import Load, measure
-from bench.serving_setup import CONNECTIONS, LOAD_CPU, SERVER_CPU, bodies, packed, plain_server
-from support.serving_process import serving
+from bench.serving_pairs import Turns, take_turns
+from bench.serving_peers import KSERVE, MLSERVER, install, peer_server
+from bench.serving_setup import (
+    LOAD_CPU,
+    V2_PATH,
+    Server,
+    consume,
+    log_folder,
+    our_server,
+    packed,
+    plain_bodies,
+    plain_server,
+    v2_bodies,
+)
+from bench.serving_start import start_rows
 
-TARGETS = {"forest": 60.0, "linear": 3.0}
+AGAINST_PLAIN = {"forest": 140.0, "linear": 11.5}
+AGAINST_PEERS = {"forest": 50.0, "linear": 9.0}
+WITH_TAP = 0.92
+TAP_MICROSECONDS = 3.0
+PLAIN, MONITORED, UNWATCHED = "plain FastAPI", "monitored", "without the tap"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+
+    rounds: int
+    seconds: float
+    tap_pairs: int
+    tap_seconds: float
+
+
+FULL, QUICK = Plan(5, 2.0, 60, 0.5), Plan(1, 1.0, 6, 0.5)
 
 
 def run(quick: bool) -> list[Row]:
-    rounds, seconds = (1, 2.0) if quick else (3, 5.0)
+    plan = QUICK if quick else FULL
+    for peer in (KSERVE, MLSERVER):
+        install(peer)
     rows = []
-    for name, target in TARGETS.items():
+    for name in AGAINST_PLAIN:
         with tempfile.TemporaryDirectory() as folder:
-            measured = _measure(Path(folder), name, rounds, seconds)
-        rows += _rows(name, target, measured)
+            model, bundle = packed(Path(folder), name)
+            if name == "forest":
+                rows += start_rows(bundle)
+            rows += _against_others(name, model, bundle, plan)
+            rows += _against_itself(name, bundle, plan)
     return rows
 
 
-def _measure(folder: Path, name: str, rounds: int, seconds: float) -> dict[tuple[str, int], list[Load]]:
-    """Runs of both servers, taking turns, per number of connections."""
-    model, bundle = packed(folder, name)
-    log = Path(tempfile.mkdtemp(prefix="bench-log-", dir="/dev/shm" if Path("/dev/shm").is_dir() else folder))
-    found: dict[tuple[str, int], list[Load]] = {}
-    requests = bodies()
-    arguments = ("--log-dir", str(log), "--log-bytes", str(1 << 30))
-    try:
-        with (
-            plain_server(model) as plain,
-            serving(bundle, *arguments, scratch=folder, cpu=SERVER_CPU) as monitored,
-        ):
-            ports = {"plain": plain, "monitored": monitored.wait_ready().port}
-            for port in ports.values():
-                measure(port, "/predict", requests, 8, 1.0, LOAD_CPU)
-            for connections in CONNECTIONS:
-                for _ in range(rounds):
-                    for who, port in ports.items():
-                        load = measure(port, "/predict", requests, connections, seconds, LOAD_CPU)
-                        assert not load.errors, f"{who}: {load.errors} requests failed"
-                        found.setdefault((who, connections), []).append(load)
-    finally:
-        for path in log.iterdir():
-            path.unlink()
-        log.rmdir()
-    return found
+def _per_second(load: Load) -> float:
+    return load.per_second
 
 
-def _rows(name: str, target: float, found: dict[tuple[str, int], list[Load]]) -> list[Row]:
+def _p99(load: Load) -> float:
+    return load.p99_seconds
+
+
+def _say(text: str) -> None:
+    print(f"serving: {text}", file=sys.stderr)
+
+
+# --- against others ------------------------------------------------------------------------------------
+
+
+def _against_others(name: str, model: Path, bundle: Path, plan: Plan) -> list[Row]:
+    with ExitStack() as stack:
+        log = stack.enter_context(log_folder())
+        ours = stack.enter_context(our_server(bundle, log))
+        plain = stack.enter_context(plain_server(model))
+        peers = {peer: stack.enter_context(peer_server(peer, model)) for peer in (KSERVE, MLSERVER)}
+        _warm_up("/predict", plain_bodies(), ours, plain)
+        _warm_up(V2_PATH, v2_bodies(), ours, *peers.values())
+        _require_the_same_answers(ours, *peers.values())
+        rows, costs = [], {}
+        for connections in (1, 8, 32):
+            _say(f"{name}, {connections} connections, against {PLAIN}")
+            turns = take_turns(
+                {MONITORED: ours, PLAIN: plain},
+                "/predict",
+                plain_bodies(),
+                connections,
+                plan.rounds,
+                plan.seconds,
+                lambda: consume(log),
+            )
+            rows += _plain_rows(name, connections, turns)
+            if connections == 8:
+                costs = {who: turns.core_seconds(who) for who in turns.loads}
+        _say(f"{name}, 8 connections, V2 against {KSERVE} and {MLSERVER}")
+        turns = take_turns(
+            {MONITORED: ours, **peers},
+            V2_PATH,
+            v2_bodies(),
+            8,
+            plan.rounds,
+            plan.seconds,
+            lambda: consume(log),
+        )
+    rows += _peer_rows(name, turns)
+    costs |= {f"{who}, V2": turns.core_seconds(who) for who in turns.loads}
+    listed = ", ".join(f"{who} {seconds * 1e6:,.0f}" for who, seconds in costs.items())
+    return [*rows, Row(f"{name}, 8 connections: core-seconds per million predictions", listed)]
+
+
+def _warm_up(path: str, bodies: list[bytes], *servers: Server) -> None:
+    for server in servers:
+        measure(server.port, path, bodies, 8, 2.0, LOAD_CPU)
+
+
+def _require_the_same_answers(*servers: Server) -> None:
+    """All serve the same model, or nothing is compared."""
+    answers = []
+    for server in servers:
+        found = []
+        for body in v2_bodies()[:8]:
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{server.port}{V2_PATH}", body, {"content-type": "application/json"}
+            )
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                found += json.load(answer)["outputs"][0]["data"]
+        answers.append(found)
+    for other in answers[1:]:
+        np.testing.assert_allclose(other, answers[0], rtol=1e-4)
+
+
+def _plain_rows(name: str, connections: int, turns: Turns) -> list[Row]:
+    ratio = turns.ratio(MONITORED, PLAIN, _per_second)
+    rates = [turns.median(who, _per_second) for who in (MONITORED, PLAIN)]
+    tails = [turns.median(who, _p99) for who in (MONITORED, PLAIN)]
+    target = AGAINST_PLAIN[name] if connections == 8 else None
+    busy = turns.median(MONITORED, lambda load: load.client_share)
+    return [
+        Row(
+            f"{name}, {connections} connections: requests/s against {PLAIN}",
+            f"{ratio:.1f} x ({rates[0]:,.0f} against {rates[1]:,.0f}; client {busy:.0%} busy)",
+            f">= {target:g} x" if target else "",
+            ratio >= target if target else None,
+            {"rounds": len(turns.loads[PLAIN]), "per_second": rates},
+        ),
+        Row(
+            f"{name}, {connections} connections: p99 latency",
+            f"{tails[0] * 1e3:.2f} ms ({PLAIN} {tails[1] * 1e3:.2f} ms)",
+            "lower",
+            tails[0] < tails[1],
+            {"p99_seconds": tails},
+        ),
+    ]
+
+
+def _peer_rows(name: str, turns: Turns) -> list[Row]:
     rows = []
-    for connections in CONNECTIONS:
-        plain, ours = found["plain", connections], found["monitored", connections]
-        rates = [statistics.median(load.per_second for load in loads) for loads in (plain, ours)]
-        tails = [statistics.median(load.p99_seconds for load in loads) for loads in (plain, ours)]
-        ratio = rates[1] / rates[0]
-        wanted = connections == 8
+    for peer in (KSERVE, MLSERVER):
+        ratio = turns.ratio(MONITORED, peer, _per_second)
+        rates = [turns.median(who, _per_second) for who in (MONITORED, peer)]
+        tails = [turns.median(who, _p99) * 1e3 for who in (MONITORED, peer)]
+        figure = f"{ratio:.1f} x ({rates[0]:,.0f} against {rates[1]:,.0f}), p99 {tails[0]:.2f} against "
+        target = AGAINST_PEERS[name]
         rows.append(
             Row(
-                f"{name}, {connections} connections: requests/s against plain FastAPI",
-                f"{ratio:.1f} x ({rates[1]:,.0f} against {rates[0]:,.0f})",
-                f">= {target:g} x" if wanted else "",
-                ratio >= target if wanted else None,
-                {"plain_per_second": rates[0], "monitored_per_second": rates[1]},
-            )
-        )
-        rows.append(
-            Row(
-                f"{name}, {connections} connections: p99 latency",
-                f"{tails[1] * 1e3:.2f} ms (plain {tails[0] * 1e3:.2f} ms)",
-                "lower",
-                tails[1] < tails[0],
-                {"plain_seconds": tails[0], "monitored_seconds": tails[1]},
+                f"{name}, 8 connections, V2 JSON, one row: requests/s against {peer}",
+                f"{figure}{tails[1]:.2f} ms",
+                f">= {target:g} x",
+                ratio >= target,
+                {"per_second": rates, "p99_milliseconds": tails},
             )
         )
     return rows
+
+
+# --- with the tap and without --------------------------------------------------------------------------
+
+
+def _against_itself(name: str, bundle: Path, plan: Plan) -> list[Row]:
+    rows = []
+    with log_folder() as log, our_server(bundle, log) as monitored, our_server(bundle, None) as unwatched:
+        _warm_up("/predict", plain_bodies(), monitored, unwatched)
+        for connections in (8, 32):
+            _say(f"{name}, {connections} connections, with the tap and without, {plan.tap_pairs} pairs")
+            turns = take_turns(
+                {MONITORED: monitored, UNWATCHED: unwatched},
+                "/predict",
+                plain_bodies(),
+                connections,
+                plan.tap_pairs,
+                plan.tap_seconds,
+                lambda: consume(log),
+            )
+            rows += _tap_rows(f"{name}, {connections} connections", turns)
+    return rows
+
+
+def _tap_rows(what: str, turns: Turns) -> list[Row]:
+    rate = turns.ratio(MONITORED, UNWATCHED, _per_second)
+    tail = turns.ratio(MONITORED, UNWATCHED, _p99)
+    rates = [turns.median(who, _per_second) for who in (MONITORED, UNWATCHED)]
+    busy = turns.median(UNWATCHED, lambda load: load.client_share)
+    costs = [turns.core_seconds(who) * 1e6 for who in (MONITORED, UNWATCHED)]
+    cost = costs[0] - costs[1]
+    return [
+        Row(
+            f"{what}: requests/s with the tap against without, {len(turns.loads[MONITORED])} pairs",
+            f"{rate:.3f} x ({rates[0]:,.0f} against {rates[1]:,.0f}; client {busy:.0%} busy)",
+            f">= {WITH_TAP:g} x",
+            rate >= WITH_TAP,
+        ),
+        Row(f"{what}: p99 with the tap against without", f"{tail:.3f} x", "<= 1 x", tail <= 1.0),
+        Row(
+            f"{what}: the tap's processor time",
+            f"{cost:.1f} us a row ({costs[0]:.1f} against {costs[1]:.1f})",
+            f"<= {TAP_MICROSECONDS:g} us",
+            cost <= TAP_MICROSECONDS,
+        ),
+    ]

@@ -113,7 +113,7 @@ def pod_load(story: Story, address: str, connections: int, seconds: float) -> Lo
 async def _drive(task: dict[str, Any]) -> Load:
     requests = [request.encode() for request in task["requests"]]
     times: list[float] = []
-    started = time.perf_counter()
+    started, processor = time.perf_counter(), time.process_time()
     loop = asyncio.get_running_loop()
     opened = [
         (
@@ -126,8 +126,9 @@ async def _drive(task: dict[str, Any]) -> Load:
         for index in range(task["connections"])
     ]
     errors = sum(await asyncio.gather(*(connection.done for connection in opened)))
+    elapsed, busy = time.perf_counter() - started, time.process_time() - processor
     cuts = statistics.quantiles(times, n=100, method="inclusive")
-    return Load(len(times), errors, time.perf_counter() - started, cuts[49], cuts[98])
+    return Load(len(times), errors, elapsed, cuts[49], cuts[98], busy)
 
 
 def main() -> None:

@@ -26,10 +26,16 @@ class Load:
     seconds: float
     p50_seconds: float
     p99_seconds: float
+    client_seconds: float  # processor time of the client itself
 
     @property
     def per_second(self) -> float:
         return self.requests / self.seconds
+
+    @property
+    def client_share(self) -> float:
+        """How busy the client was: near 1 it is the client that was measured, not the server."""
+        return self.client_seconds / self.seconds
 
 
 class Connection(asyncio.Protocol):
@@ -95,7 +101,7 @@ def http_post(path: str, body: bytes) -> bytes:
 
 async def drive(port: int, requests: list[bytes], connections: int, seconds: float) -> Load:
     times: list[float] = []
-    started = time.perf_counter()
+    started, processor = time.perf_counter(), time.process_time()
     until = started + seconds
     loop = asyncio.get_running_loop()
     opened = []
@@ -105,8 +111,9 @@ async def drive(port: int, requests: list[bytes], connections: int, seconds: flo
         )
         opened.append(protocol)
     errors = sum(await asyncio.gather(*(protocol.done for protocol in opened)))
+    elapsed, busy = time.perf_counter() - started, time.process_time() - processor
     cuts = statistics.quantiles(times, n=100, method="inclusive")
-    return Load(len(times), errors, time.perf_counter() - started, cuts[49], cuts[98])
+    return Load(len(times), errors, elapsed, cuts[49], cuts[98], busy)
 
 
 def measure(
@@ -137,7 +144,7 @@ def measure_in_turns(
     run = subprocess.run(
         [sys.executable, __file__],
         input=json.dumps(task),
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         timeout=len(ports) * rounds * seconds + 60,
         check=True,
