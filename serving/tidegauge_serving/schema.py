@@ -70,6 +70,11 @@ class RowSchema:
         The manifest's features, in the same order: they say what values are taken.
     accepts_missing
         For each feature, whether the model predicts without it.
+
+    Attributes
+    ----------
+    row_type
+        What msgspec decodes one row from, a list of values in the model's order.
     """
 
     def __init__(
@@ -95,7 +100,9 @@ class RowSchema:
             forbid_unknown_fields=True,
             gc=False,
         )
-        listed = msgspec.defstruct("Row", fields, array_like=True, forbid_unknown_fields=True, gc=False)
+        self.row_type = listed = msgspec.defstruct(
+            "Row", fields, array_like=True, forbid_unknown_fields=True, gc=False
+        )
         body = msgspec.defstruct("Predict", [("features", named)], gc=False)
         self._predict: _Decode = msgspec.json.Decoder(body).decode
         self._named_rows: _Decode = msgspec.json.Decoder(list[named]).decode  # type: ignore[valid-type]
