@@ -19,6 +19,7 @@ from tidegauge.contract import Exit
 from tidegauge.errors import TidegaugeError
 from tidegauge.http import Connection, Limits
 from tidegauge.profile import CategoricalFeature, Profile
+from tidegauge_serving.cors import Cors
 from tidegauge_serving.gate import Gate
 from tidegauge_serving.health import Health, LateApp
 from tidegauge_serving.hot import App, HotPath, write_stderr
@@ -93,7 +94,7 @@ def _uvicorn_config(settings: Settings, gate: Gate, rest: LateApp) -> uvicorn.Co
     hot = HotPath(Health(rest, gate, settings.stack), gate, settings.max_body_bytes, log_line, rest.made)
     limits = Limits(body_bytes=settings.max_body_bytes, idle_seconds=KEEP_ALIVE_SECONDS)
     return uvicorn.Config(
-        hot,
+        Cors(hot, settings.cors_origins) if settings.cors_origins else hot,
         http=partial(Connection, limits=limits, refuse=hot.refuse),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",

@@ -1,6 +1,7 @@
 """Settings of the server, from flags and environment; `docs/serving.md` describes each."""
 
 import argparse
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 from tidegauge.contract import SERVING_PORT, Env
 
 __all__ = ["Settings", "parse_settings"]
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/,?#@]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,8 @@ class Settings:
         Micro-batching of models that are slow per call.
     max_body_bytes
         Longer requests are refused.
+    cors_origins
+        Origins whose pages may ask from a browser; ``*`` is any, none is the default.
     request_log
         Whether each request leaves a JSON line on stderr.
     drain_seconds
@@ -66,6 +71,7 @@ class Settings:
     batch_rows: int = 64
     batch_wait_seconds: float = 0.001
     max_body_bytes: int = 16 << 20
+    cors_origins: frozenset[str] = frozenset()
     request_log: bool = False
     drain_seconds: float = 2.0
     exit_on_error: bool = False
@@ -111,6 +117,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--batch-rows", Env.BATCH_ROWS, "64", _whole(1), "most rows of a micro-batch")
     add("--batch-wait-seconds", Env.BATCH_WAIT_SECONDS, "0.001", _number(0, 10), "longest wait for a batch")
     add("--max-body-bytes", Env.MAX_BODY_BYTES, str(16 << 20), _whole(1), "longest request body")
+    add("--cors-origins", Env.CORS_ORIGINS, "", _origins, "origins that may ask from a browser, by commas")
     add("--drain-seconds", Env.DRAIN_SECONDS, "2", _number(0), "wait after SIGTERM while not ready")
     add("--log-level", Env.LOG_LEVEL, "info", _level, "debug, info, warning or error")
     add("--stack", Env.STACK, "", str, "id of the local stack it belongs to")
@@ -151,6 +158,16 @@ def _number(least: float, most: float = float("inf")) -> Callable[[str], float]:
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
+def _origins(text: str) -> frozenset[str]:
+    origins = _names(text)
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise argparse.ArgumentTypeError(
+                f"{origin}: an origin is scheme, host and port as https://shop.example:8443, or *"
+            )
+    return origins
 
 
 def _level(text: str) -> str:

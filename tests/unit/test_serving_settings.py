@@ -16,6 +16,12 @@ EACH = {
     Env.SAMPLE_RATE: ("--sample-rate", "0.25", "sample_rate", 0.25),
     Env.ROW_SCORE_THRESHOLD: ("--row-score-threshold", "3", "row_score_threshold", 3.0),
     Env.TRUSTED_TYPES: ("--trusted-types", "a.B, c.D", "trusted_types", frozenset({"a.B", "c.D"})),
+    Env.CORS_ORIGINS: (
+        "--cors-origins",
+        "https://a.example, http://b:8080",
+        "cors_origins",
+        frozenset({"https://a.example", "http://b:8080"}),
+    ),
     Env.BATCH_ROWS: ("--batch-rows", "7", "batch_rows", 7),
     Env.BATCH_WAIT_SECONDS: ("--batch-wait-seconds", "0", "batch_wait_seconds", 0.0),
     Env.MAX_BODY_BYTES: ("--max-body-bytes", "1000", "max_body_bytes", 1_000),
