@@ -20,7 +20,7 @@ from tidegauge.monitor import Monitor
 from tidegauge.policy import Policy, duration_seconds
 from tidegauge.profile import Profile
 from tidegauge.reference import STATISTICS
-from tidegauge.report import Report
+from tidegauge.report import Report, published_share
 from tidegauge.sources import Reading, chunks_of, is_path, reading_for
 from tidegauge.summary import outline
 
@@ -342,8 +342,8 @@ class _Watch:
                 feature=name,
                 verdict=now[name][0],
                 severity=now[name][1],
-                statistic=float(best.statistic[i]) if known else None,
-                lower=float(best.lower[i]) if known else None,
+                statistic=published_share(float(best.statistic[i])) if known else None,
+                lower=published_share(float(best.lower[i])) if known else None,
                 window_rows=int(best.rows[i]) if known else 0,
                 cause=STATISTICS[int(best.cause[i])] if known else None,
             )

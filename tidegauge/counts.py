@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 import numpy as np
@@ -109,11 +109,20 @@ class Counts:
         )
 
     @overload
-    def ks(self, name: str) -> KS: ...
+    def ks(self, name: str, *, design_effect: float | None = None) -> KS: ...
     @overload
-    def ks(self, name: None = None) -> dict[str, KS]: ...
-    def ks(self, name: str | None = None) -> KS | dict[str, KS]:
+    def ks(self, name: None = None, *, design_effect: float | None = None) -> dict[str, KS]: ...
+    def ks(self, name: str | None = None, *, design_effect: float | None = None) -> KS | dict[str, KS]:
         """Kolmogorov-Smirnov result of one numeric feature, or of all of them by name.
+
+        Parameters
+        ----------
+        name
+            The feature; None: all numeric ones.
+        design_effect
+            How much more these rows' shares vary than those of independent rows, for the p-value. None: what
+            the profile says of its longest window, the most that it knows; 1 where it knows none. With a
+            report's `design_effect`, the p-value is the report's.
 
         Raises
         ------
@@ -121,13 +130,21 @@ class Counts:
             The feature is categorical, or not in the profile.
         """
         if name is None:
-            return self.profile.ks_table.compare(self.cells)
+            results = self.profile.ks_table.compare(self.cells)
+            return {name: self._correct(name, result, design_effect) for name, result in results.items()}
         part = self.feature(name)
         if not isinstance(part.feature, NumericFeature):
             raise ProfileError(
                 f"feature {name!r} is categorical: without order there is no KS, look at its G statistic"
             )
-        return ks_two_sample(part.cells, part.feature.counts)
+        return self._correct(name, ks_two_sample(part.cells, part.feature.counts), design_effect)
+
+    def _correct(self, name: str, result: KS, design_effect: float | None) -> KS:
+        """The result with the design effect that is given, or known."""
+        known = self.profile.feature(name).design_effect
+        if design_effect is None:
+            design_effect = 1.0 if known is None else max(known.values)
+        return result if design_effect == 1.0 else replace(result, design_effect=design_effect)
 
     def select(self, shard: Profile) -> Counts:
         """The counts of a shard's features; raises `ProfileMismatch` for a shard of another profile."""

@@ -36,6 +36,8 @@ class KS:
         The one-sided D+ (live ECDF above: live values are smaller) and D-, as scipy's ``alternative`` has it.
     n, m
         Live and reference values, missing ones left out.
+    design_effect
+        Variance of the live shares over that of independent rows; `pvalue` takes it into account.
 
     Notes
     -----
@@ -49,15 +51,16 @@ class KS:
     less: float
     n: int
     m: int
+    design_effect: float = 1.0
 
     @property
     def pvalue(self) -> float:
-        """Asymptotic two-sided p-value ``K(sqrt(nm / (n + m)) D)``, K the Kolmogorov survival function."""
+        """Asymptotic two-sided p-value ``K(D / sqrt(deff / n + 1 / m))``, K of Kolmogorov."""
         if self.n == 0 or self.m == 0:
             return 1.0
         from scipy.special import kolmogorov
 
-        return float(kolmogorov(math.sqrt(self.n / (self.n + self.m) * self.m) * self.statistic))
+        return float(kolmogorov(self.statistic / math.sqrt(self.design_effect / self.n + 1 / self.m)))
 
 
 def ks_two_sample(live: IntArray, reference: IntArray) -> KS:

@@ -25,7 +25,7 @@ from tidegauge.counts import Counts
 from tidegauge.evaluation import Evaluation, Limits, Sums
 from tidegauge.monitor import Monitor
 from tidegauge.reference import Reference
-from tidegauge.report import FeatureReport, PodReport, Report
+from tidegauge.report import FeatureReport, PodReport, Report, published_share
 from tidegauge.windows import hop_panes, window_panes
 
 __all__ = ["KEPT_PANES", "PodRows", "bin_rows", "name_pods"]
@@ -154,8 +154,8 @@ class _Judge:
         return PodReport(
             pod=pod.pod or pod.instance,
             instance=pod.instance,
-            statistic=float(found.statistic[k, i]),
-            lower=float(found.lower[k, i]),
+            statistic=published_share(float(found.statistic[k, i])),
+            lower=published_share(float(found.lower[k, i])),
             rows=int(found.rows[k, i]),
         )
 

@@ -13,45 +13,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tidegauge.contract import REPORT_SCHEMA, Extent, Severity, Verdict
+from tidegauge.coverage import Coverage, worst_coverage
 from tidegauge.errors import WireError
 
-__all__ = ["Baseline", "Coverage", "FeatureReport", "PodReport", "Report", "by_urgency"]
+__all__ = ["Baseline", "Coverage", "FeatureReport", "PodReport", "Report", "by_urgency", "published_share"]
 
 _SEVERITY_RANK = {None: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
-    """How much of the traffic the verdict rests on.
-
-    Parameters
-    ----------
-    pods_heard, pods_expected
-        Pods whose panes came lately, and pods there should be (None: nobody said).
-    rows_counted, rows_lost
-        Rows answered that are in the counts, and that are reported lost.
-    rows_ratio
-        ``rows_counted / (rows_counted + rows_lost)``, None without rows.
-    lost_by_reason
-        `rows_lost`, by `tidegauge.contract.Lost` reason.
-    recent_rows_counted, recent_rows_lost
-        The same over the panes of the last ten minutes (of 10 s), without what an earlier store held.
-    newest_pane_age_seconds
-        Age of the newest pane, with rows or without, None before the first.
-    newest_rows_age_seconds
-        Age of the newest pane that held rows, None while none did.
-    """
-
-    pods_heard: int = 0
-    pods_expected: int | None = None
-    rows_counted: int = 0
-    rows_lost: int = 0
-    rows_ratio: float | None = None
-    lost_by_reason: Mapping[str, int] = field(default_factory=dict)
-    recent_rows_counted: int = 0
-    recent_rows_lost: int = 0
-    newest_pane_age_seconds: float | None = None
-    newest_rows_age_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +65,8 @@ class FeatureReport:
     statistic
         D of a numeric feature, total variation distance of a categorical one.
     lower, upper
-        Bounds of the share of rows that moved, at the budget's confidence; `lower` is that of the statistic
-        in `cause`.
+        Bounds of the share of rows that moved, 0 to 1, at the budget's confidence; `lower` is that of the
+        statistic in `cause`.
     pvalue
         Of one look alone, design effect taken into account; not corrected for looks and features.
     cause
@@ -115,6 +82,8 @@ class FeatureReport:
     missing_rate, unseen_rate, exceedance_rate
         Shares of missing values; of values that the reference does not name; of values with abs(z) > 3.
         None where it does not apply.
+    reference_missing_rate
+        Share of missing values in the reference.
     rank_mean
         Mean of the reference's mid-ranks; 1/2 without drift.
     g, psi, psi_noise, js, wasserstein
@@ -144,6 +113,7 @@ class FeatureReport:
     floor: float = 0.0
     design_effect: float = 1.0
     missing_rate: float | None = None
+    reference_missing_rate: float | None = None
     unseen_rate: float | None = None
     exceedance_rate: float | None = None
     rank_mean: float | None = None
@@ -289,7 +259,7 @@ class Report:
             baseline=max((r.baseline for r in reports), key=lambda b: b.of_seconds - b.seconds),
             late_rows=max(r.late_rows for r in reports),
             stale=stale,
-            coverage=_worst_coverage([r.coverage for r in reports if r.coverage is not None]),
+            coverage=worst_coverage([r.coverage for r in reports if r.coverage is not None]),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -344,7 +314,13 @@ class Report:
             raise WireError(f"a report that cannot be read: {type(error).__name__}: {error}") from error
 
 
+_SAID_LATER = ("reference_missing_rate",)
 _PLAIN = ("pane_seconds", "rows", "profile", "late_rows", "stale", "model", "policy")
+
+
+def published_share(value: float) -> float:
+    """A share of rows as people see it, from 0 to 1: a bound below 0 shows nothing, as 0 does."""
+    return min(1.0, max(0.0, value))
 
 
 def by_urgency(features: Iterable[FeatureReport]) -> dict[str, FeatureReport]:
@@ -358,34 +334,11 @@ def by_urgency(features: Iterable[FeatureReport]) -> dict[str, FeatureReport]:
     return {f.name: f for _, f in sorted(enumerate(features), key=place)}
 
 
-def _worst_coverage(parts: Sequence[Coverage]) -> Coverage | None:
-    """Shards see the same rows through the same pods: the one that saw least counts."""
-    if not parts:
-        return None
-    worst = min(parts, key=lambda c: (c.pods_heard, math.inf if c.rows_ratio is None else c.rows_ratio))
-    lately = min(parts, key=_recent_ratio)  # the one that lost most since its first pane may be well by now
-    return replace(
-        worst,
-        recent_rows_counted=lately.recent_rows_counted,
-        recent_rows_lost=lately.recent_rows_lost,
-        newest_pane_age_seconds=_oldest(c.newest_pane_age_seconds for c in parts),
-        newest_rows_age_seconds=_oldest(c.newest_rows_age_seconds for c in parts),
-    )
-
-
-def _recent_ratio(coverage: Coverage) -> float:
-    rows = coverage.recent_rows_counted + coverage.recent_rows_lost
-    return coverage.recent_rows_counted / rows if rows else math.inf
-
-
-def _oldest(ages: Iterable[float | None]) -> float | None:
-    return max((age for age in ages if age is not None), default=None)
-
-
 def _read_feature(item: Mapping[str, Any]) -> FeatureReport:
-    names = {f.name for f in fields(FeatureReport)} - {"since", "extent", "pods"}
+    names = {f.name for f in fields(FeatureReport)} - {"since", "extent", "pods", *_SAID_LATER}
     values = {name: item[name] for name in names}
-    # An aggregator of before these were said, or a report that it stored, has neither.
+    # An aggregator of before these were said, or a report that it stored, has none of them.
+    values |= {name: item.get(name) for name in _SAID_LATER}
     extent = item.get("extent")
     values["extent"] = None if extent is None else Extent(extent)
     values["pods"] = tuple(

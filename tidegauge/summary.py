@@ -14,7 +14,7 @@ from tidegauge.contract import Severity, Verdict
 from tidegauge.counts import ks_two_sample
 from tidegauge.profile import NumericFeature
 from tidegauge.reference import STATISTICS
-from tidegauge.report import Baseline, FeatureReport, Report, by_urgency
+from tidegauge.report import Baseline, FeatureReport, Report, by_urgency, published_share
 from tidegauge.standing import Best
 from tidegauge.statistics import g_test, jensen_shannon, psi, rank_mean, wasserstein
 
@@ -78,8 +78,8 @@ def _with_figures(monitor: Monitor, i: int, known: FeatureReport, best: Best) ->
     return replace(
         known,
         detected=bool(best.detected[i]),
-        statistic=float(best.statistic[i]),
-        lower=float(best.lower[i]),
+        statistic=published_share(float(best.statistic[i])),
+        lower=published_share(float(best.lower[i])),
         cause=STATISTICS[int(best.cause[i])],
         window=1 << scale,
         window_seconds=(1 << scale) * monitor.pane_seconds,
@@ -94,7 +94,10 @@ def _measures(monitor: Monitor, i: int, best: Best) -> dict[str, Any]:
     r, feature = monitor.reference, monitor.profile.monitored[i]
     cells, missing, beyond = monitor.evaluator.counts(monitor.windows.window(int(best.scale[i])), i)
     n = int(cells.sum())
-    result: dict[str, Any] = {"missing_rate": missing / (n + missing) if n + missing else None}
+    result: dict[str, Any] = {
+        "missing_rate": missing / (n + missing) if n + missing else None,
+        "reference_missing_rate": feature.missing / (feature.total + feature.missing),
+    }
     if n == 0 or not r.known[i]:
         return result
     starts = r.bin_cells[r.bin_offsets[i] : r.bin_offsets[i + 1]] - r.offsets[i]
@@ -123,7 +126,7 @@ def _measures(monitor: Monitor, i: int, best: Best) -> dict[str, Any]:
         slack = ks.upper - ks.statistic
         result |= {"rank_mean": rank_mean(cells, feature.counts).statistic, "exceedance_rate": beyond / n}
         result["wasserstein"] = _wasserstein(feature, cells)
-    result["upper"] = min(1.0, float(best.statistic[i]) + slack + eps)
+    result["upper"] = published_share(float(best.statistic[i]) + slack + eps)
     return result
 
 

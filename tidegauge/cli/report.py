@@ -15,6 +15,7 @@ from rich.text import Text
 from tidegauge.cli.tables import Column, print_table, printable, screen
 from tidegauge.contract import Extent, Verdict
 from tidegauge.errors import ResourceError, TidegaugeError
+from tidegauge.explanation import why
 from tidegauge.local.reports import ShardsReport, fetch_shards
 from tidegauge.local.state import load_running
 from tidegauge.report import FeatureReport, Report
@@ -22,6 +23,7 @@ from tidegauge.report import FeatureReport, Report
 EXIT_CODES: Final = {Verdict.STABLE: 0, Verdict.DRIFTING: 3, Verdict.UNKNOWN: 4, Verdict.LEARNING: 5}
 NOT_IN_TIME: Final = 1
 _POLL_SECONDS: Final = 0.5
+_EXPLAINED: Final = 5  # drifting features of which the cause is told, the clearest ones
 
 
 def run(
@@ -96,6 +98,8 @@ def _headline(report: Report, caution: str | None) -> str:
         parts.append(f"[bold yellow]{_silence(report.coverage.newest_rows_age_seconds)}[/]")
     if report.drifting:
         parts.append(f"drifting: {_shown(', '.join(feature.name for feature in report.drifting))}")
+    told = ((feature.name, why(feature)) for feature in report.drifting[:_EXPLAINED])
+    parts += [_shown(f"{name}: {words}") for name, words in told if words]
     parts += [_shown(_place(feature)) for feature in report.drifting if feature.where]
     if unknown := report.policy.get("unknown_features"):
         names = _shown(", ".join(unknown))
@@ -147,13 +151,12 @@ def _moment(time_text: str | None, today: str) -> str:
 
 def _row(feature: FeatureReport, since: str) -> list[str | Text]:
     colour = _COLOUR.get(feature.verdict, "cyan")
-    certain = None if feature.lower is None else max(0.0, feature.lower)  # below 0 nothing is certain
     return [
         feature.name,
         Text(feature.verdict, style=colour),
         Text(feature.severity or "", style=colour),
         _number(feature.statistic),
-        _number(certain),
+        _number(feature.lower),
         "" if feature.window_seconds is None else _duration(feature.window_seconds),
         f"{feature.window_rows:,}",
         since,
