@@ -24,7 +24,7 @@ from tidegauge.report import Report, published_share
 from tidegauge.sources import Reading, chunks_of, is_path, reading_for
 from tidegauge.summary import outline
 
-__all__ = ["Transition", "replay"]
+__all__ = ["Transition", "replay", "replayed"]
 
 _FOR_EVER = 1e12  # seconds: past rows are never stale
 _UNPREDICTED = (
@@ -131,6 +131,30 @@ def replay(
     SchemaError
         A column is not there, or a time cannot be read.
     """
+    return list(
+        replayed(
+            *(profile, data, policy),
+            time=time,
+            pane=pane,
+            rows_per_pane=rows_per_pane,
+            prediction=prediction,
+            progress=None if progress is None else lambda rows, _seconds: progress(rows),
+        )
+    )
+
+
+def replayed(
+    profile: Profile,
+    data: Any,
+    policy: Policy | None = None,
+    *,
+    time: str | None = None,
+    pane: str | float | None = None,
+    rows_per_pane: int | None = None,
+    prediction: Any = None,
+    progress: Callable[[int, float | None], None] | None = None,
+) -> Iterator[Transition]:
+    """Give the transitions of `replay` as they are found; `progress` hears the newest row's time as well."""
     _check_kinds(profile, policy)
     seconds = _check(time, pane, rows_per_pane)
     policy = replace(policy or Policy(), stale=_FOR_EVER)
@@ -141,7 +165,7 @@ def replay(
     else:
         ordered = not is_path(data) or _file_is_in_order(data, time)
         slices = _by_time(profile, rows, seconds, ordered=ordered)
-    return list(_transitions(monitor, slices, progress))
+    yield from _transitions(monitor, slices, progress)
 
 
 def _check_kinds(profile: object, policy: object) -> None:
@@ -291,7 +315,7 @@ def _slice(
 
 
 def _transitions(
-    monitor: Monitor, slices: Iterable[_Slice], progress: Callable[[int], None] | None
+    monitor: Monitor, slices: Iterable[_Slice], progress: Callable[[int, float | None], None] | None
 ) -> Iterator[Transition]:
     watch = _Watch(monitor)
     open_pane: int | None = None
@@ -304,7 +328,7 @@ def _transitions(
         monitor.add(part.pane, part.counts)
         open_pane, row, seconds = part.pane, row + part.counts.rows, part.seconds
         if progress is not None:
-            progress(row)
+            progress(row, seconds)
     if open_pane is not None:
         yield from watch.changes(open_pane, row, seconds)
 

@@ -317,8 +317,15 @@ class Profile:
         return decode(data)
 
     def save(self, path: str | Path) -> None:
-        """Write the document to a file."""
-        Path(path).write_bytes(self.to_bytes())
+        """Write the document to a file, whole or not at all."""
+        unfinished = Path(path).with_name(f".{Path(path).name}.part")
+        try:
+            unfinished.write_bytes(self.to_bytes())
+            unfinished.replace(path)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     @staticmethod
     def load(path: str | Path) -> Profile:

@@ -85,7 +85,10 @@ def test_pack_makes_a_bundle_that_is_whole(tmp_path):
     manifest = Manifest.load(tmp_path / "bundle")
     manifest.verify(tmp_path / "bundle")
     assert manifest.name == "line"
-    assert "line as onnx" in result.stdout
+    assert "model line as onnx" in result.stdout
+    assert "2 (2 numeric); reference of 300 rows" in result.stdout
+    assert "equal to the original's; the largest relative difference is" in result.stdout
+    assert f"tidegauge up {tmp_path / 'bundle'} --dir stack\n" in result.stdout
     assert_one_line_error(tidegauge("pack", *arguments[:-1], "z", "-o", tmp_path / "other"), "z")
 
 

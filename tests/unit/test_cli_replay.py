@@ -110,3 +110,45 @@ def test_the_table_is_whole_on_80_columns(past, tmp_path):
 )
 def test_what_cannot_be_replayed_is_one_line(past, tmp_path, arguments, word):
     assert_one_line_error(tidegauge("replay", past, "--profile", tmp_path, *arguments), word)
+
+
+def last_line(*arguments: object) -> str:
+    result = tidegauge("replay", *arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout.splitlines()[-1]
+
+
+def test_the_last_line_answers_what_would_have_alarmed(past, tmp_path):
+    line = last_line(past, "--profile", tmp_path, "--time", "time", "--pane", "1h")
+    assert line == "1 alarm in 17 days: temp; still drifting: temp"
+
+
+def test_the_last_line_says_that_nothing_would_have_alarmed_and_what_is_not_known(past, tmp_path):
+    quiet = ("--profile", tmp_path, "--rows-per-pane", 100, "--warning", 0.9, "--critical", 0.95)
+    assert last_line(past, *quiet) == "0 alarms in 8,000 rows"
+    rows = pd.read_parquet(past).head(30)
+    rows.to_csv(tmp_path / "few.csv", index=False)
+    few = last_line(tmp_path / "few.csv", "--profile", tmp_path, "--rows-per-pane", 10)
+    assert few == "0 alarms in 30 rows; still learning: temp, wind"
+
+
+def test_a_feature_that_drifts_twice_is_two_alarms(tmp_path):
+    rng = np.random.default_rng(3)
+    calm, moved = (rng.normal(shift, 1, 3000) for shift in (0, 3))
+    temp = np.concatenate([moved, *[calm] * 8, moved])
+    pd.DataFrame({"temp": temp, "wind": rng.normal(size=temp.size)}).to_csv(
+        tmp_path / "past.csv", index=False
+    )
+    line = last_line(tmp_path / "past.csv", "--profile", tmp_path, "--rows-per-pane", 100)
+    assert line.startswith("2 alarms in 30,000 rows: temp")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--pane", "1h", "--rows-per-pane", "5"], "--pane 1h and --rows-per-pane 5"),
+        (["--pane", "30m"], "--pane 30m needs the rows' times: add --time COLUMN"),
+    ],
+)
+def test_ways_to_cut_panes_that_contradict_each_other_are_refused(past, tmp_path, arguments, words):
+    assert_one_line_error(tidegauge("replay", past, "--profile", tmp_path, *arguments), words)

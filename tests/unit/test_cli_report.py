@@ -241,3 +241,20 @@ def test_an_answer_that_is_no_report_is_one_line():
 
 def test_a_folder_without_a_stack_is_one_line(tmp_path):
     assert_one_line_error(tidegauge("report", "--dir", tmp_path), "no stack runs there")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--dir", ".", "--aggregator-url", "http://127.0.0.1:1"], "--aggregator-url http://127.0.0.1:1"),
+        (["--dir", ".", "--model", "other"], "--dir . and --model other"),
+        (["--timeout", "3"], "--timeout 3 without --wait"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(arguments, words):
+    assert_one_line_error(tidegauge("report", *arguments), words)
+
+
+def test_a_verdict_is_awaited_however_it_is_written(stable):
+    with answering(stable) as url:
+        assert tidegauge("report", "--aggregator-url", url, "--wait", "stable").exit_code == 0

@@ -132,12 +132,9 @@ def test_rows_that_are_refused_are_told_with_the_first_reason(profile):
     assert "no feature agee" in result.stdout
 
 
-def test_nobody_listening_is_one_line(profile):
+def test_nobody_listening_is_one_line_before_any_bar(profile):
     result = tidegauge("simulate", "--profile", profile, "--model-url", "http://127.0.0.1:9", "--rows", 5)
-    assert result.exit_code == 2
-    assert "tidegauge: http://127.0.0.1:9: no server answers there\n" in result.stderr
-    assert "0/5" in result.stderr
-    assert "5/5" not in result.stderr, "the bar shows rows that were answered"
+    assert_one_line_error(result, "http://127.0.0.1:9: no server answers there", "tidegauge up BUNDLE")
 
 
 def test_a_stacks_folder_is_enough(profile, tmp_path):
@@ -159,21 +156,24 @@ def test_without_a_profile_and_a_stack_both_ways_are_named():
     ("arguments", "word"),
     [
         (["--move", "sqfft"], "sqfft"),
+        (["--move", "Sqft"], "did you mean sqft?"),
+        (["--move", "colour"], "there are sqft, age, kind"),
         (["--move", "kind", "--shift", "1"], "kind is categorical"),
         (["--model-url", "127.0.0.1:8080"], "127.0.0.1:8080"),
+        (["--model-url", "http://127.0.0.1:port"], "looks like http://127.0.0.1:8080"),
     ],
 )
-def test_what_cannot_be_sent_is_one_line(profile, arguments, word):
-    result = tidegauge("simulate", "--profile", profile, "--model-url", "http://127.0.0.1:9", *arguments)
-    assert result.exit_code == 2
-    assert word in result.stderr.splitlines()[-1]
+def test_what_cannot_be_sent_is_one_line_before_any_bar(profile, arguments, word):
+    with stub_server(Model()) as url:
+        result = tidegauge("simulate", "--profile", profile, "--model-url", url, *arguments)
+    assert_one_line_error(result, word)
 
 
 def test_a_file_without_the_models_features_is_one_line(profile, tmp_path):
     FRAME.drop(columns="age").head(3).to_csv(tmp_path / "rows.csv", index=False)
-    assert_last_line = tidegauge("simulate", "--profile", profile, "--data", tmp_path / "rows.csv")
-    assert assert_last_line.exit_code == 2
-    assert "no column age" in assert_last_line.stderr
+    with stub_server(Model()) as url:
+        result = send(profile, url, "--data", tmp_path / "rows.csv")
+    assert_one_line_error(result, "no column age, which the model needs; there are sqft, kind")
 
 
 def test_a_profile_that_is_none_is_one_line(tmp_path):
@@ -187,3 +187,20 @@ def test_every_body_is_sent_once_over_many_connections():
         tally = drive(url, bodies, connections=16)
     assert (tally.sent, tally.answered) == (300, 300)
     assert sorted(row["n"] for row in model.rows) == list(range(300))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--rows", "5", "--seconds", "3"], "--rows 5 and --seconds 3.0: both say when to stop"),
+        (["--shift", "1", "--scenario", "high"], "--shift 1.0 and --scenario high: both say how far"),
+        (["--data", "rows.csv", "--move", "age"], "--data rows.csv and --move age: a file's rows"),
+        (["--data", "rows.csv", "--scenario", "baseline"], "--scenario baseline"),
+        (["--data", "rows.csv", "--seed", "0"], "--seed 0"),
+        (["--dir", ".", "--model-url", "http://127.0.0.1:1"], "--dir . and --model-url http://127.0.0.1:1"),
+    ],
+)
+def test_options_that_say_different_things_are_refused(profile, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    FRAME.head(3).to_csv("rows.csv", index=False)
+    assert_one_line_error(tidegauge("simulate", "--profile", profile, *arguments), words, "give one of them")

@@ -10,7 +10,7 @@ import yaml
 from tidegauge import resource
 from tidegauge.contract import Severity
 from tidegauge.errors import ResourceError
-from tidegauge.policy import Policy
+from tidegauge.policy import Policy, duration_seconds
 from tidegauge.resource.fields import quantity_of
 
 SMALLEST = """
@@ -173,9 +173,27 @@ def test_what_is_not_such_a_document_is_refused(text):
         resource.load(text)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("720h", 2_592_000), ("90m", 5400), ("1h30m5s", 5405)])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("720h", 2_592_000), ("90m", 5400), ("1h30m5s", 5405), ("30d", 2_592_000), ("1d12h", 129_600)],
+)
 def test_durations_are_seconds(text, seconds):
     assert resource.seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["30d", "1d", "1d12h", "9999d"])
+def test_days_are_durations_of_a_document_and_of_a_policy(text):
+    document = SMALLEST + f"  drift: {{budget: {{period: {text}}}}}\n  aggregator: {{retention: {text}}}\n"
+    found = resource.load(document)
+    period = Policy(**resource.policy_of(found)).period
+    assert duration_seconds(period) == found.spec.drift.budget.period_seconds
+    assert found.spec.aggregator.retention_seconds == resource.seconds_of(text)
+
+
+@pytest.mark.parametrize("text", ["0d", "1h1d", "10000d", "1dd", "d", "1.5d"])
+def test_what_is_no_number_of_days_is_refused(text):
+    with pytest.raises(ResourceError, match="a duration such as 30d, 720h"):
+        resource.load(SMALLEST + f"  drift: {{budget: {{period: {text}}}}}\n")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,17 @@
 """``tidegauge pack``: a model and its training data become one bundle."""
 
+import shlex
+from collections import Counter
 from pathlib import Path
+from typing import Final
 
-import click
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tidegauge.cli.parts import warnings_as_lines
-from tidegauge.pack import ModelFormat, pack_model
+from tidegauge.cli.tables import printable, screen
+from tidegauge.pack import ModelFormat, Packed, pack_model
+from tidegauge.profile import Profile
 
 
 def run(
@@ -36,9 +42,61 @@ def run(
             model_format=model_format,
             trusted_types=trusted_types,
         )
-    for refusal in packed.refusals:
-        click.echo(f"not {refusal.format}: {refusal.reason}")
-    manifest = packed.manifest
-    difference = manifest.model.max_relative_difference
-    equal = "" if difference is None else f", answers differ by at most {difference:.1e} of the original's"
-    click.echo(f"{packed.folder}: {manifest.name} as {manifest.model.format}{equal}; {packed.profile}")
+    screen().print("\n".join([*summary(packed, data), "", *next_commands(packed)]), markup=False)
+
+
+def summary(packed: Packed, data: Path) -> list[str]:
+    """What was packed, in lines for people."""
+    manifest, profile = packed.manifest, packed.profile
+    model = manifest.model
+    size = (packed.folder / model.file).stat().st_size
+    lines = [
+        f"{packed.folder}: model {manifest.name} as {model.format}, {size / 1e6:,.1f} MB",
+        f"  features   {_kinds(profile)}; reference of {profile.rows:,} rows",
+        f"  answers    {_equality(model.max_relative_difference)}",
+        *(f"  not as     {refusal.format}: {refusal.reason}" for refusal in packed.refusals),
+    ]
+    if not _has_times(profile) and (names := _time_columns(data)):
+        lines.append(
+            f"  times      column {printable(names[0])} was not used: {_WHY_TIMES} --time {names[0]}"
+        )
+    return lines
+
+
+_WHY_TIMES: Final = "rows that come together count as fewer, and raise fewer false alarms, with"
+
+
+def _kinds(profile: Profile) -> str:
+    kinds = Counter(feature.kind for feature in profile.features)
+    return f"{len(profile.features)} ({', '.join(f'{number} {kind}' for kind, number in kinds.items())})"
+
+
+def _equality(difference: float | None) -> str:
+    if difference is None:
+        return "not compared with the original's"
+    return f"equal to the original's; the largest relative difference is {difference:.1e}"
+
+
+def _has_times(profile: Profile) -> bool:
+    return any(feature.design_effect is not None for feature in profile.monitored)
+
+
+def _time_columns(data: Path) -> list[str]:
+    """Columns of times in a Parquet file; a CSV file does not say."""
+    if data.suffix.lower() not in (".parquet", ".pq"):
+        return []
+    return [field.name for field in pq.read_schema(data) if pa.types.is_temporal(field.type)]
+
+
+def next_commands(packed: Packed) -> list[str]:
+    """Three commands that show the model with its monitor, as they can be typed."""
+    folder, model = shlex.quote(str(packed.folder)), packed.manifest.model
+    allow = " --allow-pickle" if model.format == "joblib" else ""
+    allow += "".join(f" --trusted-type {shlex.quote(name)}" for name in model.trusted_types)
+    return [
+        "Next, the model with its monitor on this machine:",
+        f"  tidegauge up {folder} --dir stack{allow}",
+        "and in another terminal, traffic with drift and the verdict:",
+        "  tidegauge simulate --dir stack --scenario high",
+        "  tidegauge report --dir stack --wait Drifting",
+    ]

@@ -1,15 +1,19 @@
 """``tidegauge replay``: what would have alarmed on data of the past."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from tidegauge import resource as custom_resource
-from tidegauge.backtest import Transition, replay
+from tidegauge.backtest import Transition, replayed
+from tidegauge.cli.failure import INTERRUPTED
 from tidegauge.cli.parts import load_profile, warnings_as_lines
-from tidegauge.cli.tables import Column, print_table, screen
+from tidegauge.cli.tables import Column, duration, print_table, printable, screen
+from tidegauge.contract import Verdict
 from tidegauge.errors import PolicyError
 from tidegauge.policy import DEFAULT_MIN_EFFECT, Policy
 
@@ -30,20 +34,82 @@ def run(
 ) -> None:
     """Run the production policy over DATA, CSV or Parquet, and print each change of a verdict."""
     policy = _policy(document, false_alarms, period, {"warning": warning, "critical": critical})
+    profile, span, found = load_profile(path), Span(), list[Transition]()
     with warnings_as_lines(), screen(to_stderr=True).status("rows replayed: 0", spinner="line") as status:
-        history = replay(
-            *(load_profile(path), data, policy),
-            time=time,
-            pane=pane,
-            rows_per_pane=rows_per_pane,
-            prediction=prediction,
-            progress=lambda rows: status.update(f"rows replayed: {rows:,}"),
-        )
+
+        def progress(rows: int, seconds: float | None) -> None:
+            span.reach(rows, seconds)
+            status.update(f"rows replayed: {rows:,}")
+
+        columns: dict[str, Any] = {"time": time, "prediction": prediction}
+        panes: dict[str, Any] = {"pane": pane, "rows_per_pane": rows_per_pane}
+        history = replayed(profile, data, policy, **columns, **panes, progress=progress)
+        interrupted = collect(history, found)
+    _print(found, span, as_json=as_json)
+    if interrupted:
+        click.echo(f"tidegauge: interrupted after {span.rows:,} rows", err=True)
+        raise click.exceptions.Exit(INTERRUPTED)
+
+
+def collect(history: Iterator[Transition], found: list[Transition]) -> bool:
+    """Take what comes until the end, or Ctrl-C; returns whether it was that."""
+    try:
+        found.extend(history)
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def _print(found: list[Transition], span: "Span", *, as_json: bool) -> None:
     if as_json:
-        for transition in history:
+        for transition in found:
             click.echo(json.dumps(transition.to_dict()))
-    else:
-        print_table(_COLUMNS, map(_row, history))
+        return
+    print_table(_COLUMNS, map(_row, found))
+    screen().print(answer(found, span), markup=False)
+
+
+@dataclass
+class Span:
+    """How far a replay has come: rows, and the times of the first and the newest one."""
+
+    rows: int = 0
+    first_seconds: float | None = None
+    newest_seconds: float | None = None
+
+    def reach(self, rows: int, seconds: float | None) -> None:
+        """Note the newest row; of the first pane the first known time is its last row's."""
+        self.rows, self.newest_seconds = rows, seconds
+        if self.first_seconds is None:
+            self.first_seconds = seconds
+
+    def __str__(self) -> str:
+        if self.first_seconds is None or self.newest_seconds is None:
+            return f"{self.rows:,} rows"
+        return duration(self.newest_seconds - self.first_seconds)
+
+
+def answer(found: list[Transition], span: Span) -> str:
+    """What a replay was asked: how many alarms, of which features, and which ones are not known yet."""
+    last = {transition.feature: transition.verdict for transition in found if transition.feature}
+    raised = _raised(found)
+    parts = [f"{len(raised)} alarm{'' if len(raised) == 1 else 's'} in {span}"]
+    parts[0] += f": {', '.join(map(printable, dict.fromkeys(raised)))}" if raised else ""
+    for verdict, words in ((Verdict.DRIFTING, "still drifting"), (Verdict.LEARNING, "still learning")):
+        if names := [printable(name) for name, now in last.items() if now is verdict]:
+            parts.append(f"{words}: {', '.join(names)}")
+    return "; ".join(parts)
+
+
+def _raised(found: list[Transition]) -> list[str]:
+    """The feature of each alarm; one that becomes critical is the same alarm."""
+    raised, drifting = [], dict[str, bool]()
+    for transition in found:
+        if name := transition.feature:
+            drifts = transition.verdict is Verdict.DRIFTING
+            raised += [name] if drifts and not drifting.get(name) else []
+            drifting[name] = drifts
+    return raised
 
 
 def _policy(

@@ -12,7 +12,7 @@ import click
 from rich.markup import escape
 from rich.text import Text
 
-from tidegauge.cli.tables import Column, print_table, printable, screen
+from tidegauge.cli.tables import Column, duration, print_table, printable, screen
 from tidegauge.contract import Extent, Verdict
 from tidegauge.errors import ResourceError, TidegaugeError
 from tidegauge.explanation import why
@@ -126,7 +126,7 @@ def _place(feature: FeatureReport) -> str:
 
 
 def _silence(age_seconds: float | None) -> str:
-    return "no rows yet" if age_seconds is None else f"no rows for {_duration(age_seconds)}"
+    return "no rows yet" if age_seconds is None else f"no rows for {duration(age_seconds)}"
 
 
 _COLUMNS: Final = (
@@ -157,7 +157,7 @@ def _row(feature: FeatureReport, since: str) -> list[str | Text]:
         Text(feature.severity or "", style=colour),
         _number(feature.statistic),
         _number(feature.lower),
-        "" if feature.window_seconds is None else _duration(feature.window_seconds),
+        "" if feature.window_seconds is None else duration(feature.window_seconds),
         f"{feature.window_rows:,}",
         since,
     ]
@@ -165,11 +165,3 @@ def _row(feature: FeatureReport, since: str) -> list[str | Text]:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
-
-
-def _duration(seconds: float) -> str:
-    """A duration in the largest unit of which it holds two, or in seconds."""
-    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"

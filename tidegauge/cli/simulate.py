@@ -11,11 +11,13 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tidegauge.cli.commands.simulate import DEFAULT_ROWS
+from tidegauge.cli.failure import INTERRUPTED
 from tidegauge.cli.parts import load_profile
 from tidegauge.cli.tables import screen
-from tidegauge.errors import ResourceError, SchemaError
-from tidegauge.local.load import Tally, drive
+from tidegauge.errors import SchemaError
+from tidegauge.local.load import Tally, check_answers, drive
 from tidegauge.local.state import load_running
+from tidegauge.nearest import or_nearest
 from tidegauge.profile import Profile
 from tidegauge.sources import chunks_of, reading_for
 from tidegauge.traffic import Scenario, rows
@@ -59,6 +61,8 @@ def run(
         seconds=seconds,
     )
     screen().print(told(tally), markup=False)
+    if tally.interrupted:
+        raise click.exceptions.Exit(INTERRUPTED)
     if tally.failed:
         raise click.exceptions.Exit(NOT_ALL_ANSWERED)
 
@@ -91,11 +95,19 @@ def random_rows(
     shift: float | None,
     rng: np.random.Generator,
 ) -> Iterator[dict[str, Any]]:
-    """Rows without end, drawn from the profile; raises `ProfileError` for a feature it does not have."""
+    """Rows without end, drawn from the profile; raises `SchemaError` for a feature it does not have."""
+    _check_features(profile, features)
     steps = _steps(profile, features, shift)
     while True:
         for row in rows(profile, _DRAWN_AT_ONCE, scenario, rng, features or None):
             yield {name: _shifted(value, steps.get(name, 0.0)) for name, value in row.items()}
+
+
+def _check_features(profile: Profile, features: tuple[str, ...]) -> None:
+    known = [feature.name for feature in profile.features]
+    for name in features:
+        if name not in known:
+            raise SchemaError(f"--move {name}: the profile has no such feature; {or_nearest(name, known)}")
 
 
 def _steps(profile: Profile, features: tuple[str, ...], shift: float | None) -> dict[str, float]:
@@ -105,7 +117,10 @@ def _steps(profile: Profile, features: tuple[str, ...], shift: float | None) -> 
     named = [profile.feature(name) for name in features or [f.name for f in profile.features]]
     wrong = [feature.name for feature in named if feature.kind != "numeric"]
     if wrong and features:
-        raise SchemaError(f"{wrong[0]} is categorical: it cannot move by standard deviations, use --scenario")
+        raise SchemaError(
+            f"--move {wrong[0]} --shift {shift:g}: {wrong[0]} is categorical and has no standard deviation; "
+            "use --scenario in place of --shift"
+        )
     return {
         feature.name: shift * (getattr(feature, "sd", 0.0) or 1.0)
         for feature in named
@@ -122,7 +137,8 @@ def file_rows(profile: Profile, path: Path) -> Iterator[dict[str, Any]]:
     names = [feature.name for feature in profile.features]
     for chunk in chunks_of(path, reading_for(profile)):
         if missing := [name for name in names if name not in chunk]:
-            raise SchemaError(f"{path} has no column {missing[0]}: the model needs {', '.join(names)}")
+            near = or_nearest(missing[0], chunk)
+            raise SchemaError(f"{path} has no column {missing[0]}, which the model needs; {near}")
         columns = [chunk[name].values.tolist() for name in names]
         for values in zip(*columns, strict=True):
             yield {name: json_cell(value) for name, value in zip(names, values, strict=True)}
@@ -137,11 +153,13 @@ def _send(
     rate: float | None,
     seconds: float | None,
 ) -> Tally:
-    bodies = (json.dumps({"features": row}).encode() for row in drawn)
+    check_answers(url)
+    first = list(itertools.islice(drawn, 1))  # what is wrong with the rows is told before a bar begins
+    bodies = (json.dumps({"features": row}).encode() for row in itertools.chain(first, drawn))
     columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=screen(to_stderr=True)) as bar:
         task = bar.add_task("rows", total=total)
-        tally = drive(
+        return drive(
             url,
             bodies,
             connections=connections,
@@ -149,9 +167,6 @@ def _send(
             seconds=seconds,
             progress=lambda answered: bar.update(task, completed=answered),
         )
-    if tally.sent and not tally.answered and set(tally.failures) == {"ConnectionRefusedError"}:
-        raise ResourceError(f"{url}: no server answers there")
-    return tally
 
 
 def told(tally: Tally) -> str:

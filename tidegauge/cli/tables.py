@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["Column", "print_table", "printable", "screen"]
+__all__ = ["Column", "duration", "print_table", "printable", "screen"]
 
 _GAP: Final = 2
 _INDENT: Final = 2
@@ -45,6 +45,14 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]])
 def printable(text: str) -> str:
     r"""A text from data as one line: what a terminal would not show is written as Python does, ``\n``."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def duration(seconds: float) -> str:
+    """A duration in the largest unit of which it holds two, or in seconds."""
+    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _cell(value: str | Text, encoding: str) -> Text:

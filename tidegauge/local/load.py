@@ -1,6 +1,7 @@
 """Sends rows to a model server over several connections and counts what became of each."""
 
 import http.client
+import socket
 import threading
 import time
 from array import array
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 from tidegauge.errors import ResourceError
 
-__all__ = ["Tally", "drive"]
+__all__ = ["Tally", "check_answers", "drive"]
 
 _TIMEOUT_SECONDS: Final = 30.0
 _REPORT_SECONDS: Final = 0.1
@@ -34,6 +35,8 @@ class Tally:
         Time from sending to the answer, of every answered request.
     message
         The first refusal's body, so that its reason can be shown.
+    interrupted
+        Whether Ctrl-C ended it.
     """
 
     sent: int = 0
@@ -41,6 +44,7 @@ class Tally:
     failures: Counter[str] = field(default_factory=Counter)
     seconds: "array[float]" = field(default_factory=lambda: array("d"))
     message: str = ""
+    interrupted: bool = False
 
     @property
     def failed(self) -> int:
@@ -59,6 +63,7 @@ class Tally:
             self.failures + other.failures,
             self.seconds + other.seconds,
             self.message or other.message,
+            self.interrupted or other.interrupted,
         )
 
 
@@ -124,24 +129,41 @@ def drive(
     Exception
         Whatever `bodies` raised, once requests that were under way have ended.
     """
-    address = urlsplit(url)
-    if address.scheme != "http" or not address.hostname:
-        raise ResourceError(f"{url}: a server's address looks like http://127.0.0.1:8080")
+    host, port = _address(url)
     stop = threading.Event()
     paced = _Paced(bodies, per_second, stop)
     tallies = [Tally() for _ in range(connections)]
     threads = [
-        threading.Thread(
-            target=_send_all, args=(address.hostname, address.port or 80, paced, tally), daemon=True
-        )
-        for tally in tallies
+        threading.Thread(target=_send_all, args=(host, port, paced, tally), daemon=True) for tally in tallies
     ]
     for thread in threads:
         thread.start()
-    _wait(threads, tallies, stop, seconds, progress)
+    interrupted = _wait(threads, tallies, stop, seconds, progress)
     if paced.error is not None:
         raise paced.error
-    return sum(tallies, Tally())
+    return sum(tallies, Tally(interrupted=interrupted))
+
+
+def check_answers(url: str) -> None:
+    """Raise `ResourceError` when nobody listens at a server's address."""
+    try:
+        socket.create_connection(_address(url), timeout=_TIMEOUT_SECONDS).close()
+    except OSError as error:
+        raise ResourceError(
+            f"{url}: no server answers there; `tidegauge up BUNDLE` starts one, "
+            "--model-url or --dir names another"
+        ) from error
+
+
+def _address(url: str) -> tuple[str, int]:
+    try:
+        address = urlsplit(url)
+        host, port = address.hostname, address.port or http.client.HTTP_PORT
+    except ValueError:
+        host, port = None, 0
+    if host is None or address.scheme != "http":
+        raise ResourceError(f"{url}: a server's address looks like http://127.0.0.1:8080")
+    return host, port
 
 
 def _wait(
@@ -150,7 +172,8 @@ def _wait(
     stop: threading.Event,
     seconds: float | None,
     progress: Callable[[int], None] | None,
-) -> None:
+) -> bool:
+    """Wait for the end, the time, or Ctrl-C; returns whether it was that."""
     deadline = None if seconds is None else time.monotonic() + seconds
     try:
         while alive := [thread for thread in threads if thread.is_alive()]:
@@ -159,10 +182,13 @@ def _wait(
                 progress(sum(tally.answered for tally in tallies))
             if deadline is not None and time.monotonic() >= deadline:
                 stop.set()
+    except KeyboardInterrupt:
+        return True
     finally:
         stop.set()
         for thread in threads:
             thread.join()
+    return False
 
 
 def _send_all(host: str, port: int, paced: _Paced, tally: Tally) -> None:

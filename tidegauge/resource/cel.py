@@ -43,6 +43,11 @@ class Rule(NamedTuple):
         return entry | ({"fieldPath": f".{self.field}"} if self.field else {})
 
 
+def _lasts(name: str, least: str) -> str:
+    """A duration's least length, below a day: CEL knows no days, and a duration with days is longer."""
+    return f"!has(self.{name}) || self.{name}.contains('d') || duration(self.{name}) >= duration('{least}')"
+
+
 def _at_least(field: str, least: str) -> Rule:
     return Rule(
         f"!has(self.{field}) || quantity(self.{field}).compareTo(quantity('{least}')) >= 0",
@@ -83,9 +88,7 @@ RULES: Final[dict[type, tuple[Rule, ...]]] = {
     Autoscaling: (
         Rule("self.minReplicas <= self.maxReplicas", "must not be above maxReplicas", "minReplicas"),
     ),
-    Budget: (
-        Rule("!has(self.period) || duration(self.period) >= duration('1h')", "must be at least 1h", "period"),
-    ),
+    Budget: (Rule(_lasts("period", "1h"), "must be at least 1h", "period"),),
     MinEffect: (Rule(_ORDERED, "must not be above critical", "warning"),),
     Drift: (
         Rule(
@@ -109,14 +112,14 @@ RULES: Final[dict[type, tuple[Rule, ...]]] = {
     ),
     Aggregator: (
         Rule(
-            "!has(self.retention) || duration(self.retention) >= duration('12h')",
+            _lasts("retention", "12h"),
             "must be at least the longest window, 12h",
             "retention",
         ),
     ),
     AlertThresholds: (
         Rule(
-            f"!has(self.staleAfter) || duration(self.staleAfter) >= duration('{SHORTEST_SILENCE}')",
+            _lasts("staleAfter", SHORTEST_SILENCE),
             f"must be at least {SHORTEST_SILENCE}",
             "staleAfter",
         ),

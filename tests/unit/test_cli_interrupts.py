@@ -1,0 +1,122 @@
+"""Ctrl-C ends a command with 130 and with what is known so far, and leaves no half-written file."""
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from support.stub_server import stub_server
+from support.waiting import wait_for
+
+import tidegauge as library
+from tidegauge.backtest import Transition, replayed
+from tidegauge.cli.replay import Span, answer, collect
+
+BUSY_SECONDS = 4  # of its own processor time, by which a command has been imported and is at work
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("interrupts")
+    rng = np.random.default_rng(1)
+    times = pd.date_range("2026-01-01", periods=40_000, freq="60s")
+    frame = pd.DataFrame({"temp": rng.normal(size=times.size), "wind": rng.normal(size=times.size)})
+    library.Profile.fit(frame).save(folder / "profile.json")
+    frame.assign(time=times).to_parquet(folder / "past.parquet")
+    return folder
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "tidegauge", *arguments]
+    return subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def busy(process: subprocess.Popen[str]) -> bool:
+    assert process.poll() is None, process.communicate()
+    return psutil.Process(process.pid).cpu_times().user > BUSY_SECONDS
+
+
+def interrupted(process: subprocess.Popen[str]) -> tuple[str, str]:
+    process.send_signal(signal.SIGINT)
+    told, errors = process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGINT), errors  # a shell says 130 of both
+    assert "Traceback" not in errors
+    return told, errors
+
+
+def test_simulate_says_what_it_has_sent(folder):
+    answered: list[bytes] = []
+
+    def answer_row(_path: str, body: bytes) -> tuple[int, bytes]:
+        answered.append(body)
+        return 200, b"{}"
+
+    with stub_server(answer_row) as url:
+        arguments = ("--profile", "profile.json", "--model-url", url, "--seconds", "600")
+        with start(folder, "simulate", *arguments, "--rate", "200") as process:
+            wait_for(lambda: len(answered) > 30, "rows", 60)
+            told, _ = interrupted(process)
+    assert f"sent {len(answered):,}  answered {len(answered):,}  failed 0" in told
+
+
+def test_report_that_waits_ends(folder):
+    asked: list[str] = []
+
+    def refuse(path: str, _body: bytes) -> tuple[int, bytes]:
+        asked.append(path)
+        return 503, b"{}"
+
+    with (
+        stub_server(refuse) as url,
+        start(folder, "report", "--wait", "Stable", "--aggregator-url", url) as process,
+    ):
+        wait_for(lambda: len(asked) > 1, "questions", 60)
+        interrupted(process)
+
+
+def test_a_replay_at_work_ends_with_what_it_has_found(folder):
+    arguments = ("past.parquet", "--profile", "profile.json", "--time", "time", "--pane", "1s")
+    with start(folder, "replay", *arguments) as process:
+        wait_for(lambda: busy(process), "work", 120)
+        told, errors = interrupted(process)
+    assert re.search(r"0 alarms in .*; still learning: temp, wind\n$", told)
+    assert re.search(r"tidegauge: interrupted after \d+ rows", errors)
+
+
+def test_a_profile_is_written_whole_or_not_at_all(folder, tmp_path):
+    """As on a full disk: what was there stays, and nothing else does."""
+    (tmp_path / "profile.json").write_text("the old one")
+    code = (
+        "import resource, signal, sys; from tidegauge.__main__ import main;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));"
+        "main()"
+    )
+    arguments = ["profile", "build", str(folder / "past.parquet"), "--exclude", "time"]
+    run = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (run.returncode, run.stderr) == (2, "tidegauge: profile.json: File too large\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["profile.json"]
+    assert (tmp_path / "profile.json").read_text() == "the old one"
+
+
+def test_a_replay_answers_for_the_rows_it_has_seen(folder):
+    span, found = Span(), list[Transition]()
+    profile = library.Profile.load(folder / "profile.json")
+    history = replayed(profile, folder / "past.parquet", time="time", pane="1d", progress=span.reach)
+
+    def until_interrupted() -> Iterator[Transition]:
+        yield next(history)
+        raise KeyboardInterrupt
+
+    assert collect(until_interrupted(), found) is True
+    assert len(found) == 1
+    assert answer(found, span).startswith("0 alarms in ")
+    assert 0 < span.rows < 40_000
