@@ -26,6 +26,7 @@ def run(
     cut_points: int,
     model_format: ModelFormat,
     trusted_types: tuple[str, ...],
+    allow_pickle: bool,
 ) -> None:
     """Pack a model and its training data into the folder that a storageUri points to."""
     with warnings_as_lines():
@@ -41,6 +42,7 @@ def run(
             cut_points=cut_points,
             model_format=model_format,
             trusted_types=trusted_types,
+            allow_pickle=allow_pickle,
         )
     screen().print("\n".join([*summary(packed, data), "", *next_commands(packed)]), markup=False)
 

@@ -6,6 +6,7 @@ from typing import Final
 __all__ = ["in_options"]
 
 _OPTIONS: Final = {
+    "allow_pickle": "--allow-pickle",
     "categorical": "--categorical",
     "critical": "--critical",
     "cut_points": "--cut-points",

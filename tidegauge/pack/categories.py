@@ -17,12 +17,17 @@ _CATEGORICAL: Final = re.compile(r"^\[categorical_feature: ([\d,]+)\]$", re.MULT
 
 
 def columns_of(names: Sequence[str], table: Sequence[str]) -> list[str]:
-    """The table's columns that a model means by `names`: LightGBM turns the spaces in a name into ``_``.
+    """The table's columns that a model means by `names`.
 
-    A name that is in neither spelling comes back as it is.
+    LightGBM turns the spaces in a name into ``_``, converters to ONNX all that is no letter or number. A name
+    that is in neither spelling comes back as it is.
     """
-    spelled = {each.replace(" ", "_"): each for each in table}
-    return [name if name in table else spelled.get(name, name) for name in names]
+    spelled = {_identifier(each): each for each in table}
+    return [name if name in table else spelled.get(_identifier(name), name) for name in names]
+
+
+def _identifier(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in name)
 
 
 def with_own_categories(model: Any, frame: pd.DataFrame) -> pd.DataFrame:

@@ -8,13 +8,15 @@ from typing import Any, Final
 import joblib
 
 from tidegauge.errors import BundleError
+from tidegauge.pack.mlflow_folder import model_file
 from tidegauge.pack.native import lightgbm_model, xgboost_model
+from tidegauge.pack.onnx_file import onnx_model
 
 __all__ = ["load_model"]
 
 _WANTED: Final = (
     "give a trained model as joblib, pickle or skops wrote it, an XGBoost .json or .ubj file, "
-    "or a LightGBM text file"
+    "a LightGBM text file, an ONNX file, or a folder of MLflow"
 )
 _HEAD_BYTES: Final = 4096
 _PICKLES: Final = (b"\x80", b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"]\x00\x00", b"\x04\x22\x4d\x18")
@@ -38,17 +40,19 @@ _ZIPS: Final[Mapping[str, str]] = {
 }
 
 
-def load_model(path: Path | str, trusted_types: Sequence[str] = ()) -> Any:
-    """Load a model's file.
+def load_model(path: Path | str, trusted_types: Sequence[str] = (), *, allow_pickle: bool = False) -> Any:
+    """Load a model's file, or the one in a folder of MLflow.
 
     joblib and pickle run what the file says: load only files of your own. Files of other kinds run nothing.
 
     Parameters
     ----------
     path
-        The file.
+        The file or folder.
     trusted_types
         For skops: types to load beyond its own defaults.
+    allow_pickle
+        Whether a folder's file may be a pickle: a folder does not show that it holds one.
 
     Raises
     ------
@@ -56,12 +60,19 @@ def load_model(path: Path | str, trusted_types: Sequence[str] = ()) -> Any:
         The file cannot be read, is of another kind, or its object has no ``predict``.
     """
     path = Path(path)
+    in_folder = path.is_dir()
+    path = model_file(path) if in_folder else path
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except OSError as error:
         raise BundleError(f"the model {path} cannot be read: {error.strerror}") from error
     read = _reader(path, head)
+    if in_folder and read is _read_pickle and not allow_pickle:
+        raise BundleError(
+            f"{path} is a pickle, which can run any code while it is loaded: allow it with allow_pickle=True "
+            "if you trust those who wrote it, or let MLflow write skops"
+        )
     try:
         model = _adapted(read(path, trusted_types))
     except BundleError:
@@ -91,6 +102,12 @@ def _reader(path: Path, head: bytes) -> Callable[[Path, Sequence[str]], Any]:
         return _read_xgboost
     if head.startswith((b"tree\n", b"tree\r\n")):
         return _read_lightgbm
+    if head.startswith(b"\x08") or path.suffix == ".onnx":
+        return _read_onnx
+    if head[4:8] == b"TFL3":
+        raise BundleError(
+            f"{path} is a TensorFlow Lite model: {_PACK_ONNX}, python -m tf2onnx.convert --tflite"
+        )
     if head.startswith(_PICKLES) or path.suffix in _PICKLE_SUFFIXES:
         return _read_pickle
     raise BundleError(f"{path} is no model that is known, it begins with {head[:8]!r}: {_WANTED}")
@@ -141,6 +158,10 @@ def _read_lightgbm(path: Path, trusted_types: Sequence[str]) -> Any:  # noqa: AR
     import lightgbm
 
     return lightgbm.Booster(model_str=path.read_text())
+
+
+def _read_onnx(path: Path, trusted_types: Sequence[str]) -> Any:  # noqa: ARG001
+    return onnx_model(path.read_bytes())
 
 
 def _adapted(model: Any) -> Any:

@@ -32,7 +32,7 @@ class Native:
     names
         The features' names, None where the file has none.
     count
-        How many features it takes.
+        How many features it takes, None where the file does not say.
     classes
         A classifier's labels.
     predict_proba
@@ -46,7 +46,7 @@ class Native:
         form: Form,
         predict: Ask,
         names: Sequence[str] | None,
-        count: int,
+        count: int | None,
         *,
         classes: Sequence[Label] | None = None,
         predict_proba: Ask | None = None,

@@ -69,6 +69,7 @@ def pack_model(
     cut_points: int = 1024,
     model_format: ModelFormat = "auto",
     trusted_types: Sequence[str] = (),
+    allow_pickle: bool = False,
     clock: Callable[[], datetime] = utc_now,
 ) -> Packed:
     """Pack a trained model and its training data into a bundle folder.
@@ -79,7 +80,8 @@ def pack_model(
     Parameters
     ----------
     model
-        File of a scikit-learn, XGBoost or LightGBM estimator or pipeline: joblib, pickle, or ``.skops``.
+        File of a scikit-learn, XGBoost or LightGBM estimator or pipeline (joblib, pickle, skops), XGBoost's
+        or LightGBM's own file, an ONNX file, or a folder of MLflow.
     data
         Parquet or CSV file of the rows it was trained on, read into memory.
     output
@@ -101,6 +103,8 @@ def pack_model(
         Otherwise that format or an error; ``joblib`` is never chosen by itself.
     trusted_types
         For a ``.skops`` model: types to load beyond skops' own defaults.
+    allow_pickle
+        Whether a folder of MLflow may hold a pickle.
     clock
         Gives the time that the manifest states.
 
@@ -117,7 +121,7 @@ def pack_model(
     check_free(folder)
     name = name or _name_from(folder)
     check_name(name)
-    loaded = load_model(model, trusted_types)
+    loaded = load_model(model, trusted_types, allow_pickle=allow_pickle)
     training = training_rows(loaded, load_table(data), target=target, time=time, exclude=exclude)
     original = original_answers(loaded, training.model_input())
     chosen = choose(loaded, training, original, model_format)

@@ -12,13 +12,15 @@ from tidegauge.inference import onnxruntime as ort
 from tidegauge.profile import Profile
 from tidegauge.values import texts_of
 from tidegauge_serving.models.base import Artefact, Label, Predictions, require_features
+from tidegauge_serving.refusal import Refusal
 from tidegauge_serving.schema import Block, Value
 
 _DTYPES: Final[dict[str, Any]] = {
+    "tensor(float16)": np.float16,
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
-    "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32,
+    **{f"tensor({kind.__name__})": kind for kind in (np.int8, np.int16, np.int32, np.int64)},
+    **{f"tensor({kind.__name__})": kind for kind in (np.uint8, np.uint16, np.uint32, np.uint64)},
     "tensor(bool)": np.bool_,
     "tensor(string)": np.object_,
 }
@@ -66,7 +68,11 @@ class OnnxModel:
     def predict(self, block: Block) -> Predictions:
         """Predict a block of rows."""
         found = self._session.run(self._all, self._feed(block))
-        labels = np.asarray(found[0]).reshape(len(block), -1)[:, 0]
+        labels = np.asarray(found[0]).reshape(-1)
+        if len(labels) != len(block):
+            raise BundleError(
+                f"the ONNX output {self._label!r} has {len(labels) // len(block)} values a row: one is served"
+            )
         if self._label_dtype is not None:
             labels = labels.astype(self._label_dtype)
         return Predictions(labels, _probabilities(found[1]) if len(found) == 2 else None)
@@ -77,11 +83,14 @@ class OnnxModel:
             only = self._inputs[0]
             if isinstance(only.shape[-1], int):
                 require_features(only.shape[-1], len(names), "the ONNX model")
-            dtype = _DTYPES[only.type]
-            return lambda block: {only.name: _tensor(block, dtype)}
-        columns = _columns_by_name(by_name, names)
+            dtype, shape = _DTYPES[only.type], (-1, len(names)) if _shape(only) != (-1,) else (-1,)
+            return lambda block: {only.name: _tensor(block, names, dtype).reshape(shape)}
+        columns = [
+            (at, name, _DTYPES[by_name[name].type], _shape(by_name[name]))
+            for at, name in enumerate(_columns_by_name(by_name, names))
+        ]
         return lambda block: {
-            name: _column(block, at, _DTYPES[kind]) for at, (name, kind) in enumerate(columns)
+            name: _column(block, at, names[at], dtype).reshape(shape) for at, name, dtype, shape in columns
         }
 
     def _quick_way(self, features: int, output: Any) -> Callable[[tuple[float, ...]], Label] | None:
@@ -98,6 +107,10 @@ class OnnxModel:
         binding.bind_cpu_input(self._inputs[0].name, row)
         binding.bind_output(self._label, "cpu", 0, answer.dtype.type, shape, answer.ctypes.data)
         run, flat, fill = self._session.run_with_iobinding, answer.reshape(-1), row[0]
+        try:
+            run(binding)
+        except Exception:  # of a row it takes, or answers, an array of another shape
+            return None
 
         def one(values: tuple[float, ...]) -> Label:
             fill[:] = values
@@ -110,12 +123,22 @@ class OnnxModel:
         return lambda values: label(one(values))
 
 
-def _columns_by_name(inputs: dict[str, Any], names: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Name and type of the input for each feature; converters may have made names into identifiers."""
+def _shape(tensor: Any) -> tuple[int, ...]:
+    """How an input is shaped; raises `BundleError` for a fixed number of rows."""
+    if tensor.shape and isinstance(tensor.shape[0], int):
+        raise BundleError(
+            f"the ONNX input {tensor.name!r} takes {tensor.shape[0]} rows a call, no more and no less: "
+            "export the model with a first dimension that is free"
+        )
+    return (-1,) if len(tensor.shape) == 1 else (-1, 1)
+
+
+def _columns_by_name(inputs: dict[str, Any], names: tuple[str, ...]) -> list[str]:
+    """The input for each feature; converters may have made names into identifiers."""
     for spell in (str, _identifier):
         spelled = [spell(name) for name in names]
         if set(spelled) == set(inputs) and len(set(spelled)) == len(names):
-            return [(name, inputs[name].type) for name in spelled]
+            return spelled
     raise BundleError(
         f"the ONNX model's inputs are {sorted(inputs)}, the profile's features {sorted(names)}: "
         "they are of two different models"
@@ -126,15 +149,15 @@ def _identifier(name: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in name)
 
 
-def _tensor(block: Block, dtype: Any) -> npt.NDArray[Any]:
+def _tensor(block: Block, names: Sequence[str], dtype: Any) -> npt.NDArray[Any]:
+    """All features, shape ``(n, features)``."""
     if dtype is np.object_:
-        columns = [_column(block, at, dtype) for at in range(block.values.shape[1])]
+        columns = [_column(block, at, name, dtype) for at, name in enumerate(names)]
         return np.concatenate(columns, axis=1)
-    with np.errstate(over="ignore"):
-        return block.values.astype(dtype)
+    return _cast(block.values, names, dtype)
 
 
-def _column(block: Block, at: int, dtype: Any) -> npt.NDArray[Any]:
+def _column(block: Block, at: int, name: str, dtype: Any) -> npt.NDArray[Any]:
     """One feature as ``(n, 1)``; a categorical one as it came, as text or number as the input wants it."""
     column: Any = block.texts.get(at, block.values[:, at])
     if dtype is np.object_:
@@ -142,8 +165,26 @@ def _column(block: Block, at: int, dtype: Any) -> npt.NDArray[Any]:
         return np.array(texts, dtype=object).reshape(-1, 1)
     if at in block.texts:
         column = [_number(value) for value in column]
+    return _cast(np.asarray(column, dtype=np.float64).reshape(-1, 1), [name], dtype)
+
+
+def _cast(values: npt.NDArray[np.float64], names: Sequence[str], dtype: Any) -> npt.NDArray[Any]:
+    """Values, shape ``(n, names)``, in an input's type; raises `Refusal` for what it cannot hold."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(column, dtype=np.float64).astype(dtype).reshape(-1, 1)
+        cast: npt.NDArray[Any] = values.astype(dtype)
+    if cast.dtype.kind in "iub":
+        _require_whole(values, cast, names)
+    return cast
+
+
+def _require_whole(values: npt.NDArray[np.float64], cast: npt.NDArray[Any], names: Sequence[str]) -> None:
+    wrong = np.argwhere(cast != values)
+    if len(wrong):
+        row, at = wrong[0]
+        what = "a truth value" if cast.dtype.kind == "b" else f"a whole number of type {cast.dtype}"
+        raise Refusal(
+            "model_refused", f"feature {names[at]!r} is {values[row, at]:g}: this model takes {what} there"
+        )
 
 
 def _number(value: Value) -> float:

@@ -15,8 +15,9 @@ FORMATS: Final = ("auto", "onnx", "skops", "joblib")
 @click.option(
     "--model",
     required=True,
-    type=existing_file,
-    help="The trained model: joblib, pickle or skops. Loading joblib or pickle runs what the file says.",
+    type=click.Path(exists=True, path_type=Path),
+    help="The trained model: joblib, pickle, skops, XGBoost's or LightGBM's own file, ONNX, or a folder of "
+    "MLflow. Loading joblib or pickle runs what the file says.",
 )
 @click.option("--data", required=True, type=existing_file, help="CSV or Parquet file it was trained on.")
 @click.option("--target", metavar="COLUMN", help="Column that the model predicts.")
@@ -41,6 +42,7 @@ FORMATS: Final = ("auto", "onnx", "skops", "joblib")
     default="auto",
     help="Form of the packed model. auto takes the fastest whose answers are the original's.",
 )
+@click.option("--allow-pickle", is_flag=True, help="Load a pickle that a folder of MLflow holds.")
 @click.option(
     "--trusted-type",
     "trusted_types",
