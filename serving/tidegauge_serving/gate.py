@@ -5,7 +5,6 @@ from typing import Final
 
 from tidegauge_serving.metrics import ServingMetrics
 from tidegauge_serving.protocols import Handler
-from tidegauge_serving.protocols.at_once import AtOnce, predict_at_once, v1_at_once, v2_at_once
 from tidegauge_serving.protocols.plain import Plain
 from tidegauge_serving.protocols.v1 import V1
 from tidegauge_serving.protocols.v2 import V2
@@ -29,8 +28,6 @@ class Gate:
     ----------
     routes
         Prediction paths that are answered now, with protocol name and handler.
-    at_once
-        Of these, the paths whose ordinary requests of one row need not wait, and what answers them.
     reason
         Why the server is not ready; empty when it is.
     failure
@@ -43,7 +40,6 @@ class Gate:
         self.metrics = metrics
         self.service: Service | None = None
         self.routes: dict[str, tuple[str, Handler]] = {}
-        self.at_once: dict[str, AtOnce] = {}
         self.reason = "the model is being loaded"
         self.failure = ""
         self.draining = False
@@ -63,9 +59,6 @@ class Gate:
             f"/v1/models/{service.name}:predict": (v1.name, v1),
             f"/v2/models/{service.name}/infer": (v2.name, v2),
         }
-        if service.answers_at_once:
-            ways = (predict_at_once(service, plain), v1_at_once(service), v2_at_once(service))
-            self.at_once = {path: way for path, way in zip(self.routes, ways, strict=True) if way}
         self.metrics.ready = True
 
     def refuse(self, reason: str) -> None:

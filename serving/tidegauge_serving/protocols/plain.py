@@ -46,17 +46,16 @@ class Plain:
         """Answer one request."""
         if _PARAMETERS in body and self._asks_probabilities(body):
             return await self._answer_probabilities(self._decode(body))
-        return self.answer_of(*await self._service.answer_row(self._decode(body)))
+        return self._answer(*await self._service.answer_row(self._decode(body)))
 
     async def large(self, body: bytes, headers: Headers) -> Answer:  # noqa: ARG002
         """Answer one request of a long body."""
         row = await self._service.aside(self._decode, body)
         if _PARAMETERS in body and self._asks_probabilities(body):
             return await self._answer_probabilities(row)
-        return self.answer_of(*await self._service.answer_row(row))
+        return self._answer(*await self._service.answer_row(row))
 
-    def answer_of(self, label: Label, score: float, time_ns: int) -> Answer:
-        """The answer for one row: its prediction, drift score and time in nanoseconds."""
+    def _answer(self, label: Label, score: float, time_ns: int) -> Answer:
         answer = PredictAnswer(label, score, self._timestamp(time_ns), self._features)
         return self._encode(answer), 1, []
 
@@ -76,7 +75,7 @@ class Plain:
         label = answered.predictions.labels.tolist()[0]
         probabilities = answered.predictions.probabilities
         first = None if probabilities is None else probabilities[0].tolist()
-        plain = self.answer_of(label, float(answered.scores[0]), service.now_ns())[0]
+        plain = self._answer(label, float(answered.scores[0]), service.now_ns())[0]
         more = self._encode(named_probabilities(service, first))
         return b"%b,%b" % (plain[:-1], more[1:]), 1, []
 

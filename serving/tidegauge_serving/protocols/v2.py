@@ -16,6 +16,7 @@ from tidegauge_serving.explain import MAX_EXPLAINED_BYTES, check_names, read_jso
 from tidegauge_serving.models.base import typed_labels
 from tidegauge_serving.parts import SHORT_LIST, encode_list
 from tidegauge_serving.protocols import Answer, Headers
+from tidegauge_serving.protocols.one_row import OneRow
 from tidegauge_serving.protocols.tensors import encode_binary, tensor_values
 from tidegauge_serving.refusal import Refusal, unreadable
 from tidegauge_serving.schema import Block, RowSchema
@@ -73,9 +74,18 @@ class V2:
         self._encode = msgspec.json.Encoder().encode
         named = self._encode(list(service.classes)).decode()  # a parameter may be no list, but a text
         self._classes = {"classes": named} if service.classes else {}
+        self._one_row: OneRow | None = None
+        if OneRow.fits(service.schema) and not service.has_probabilities:
+            self._one_row = OneRow(service.schema, service.name, service.label_datatype)
 
     async def __call__(self, body: bytes, headers: Headers) -> Answer:
         """Answer one request."""
+        if self._one_row is not None and not _has_binary(headers):
+            found = self._one_row.read(body)
+            if found is not None:
+                row, request_id = found
+                label, _, _ = await self._service.answer_row(row)
+                return self._one_row.answer(label, request_id), 1, []
         request, block = self._read(body, headers)
         return self._answer(request, await self._service.answer(block))
 
@@ -231,6 +241,13 @@ def _rows_of(tensor: InputTensor, features: int) -> int:
 def _require_used(rest: bytes) -> None:
     if rest:
         raise Refusal("wrong_shape", f"{len(rest)} bytes of binary data belong to no tensor")
+
+
+def _has_binary(headers: Headers) -> bool:
+    for name, _ in headers:  # noqa: SIM110 - any() costs more than the loop
+        if name == HEADER_LENGTH:
+            return True
+    return False
 
 
 def _split(body: bytes, headers: Headers) -> tuple[bytes, bytes]:
