@@ -19,6 +19,7 @@ from tidegauge.features import (
     category_text,
 )
 from tidegauge.frames import Column
+from tidegauge.rounding import with_rounding_limits
 
 __all__ = ["CategoricalDraft", "NumericDraft", "choose_cut_points", "warn_of_mixture"]
 
@@ -100,6 +101,8 @@ class NumericDraft:
         self._warn_of_identifier(values, distinct if self.whole else None)
         few = distinct is not None and distinct.size <= self.limit
         cuts = distinct if few and distinct is not None else choose_cut_points(values, self.limit)
+        if few and (wider := with_rounding_limits(cuts)).size <= self.limit:
+            cuts = wider
         return NumericFeature(
             name=self.name,
             dtype=self.dtype,

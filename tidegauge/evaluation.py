@@ -200,6 +200,10 @@ class Evaluator:
         sums.m[row], sums.expected[row] = nearest.m, nearest.bins
         sums.distance[row] = np.where(known, nearest.distance, 0.0)
         sums.rank[row] = np.where(known, nearest.rank, 0.0)
+        for i in r.rounded.tolist():  # a value and what differs from it by rounding are one bin
+            bins = slice(*r.bin_offsets[i : i + 2].tolist())
+            gap = np.cumsum(sums.bins[row, bins] * inverse[i] - nearest.bins[bins])
+            sums.distance[row, i] = np.abs(gap).max() if known[i] else 0.0
 
     def _compare(self, total: FloatArray, inverse: FloatArray, expected: Expected) -> _Compared:
         """D, rank mean and bins of a window against one ECDF."""
@@ -292,14 +296,9 @@ class Evaluator:
         )
 
     def _decide_rank(
-        self,
-        sums: Sums,
-        limits: Limits,
-        noise: FloatArray,
-        point: FloatArray,
-        lower: FloatArray,
-        detected: BoolArray,
-    ) -> None:
+        self, sums: Sums, limits: Limits, noise: FloatArray,
+        point: FloatArray, lower: FloatArray, detected: BoolArray,
+    ) -> None:  # fmt: skip
         """|U - 1/2| <= D, so a bound of it is one of D. Without drift U's variance is noise / 12."""
         deviation, z = np.abs(sums.rank), limits.normal[:, None]
         found = deviation > z * np.sqrt(noise / 12)

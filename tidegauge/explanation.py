@@ -7,7 +7,9 @@ from typing import Final
 
 from tidegauge.report import FeatureReport
 
-__all__ = ["why"]
+__all__ = ["rounding", "why"]
+
+_ROUNDED: Final = 0.01  # a share of rounded values worth a line
 
 
 def why(feature: FeatureReport) -> str:
@@ -22,6 +24,17 @@ def why(feature: FeatureReport) -> str:
     """
     words = _WORDS.get(feature.cause or "")
     return words(feature) if words and feature.detected else ""
+
+
+def rounding(feature: FeatureReport) -> str:
+    """What to do about values that differ from the reference's by rounding alone; empty where few do."""
+    rate = feature.rounded_rate or 0.0
+    if rate < _ROUNDED:
+        return ""
+    return (
+        f"{_percent(rate)} of the values differ from the reference's by rounding alone, which is no drift: "
+        "cast them as the training data were, or fit as float32"
+    )
 
 
 def _missing(feature: FeatureReport) -> str:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from tidegauge.errors import ProfileError
 
 __all__ = [
+    "DISCRETE_LIMIT",
     "DTYPES",
     "HOURS",
     "MAX_CATEGORIES",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 DTYPES: Final = ("float64", "float32")
+DISCRETE_LIMIT: Final = 50  # with at most so many distinct numbers shares decide, not order
 MAX_CATEGORIES: Final = 1024
 MAX_CUT_POINTS: Final = 1 << 20
 MAX_ROWS: Final = 1 << 40  # in counts of any kind: sums over all cells of a feature stay below 2**63

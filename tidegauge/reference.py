@@ -13,16 +13,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.features import DISCRETE_LIMIT
 from tidegauge.policy import REFERENCE_ALPHA
 from tidegauge.profile import CategoricalFeature, Feature, NumericFeature, Profile
 from tidegauge.statistics import rate_upper_bound
 
-__all__ = ["BINS", "DISCRETE_LIMIT", "STATISTICS", "Reference", "is_discrete", "quantile_bins"]
+__all__ = ["BINS", "STATISTICS", "Reference", "is_discrete", "quantile_bins", "rounded_cells"]
 
 STATISTICS: Final = ("ks", "rank_mean", "g", "missing", "unseen", "exceedance")
 BINS: Final = 16
 RATES: Final = ("missing", "unseen", "exceedance", "present")  # a rate that falls is one that rises
-DISCRETE_LIMIT: Final = 50  # with at most so many distinct values KS is blunt, and G decides
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -33,7 +33,36 @@ def is_discrete(feature: Feature) -> bool:
     """Whether a numeric feature has so few distinct values that G decides instead of KS."""
     if not isinstance(feature, NumericFeature) or not feature.exact:
         return False
-    return feature.cut_points.size <= DISCRETE_LIMIT
+    return int(np.count_nonzero(feature.counts[1::2])) <= DISCRETE_LIMIT
+
+
+def _value_groups(feature: Feature) -> IntArray | None:
+    """First and last cell of each value with the limits of its rounding, ``(values, 2)``; None without any.
+
+    Limits are the cut points that the reference has no value at (`tidegauge.rounding`).
+    """
+    if not isinstance(feature, NumericFeature) or not is_discrete(feature):
+        return None
+    limits = np.flatnonzero(feature.counts[1::2] == 0)
+    return 2 * limits.reshape(-1, 2) + 1 if limits.size and limits.size % 2 == 0 else None
+
+
+def rounded_cells(feature: Feature) -> BoolArray:
+    """Cells of values that differ from one of the reference's by rounding, and by nothing else."""
+    cells = np.zeros(feature.cells, dtype=bool)
+    for first, last in () if (groups := _value_groups(feature)) is None else groups.tolist():
+        cells[first : last + 1] = feature.counts[first : last + 1] == 0
+    return cells
+
+
+def _bin_starts(feature: Feature, *, continuous: bool) -> IntArray:
+    """First cells of a feature's bins: a value and what differs from it by rounding are one."""
+    if continuous:
+        return quantile_bins(feature.counts, BINS)
+    groups = _value_groups(feature)
+    if groups is None:
+        return np.arange(feature.cells)
+    return np.sort(np.concatenate(([0], groups[:, 0], groups[:, 1] + 1)))
 
 
 def quantile_bins(counts: IntArray, bins: int) -> IntArray:
@@ -116,7 +145,7 @@ class Reference:
 
     def _lay_bins(self) -> None:
         starts = [
-            quantile_bins(f.counts, BINS) if continuous else np.arange(f.cells)
+            _bin_starts(f, continuous=bool(continuous))
             for f, continuous in zip(self.features, self.continuous, strict=True)
         ]
         self.bin_sizes: IntArray = np.array([s.size for s in starts], dtype=np.int64)
@@ -128,9 +157,11 @@ class Reference:
         parts = np.split(self.bin_share, self.bin_offsets[1:-1])
         self.largest_bin: IntArray = self.bin_offsets[:-1] + np.array([part.argmax() for part in parts])
         self.unseen_bins: BoolArray = np.concatenate(
-            [_unseen_cells(f) if not c else np.zeros(s.size, dtype=bool)
-             for f, c, s in zip(self.features, self.continuous, starts, strict=True)]
-        )  # fmt: skip
+            [_unseen(f, s.size) & ~c for f, c, s in zip(self.features, self.continuous, starts, strict=True)]
+        )
+        self.rounded: IntArray = np.array(
+            [i for i, f in enumerate(self.features) if _value_groups(f) is not None], dtype=np.int64
+        )
         # These values have no name because the reference had none of them: its 0 there is no measurement.
         self.nameless_bins: BoolArray = self.unseen_bins & (self.bin_share == 0)
 
@@ -195,14 +226,14 @@ def _rank_steps(counts: FloatArray) -> FloatArray:
     return np.diff(doubled, append=doubled[-1])
 
 
-def _unseen_cells(feature: Feature) -> BoolArray:
-    """Cells of values that the reference does not name: the last category, or between few values."""
-    cells = np.zeros(feature.cells, dtype=bool)
+def _unseen(feature: Feature, size: int) -> BoolArray:
+    """Which of its cells or bins hold values without a name: the last category, or between few values."""
+    unnamed = np.zeros(size, dtype=bool)
     if isinstance(feature, CategoricalFeature):
-        cells[-1] = True
+        unnamed[-1] = True
     else:
-        cells[::2] = True
-    return cells
+        unnamed[::2] = True
+    return unnamed
 
 
 def _unseen_rate(feature: Feature) -> tuple[float, float]:
@@ -213,7 +244,7 @@ def _unseen_rate(feature: Feature) -> tuple[float, float]:
     seen exactly once so far (Good and Turing). That estimate errs more than a share of independent rows: by a
     variance of ``s + 2 t - s^2 / m`` for s values seen once and t seen twice (Esty 1983).
     """
-    counts, unseen = feature.compared, _unseen_cells(feature)
+    counts, unseen = feature.compared, _unseen(feature, feature.cells)
     m, outside = max(1, int(counts.sum())), int(counts[unseen].sum())
     if isinstance(feature, CategoricalFeature) and feature.held_out is not None:
         return outside / m, 1.0

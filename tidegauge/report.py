@@ -84,6 +84,8 @@ class FeatureReport:
         None where it does not apply.
     reference_missing_rate
         Share of missing values in the reference.
+    rounded_rate
+        Share of values that differ from one of the reference's few by rounding alone, and count as that one.
     rank_mean
         Mean of the reference's mid-ranks; 1/2 without drift.
     g, psi, psi_noise, js, wasserstein
@@ -114,6 +116,7 @@ class FeatureReport:
     design_effect: float = 1.0
     missing_rate: float | None = None
     reference_missing_rate: float | None = None
+    rounded_rate: float | None = None
     unseen_rate: float | None = None
     exceedance_rate: float | None = None
     rank_mean: float | None = None
@@ -314,7 +317,7 @@ class Report:
             raise WireError(f"a report that cannot be read: {type(error).__name__}: {error}") from error
 
 
-_SAID_LATER = ("reference_missing_rate",)
+_SAID_LATER = ("reference_missing_rate", "rounded_rate")
 _PLAIN = ("pane_seconds", "rows", "profile", "late_rows", "stale", "model", "policy")
 
 

@@ -13,7 +13,7 @@ from scipy.special import kolmogorov
 from tidegauge.contract import Severity, Verdict
 from tidegauge.counts import ks_two_sample
 from tidegauge.profile import NumericFeature
-from tidegauge.reference import STATISTICS
+from tidegauge.reference import STATISTICS, rounded_cells
 from tidegauge.report import Baseline, FeatureReport, Report, by_urgency, published_share
 from tidegauge.standing import Best
 from tidegauge.statistics import g_test, jensen_shannon, psi, rank_mean, wasserstein
@@ -112,6 +112,8 @@ def _measures(monitor: Monitor, i: int, best: Best) -> dict[str, Any]:
     unseen = r.unseen_bins[r.bin_offsets[i] : r.bin_offsets[i + 1]]
     if not r.continuous[i]:
         result["unseen_rate"] = float(live[unseen].sum()) / n
+    if i in r.rounded:
+        result["rounded_rate"] = float(cells[rounded_cells(feature)].sum()) / n
     noise, scale = float(best.noise[i]), int(best.scale[i])
     eps = float(monitor.standing.eps(scale)[i])
     slack = 0.0

@@ -93,7 +93,7 @@ def test_numbers_that_become_fractions_or_texts_late_in_a_csv_file(tmp_path: Pat
         with pytest.warns(UserWarning, match="'b' mixes numbers and texts"):
             profile = Profile.fit(tmp_path / "late.csv")
     assert [feature.kind for feature in profile.features] == ["numeric", "categorical", "categorical"]
-    assert profile.features[0].counts.tolist() == [0, 40_000, 0, 1, 0]
+    assert profile.features[0].counts[profile.features[0].counts > 0].tolist() == [40_000, 1]
     assert profile.features[1].counts.tolist() == [40_000, 1, 0]
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from tidegauge.cli.tables import Column, duration, print_table, printable, screen
 from tidegauge.contract import Extent, Verdict
 from tidegauge.errors import ResourceError, TidegaugeError
-from tidegauge.explanation import why
+from tidegauge.explanation import rounding, why
 from tidegauge.local.reports import ShardsReport, fetch_shards
 from tidegauge.local.state import load_running
 from tidegauge.report import FeatureReport, Report
@@ -100,6 +100,8 @@ def _headline(report: Report, caution: str | None) -> str:
         parts.append(f"drifting: {_shown(', '.join(feature.name for feature in report.drifting))}")
     told = ((feature.name, why(feature)) for feature in report.drifting[:_EXPLAINED])
     parts += [_shown(f"{name}: {words}") for name, words in told if words]
+    rounded = ((feature.name, rounding(feature)) for feature in report.features.values())
+    parts += [_shown(f"{name}: {words}") for name, words in rounded if words][:_EXPLAINED]
     parts += [_shown(_place(feature)) for feature in report.drifting if feature.where]
     if unknown := report.policy.get("unknown_features"):
         names = _shown(", ".join(unknown))
