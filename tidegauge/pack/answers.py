@@ -10,6 +10,7 @@ import pandas as pd
 
 from tidegauge.bundle import Label
 from tidegauge.errors import BundleError
+from tidegauge.pack.advice import advice
 from tidegauge.profile import category_text
 
 __all__ = [
@@ -69,8 +70,8 @@ def original_answers(model: Any, rows: "pd.DataFrame | npt.NDArray[Any]") -> Ori
         raw = model.predict(rows)
     except Exception as error:  # the model is the user's: it may raise anything
         raise BundleError(
-            f"the model cannot predict the training rows: {type(error).__name__}: {error}; their columns "
-            "must have the types it was trained on (texts of digits are numbers in a CSV file: give Parquet)"
+            f"the model cannot predict the training rows: {type(error).__name__}: {error}"
+            f"{advice(error, model, rows)}"
         ) from error
     answers = checked(raw, labels=bool(class_labels(model)))
     decided = np.ones(len(answers), dtype=bool)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
+from tidegauge.asking import takes_texts
 from tidegauge.coercion import TYPES_OF_KIND, ColumnType, Label
 from tidegauge.contract import PREDICTION
 from tidegauge.csv_table import require_distinct
@@ -65,12 +66,15 @@ class Training:
         Whether the model was fitted on named columns, so that it must be asked with them.
     time
         The rows' times if a time column was named.
+    texts
+        Whether the model takes its one column of texts as a sequence, not as rows.
     """
 
     frame: pd.DataFrame
     columns: tuple[Column, ...]
     named: bool
     time: "pd.Series[Any] | None" = None
+    texts: bool = False
 
     @property
     def numeric(self) -> bool:
@@ -83,6 +87,8 @@ class Training:
 
     def model_input(self) -> pd.DataFrame | npt.NDArray[Any]:
         """The rows as the original model takes them."""
+        if self.texts:
+            return self.frame.iloc[:, 0].astype(object).to_numpy()
         return self.frame if self.named else self.frame.to_numpy()
 
 
@@ -149,7 +155,19 @@ def training_rows(
     _require_fit(names, others, getattr(model, "n_features_in_", None))
     frame = with_own_categories(model, table[names])
     columns = tuple(_column(frame, name) for name in names)
-    return Training(frame, columns, known is not None, None if time is None else table[time])
+    texts = takes_texts(model)
+    if texts:
+        _require_one_text(columns)
+    return Training(frame, columns, known is not None, None if time is None else table[time], texts)
+
+
+def _require_one_text(columns: Sequence[Column]) -> None:
+    if [column.type for column in columns] != ["text"]:
+        found = {column.name: column.type for column in columns}
+        raise SchemaError(
+            f"the model takes one column of texts, the training data has {found}: name the target and "
+            "exclude the columns that are no features"
+        )
 
 
 def _require_columns(table: pd.DataFrame, names: Sequence[str], who: str) -> None:

@@ -51,6 +51,8 @@ def joblib_form(model: Any, training: Training) -> Form:
 
 def _asker(model: Any, training: Training) -> Any:
     def predict(rows: pd.DataFrame) -> Any:
+        if training.texts:
+            return model.predict(rows.iloc[:, 0].astype(object).to_numpy())
         served = training.as_served(rows)
         return model.predict(served if training.named else served.to_numpy())
 

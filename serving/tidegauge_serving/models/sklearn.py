@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tidegauge.asking import takes_texts
 from tidegauge.errors import BundleError
 from tidegauge.profile import CategoricalFeature, Profile
 from tidegauge_serving.models.base import Artefact, Predictions, frame_of, require_features
@@ -48,6 +49,9 @@ class SklearnModel:
             )
         categorical = any(isinstance(feature, CategoricalFeature) for feature in profile.features)
         self._by_name = bool(fitted) and (categorical or _has_parts(model))
+        self._takes_texts = takes_texts(model)
+        if self._takes_texts:
+            _require_one_text(profile)
         _use_one_thread(model)
 
     def predict(self, block: Block) -> Predictions:
@@ -58,6 +62,8 @@ class SklearnModel:
         return Predictions(labels, probabilities)
 
     def _rows(self, block: Block) -> Any:
+        if self._takes_texts:
+            return np.array(block.texts[0], dtype=object)
         if self._by_name:
             return frame_of(block, self._names)
         if not block.texts:
@@ -66,6 +72,11 @@ class SklearnModel:
         for at, column in block.texts.items():
             rows[:, at] = column
         return rows
+
+
+def _require_one_text(profile: Profile) -> None:
+    if [feature.kind for feature in profile.features] != ["categorical"]:
+        raise BundleError("the model takes one column of texts, the profile has other features")
 
 
 def _load_skops(artefact: Artefact) -> Any:
