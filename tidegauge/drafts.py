@@ -124,6 +124,10 @@ class NumericDraft:
         """
         if self._present <= MAX_CATEGORIES or self.name == PREDICTION:
             return
+        if (told := self._told_apart()) is not None:
+            what = f"whole numbers so large that {self.dtype} tells {told} of them apart at most"
+            _warn_of_identifier(self.name, what)
+            return
         if self._max - self._min >= 2 * self._present and not _is_called_id(self.name):
             return
         if (values[:1000] != np.rint(values[:1000])).any():  # fractions: no need to sort
@@ -133,6 +137,15 @@ class NumericDraft:
         repeated = (values.size - distinct.size) / values.size * (self._present / values.size)
         if repeated <= _REPEATED and np.isfinite(distinct).all() and (distinct == np.rint(distinct)).all():
             _warn_of_identifier(self.name, f"{self._present} whole numbers that hardly ever return")
+
+    def _told_apart(self) -> int | None:
+        """Floats in the values' range, where they lie farther apart than 1 and are scarce; else None."""
+        ends = np.array([self._min, self._max], dtype=self.dtype)
+        if not np.isfinite(ends).all() or self._min == self._max:
+            return None
+        step = float(np.spacing(np.abs(ends)).min())
+        floats = (self._max - self._min) / step + 1
+        return round(floats) if step > 1 and floats < 2 * self._present else None
 
 
 def _is_called_id(name: str) -> bool:

@@ -185,6 +185,8 @@ class Evaluator:
         sums = Sums(*(np.empty(shape) for shape in (*[features] * 4, bins, bins, features, features)))
         for row, blocks in enumerate(windows):
             self._sum_row(sums, row, self._add(blocks))
+        if self.reference.rounded.size:
+            self._distance_over_bins(sums)
         return sums
 
     def _sum_row(self, sums: Sums, row: int, total: FloatArray) -> None:
@@ -200,10 +202,16 @@ class Evaluator:
         sums.m[row], sums.expected[row] = nearest.m, nearest.bins
         sums.distance[row] = np.where(known, nearest.distance, 0.0)
         sums.rank[row] = np.where(known, nearest.rank, 0.0)
-        for i in r.rounded.tolist():  # a value and what differs from it by rounding are one bin
-            bins = slice(*r.bin_offsets[i : i + 2].tolist())
-            gap = np.cumsum(sums.bins[row, bins] * inverse[i] - nearest.bins[bins])
-            sums.distance[row, i] = np.abs(gap).max() if known[i] else 0.0
+
+    def _distance_over_bins(self, sums: Sums) -> None:
+        """D of few values over their bins: a value and what differs from it by rounding are one."""
+        r, i = self.reference, self.reference.rounded
+        sizes = r.bin_sizes[i]
+        starts = np.cumsum(sizes) - sizes
+        n = np.repeat(np.maximum(sums.n[:, i], 1), sizes, axis=1)
+        gap = np.cumsum(sums.bins[:, r.rounded_bins] / n - sums.expected[:, r.rounded_bins], axis=1)
+        gap -= np.repeat(np.hstack((np.zeros((len(gap), 1)), gap[:, starts[1:] - 1])), sizes, axis=1)
+        sums.distance[:, i] = np.where(sums.n[:, i] > 0, np.maximum.reduceat(np.abs(gap), starts, axis=1), 0)
 
     def _compare(self, total: FloatArray, inverse: FloatArray, expected: Expected) -> _Compared:
         """D, rank mean and bins of a window against one ECDF."""
@@ -260,15 +268,9 @@ class Evaluator:
         return self._combine(sums, tv, noise, width, point, lower, detected)
 
     def _combine(
-        self,
-        sums: Sums,
-        tv: FloatArray,
-        noise: FloatArray,
-        eps: FloatArray,
-        point: FloatArray,
-        lower: FloatArray,
-        detected: BoolArray,
-    ) -> Evaluation:
+        self, sums: Sums, tv: FloatArray, noise: FloatArray, eps: FloatArray,
+        point: FloatArray, lower: FloatArray, detected: BoolArray,
+    ) -> Evaluation:  # fmt: skip
         r = self.reference
         decisive = r.decisive[:, None, :]
         silent = np.broadcast_to(~decisive, lower.shape)

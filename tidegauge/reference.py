@@ -162,6 +162,8 @@ class Reference:
         self.rounded: IntArray = np.array(
             [i for i, f in enumerate(self.features) if _value_groups(f) is not None], dtype=np.int64
         )
+        owner = np.repeat(np.arange(len(self.features)), self.bin_sizes)
+        self.rounded_bins: IntArray = np.flatnonzero(np.isin(owner, self.rounded))
         # These values have no name because the reference had none of them: its 0 there is no measurement.
         self.nameless_bins: BoolArray = self.unseen_bins & (self.bin_share == 0)
 

@@ -275,6 +275,39 @@ def test_measures_in_whole_numbers_are_no_identifiers(name: str, values: Any) ->
         Profile.fit({name: values})
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (2**62 + np.arange(2000), "float64"),
+        (2**62 + RANDOM.integers(0, 3000, 2000), "float64"),
+        (-(2**60) - 3 * np.arange(5000), "float64"),
+        (np.array([9_007_199_254_740_993 + i for i in range(3000)], dtype=object), "float64"),
+        (20_000_000 + np.arange(1500), "float32"),
+    ],
+)
+def test_ids_that_floats_do_not_tell_apart_are_warned_of(values: Any, dtype: str) -> None:
+    with pytest.warns(UserWarning, match="looks like an identifier .* tells [0-9]+ of them apart") as caught:
+        Profile.fit({"key": values}, dtypes={"key": dtype})
+    words = str(caught[0].message)
+    distinct = np.unique(values.astype(dtype)).size
+    assert distinct <= int(words.split("tells ")[1].split(" ")[0]) <= distinct + 2
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.full(5000, 2.0**62),
+        1e18 * RANDOM.lognormal(0, 1, 5000),
+        np.where(RANDOM.random(5000) < 0.5, 2.0**62, 2.0**61),
+        RANDOM.normal(1e20, 1e15, 5000),
+    ],
+)
+def test_large_measures_are_no_identifiers(values: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Profile.fit({"flux": values})
+
+
 def test_many_categories_that_return_are_no_identifier() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
