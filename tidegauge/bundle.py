@@ -56,6 +56,13 @@ class ModelFile:
         its list of trusted types from its own settings, never from a file it is about to load.
     classes
         For classifiers: the labels in the order of the model's `classes_`; empty for regressors.
+    probability
+        Whether class probabilities are served: only if they were compared with the original's. None if
+        nothing was compared; then a classifier's are served.
+    max_probability_difference
+        Largest difference of a class probability from the original's; None where none is served.
+    frame
+        Whether the model is asked with a pandas frame, so that the server needs pandas. None if unknown.
     """
 
     format: str
@@ -64,10 +71,18 @@ class ModelFile:
     max_relative_difference: float | None = None
     trusted_types: tuple[str, ...] = ()
     classes: tuple[Label, ...] = ()
+    probability: bool | None = None
+    max_probability_difference: float | None = None
+    frame: bool | None = None
 
     def __post_init__(self) -> None:
         _require(self.format in FORMATS, "model.format", self.format, f"one of {', '.join(FORMATS)}")
         _require_file(self.file, self.sha256, "model")
+
+    @property
+    def answers_probability(self) -> bool:
+        """Whether a server may answer class probabilities."""
+        return bool(self.classes) if self.probability is None else self.probability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +114,8 @@ class Feature:
         What it was in the training data, which says what values are taken (`tidegauge.coercion`).
     categories
         Of a category column: its categories in the training data's order, which is the order of their codes.
+    accepts_missing
+        Whether a request may leave the value out, as packing found; None if unknown.
     """
 
     name: str
@@ -106,6 +123,7 @@ class Feature:
     dtype: str
     type: ColumnType
     categories: tuple[Label, ...] = ()
+    accepts_missing: bool | None = None
 
     def __post_init__(self) -> None:
         _require(self.name, "features.name", self.name, "a name")
@@ -179,7 +197,7 @@ class Manifest:
         return cls(
             name=top["name"],
             created=top["created"],
-            model=ModelFile(**_tuples(_take(top["model"], "model.", _MODEL))),
+            model=ModelFile(**_tuples(_take(top["model"], "model.", _MODEL, _MODEL_ADDED))),
             profile=ProfileFile(**_take(top["profile"], "profile.", _PROFILE)),
             features=tuple(_feature(each) for each in top["features"]),
             prediction=Prediction(**_take(top["prediction"], "prediction.", _PREDICTION)),
@@ -235,25 +253,40 @@ _MODEL: Final[dict[str, _Types]] = {
     **dict.fromkeys(("trusted_types", "classes"), list),
 }
 _PROFILE: Final[dict[str, _Types]] = dict.fromkeys(("file", "sha256", "hash"), str)
+_MODEL_ADDED: Final[dict[str, _Types]] = {
+    **dict.fromkeys(("probability", "frame"), (bool, NoneType)),
+    "max_probability_difference": (float, int, NoneType),
+}
 _FEATURE: Final[dict[str, _Types]] = dict.fromkeys(("name", "kind", "dtype"), str)
 _TYPED_FEATURE: Final[dict[str, _Types]] = {**_FEATURE, "type": str, "categories": list}
+_FEATURE_ADDED: Final[dict[str, _Types]] = {"accepts_missing": (bool, NoneType)}
 _PREDICTION: Final[dict[str, _Types]] = dict.fromkeys(("kind", "dtype"), str)
 
 
-def _take(document: object, prefix: str, types: dict[str, _Types]) -> dict[str, Any]:
-    """The named fields, each of its type. Others are left out: a later minor version may add some."""
+_NONE_ADDED: Final[dict[str, _Types]] = {}
+
+
+def _take(
+    document: object, prefix: str, types: dict[str, _Types], added: dict[str, _Types] = _NONE_ADDED
+) -> dict[str, Any]:
+    """The named fields, each of its type; those `added` later may be absent.
+
+    Others are left out: a later minor version may add some.
+    """
     _require(isinstance(document, dict), prefix.rstrip("."), document, "an object")
     assert isinstance(document, dict)  # for the type checker
-    for name, kind in types.items():
+    for name in types:
         _require(name in document, prefix + name, None, "present")
+    found = {name: kind for name, kind in (types | added).items() if name in document}
+    for name, kind in found.items():
         _require(isinstance(document[name], kind), prefix + name, document[name], f"of type {kind}")
-    return {name: document[name] for name in types}
+    return {name: document[name] for name in found}
 
 
 def _feature(document: object) -> Feature:
     """One column; bundles made before types were kept have kinds only."""
     if isinstance(document, dict) and "type" in document:
-        return Feature(**_tuples(_take(document, "features.", _TYPED_FEATURE)))
+        return Feature(**_tuples(_take(document, "features.", _TYPED_FEATURE, _FEATURE_ADDED)))
     fields = _take(document, "features.", _FEATURE)
     return Feature(**fields, type=default_type(fields["kind"]))
 

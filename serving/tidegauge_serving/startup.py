@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tidegauge_serving.refusal import Refusal
 from tidegauge_serving.schema import Block, RowSchema
 from tidegauge_serving.settings import Settings
 
-__all__ = ["Loaded", "load"]
+__all__ = ["Loaded", "load", "load_unmeasured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,13 @@ def load(settings: Settings, clock: Callable[[], float] = time.perf_counter) -> 
     BundleError
         A part is not what it says, or the parts do not fit together.
     """
+    loaded = load_unmeasured(settings)
+    example = _example(loaded.manifest, loaded.profile)
+    return replace(loaded, speed=measure(loaded.model, example, clock))
+
+
+def load_unmeasured(settings: Settings) -> Loaded:
+    """Load and check a bundle as `load` does, without measuring the model's speed."""
     folder = settings.bundle
     manifest = Manifest.load(folder)
     manifest.verify(folder)
@@ -76,14 +83,13 @@ def load(settings: Settings, clock: Callable[[], float] = time.perf_counter) -> 
     )
     example = _example(manifest, profile)
     predictions = _warm_up(model, example, profile)
-    missing = accepted_missing(model, example, _may_be_missing(manifest, profile))
-    speed = measure(model, example, clock)
+    missing = _accepted_missing(model, example, manifest, profile)
     return Loaded(
         manifest,
         profile,
         model,
         RowSchema(profile.features, manifest.features, missing),
-        speed,
+        Speed(0.0, 0.0),
         typed_labels(predictions.labels)[0],
         predictions.probabilities is not None,
     )
@@ -142,6 +148,15 @@ def _is_number(label: object) -> bool:
 
 def _same(one: Any, other: Any) -> bool:
     return bool(one == other) or (isinstance(one, float) and bool(np.isclose(one, other, rtol=1e-5)))
+
+
+def _accepted_missing(model: Model, example: Block, manifest: Manifest, profile: Profile) -> tuple[bool, ...]:
+    """What packing found for each feature; where it found nothing, what the model does now."""
+    known = [feature.accepts_missing for feature in manifest.features]
+    open_ones = [found is None for found in known]
+    candidates = [ask and may for ask, may in zip(open_ones, _may_be_missing(manifest, profile), strict=True)]
+    tried = accepted_missing(model, example, candidates)
+    return tuple(now if found is None else found for found, now in zip(known, tried, strict=True))
 
 
 def _may_be_missing(manifest: Manifest, profile: Profile) -> list[bool]:

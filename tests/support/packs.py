@@ -7,13 +7,14 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
-from tidegauge_serving.models import load_model
+from tidegauge_serving.models import Predictions, load_model
 from tidegauge_serving.schema import RowSchema
 
-from tidegauge.pack import Packed, pack_model
+from tidegauge.pack import Packed, Server, pack_model
 
 NUMBERS = ["a", "b", "c"]
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+SERVER = Server()  # one for all tests of a run: its processes end with this one
 
 
 def training_table(rows: int = 600, seed: int = 1) -> pd.DataFrame:
@@ -34,20 +35,25 @@ def pack(model: Any, table: pd.DataFrame, folder: Path, **options: Any) -> Packe
     """Write model and table to files as a user has them, and pack them."""
     joblib.dump(model, folder / "model.joblib")
     table.to_parquet(folder / "train.parquet")
-    given = {"target": "y", "exclude": ["city of x"], "clock": lambda: NOON, **options}
+    given = {"target": "y", "exclude": ["city of x"], "clock": lambda: NOON, "server": SERVER, **options}
     return pack_model(folder / "model.joblib", folder / "train.parquet", folder / "bundle", **given)
 
 
-def ask(packed: Packed, table: pd.DataFrame, *, allow_pickle: bool = True) -> Any:
+def ask(packed: Packed, table: pd.DataFrame) -> Any:
+    """The packed model's labels or numbers for a table's rows."""
+    return np.asarray(predictions(packed, table).labels)
+
+
+def predictions(packed: Packed, table: pd.DataFrame) -> Predictions:
     """The packed model's answers to a table's rows, by the server's loader and its decoding of columns."""
     manifest, profile = packed.manifest, packed.profile
     model = load_model(
         packed.folder,
         manifest,
         profile,
-        allow_pickle=allow_pickle,
+        allow_pickle=True,
         trusted_types=frozenset(manifest.model.trusted_types),
     )
     columns = [table[feature.name].to_list() for feature in manifest.features]
     schema = RowSchema(profile.features, manifest.features, [True] * len(columns))
-    return np.asarray(model.predict(schema.block_of_columns(columns)).labels)
+    return model.predict(schema.block_of_columns(columns))

@@ -20,7 +20,8 @@ from sklearn.svm import SVR
 from support.packs import NUMBERS, ask, pack, training_table
 from xgboost import XGBClassifier, XGBRegressor
 
-from tidegauge.pack.answers import Original, differing_labels
+from tidegauge.pack.agreement import differing_labels
+from tidegauge.pack.answers import Original
 
 REGRESSORS = {
     "linear": (LinearRegression(), "onnx"),

@@ -1,6 +1,7 @@
-"""A model's answers, and how far another form of the same model answers differently."""
+"""What the original model answers, to its training rows and to rows that training did not have."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,23 +12,25 @@ import pandas as pd
 from tidegauge.bundle import Label
 from tidegauge.errors import BundleError
 from tidegauge.pack.advice import advice
+from tidegauge.pack.inputs import Training
+from tidegauge.pack.probes import Probe
 from tidegauge.profile import category_text
 
 __all__ = [
-    "MAX_RELATIVE_DIFFERENCE",
+    "MAX_DIFFERENCE",
     "Answers",
     "Original",
+    "Probed",
+    "checked",
     "class_labels",
-    "difference",
-    "differing_labels",
-    "in_chunks",
     "original_answers",
+    "probed_answers",
 ]
 
-MAX_RELATIVE_DIFFERENCE: Final = 1e-5
-CHUNK_ROWS: Final = 1024  # nearest neighbours hold chunk x training rows distances at once
+MAX_DIFFERENCE: Final = 1e-5  # relative for numbers, absolute for probabilities
 
 Answers = npt.NDArray[Any]  # shape (n,): floats, or objects that are the texts of labels
+Probabilities = npt.NDArray[np.float64]  # shape (n, classes)
 
 
 def class_labels(model: Any) -> tuple[Label, ...]:
@@ -38,7 +41,7 @@ def class_labels(model: Any) -> tuple[Label, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """What the original model answers to the training rows.
+    """What the original model answers to some rows.
 
     Parameters
     ----------
@@ -46,20 +49,37 @@ class Original:
         Shape ``(n,)``.
     decided
         Rows whose label is more than a rounding: a classifier's two largest probabilities differ by more than
-        `MAX_RELATIVE_DIFFERENCE`. All rows of other models. Shape ``(n,)``.
+        `MAX_DIFFERENCE`. All rows of other models. Shape ``(n,)``.
+    probabilities
+        Shape ``(n, classes)``, None for a model without.
     """
 
     answers: Answers
     decided: npt.NDArray[np.bool_]
+    probabilities: Probabilities | None = None
 
     @property
     def labels(self) -> bool:
         """Whether the answers are labels."""
         return self.answers.dtype == object
 
+    def row(self, at: int) -> "Original":
+        """The answer to one row."""
+        part = slice(at, at + 1)
+        probabilities = None if self.probabilities is None else self.probabilities[part]
+        return Original(self.answers[part], self.decided[part], probabilities)
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """A probe and what the original answers to each of its rows: None where it refuses."""
+
+    probe: Probe
+    answers: tuple[Original | None, ...]
+
 
 def original_answers(model: Any, rows: "pd.DataFrame | npt.NDArray[Any]") -> Original:
-    """Ask the original model.
+    """Ask the original model for its training rows.
 
     Raises
     ------
@@ -73,12 +93,55 @@ def original_answers(model: Any, rows: "pd.DataFrame | npt.NDArray[Any]") -> Ori
             f"the model cannot predict the training rows: {type(error).__name__}: {error}"
             f"{advice(error, model, rows)}"
         ) from error
+    return _original(model, rows, raw)
+
+
+def _original(model: Any, rows: "pd.DataFrame | npt.NDArray[Any]", raw: Any) -> Original:
     answers = checked(raw, labels=bool(class_labels(model)))
-    decided = np.ones(len(answers), dtype=bool)
-    if answers.dtype == object and hasattr(model, "predict_proba"):
-        best = np.sort(model.predict_proba(rows), axis=1)
-        decided = best[:, -1] - best[:, -2] > MAX_RELATIVE_DIFFERENCE
-    return Original(answers, decided)
+    probabilities = _probabilities(model, rows)
+    return Original(answers, _decided(answers, probabilities), probabilities)
+
+
+def probed_answers(model: Any, training: Training, probes: Sequence[Probe]) -> tuple[Probed, ...]:
+    """Ask the original model for rows that training did not have."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of unknown categories, once a row
+        return tuple(Probed(probe, tuple(_answers(model, training, probe.frame))) for probe in probes)
+
+
+def _answers(model: Any, training: Training, frame: pd.DataFrame) -> list[Original | None]:
+    """Its answer to each row; a block at which it raises is asked in halves."""
+    rows = training.model_input(frame)
+    try:
+        found = _original(model, rows, model.predict(rows))
+    except Exception:  # it refuses a row, or answers one with what cannot be served
+        if len(frame) == 1:
+            return [None]
+        half = len(frame) // 2
+        return _answers(model, training, frame[:half]) + _answers(model, training, frame[half:])
+    return [found.row(at) for at in range(len(frame))]
+
+
+def _probabilities(model: Any, rows: "pd.DataFrame | npt.NDArray[Any]") -> Probabilities | None:
+    """Class probabilities, if the model has them and they are some: from 0 to 1, one for each class."""
+    if not hasattr(model, "predict_proba"):
+        return None
+    try:
+        found = np.asarray(model.predict_proba(rows), dtype=np.float64)
+    except Exception:  # the attribute alone promises nothing: the model is the user's
+        return None
+    classes = len(class_labels(model))
+    if found.ndim != 2 or (classes and found.shape[1] != classes):
+        return None
+    return found if ((found >= 0) & (found <= 1)).all() else None
+
+
+def _decided(answers: Answers, probabilities: Probabilities | None) -> npt.NDArray[np.bool_]:
+    if answers.dtype != object or probabilities is None or probabilities.shape[1] < 2:
+        return np.ones(len(answers), dtype=bool)
+    best = np.sort(probabilities, axis=1)
+    decided: npt.NDArray[np.bool_] = best[:, -1] - best[:, -2] > MAX_DIFFERENCE
+    return decided
 
 
 def checked(raw: Any, *, labels: bool) -> Answers:
@@ -103,40 +166,3 @@ def checked(raw: Any, *, labels: bool) -> Answers:
             "not finite: a served prediction is a number"
         )
     return answers
-
-
-def in_chunks(
-    predict: Callable[[pd.DataFrame], Any], frame: pd.DataFrame, *, labels: bool, rows: int = CHUNK_ROWS
-) -> Answers:
-    """Answers of `predict` for all rows, asked for so many rows at a time."""
-    parts = [
-        checked(predict(frame.iloc[start : start + rows]), labels=labels)
-        for start in range(0, len(frame), rows)
-    ]
-    return np.concatenate(parts)
-
-
-def difference(packed: Answers, original: Original) -> float:
-    """How far another form's answers, to all rows or the first ones, are from the original's.
-
-    Returns
-    -------
-    float
-        For numbers, the largest ``|packed - original| / max(|original|, mean |original|)``: an answer near
-        0 is measured by what answers are like, not by itself. For labels, the share of decided rows whose
-        labels differ.
-    """
-    if original.labels:
-        differing, decided = differing_labels(packed, original)
-        return differing / max(1, decided)
-    exact = original.answers[: len(packed)].astype(np.float64)
-    scale = np.maximum(np.abs(exact), np.abs(original.answers.astype(np.float64)).mean())
-    gap = np.abs(packed.astype(np.float64) - exact)
-    return float(np.max(np.divide(gap, scale, out=gap, where=scale > 0)))
-
-
-def differing_labels(packed: Answers, original: Original) -> tuple[int, int]:
-    """How many labels differ from the original's, of how many decided rows among those asked."""
-    decided = original.decided[: len(packed)]
-    differing = (packed != original.answers[: len(packed)]) & decided
-    return int(differing.sum()), int(decided.sum())

@@ -8,12 +8,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from tidegauge.bundle import Label
-from tidegauge.pack.answers import class_labels
-from tidegauge.pack.categories import coded
 from tidegauge.pack.form import Form
 
 __all__ = ["booster_form", "booster_library"]
@@ -35,31 +29,9 @@ def _xgboost_form(model: Any) -> Form:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.ubj"
         model.save_model(path)
-        data = path.read_bytes()
-        loaded = type(model)()
-        loaded.load_model(path)
-
-    def predict(rows: pd.DataFrame) -> Any:
-        return loaded.predict(coded(rows).to_numpy(dtype=np.float32, na_value=np.nan))
-
-    return Form(format="xgboost", file="model.ubj", data=data, dtype="float32", predict=predict)
+        return Form(format="xgboost", file="model.ubj", data=path.read_bytes(), dtype="float32")
 
 
 def _lightgbm_form(model: Any) -> Form:
-    import lightgbm
-
     text = model.booster_.model_to_string()
-    loaded = lightgbm.Booster(model_str=text)
-    classes = class_labels(model)
-
-    def predict(rows: pd.DataFrame) -> Any:
-        scores = loaded.predict(coded(rows).to_numpy(dtype=np.float64, na_value=np.nan))
-        return labels_of(np.asarray(scores), classes) if classes else scores
-
-    return Form(format="lightgbm", file="model.txt", data=text.encode(), dtype="float64", predict=predict)
-
-
-def labels_of(scores: "np.typing.NDArray[Any]", classes: tuple[Label, ...]) -> list[Label]:
-    """Labels from a booster's scores: probabilities per class, or of the second of two classes."""
-    chosen = scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0.5).astype(int)
-    return [classes[index] for index in chosen]
+    return Form(format="lightgbm", file="model.txt", data=text.encode(), dtype="float64")

@@ -11,7 +11,7 @@ from tidegauge.errors import SchemaError
 from tidegauge.pack.native import Native
 from tidegauge.values import labels_by_text, texts_of
 
-__all__ = ["coded", "columns_of", "with_own_categories"]
+__all__ = ["columns_of", "with_own_categories"]
 
 _CATEGORICAL: Final = re.compile(r"^\[categorical_feature: ([\d,]+)\]$", re.MULTILINE)
 
@@ -41,16 +41,6 @@ def with_own_categories(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(
         **{name: _categories(frame[name], own) for name, own in _own_categories(model, frame).items()}
     )
-
-
-def coded(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the codes of their categories, NaN where one is missing, as the server makes them."""
-    coded = frame.copy()
-    for name in frame:
-        if isinstance(frame[name].dtype, pd.CategoricalDtype):
-            codes = frame[name].cat.codes
-            coded[name] = codes.where(codes >= 0)
-    return coded
 
 
 def _own_categories(model: Any, frame: pd.DataFrame) -> Mapping[str, Sequence[Label]]:

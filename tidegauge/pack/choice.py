@@ -3,29 +3,24 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from tidegauge.errors import BundleError
-from tidegauge.pack.answers import (
-    MAX_RELATIVE_DIFFERENCE,
-    Answers,
-    Original,
-    difference,
-    differing_labels,
-    in_chunks,
-)
+from tidegauge.pack.agreement import Agreement
+from tidegauge.pack.answers import Answers
 from tidegauge.pack.boosters import booster_form, booster_library
 from tidegauge.pack.form import Form
 from tidegauge.pack.inputs import Training
+from tidegauge.pack.manifest import Found
 from tidegauge.pack.native import Native
 from tidegauge.pack.onnx_format import onnx_form
 from tidegauge.pack.pickled import joblib_form, skops_form
+from tidegauge.pack.trial import Trial
 
 __all__ = ["Chosen", "ModelFormat", "Refusal", "choose"]
 
-SINGLE_ROWS: Final = 256
 ModelFormat = Literal["auto", "onnx", "skops", "joblib"]
 
 
@@ -39,15 +34,15 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The form taken, its answers to the training rows, and the better forms refused."""
+    """The form taken, its answers to the training rows, what was found, and the better forms refused."""
 
     form: Form
     answers: Answers
-    max_relative_difference: float
+    found: Found
     refusals: tuple[Refusal, ...]
 
 
-def choose(model: Any, training: Training, original: Original, model_format: ModelFormat = "auto") -> Chosen:
+def choose(model: Any, training: Training, trial: Trial, model_format: ModelFormat = "auto") -> Chosen:
     """Try the forms in order, best first, and take the first whose answers equal the original's.
 
     Raises
@@ -57,12 +52,12 @@ def choose(model: Any, training: Training, original: Original, model_format: Mod
     """
     refusals: list[Refusal] = []
     for name, make in _forms(model, training, model_format):
-        taken = _attempt(name, make, training, original)
+        taken = _attempt(name, make, trial)
         if isinstance(taken, Refusal):
             refusals.append(taken)
         else:
-            form, answers, gap = taken
-            return Chosen(form, answers, gap, tuple(refusals))
+            form, compared, found = taken
+            return Chosen(form, _typed(compared.answers), found, tuple(refusals))
     reasons = "; ".join(f"{refusal.format}: {refusal.reason}" for refusal in refusals)
     raise BundleError(
         f"no form of this {type(model).__name__} answers as it does ({reasons}); "
@@ -83,39 +78,28 @@ def _forms(
         for layout in ("matrix", "columns") if training.numeric else ("columns",):
             for dtype in ("float32", "float64"):
                 yield f"onnx, {layout}, {dtype}", partial(onnx_form, model, training, layout, dtype)
-    if model_format in ("auto", "skops"):
-        yield "skops", partial(skops_form, model, training)
-    if model_format == "joblib":
-        yield "joblib", partial(joblib_form, model, training)
+    for name, make in (("skops", skops_form), ("joblib", joblib_form)):
+        if model_format == name or (name == "skops" and model_format == "auto"):
+            yield name, partial(make, model, training, frame=False)
+            if training.named:
+                yield f"{name}, asked with a pandas frame", partial(make, model, training, frame=True)
 
 
-def _attempt(
-    name: str, make: Callable[[], Form], training: Training, original: Original
-) -> tuple[Form, Answers, float] | Refusal:
+def _attempt(name: str, make: Callable[[], Form], trial: Trial) -> tuple[Form, Agreement, Found] | Refusal:
     try:
         form = make()
-        answers = in_chunks(form.predict, training.frame, labels=original.labels)
-        found = [answers, *_one_by_one(form, training, original)]
-        gap, worst = max(((difference(each, original), each) for each in found), key=lambda pair: pair[0])
-    except Exception as error:  # converters and runtimes raise anything, and each means: not in this form
+        return form, *trial.hold(form)
+    except BundleError as error:
+        return Refusal(name, _first_line(error))
+    except Exception as error:  # converters raise anything, and each means: not in this form
         return Refusal(name, f"{type(error).__name__}: {_first_line(error)}")
-    if original.labels and gap > 0:
-        return Refusal(name, "{} of {} labels differ".format(*differing_labels(worst, original)))
-    if not gap <= MAX_RELATIVE_DIFFERENCE:
-        return Refusal(name, f"answers differ by {gap:.1e}, the limit is {MAX_RELATIVE_DIFFERENCE:.0e}")
-    return form, (answers if original.labels else answers.astype(_answer_dtype(answers))), gap
 
 
-def _one_by_one(form: Form, training: Training, original: Original) -> list[Answers]:
-    """Answers to the first rows asked one at a time, as clients do: runtimes add up otherwise then."""
-    if form.format != "onnx":
-        return []
-    first = training.frame.head(SINGLE_ROWS)
-    return [in_chunks(form.predict, first, labels=original.labels, rows=1)]
-
-
-def _answer_dtype(answers: Answers) -> str:
-    return "float32" if answers.dtype == np.float32 else "float64"
+def _typed(answers: Answers) -> Answers:
+    """Labels as they are, numbers in the one of both dtypes that holds them."""
+    if answers.dtype == object:
+        return answers
+    return answers.astype("float32" if answers.dtype == np.float32 else "float64")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,17 +1,13 @@
 """One form in which a model can be packed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
 
 __all__ = ["Form"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """A packed model that can be asked for its answers.
+    """A packed model.
 
     Parameters
     ----------
@@ -23,15 +19,15 @@ class Form:
         Its bytes.
     dtype
         Serving dtype of numeric features, ``float32`` or ``float64``.
-    predict
-        Asks the artefact, loaded from `data`, as a server does: rows of the training frame to raw answers.
     trusted_types
         For skops: the types that a server's owner must trust.
+    frame
+        Whether it is asked with a pandas frame.
     """
 
     format: str
     file: str
     data: bytes
     dtype: str
-    predict: Callable[[pd.DataFrame], Any]
     trusted_types: tuple[str, ...] = ()
+    frame: bool = False

@@ -81,15 +81,12 @@ class Training:
         """Whether every feature is a number."""
         return all(column.kind == "numeric" for column in self.columns)
 
-    def as_served(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Rows of `frame` as a server makes them of a request: category columns are columns of labels."""
-        return rows.astype({column.name: object for column in self.columns if column.type == "category"})
-
-    def model_input(self) -> pd.DataFrame | npt.NDArray[Any]:
-        """The rows as the original model takes them."""
+    def model_input(self, frame: pd.DataFrame | None = None) -> pd.DataFrame | npt.NDArray[Any]:
+        """The rows of training, or others of their columns, as the original model takes them."""
+        rows = self.frame if frame is None else frame
         if self.texts:
-            return self.frame.iloc[:, 0].astype(object).to_numpy()
-        return self.frame if self.named else self.frame.to_numpy()
+            return rows.iloc[:, 0].astype(object).to_numpy()
+        return rows if self.named else rows.to_numpy()
 
 
 def load_table(path: Path | str) -> pd.DataFrame:

@@ -5,7 +5,7 @@ What such a model answers is what its library's own `predict` answers.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -84,7 +84,7 @@ class _Booster:
             return answers.argmax(axis=1) if scores else answers.astype(np.int64)
 
         return Native(
-            replace(self.form, predict=labels),
+            self.form,
             labels,
             self.names,
             self.count,
@@ -115,9 +115,7 @@ def xgboost_model(booster: Any) -> Any:
 
     whole = booster.copy()
     whole.set_attr(best_iteration=None, best_score=None)
-    form = Form(
-        format="xgboost", file="model.ubj", data=bytes(whole.save_raw("ubj")), dtype="float32", predict=ask
-    )
+    form = Form(format="xgboost", file="model.ubj", data=bytes(whole.save_raw("ubj")), dtype="float32")
     found = _Booster(form, ask, booster.feature_names, booster.num_features(), booster)
     learner = json.loads(booster.save_config())["learner"]
     objective, classes = learner["objective"]["name"], int(learner["learner_model_param"]["num_class"])
@@ -133,7 +131,7 @@ def lightgbm_model(booster: Any) -> Native:
         return np.asarray(booster.predict(rows))
 
     text = booster.model_to_string()
-    form = Form(format="lightgbm", file="model.txt", data=text.encode(), dtype="float64", predict=ask)
+    form = Form(format="lightgbm", file="model.txt", data=text.encode(), dtype="float64")
     found = _Booster(form, ask, booster.feature_name(), booster.num_feature(), booster)
     classes = booster.num_model_per_iteration()
     return found.classifier(classes, scores=True) if classes > 1 else found.numbers()

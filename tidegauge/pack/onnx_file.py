@@ -60,9 +60,7 @@ def onnx_model(data: bytes) -> Native:
         return _probability(answers(rows)[1])
 
     wide = any(each.type in ("tensor(double)", "tensor(int64)", "tensor(uint64)") for each in inputs)
-    form = Form(
-        format="onnx", file="model.onnx", data=data, dtype="float64" if wide else "float32", predict=predict
-    )
+    form = Form(format="onnx", file="model.onnx", data=data, dtype="float64" if wide else "float32")
     has_probability = classes and len(session.get_outputs()) > 1
     return Native(
         form,

@@ -1,32 +1,28 @@
 """Model and training data to bundle: the one function the command line calls."""
 
-import hashlib
-import platform
 import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import numpy as np
-
-from tidegauge.bundle import Feature, Label, Manifest, ModelFile, Prediction, ProfileFile, check_name
+from tidegauge.bundle import Manifest, check_name
 from tidegauge.contract import MANIFEST_FILE, PROFILE_FILE
 from tidegauge.errors import BundleError
-from tidegauge.pack.answers import class_labels, original_answers
+from tidegauge.pack.answers import class_labels, original_answers, probed_answers
 from tidegauge.pack.choice import Chosen, ModelFormat, Refusal, choose
 from tidegauge.pack.folder import check_free, write_folder
-from tidegauge.pack.inputs import TEXT, Column, Training, load_table, training_rows
+from tidegauge.pack.inputs import Training, load_table, training_rows
 from tidegauge.pack.loading import load_model
-from tidegauge.profile import NumericFeature, Profile
-from tidegauge.values import json_cell
+from tidegauge.pack.manifest import manifest_of
+from tidegauge.pack.probes import probes
+from tidegauge.pack.served import Server
+from tidegauge.pack.trial import Trial, fit_profile
+from tidegauge.profile import Profile
 
 __all__ = ["Packed", "pack_model"]
-
-_PACKAGES: Final = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx", "skops", "tidegauge")
-_BOOSTERS: Final = {"xgboost": ("xgboost", "xgboost-cpu"), "lightgbm": ("lightgbm",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +67,7 @@ def pack_model(
     trusted_types: Sequence[str] = (),
     allow_pickle: bool = False,
     clock: Callable[[], datetime] = utc_now,
+    server: Server | None = None,
 ) -> Packed:
     """Pack a trained model and its training data into a bundle folder.
 
@@ -107,6 +104,8 @@ def pack_model(
         Whether a folder of MLflow may hold a pickle.
     clock
         Gives the time that the manifest states.
+    server
+        Answers for each form; to pack several models, start one and keep it. By default one is started.
 
     Raises
     ------
@@ -123,102 +122,26 @@ def pack_model(
     check_name(name)
     loaded = load_model(model, trusted_types, allow_pickle=allow_pickle)
     training = training_rows(loaded, load_table(data), target=target, time=time, exclude=exclude)
-    original = original_answers(loaded, training.model_input())
-    chosen = choose(loaded, training, original, model_format)
-    profile = _fit_profile(training, chosen, cut_points, hour_of_day)
-    files = {chosen.form.file: chosen.form.data, PROFILE_FILE: profile.to_bytes()}
-    profile_sha256 = _sha256(files[PROFILE_FILE])
-    manifest = _manifest(name, clock(), training, chosen, class_labels(loaded), profile, profile_sha256)
-    write_folder(folder, {**files, MANIFEST_FILE: manifest.to_json().encode()})
+    chosen = _choose(loaded, training, model_format, server)
+    form = chosen.form
+    profile = fit_profile(training, form.dtype, chosen.answers, cut_points, hour_of_day=hour_of_day)
+    classes = class_labels(loaded)
+    manifest = manifest_of(name, clock(), training, form, classes, profile, chosen.found)
+    files = {
+        form.file: form.data,
+        PROFILE_FILE: profile.to_bytes(),
+        MANIFEST_FILE: manifest.to_json().encode(),
+    }
+    write_folder(folder, files)
     return Packed(folder, manifest, profile, chosen.refusals)
 
 
-def _fit_profile(training: Training, chosen: Chosen, cut_points: int, hour_of_day: bool) -> Profile:
-    """The reference: features as the server will take them, predictions as it will give them."""
-    numbers = [column.name for column in training.columns if column.kind == "numeric"]
-    return Profile.fit(
-        training.frame,
-        cut_points,
-        [column.name for column in training.columns],
-        prediction=chosen.answers,
-        time=None if training.time is None else training.time.to_numpy(),
-        hour_of_day=hour_of_day,
-        dtypes=dict.fromkeys(numbers, chosen.form.dtype),
-        categorical=[column.name for column in training.columns if column.kind == "categorical"],
-    )
-
-
-def _manifest(
-    name: str,
-    created: datetime,
-    training: Training,
-    chosen: Chosen,
-    classes: tuple[Label, ...],
-    profile: Profile,
-    profile_sha256: str,
-) -> Manifest:
-    return Manifest(
-        name=name,
-        created=created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        model=_model_file(chosen, classes),
-        profile=ProfileFile(file=PROFILE_FILE, sha256=profile_sha256, hash=profile.hash),
-        features=_features(training, chosen.form.dtype),
-        prediction=_prediction(profile),
-        example={"features": _example(training)},
-        versions=_versions(chosen.form.format),
-    )
-
-
-def _model_file(chosen: Chosen, classes: tuple[Label, ...]) -> ModelFile:
-    form = chosen.form
-    return ModelFile(
-        format=form.format,
-        file=form.file,
-        sha256=_sha256(form.data),
-        max_relative_difference=chosen.max_relative_difference,
-        trusted_types=form.trusted_types,
-        classes=classes,
-    )
-
-
-def _features(training: Training, dtype: str) -> tuple[Feature, ...]:
-    return tuple(
-        Feature(
-            name=column.name,
-            kind=column.kind,
-            dtype=dtype if column.kind == "numeric" else TEXT,
-            type=column.type,
-            categories=column.categories,
-        )
-        for column in training.columns
-    )
-
-
-def _prediction(profile: Profile) -> Prediction:
-    feature = profile.prediction
-    if isinstance(feature, NumericFeature):
-        return Prediction(kind="numeric", dtype=feature.dtype)
-    return Prediction(kind="categorical", dtype=TEXT)
-
-
-def _example(training: Training) -> dict[str, Any]:
-    """The first row without a missing value, or else the first: a request that can be sent as it is."""
-    whole = np.flatnonzero(training.frame.notna().all(axis=1).to_numpy())
-    row = training.frame.iloc[int(whole[0]) if whole.size else 0]
-    return {column.name: _example_value(row[column.name], column) for column in training.columns}
-
-
-def _example_value(value: Any, column: Column) -> Any:
-    """A cell as JSON holds it; numbers to 6 significant digits, which is enough to read and to send."""
-    plain = json_cell(value)
-    if plain is None or column.kind == "categorical":
-        return plain
-    if column.type == "boolean":
-        return bool(plain)
-    if not np.isfinite(plain):
-        return None
-    number = float(f"{float(plain):.6g}")
-    return int(number) if number.is_integer() else number
+def _choose(model: Any, training: Training, model_format: ModelFormat, server: Server | None) -> Chosen:
+    original = original_answers(model, training.model_input())
+    probed = probed_answers(model, training, probes(training))
+    with nullcontext(server) if server is not None else Server() as asked:
+        trial = Trial(training, original, probed, class_labels(model), asked)
+        return choose(model, training, trial, model_format)
 
 
 def _name_from(folder: Path) -> str:
@@ -226,17 +149,3 @@ def _name_from(folder: Path) -> str:
     if not name:
         raise BundleError(f"no name can be made of {str(folder)!r}: give one")
     return name
-
-
-def _versions(model_format: str) -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in (*_PACKAGES, *_BOOSTERS.get(model_format, ())):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

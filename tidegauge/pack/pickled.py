@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import joblib
 import numpy as np
-import pandas as pd
 import skops.io
 
 from tidegauge.pack.form import Form
 from tidegauge.pack.inputs import Training
+from tidegauge.pack.positions import by_position
 
 __all__ = ["joblib_form", "skops_form"]
 
@@ -20,43 +20,26 @@ _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file can ho
 _SCHEMA: Final = "schema.json"
 
 
-def skops_form(model: Any, training: Training) -> Form:
-    """The model as skops, loaded back with the types it names."""
-    data = _same_bytes(skops.io.dumps(model))
-    types = tuple(sorted(skops.io.get_untrusted_types(data=data)))
-    loaded = skops.io.loads(data, trusted=list(types))
+def skops_form(model: Any, training: Training, *, frame: bool) -> Form:
+    """The model as skops, with the types it names."""
+    data = _same_bytes(skops.io.dumps(model if frame else by_position(model)))
     return Form(
         format="skops",
         file="model.skops",
         data=data,
         dtype=_dtype(training),
-        predict=_asker(loaded, training),
-        trusted_types=types,
+        trusted_types=tuple(sorted(skops.io.get_untrusted_types(data=data))),
+        frame=frame,
     )
 
 
-def joblib_form(model: Any, training: Training) -> Form:
+def joblib_form(model: Any, training: Training, *, frame: bool) -> Form:
     """The model as joblib: only for servers that are told to load pickles."""
     buffer = io.BytesIO()
-    joblib.dump(model, buffer)
-    predict = _asker(model, training)
+    joblib.dump(model if frame else by_position(model), buffer)
     return Form(
-        format="joblib",
-        file="model.joblib",
-        data=buffer.getvalue(),
-        dtype=_dtype(training),
-        predict=predict,
+        format="joblib", file="model.joblib", data=buffer.getvalue(), dtype=_dtype(training), frame=frame
     )
-
-
-def _asker(model: Any, training: Training) -> Any:
-    def predict(rows: pd.DataFrame) -> Any:
-        if training.texts:
-            return model.predict(rows.iloc[:, 0].astype(object).to_numpy())
-        served = training.as_served(rows)
-        return model.predict(served if training.named else served.to_numpy())
-
-    return predict
 
 
 def _dtype(training: Training) -> str:

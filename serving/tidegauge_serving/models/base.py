@@ -1,6 +1,6 @@
 """What a loaded model is to the server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tidegauge.bundle import ModelFile
 from tidegauge.errors import BundleError
-from tidegauge_serving.schema import Block
+from tidegauge_serving.schema import Block, Value
 
 __all__ = [
     "Artefact",
@@ -18,6 +18,7 @@ __all__ = [
     "Model",
     "Predictions",
     "frame_of",
+    "missing_as_nan",
     "require_features",
     "typed_labels",
 ]
@@ -92,6 +93,11 @@ def require_features(found: int, wanted: int, what: str) -> None:
         )
 
 
+def missing_as_nan(column: Sequence[Value]) -> list[Any]:
+    """Texts with NaN for missing ones, as a table's reader gives them: None is another category."""
+    return [float("nan") if value is None else value for value in column]
+
+
 def frame_of(block: Block, names: tuple[str, ...]) -> Any:
     """The block as a pandas frame with these column names, for models that pick columns by name.
 
@@ -105,7 +111,9 @@ def frame_of(block: Block, names: tuple[str, ...]) -> Any:
     except ImportError:
         raise BundleError("this model picks columns by name: pip install pandas beside the server") from None
     columns = {
-        name: pd.Series(list(block.texts[at]), dtype=object) if at in block.texts else block.values[:, at]
+        name: pd.Series(missing_as_nan(block.texts[at]), dtype=object)
+        if at in block.texts
+        else block.values[:, at]
         for at, name in enumerate(names)
     }
     return pd.DataFrame(columns)

@@ -34,7 +34,7 @@ class LightGBMModel:
     def __init__(self, booster: Any, described: ModelFile, profile: Profile) -> None:
         self._booster = booster
         require_features(booster.num_feature(), len(profile.features), "the LightGBM model")
-        self._read = ScoreReader(described.classes)
+        self._read = ScoreReader(described.classes, probability=described.answers_probability)
 
     def predict(self, block: Block) -> Predictions:
         """Predict a block of rows."""

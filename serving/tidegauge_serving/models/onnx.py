@@ -34,7 +34,8 @@ def load(artefact: Artefact, profile: Profile) -> "OnnxModel":
     options.log_severity_level = 3
     session = ort.InferenceSession(artefact.path.read_bytes(), options, providers=["CPUExecutionProvider"])
     names = tuple(feature.name for feature in profile.features)
-    return OnnxModel(session, names, artefact.described.classes)
+    described = artefact.described
+    return OnnxModel(session, names, described.classes, probability=described.answers_probability)
 
 
 class OnnxModel:
@@ -48,15 +49,19 @@ class OnnxModel:
         The features' names in the model's order.
     classes
         A classifier's labels: a graph has whole numbers for truth values.
+    probability
+        Whether the graph's second output is class probabilities; else it is not asked for.
     """
 
-    def __init__(self, session: Any, names: tuple[str, ...], classes: Sequence[Label]) -> None:
+    def __init__(
+        self, session: Any, names: tuple[str, ...], classes: Sequence[Label], *, probability: bool
+    ) -> None:
         self._session = session
         self._label_dtype = label_dtype(classes)
         self._inputs = session.get_inputs()
         outputs = session.get_outputs()
         self._label = outputs[0].name
-        self._all = [output.name for output in outputs[:2]]
+        self._all = [output.name for output in outputs[: 1 + probability]]
         for each in self._inputs:
             if each.type not in _DTYPES:
                 raise BundleError(

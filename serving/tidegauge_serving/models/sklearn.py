@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from tidegauge.asking import takes_texts
+from tidegauge.bundle import ModelFile
 from tidegauge.errors import BundleError
 from tidegauge.profile import CategoricalFeature, Profile
-from tidegauge_serving.models.base import Artefact, Predictions, frame_of, require_features
+from tidegauge_serving.models.base import Artefact, Predictions, frame_of, missing_as_nan, require_features
 from tidegauge_serving.schema import Block
 
 
@@ -21,7 +22,7 @@ def load(artefact: Artefact, profile: Profile) -> "SklearnModel":
     warnings.filterwarnings("ignore", message=".*does not have valid feature names.*")
     if not callable(getattr(model, "predict", None)):
         raise BundleError(f"{path.name} holds a {type(model).__name__}, which has no predict")
-    return SklearnModel(model, profile)
+    return SklearnModel(model, profile, artefact.described)
 
 
 class SklearnModel:
@@ -33,12 +34,15 @@ class SklearnModel:
         The fitted estimator.
     profile
         Gives the features' names.
+    described
+        Says whether it is asked with a frame, and whether its probabilities are answered.
     """
 
     one = None
 
-    def __init__(self, model: Any, profile: Profile) -> None:
+    def __init__(self, model: Any, profile: Profile, described: ModelFile) -> None:
         self._model = model
+        self._has_probability = hasattr(model, "predict_proba") and described.probability is not False
         self._names = tuple(feature.name for feature in profile.features)
         if hasattr(model, "n_features_in_"):
             require_features(model.n_features_in_, len(self._names), "the scikit-learn model")
@@ -48,7 +52,8 @@ class SklearnModel:
                 f"the model was fitted on {fitted}, the profile has {list(self._names)}: they differ"
             )
         categorical = any(isinstance(feature, CategoricalFeature) for feature in profile.features)
-        self._by_name = bool(fitted) and (categorical or _has_parts(model))
+        by_name = bool(fitted) and (categorical or _has_parts(model))
+        self._by_name = by_name if described.frame is None else described.frame
         self._takes_texts = takes_texts(model)
         if self._takes_texts:
             _require_one_text(profile)
@@ -58,19 +63,19 @@ class SklearnModel:
         """Predict a block of rows."""
         rows = self._rows(block)
         labels = np.asarray(self._model.predict(rows)).reshape(len(block), -1)[:, 0]
-        probabilities = self._model.predict_proba(rows) if hasattr(self._model, "predict_proba") else None
+        probabilities = self._model.predict_proba(rows) if self._has_probability else None
         return Predictions(labels, probabilities)
 
     def _rows(self, block: Block) -> Any:
         if self._takes_texts:
-            return np.array(block.texts[0], dtype=object)
+            return np.array(missing_as_nan(block.texts[0]), dtype=object)
         if self._by_name:
             return frame_of(block, self._names)
         if not block.texts:
             return block.values
         rows = block.values.astype(object)
         for at, column in block.texts.items():
-            rows[:, at] = column
+            rows[:, at] = missing_as_nan(column)
         return rows
 
 

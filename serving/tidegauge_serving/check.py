@@ -1,0 +1,135 @@
+"""``python -m tidegauge_serving.check``: answer rows of a bundle for packing, which compares the answers.
+
+Packing starts this program once and sends it a line of JSON for each form of the model: ``{"bundle": FOLDER,
+"rows": FOLDER}``. The bundle is loaded and asked as the server does it. The rows' folder holds
+
+* ``values.npy`` and ``texts.json``: many rows by columns, predicted in blocks;
+* ``alone.jsonl``: bodies of ``POST /predict``, one a line, decoded and predicted one by one.
+
+The answers are written beside them. A line of JSON on stdout says when, or why there are none.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from tidegauge.bundle import Manifest
+from tidegauge_serving.explain import explain
+from tidegauge_serving.models import Predictions
+from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.schema import Block
+from tidegauge_serving.settings import Settings
+from tidegauge_serving.startup import Loaded, load_unmeasured
+
+__all__ = ["answer_rows", "main"]
+
+BLOCK_ROWS: Final = 1024  # nearest neighbours hold block x training rows distances at once
+
+
+def answer_rows(bundle: Path, rows: Path) -> None:
+    """Answer the rows of one folder.
+
+    Raises
+    ------
+    BundleError
+        The server could not serve the bundle.
+    Exception
+        Whatever the model raises at a block of rows.
+    """
+    trusted = frozenset(Manifest.load(bundle).model.trusted_types)
+    loaded = load_unmeasured(Settings(bundle=bundle, allow_pickle=True, trusted_types=trusted))
+    parts = [loaded.model.predict(block) for block in _blocks(loaded, rows)]
+    labels = np.concatenate([part.labels for part in parts])
+    if labels.dtype == object:
+        (rows / "labels.json").write_text(json.dumps(labels.tolist()))
+    else:
+        np.save(rows / "labels.npy", labels)
+    probabilities = [part.probabilities for part in parts if part.probabilities is not None]
+    if probabilities:
+        np.save(rows / "probabilities.npy", np.concatenate(probabilities))
+    bodies = (rows / "alone.jsonl").read_bytes().splitlines()
+    (rows / "alone.json").write_text(json.dumps([_alone(loaded, body) for body in bodies]))
+
+
+def _blocks(loaded: Loaded, rows: Path) -> Iterator[Block]:
+    """The rows in blocks, without the schema's own checks: rows of training may hold what no client sends."""
+    values = np.load(rows / "values.npy", allow_pickle=False)
+    texts = {int(at): column for at, column in json.loads((rows / "texts.json").read_text()).items()}
+    for start in range(0, len(values), BLOCK_ROWS):
+        part = slice(start, start + BLOCK_ROWS)
+        columns = [texts[at][part] if at in texts else values[part, at] for at in range(values.shape[1])]
+        yield loaded.schema.block_of_columns(columns)
+
+
+def _alone(loaded: Loaded, body: bytes) -> dict[str, Any]:
+    """One row's answer, or who refused it and why."""
+    try:
+        row = loaded.schema.decode_row(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return {"refused": str(explain(loaded.schema, body, error, "features")), "by": "schema"}
+    try:
+        block = loaded.schema.block([row])
+        predictions = loaded.model.predict(block)
+        label = _label(loaded, block, predictions)
+    except Refusal as refusal:
+        return {"refused": str(refusal), "by": "schema"}
+    except Exception as error:  # models raise whatever they like
+        return {"refused": " ".join(str(error).split())[:300], "by": "model"}
+    probabilities = predictions.probabilities
+    return {"label": label, "probability": None if probabilities is None else probabilities[0].tolist()}
+
+
+def _label(loaded: Loaded, block: Block, predictions: Predictions) -> Any:
+    """The label that `POST /predict` answers: by the quick way where the model has one."""
+    if loaded.model.one is None or block.texts:
+        return predictions.labels.tolist()[0]
+    return loaded.model.one(tuple(block.values[0].tolist()))
+
+
+class _Without:
+    """A finder of modules that does not find some packages: None in `sys.modules` would mislead libraries."""
+
+    def __init__(self, finder: Any, lacking: frozenset[str]) -> None:
+        self._finder = finder
+        self._lacking = lacking
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        """Find a module unless it is of a package that lacks."""
+        if fullname.split(".")[0] in self._lacking:
+            return None
+        return self._finder.find_spec(fullname, path, target)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._finder, name)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer each line of stdin until it ends."""
+    parser = argparse.ArgumentParser(prog="python -m tidegauge_serving.check", description=__doc__)
+    parser.add_argument("--lacking", action="append", default=[], help="a package that must not be there")
+    lacking = frozenset(parser.parse_args(arguments).lacking)
+    sys.meta_path[:] = [_Without(each, lacking) for each in sys.meta_path]
+    out = os.dup(1)
+    os.dup2(2, 1)  # libraries that print must not write between the answers
+    for line in sys.stdin:
+        os.write(out, json.dumps(_reply(json.loads(line))).encode() + b"\n")
+    return 0
+
+
+def _reply(request: dict[str, str]) -> dict[str, str]:
+    try:
+        answer_rows(Path(request["bundle"]), Path(request["rows"]))
+    except Exception as error:  # libraries raise whatever they like at a file that is none of theirs
+        return {"error": " ".join(str(error).split())[:300] or type(error).__name__}
+    return {}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
