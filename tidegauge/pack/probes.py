@@ -92,7 +92,8 @@ def _numbers(known: "pd.Series[Any]") -> Iterator[tuple[Kind, float]]:
 def _series(cells: list[Any], known: "pd.Series[Any]") -> "pd.Series[Any]":
     """The cells in the column's type, or in float64 where that cannot hold a fraction or a missing value."""
     if isinstance(known.dtype, pd.CategoricalDtype):
-        return pd.Series(pd.Categorical(cells, dtype=known.dtype))
+        labels = set(known.dtype.categories)  # what is no category is a missing value to a category column
+        return pd.Series([cell if cell in labels else None for cell in cells], dtype=known.dtype)
     if pd.api.types.is_numeric_dtype(known) or pd.api.types.is_bool_dtype(known):
         return pd.Series(cells, dtype="float32" if known.dtype == np.float32 else "float64")
     return pd.Series(cells, dtype=known.dtype)
