@@ -17,6 +17,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from support.packs import SERVER
 from support.serving_app import App, read_log
 
 from tidegauge.bundle import Manifest
@@ -58,6 +59,7 @@ def paid(frame: pd.DataFrame) -> np.ndarray:
 def packed(folder: Path, model: Any, write: Callable[[str], Any], **options: Any) -> Path:
     joblib.dump(model, folder / "m.joblib")
     write(str(folder / "train.parquet"))
+    options = {"server": SERVER, **options}
     return pack_model(folder / "m.joblib", folder / "train.parquet", folder / "m", **options).folder
 
 

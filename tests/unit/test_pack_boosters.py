@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from support.packs import SERVER
 from support.serving_app import App
 
 from tidegauge.bundle import Manifest
@@ -51,7 +52,7 @@ def pack(
     if not file.exists():
         joblib.dump(model, file)
     frame.to_csv(folder / data, index=False) if data.endswith("csv") else frame.to_parquet(folder / data)
-    return pack_model(file, folder / data, folder / "m")
+    return pack_model(file, folder / data, folder / "m", server=SERVER)
 
 
 def served_answers(packed: Packed, frame: pd.DataFrame) -> list[Any]:
