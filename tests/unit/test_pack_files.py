@@ -18,6 +18,7 @@ import xgboost
 import yaml
 from onnx import TensorProto, helper
 from sklearn.linear_model import LogisticRegression, Ridge
+from support.packs import SERVER
 from support.serving_app import App
 
 from tidegauge.errors import BundleError
@@ -39,7 +40,7 @@ def rooms() -> pd.DataFrame:
 
 def pack(folder: Path, model: Path, frame: pd.DataFrame, **options: Any) -> Packed:
     frame.to_parquet(folder / "d.parquet")
-    return pack_model(model, folder / "d.parquet", folder / "m", **options)
+    return pack_model(model, folder / "d.parquet", folder / "m", **{"server": SERVER, **options})
 
 
 def served(packed: Packed, frame: pd.DataFrame) -> Any:
