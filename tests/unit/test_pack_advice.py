@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from support.packs import SERVER
 from support.serving_app import App
 
 from tidegauge.errors import BundleError, SchemaError
@@ -25,7 +26,7 @@ from tidegauge.pack import Packed, pack_model
 def pack(folder: Path, model: Any, frame: pd.DataFrame, data: str = "d.parquet", **options: Any) -> Packed:
     joblib.dump(model, folder / "m.joblib")
     frame.to_csv(folder / data, index=False) if data.endswith("csv") else frame.to_parquet(folder / data)
-    return pack_model(folder / "m.joblib", folder / data, folder / "m", **options)
+    return pack_model(folder / "m.joblib", folder / data, folder / "m", **{"server": SERVER, **options})
 
 
 # --- models of one column of texts --------------------------------------------------------------------------
