@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 TIER   ?= unit operator stack chart apiserver node monitoring
 
 .DEFAULT_GOAL := help
@@ -11,8 +11,14 @@ TIER   ?= unit operator stack chart apiserver node monitoring
 help:  ## What this file can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.local  ## See drift found: fit, pack, serve with 3 replicas, send traffic, print the verdict
+demo: welcome $(VENV)/.local  ## See drift found: fit, pack, serve with 3 replicas, send traffic, print the verdict
 	$(BIN)/python -m tidegauge.local.demo
+
+.PHONY: welcome
+welcome:
+	@echo "The demo fits and packs a model, serves it with 3 replicas, sends traffic that drifts, prints the verdict."
+	@test -e $(VENV)/.local && echo "It takes about a minute." || \
+	  echo "The first time it installs some 700 MB of packages into $(VENV): a few minutes. Then it takes about a minute."
 
 test: check  ## Everything a change must pass: check, then all tests
 	$(BIN)/python -m pytest $(addprefix tests/,$(TIER)) -m "not soak" --durations=10
@@ -60,12 +66,13 @@ clean:  ## Remove what these targets made
 
 # One environment; the demo needs less of it than the tests do.
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidegauge needs Python 3.11 or newer, this is " + sys.version)'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidegauge needs Python 3.11 or newer, this is " + sys.version)'
+	@echo "Making the environment $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.local: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing what the local stack needs into $(VENV) ..."
-	$(PIP) -e '.[local]'
+	@$(PIP) --no-compile -e '.[local]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python

@@ -170,16 +170,21 @@ def replayed(
 
 def _check_kinds(profile: object, policy: object) -> None:
     if not isinstance(profile, Profile):
-        raise ProfileError(f"profile={profile!r}: it must be a Profile; Profile.load reads one from a file")
+        raise ProfileError(
+            f"profile is of type {type(profile).__name__}: it must be a Profile, and stand before the data; "
+            "Profile.load reads one from a file"
+        )
     if not isinstance(policy, Policy | None):
-        raise PolicyError(f"policy={policy!r}: it must be a Policy, or None for the default one")
+        raise PolicyError(
+            f"policy is of type {type(policy).__name__}: it must be a Policy, or None for the default one"
+        )
 
 
 def _check(time: str | None, pane: str | float | None, rows_per_pane: int | None) -> float | None:
     """Seconds of a pane, None where panes are counted in rows."""
     if (pane is None) == (rows_per_pane is None):
         raise PolicyError(
-            "replay needs either pane= (with time=) or rows_per_pane=, not both and not neither"
+            "say how long a pane is, in one way and not both: time='COLUMN', pane='1h', or rows_per_pane=1000"
         )
     if rows_per_pane is not None:
         whole = isinstance(rows_per_pane, int | np.integer) and not isinstance(rows_per_pane, bool)

@@ -135,7 +135,8 @@ class Counts:
         part = self.feature(name)
         if not isinstance(part.feature, NumericFeature):
             raise ProfileError(
-                f"feature {name!r} is categorical: without order there is no KS, look at its G statistic"
+                f"feature {name!r} is categorical: without order there is no KS; "
+                "Monitor and replay compare it category by category"
             )
         return self._correct(name, ks_two_sample(part.cells, part.feature.counts), design_effect)
 

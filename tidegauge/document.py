@@ -112,8 +112,17 @@ def decode(data: bytes) -> Profile:
     try:
         document = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise ProfileError(f"not a profile: its JSON cannot be read: {error}") from error
+        raise ProfileError(_no_profile(data)) from error
     return from_document(document)
+
+
+def _no_profile(data: bytes) -> str:
+    """What a file is instead, by its first bytes."""
+    if data[:4] == b"PAR1":
+        return "not a profile but Parquet data: `tidegauge profile build` makes a profile of it"
+    if data.lstrip()[:1] == b"{":
+        return "not a whole profile: its JSON breaks off or is damaged, make it again"
+    return "not a profile, which is JSON: if it holds rows, `tidegauge profile build` makes a profile of them"
 
 
 def from_document(document: object) -> Profile:

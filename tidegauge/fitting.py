@@ -27,6 +27,7 @@ from tidegauge.frames import (
     named_column,
     read_columns,
 )
+from tidegauge.nearest import or_nearest
 from tidegauge.profile import Profile
 from tidegauge.sources import chunks_of, is_csv, is_path, reading_of
 
@@ -131,6 +132,18 @@ def _part(chunk: Chunk, options: FitOptions) -> _Part:
     return _Part(columns, seconds, rows)
 
 
+def _no_column(options: FitOptions, name: str, columns: Sequence[str]) -> str:
+    """Which argument names a column that is not there, and the nearest one that is."""
+    arguments = {
+        "exclude": options.exclude,
+        "categorical": options.categorical,
+        "dtypes": options.dtypes,
+        "feature_names": options.feature_names or (),
+    }
+    argument = next(argument for argument, names in arguments.items() if name in names)
+    return f"{argument}=[{name!r}]: no such column; {or_nearest(name, columns)}"
+
+
 def _feature_names(columns: Sequence[str], options: FitOptions) -> list[str]:
     """The columns that are features, in order; raises `SchemaError` for names that no column has."""
     if not columns:
@@ -138,7 +151,7 @@ def _feature_names(columns: Sequence[str], options: FitOptions) -> list[str]:
     asked = {*options.exclude, *options.categorical, *options.dtypes} - {PREDICTION}
     unknown = sorted({*(options.feature_names or ()), *asked} - set(columns))
     if unknown:
-        raise SchemaError(f"no columns {unknown}: there are {list(columns)}")
+        raise SchemaError(_no_column(options, unknown[0], columns))
     named = {name for name in (options.time, options.prediction) if isinstance(name, str)}
     names = [name for name in options.feature_names or columns if name not in options.exclude | named]
     if PREDICTION in names:

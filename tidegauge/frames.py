@@ -16,6 +16,7 @@ import numpy.typing as npt
 from tidegauge.contract import PREDICTION
 from tidegauge.errors import SchemaError
 from tidegauge.features import CategoricalFeature, Feature, FloatArray, NumericFeature, category_text
+from tidegauge.nearest import or_nearest
 from tidegauge.profile import Profile
 
 __all__ = [
@@ -306,7 +307,8 @@ def feature_columns(profile: Profile, rows: Any, prediction: Any = None) -> list
     columns = read_columns(rows, names)
     missing = [name for name in names if name not in columns]
     if missing:
-        raise SchemaError(f"rows without the features {missing}: the profile names {names}")
+        more = f" and {len(missing) - 1} more of the profile's features" if missing[1:] else ""
+        raise SchemaError(f"rows have no column {missing[0]}{more}; {or_nearest(missing[0], columns)}")
     taken = [feature_values(columns[feature.name], feature) for feature in profile.features]
     if profile.prediction is not None:
         given = _given_prediction(columns, prediction)
@@ -337,5 +339,5 @@ def named_column(columns: dict[str, Column], given: Any, what: str) -> Column:
     if not isinstance(given, str):
         return read_column(given, what)
     if given not in columns:
-        raise SchemaError(f"{what}={given!r}: no such column among {list(columns)}")
+        raise SchemaError(f"{what}={given!r}: no such column; {or_nearest(given, columns)}")
     return columns[given]

@@ -58,7 +58,8 @@ def duration_seconds(value: Duration, name: str = "a duration") -> float:
         seconds = float(value) if number_given else 0.0
     if not 0 < seconds < math.inf:
         raise PolicyError(
-            f"{name}={value!r}: it must be a positive duration such as '720h', '30d', '10s' or seconds"
+            f"{name}={value!r}: it must be above 0 and have units out of d, h, m and s, "
+            "such as '30d', '1h30m' or '10s'; a bare number is seconds"
         )
     return seconds
 
@@ -210,7 +211,9 @@ def _number(name: str, value: object, low: float, high: float, *, open_below: bo
 def _floors(name: str, given: object) -> dict[str, float]:
     known = [severity.value for severity in Severity]
     if not isinstance(given, Mapping) or not set(given) <= set(known):
-        raise PolicyError(f"{name}={given!r}: it must map severities out of {known} to floors from 0 to 1")
+        raise PolicyError(
+            f"{name}={given!r}: it must map {' and '.join(known)} to shares of rows from 0 to 1"
+        )
     for severity, value in given.items():
         _number(f"{name}[{severity!r}]", value, 0, 1)
     return {str(severity): float(value) for severity, value in given.items()}

@@ -28,6 +28,7 @@ from tidegauge.features import (
     category_text,
     require,
 )
+from tidegauge.nearest import or_nearest
 
 if TYPE_CHECKING:
     from tidegauge.counts import Counts
@@ -128,7 +129,9 @@ class Profile:
         try:
             return self.positions[name]
         except KeyError:
-            raise ProfileError(f"no feature {name!r} in this profile: it has {list(self.names)}") from None
+            raise ProfileError(
+                f"no feature {name!r} in this profile; {or_nearest(name, self.names)}"
+            ) from None
 
     @cached_property
     def hash(self) -> str:

@@ -57,7 +57,13 @@ def reading_for(profile: Profile, prediction: str | None = None, time: str | Non
 
 def reading_of(path: str | Path, known: dict[str, Kind]) -> Reading:
     """How a file is read of which nothing but the `known` kinds is known: from all its rows."""
+    _require_pyarrow(path)
     return Reading(csv_kinds(Path(path), known) if is_csv(path) else {})
+
+
+def _require_pyarrow(path: str | Path) -> None:
+    if find_spec("pyarrow") is None:
+        raise ProfileError(f"{path}: files are read with pyarrow: in a checkout pip install '.[cli]'")
 
 
 def chunks_of(path: str | Path, reading: Reading | None = None) -> Iterator[dict[str, Column]]:
@@ -83,8 +89,7 @@ def chunks_of(path: str | Path, reading: Reading | None = None) -> Iterator[dict
     OSError
         The file cannot be opened.
     """
-    if find_spec("pyarrow") is None:
-        raise ProfileError(f"{path}: files are read with pyarrow: in a checkout pip install '.[cli]'")
+    _require_pyarrow(path)
     if is_csv(path):
         return _read(path, csv_columns(Path(path), reading or reading_of(path, {})))
     if Path(path).name.lower().endswith(_PARQUET):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tidegauge.contract import PANE_SECONDS, Verdict
+from tidegauge.nearest import or_nearest
 from tidegauge.policy import Policy
 from tidegauge.profile import Profile
 from tidegauge.report import Baseline, FeatureReport, Report
@@ -67,7 +68,8 @@ class Reading:
                 "no model has sent a profile yet: ask again when its sidecars have started",
             )
         if model not in names:
-            raise Refusal(404, "model_unknown", f"model {model!r} is not known here: it has sent no profile")
+            near = or_nearest(model, names)
+            raise Refusal(404, "model_unknown", f"model {model} has sent no profile to this address; {near}")
         return model
 
     def current(self, model: str) -> Watch | None:

@@ -104,7 +104,7 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "train.csv").write_text("a,b\n1,2\n2,3\n")
     output = tmp_path / "nowhere" / "profile.json"
     result = tidegauge("profile", "build", tmp_path / "train.csv", "-o", output)
-    assert_one_line_error(result, "nowhere/profile.json: No such file")
+    assert_one_line_error(result, "nowhere/profile.json: there is no folder", "make it first")
 
 
 def test_a_dead_process_waits_longer_each_time_until_it_lived_long_enough():

@@ -64,7 +64,7 @@ REPLAY = {
 PACK = {
     "--model odd.joblib --data predicted.csv": "(--exclude prediction), else train the model with another",
     "--model own.skops --data plain.csv": "with --trusted-type",
-    "--model plain.csv --data plain.csv": "give the trained model as joblib or pickle wrote it",
+    "--model plain.csv --data plain.csv": "give a trained model as joblib, pickle or skops wrote it",
     "--model model.joblib --data plain.csv --hour-of-day": "pass --time with their column",
 }
 COMMANDS = (

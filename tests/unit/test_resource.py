@@ -94,11 +94,14 @@ def test_what_is_written_is_read_again_the_same():
     ("line", "message"),
     [
         ("  replica: 3", "spec.replica: no such field; did you mean replicas?"),
-        ("  replicas: three", "spec.replicas: expected int | null, got str"),
-        ("  replicas: -1", "spec.replicas: expected int >= 0, not -1"),
+        ("  replicas: three", 'spec.replicas: expected a whole number, not "three"'),
+        ("  replicas: -1", "spec.replicas: expected a whole number >= 0, not -1"),
         ("  drift: {budget: {period: 30 days}}", "spec.drift.budget.period: expected a duration"),
         ("  drift: {capture: {logSize: 64MB}}", "spec.drift.capture.logSize: expected a size such"),
-        ("  drift: {capture: {sampleRate: 1.5}}", "spec.drift.capture.sampleRate: expected float <= 1.0"),
+        (
+            "  drift: {capture: {sampleRate: 1.5}}",
+            "spec.drift.capture.sampleRate: expected a number <= 1, not 1.5",
+        ),
         (
             "  drift: {perFeature: [{nme: sqft}]}",
             "spec.drift.perFeature[0].nme: no such field; did you mean name?",

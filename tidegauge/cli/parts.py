@@ -4,19 +4,40 @@ import contextlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tidegauge.cli.words import in_options
 from tidegauge.contract import PROFILE_FILE
+from tidegauge.errors import ProfileError, ResourceError
 from tidegauge.profile import Profile
 
-__all__ = ["load_profile", "warnings_as_lines"]
+if TYPE_CHECKING:
+    from tidegauge.resource import DriftMonitoredModel
+
+__all__ = ["check_folder", "load_profile", "load_resource", "warnings_as_lines"]
 
 
 def load_profile(path: Path) -> Profile:
     """The profile of a file, or of the bundle in a folder; raises `ProfileError`."""
     return Profile.load(path / PROFILE_FILE if path.is_dir() else path)
+
+
+def load_resource(path: Path) -> "DriftMonitoredModel":
+    """The resource of a YAML; raises `ResourceError` with the file's name."""
+    from tidegauge.resource import load  # needs YAML, which commands without a document do not load
+
+    try:
+        return load(path.read_bytes())
+    except ResourceError as error:
+        raise ResourceError(f"{path}: {error}") from error
+
+
+def check_folder(output: Path) -> None:
+    """Raise `ProfileError` when the folder of a file to be written is not there, before any work."""
+    if not output.parent.is_dir():
+        raise ProfileError(f"--output {output}: there is no folder {output.parent}, make it first")
 
 
 @contextlib.contextmanager

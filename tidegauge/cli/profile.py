@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from tidegauge.cli.parts import load_profile, warnings_as_lines
+from tidegauge.cli.parts import check_folder, load_profile, warnings_as_lines
 from tidegauge.cli.tables import Column, print_table, screen
 from tidegauge.comparison import FeatureDifference, compare
 from tidegauge.profile import CategoricalFeature, Feature, NumericFeature, Profile
@@ -25,6 +25,7 @@ def build(
     float32: tuple[str, ...],
 ) -> None:
     """Make the profile of DATA, a CSV or Parquet file that may be larger than memory."""
+    check_folder(output)
     with warnings_as_lines():
         profile = Profile.fit(
             data,

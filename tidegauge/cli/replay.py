@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import click
 
-from tidegauge import resource as custom_resource
 from tidegauge.backtest import Transition, replayed
 from tidegauge.cli.failure import INTERRUPTED
-from tidegauge.cli.parts import load_profile, warnings_as_lines
+from tidegauge.cli.parts import load_profile, load_resource, warnings_as_lines
 from tidegauge.cli.tables import Column, duration, print_table, printable, screen
 from tidegauge.contract import Verdict
-from tidegauge.errors import PolicyError
+from tidegauge.errors import PolicyError, SchemaError
 from tidegauge.policy import DEFAULT_MIN_EFFECT, Policy
+from tidegauge.resource import policy_of
 
 
 def run(
@@ -35,6 +35,10 @@ def run(
     """Run the production policy over DATA, CSV or Parquet, and print each change of a verdict."""
     policy = _policy(document, false_alarms, period, {"warning": warning, "critical": critical})
     profile, span, found = load_profile(path), Span(), list[Transition]()
+    if prediction is not None and profile.prediction is None:
+        raise SchemaError(
+            f"--prediction {prediction}: {path} holds no predictions to compare with, leave it out"
+        )
     with warnings_as_lines(), screen(to_stderr=True).status("rows replayed: 0", spinner="line") as status:
 
         def progress(rows: int, seconds: float | None) -> None:
@@ -124,7 +128,7 @@ def _policy(
     if given:
         beside = ", ".join(f"{name}=" for name in given)
         raise PolicyError(f"{document} holds the policy: {beside} cannot be given beside it")
-    return Policy(**custom_resource.policy_of(custom_resource.load(document.read_bytes())))
+    return Policy(**policy_of(load_resource(document)))
 
 
 _COLUMNS: Final = (

@@ -12,7 +12,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tidegauge import resource as custom_resource
+from tidegauge.cli.parts import load_resource
 from tidegauge.cli.tables import Column, print_table
 from tidegauge.local.plan import allowing, of_bundle, with_bundle
 from tidegauge.local.stack import Options, Stack, clear_pods, running
@@ -54,7 +54,7 @@ def _resource(document: Path | None, bundle: Path | None) -> DriftMonitoredModel
     if document is None:
         assert bundle is not None, "the command asks for one of both"
         return of_bundle(bundle.resolve())
-    resource = custom_resource.load(document.read_bytes())
+    resource = load_resource(document)
     return resource if bundle is None else with_bundle(resource, bundle.resolve())
 
 

@@ -12,6 +12,7 @@ _OPTIONS: Final = {
     "cut_points": "--cut-points",
     "dtypes": "--float32",
     "exclude": "--exclude",
+    "feature_names": "--feature",
     "false_alarms": "--false-alarms",
     "hour_of_day": "--hour-of-day",
     "model_format": "--format",

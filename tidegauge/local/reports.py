@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import httpx
 
+from tidegauge.contract import AGGREGATOR_PORT
 from tidegauge.errors import ResourceError, WireError
 from tidegauge.report import Report
 
@@ -83,9 +84,15 @@ def _fetch(url: str, model: str | None, stack: str) -> Any:
         answer = httpx.get(
             f"{url.rstrip('/')}/v1/report", params={"model": model} if model else {}, timeout=_TIMEOUT_SECONDS
         )
-        document = answer.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise ResourceError(f"{url}: no aggregator answers there ({error})") from error
+    except httpx.InvalidURL as error:
+        raise ResourceError(f"{url}: {_NO_ADDRESS}") from error
+    except httpx.UnsupportedProtocol as error:
+        raise ResourceError(f"{url}: {_NO_ADDRESS}") from error
+    except httpx.HTTPError as error:
+        raise ResourceError(f"{url}: no aggregator answers there; {_NEXT}") from error
+    document = _document(answer)
+    if document is None or (answer.status_code != httpx.codes.OK and _message(document) is None):
+        raise ResourceError(f"{url}: what answers there is no aggregator{_which(document)}; {_NEXT}")
     if answer.status_code != httpx.codes.OK:
         raise ResourceError(f"{url}: {_message(document)}")
     if stack and document.get("stack") != stack:
@@ -93,6 +100,26 @@ def _fetch(url: str, model: str | None, stack: str) -> Any:
     return document
 
 
-def _message(document: object) -> str:
-    error = document.get("error") if isinstance(document, dict) else None
-    return str(error.get("message")) if isinstance(error, dict) else str(document)
+_NEXT: Final = "`tidegauge up BUNDLE` starts one, --aggregator-url or --dir names another"
+_NO_ADDRESS: Final = f"an aggregator's address looks like http://127.0.0.1:{AGGREGATOR_PORT}"
+
+
+def _document(answer: httpx.Response) -> dict[str, Any] | None:
+    """The JSON object of an answer, None where it is something else."""
+    try:
+        document = answer.json()
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _message(document: dict[str, Any]) -> str | None:
+    """An aggregator's own words for what is wrong."""
+    error = document.get("error")
+    return str(error["message"]) if isinstance(error, dict) and "message" in error else None
+
+
+def _which(document: dict[str, Any] | None) -> str:
+    """What the model server is known by: its errors are texts."""
+    found = isinstance((document or {}).get("error"), str)
+    return f" but a model server (aggregators listen on {AGGREGATOR_PORT} by default)" if found else ""

@@ -30,8 +30,13 @@ def write_folder(folder: Path, files: dict[str, bytes]) -> None:
         `folder` exists and is not a bundle.
     """
     check_free(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise BundleError(
+            f"{folder} cannot be written ({error.strerror}): choose a folder of your own"
+        ) from error
     try:
         for name, data in files.items():
             (fresh / name).write_bytes(data)

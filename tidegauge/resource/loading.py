@@ -1,14 +1,16 @@
 """A document's text to a checked `DriftMonitoredModel`, with errors that name the field."""
 
 import copy
-import difflib
+import json
 import re
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import yaml
 
+from tidegauge.contract import API_VERSION, RESOURCE_KIND
 from tidegauge.errors import ResourceError
+from tidegauge.nearest import or_nearest
 from tidegauge.resource import fields, schema
 from tidegauge.resource.rules import broken_rules
 
@@ -26,7 +28,9 @@ def load(text: str | bytes) -> schema.DriftMonitoredModel:
     try:
         document = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise ResourceError(f"not one YAML document: {' '.join(str(error).split())}") from error
+        raise ResourceError(_unreadable(error)) from error
+    if document is None:
+        raise ResourceError(f"nothing in it: a {RESOURCE_KIND} opens with apiVersion: {API_VERSION}")
     try:
         resource = msgspec.convert(document, schema.DriftMonitoredModel)
     except msgspec.ValidationError as error:
@@ -34,6 +38,15 @@ def load(text: str | bytes) -> schema.DriftMonitoredModel:
     if broken := broken_rules(resource):
         raise ResourceError("; ".join(broken))
     return resource
+
+
+def _unreadable(error: yaml.YAMLError) -> str:
+    """Where a text is no YAML, in our words."""
+    if isinstance(error, yaml.composer.ComposerError) and "single document" in str(error.context):
+        return "several documents in it: one is read, so give each a file of its own"
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return f"{where}not YAML: look at colons, quotes and indentation there"
 
 
 class _Loader(yaml.SafeLoader):
@@ -53,21 +66,31 @@ def _explained(message: str, document: object) -> str:
     if path.endswith("[...]"):
         path = _join(path.removesuffix("[...]"), _broken_entry(document, path.removesuffix("[...]"), message))
     if unknown := re.search(r"unknown field `(.+)`", rule):
-        return f"{_join(path, unknown[1])}: no such field; {_nearest(unknown[1], _field_names(path))}"
+        return f"{_join(path, unknown[1])}: no such field; {or_nearest(unknown[1], _field_names(path))}"
     if missing := re.search(r"missing required field `(.+)`", rule):
         return f"{_join(path, missing[1])}: required, and not there"
+    if rule.startswith("Invalid enum value"):
+        rule = f"expected {' or '.join(map(str, _choices(path)))}"
     return f"{path or 'the document'}: {_plain(rule)}{_instead(document, path)}"
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
 
 
 def _plain(rule: str) -> str:
     if regex := re.search(r"matching regex '(.*?)\\+Z'$", rule):
         return f"expected {fields.IN_WORDS[regex[1] + '$']}"
+    if typed := re.fullmatch(r"Expected `([^`]+)`(.*?)(, got `\w+`)?", rule):
+        kinds = [_KINDS.get(kind, kind) for kind in typed[1].split(" | ") if kind != "null"]
+        return f"expected {' or '.join(kinds)}{typed[2].removesuffix('.0')}"
     return rule[:1].lower() + rule[1:].replace("`", "")
+
+
+_KINDS: Final = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "object": "a map of fields",
+    "array": "a list",
+}
 
 
 def _join(path: str, name: str) -> str:
@@ -106,23 +129,39 @@ def _instead(document: object, path: str) -> str:
         value = _at(document, path)
     except (KeyError, IndexError, TypeError, ValueError):
         return ""
-    return f", not {value!r}" if isinstance(value, str | int | float) else ""
+    return f", not {json.dumps(value, ensure_ascii=False)}" if isinstance(value, str | int | float) else ""
 
 
 def _field_names(path: str) -> list[str]:
     """The fields that the schema has at a path."""
+    return [field.encode_name for field in _struct(_type_at(path)).fields]
+
+
+def _choices(path: str) -> list[Any]:
+    """The values that a field may have, where they are listed."""
+    node = _type_at(path)
+    while not isinstance(node, msgspec.inspect.LiteralType | msgspec.inspect.EnumType):
+        node = _inside(node)
+    return list(node.values) if isinstance(node, msgspec.inspect.LiteralType) else [e.value for e in node.cls]
+
+
+def _type_at(path: str) -> Any:
     node: Any = msgspec.inspect.type_info(schema.DriftMonitoredModel)
     for step in _steps(path):
         if not step.isdigit():  # an index stays in the list's struct
-            node = _struct(next(f.type for f in node.fields if f.encode_name == step))
-    return [field.encode_name for field in node.fields]
+            node = next(f.type for f in _struct(node).fields if f.encode_name == step)
+    return node
 
 
 def _struct(node: Any) -> Any:
     """The struct inside a description, an optional value or a list."""
     while not isinstance(node, msgspec.inspect.StructType):
-        if isinstance(node, msgspec.inspect.UnionType):
-            node = next(t for t in node.types if not isinstance(t, msgspec.inspect.NoneType))
-        else:
-            node = node.type if isinstance(node, msgspec.inspect.Metadata) else node.item_type
+        node = _inside(node)
     return node
+
+
+def _inside(node: Any) -> Any:
+    """What a description, an optional value or a list is of."""
+    if isinstance(node, msgspec.inspect.UnionType):
+        return next(t for t in node.types if not isinstance(t, msgspec.inspect.NoneType))
+    return node.type if isinstance(node, msgspec.inspect.Metadata) else node.item_type

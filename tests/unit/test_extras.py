@@ -1,0 +1,141 @@
+"""Each extra alone runs what the pages promise of it."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+from support.extras import ROOT, make_environment
+
+PROGRAMS = {
+    "serving": "tidegauge_serving",
+    "sidecar": "tidegauge_sidecar",
+    "aggregator": "tidegauge_aggregator",
+    "operator": "tidegauge_operator",
+}
+HELP = """
+import click, tidegauge.cli
+from tidegauge.cli import main
+
+def show(command, *words):
+    try:
+        main([*words, "--help"], prog_name="tidegauge")
+    except SystemExit as end:
+        assert end.code == 0, words
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            show(command.get_command(context, name), *words, name)
+
+show(main)
+"""
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+package = importlib.import_module(sys.argv[1])
+for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
+LIBRARY = """
+import numpy as np, tidegauge
+rows = {"x": np.random.default_rng(1).normal(size=2000)}
+profile = tidegauge.Profile.fit(rows)
+print(profile.count(rows).ks("x").statistic)
+print(len(tidegauge.replay(profile, rows, rows_per_pane=500)))
+"""
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """A function that makes the environment of some extras, once."""
+    made: dict[str, Path] = {}
+
+    def environment(extras: str) -> Path:
+        if extras not in made:
+            folder = tmp_path_factory.mktemp("environment")
+            made[extras] = make_environment(folder, set(filter(None, extras.split(","))))
+        return made[extras]
+
+    return environment
+
+
+def run(python: Path, *arguments: object, cwd: Path | None = None, code: int = 0) -> str:
+    words = [str(python), "-I", *map(str, arguments)]
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("extras", ["cli", "cli,pack", "local", "serving", "aggregator", "operator"])
+def test_help_of_every_command_is_shown_wherever_click_is(environment, extras):
+    assert "Usage: tidegauge profile diff" in run(environment(extras), "-c", HELP)
+
+
+@pytest.mark.parametrize("extras", ["", "sidecar", "pack"])
+def test_without_click_the_command_says_what_to_install(environment, extras):
+    told = run(environment(extras), "-m", "tidegauge", "--help", code=1)
+    assert told == "tidegauge: the command needs click: in a checkout pip install '.[cli]'\n"
+
+
+@pytest.mark.parametrize("extras", ["", "operator"])
+def test_the_library_counts_and_compares_with_every_extra(environment, extras):
+    assert run(environment(extras), "-c", LIBRARY).startswith("0.0\n")
+
+
+@pytest.mark.parametrize("extra", PROGRAMS)
+def test_a_program_has_all_that_it_imports(environment, extra):
+    run(environment(extra), "-c", IMPORT_ALL, PROGRAMS[extra])
+    assert "--" in run(environment(extra), "-m", PROGRAMS[extra], "--help")
+
+
+@pytest.fixture
+def rows(tmp_path):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(3000, 2)), columns=["a", "b"]).assign(y=lambda f: 3 * f.a - f.b)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    frame.to_parquet(tmp_path / "rows.parquet")
+    joblib.dump(LinearRegression().fit(frame[["a", "b"]], frame["y"]), tmp_path / "model.joblib")
+    return tmp_path
+
+
+def test_the_commands_of_cli_work_with_cli_alone(environment, rows):
+    python = environment("cli")
+    for data in ("rows.csv", "rows.parquet"):
+        run(python, "-m", "tidegauge", "profile", "build", data, "--exclude", "y", cwd=rows)
+        assert "float64" in run(python, "-m", "tidegauge", "profile", "show", "profile.json", cwd=rows)
+        replayed = ("replay", data, "--profile", "profile.json", "--rows-per-pane", 500)
+        assert "0 alarms in 3,000 rows" in run(python, "-m", "tidegauge", *replayed, cwd=rows)
+    told = run(
+        python,
+        "-m",
+        "tidegauge",
+        "pack",
+        "--model",
+        "model.joblib",
+        "--data",
+        "rows.csv",
+        "-o",
+        "b",
+        cwd=rows,
+        code=2,
+    )
+    assert re.search(
+        r"pack needs (pandas|joblib|onnx|sklearn\w*): in a checkout pip install '\.\[cli,pack\]'", told
+    )
+    up = run(python, "-m", "tidegauge", "report", cwd=rows, code=2)
+    assert "no aggregator answers there" in up
+
+
+def test_pack_works_with_what_it_says_to_install(environment, rows):
+    arguments = ("--model", "model.joblib", "--data", "rows.parquet", "--target", "y", "-o", "bundle")
+    told = run(environment("cli,pack"), "-m", "tidegauge", "pack", *arguments, cwd=rows)
+    assert "model bundle as onnx" in told
+
+
+def test_the_readmes_python_runs_with_cli_alone(environment, tmp_path):
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    assert "sqft: D = " in run(environment("cli"), "-c", code, cwd=tmp_path)
