@@ -16,6 +16,7 @@ from tidegauge.routes import AsgiApp, HeadAsGet, allowed_methods
 from tidegauge_serving.gate import Gate
 from tidegauge_serving.health import LIVE_PATHS, READY_PATHS
 from tidegauge_serving.openapi import (
+    BINARY,
     ERRORS,
     PredictAnswer,
     V1Answer,
@@ -210,11 +211,22 @@ def _add_predictions(app: FastAPI, gate: Gate) -> None:
         extra: dict[str, Any] = {"requestBody": {"required": True, "x-protocol": protocol}}
         if names:
             extra["parameters"] = [_parameter(name) for name in names]
-        app.post(path, tags=[protocol], summary=text, response_model=answered, openapi_extra=extra)(not_taken)
+        answers = BINARY if protocol == "v2" else {}
+        route = app.post(
+            path,
+            tags=[protocol],
+            summary=text,
+            response_model=answered,
+            responses=answers,
+            openapi_extra=extra,
+        )
+        route(not_taken)
 
 
 def _parameter(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    said = {"model": "As `GET /v1/models` names it", "version": "Any"}[name]
+    schema = {"type": "string", "minLength": 1}
+    return {"name": name, "in": "path", "required": True, "schema": schema, "description": said}
 
 
 def _add_documentation(app: FastAPI, gate: Gate) -> None:

@@ -1,15 +1,14 @@
 """The OpenAPI document's words: what requests hold, of the model that is served, and what answers hold."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
 from tidegauge.coercion import ColumnType, takes
-from tidegauge.profile import Feature, NumericFeature
-from tidegauge_serving.protocols.datatypes import JSON_TYPES
-from tidegauge_serving.protocols.v2 import OUTPUT_NAMES, input_datatypes
-from tidegauge_serving.schema import FLOAT32_MAX, RowSchema
+from tidegauge.profile import Feature
+from tidegauge_serving.json_schema import json_list, json_object, json_value, v2_example, v2_inputs
+from tidegauge_serving.protocols.v2 import OUTPUT_NAMES
+from tidegauge_serving.schema import RowSchema
 from tidegauge_serving.service import Service
 
 __all__ = [
@@ -23,7 +22,6 @@ __all__ = [
 ]
 
 Scalar = float | int | str | bool
-_FLOAT64_MAX: Final = 1.7976931348623157e308
 
 
 class PredictAnswer(BaseModel):
@@ -111,33 +109,49 @@ ERRORS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
+BINARY: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
+"""Where a request asks for binary tensors, the answer is JSON with bytes behind it."""
+
+
 def request_bodies(service: Service | None) -> dict[str, dict[str, Any]]:
     """Schema and example of each protocol's request, by protocol; without a service, of any model."""
     if service is None:
-        row: dict[str, Any] = {"type": "object"}
-        listed: dict[str, Any] = {"type": "array"}
-        return _bodies(row, listed, has_probabilities=True)
+        return _bodies(
+            {"type": "object"}, {"type": "array"}, {"type": "array", "minItems": 1}, _outputs(True)
+        )
     schema = service.schema
+    outputs = _outputs(service.has_probabilities)
+    bodies = _bodies(_named(schema), _listed(schema), v2_inputs(schema), outputs)
     values = {name: service.example.get(name) for name in schema.names}
-    bodies = _bodies(_named(schema), _listed(schema), has_probabilities=service.has_probabilities)
     bodies["predict"]["example"] = {"features": values}
     bodies["v1"]["example"] = {"instances": [values]}
-    bodies["v2"]["example"] = {"inputs": _example_tensors(schema, values)}
+    bodies["v2"]["example"] = {"inputs": v2_example(schema, values)}
     return bodies
 
 
-def _bodies(row: dict[str, Any], listed: dict[str, Any], *, has_probabilities: bool) -> dict[str, Any]:
-    parameters = {"parameters": _parameters(has_probabilities)}
+def _bodies(
+    row: dict[str, Any], listed: dict[str, Any], inputs: dict[str, Any], outputs: list[str]
+) -> dict[str, dict[str, Any]]:
+    parameters = {"parameters": _parameters("probability" in outputs)}
     rows = {"anyOf": [{"type": "array", "minItems": 1, "items": each} for each in (row, listed)]}
+    others = {"type": ["object", "null"]}
+    output = json_object({"name": {"enum": outputs}}, {"parameters": others})
+    wishes = {
+        "id": {"type": ["string", "null"]},
+        "outputs": {"type": ["array", "null"], "items": output},
+        "parameters": others,
+    }
     return {
-        "predict": {"schema": _object({"features": row}, parameters)},
-        "v1": {"schema": _object({"instances": rows}, parameters)},
-        "v2": {"schema": _v2_request()},
+        "predict": {"schema": json_object({"features": row}, parameters)},
+        "v1": {"schema": json_object({"instances": rows}, parameters)},
+        "v2": {"schema": json_object({"inputs": inputs}, wishes)},
     }
 
 
-def _object(needed: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": {**needed, **others}, "required": list(needed)}
+def _outputs(has_probabilities: bool) -> list[str]:
+    return [name for name, is_of in OUTPUT_NAMES.items() if has_probabilities or is_of != "probability"]
 
 
 def _parameters(has_probabilities: bool) -> dict[str, Any]:
@@ -151,57 +165,18 @@ def _parameters(has_probabilities: bool) -> dict[str, Any]:
 
 
 def _named(schema: RowSchema) -> dict[str, Any]:
-    values = map(_value, schema.features, schema.types, schema.accepts_missing)
-    properties = dict(zip(schema.names, values, strict=True))
-    return {**_object(properties, {}), "additionalProperties": False}
+    properties = dict(zip(schema.names, _values(schema), strict=True))
+    return {**json_object(properties, {}), "additionalProperties": False}
 
 
 def _listed(schema: RowSchema) -> dict[str, Any]:
-    values = list(map(_value, schema.features, schema.types, schema.accepts_missing))
-    size = {"type": "array", "minItems": len(values), "maxItems": len(values)}
-    alike = all(value == values[0] for value in values)
-    return {**size, "items": values[0]} if alike else {**size, "prefixItems": values}
+    return json_list(_values(schema))
+
+
+def _values(schema: RowSchema) -> list[dict[str, Any]]:
+    return list(map(_value, schema.features, schema.types, schema.accepts_missing))
 
 
 def _value(feature: Feature, column: ColumnType, accepts_missing: bool) -> dict[str, Any]:
     kinds = {"string": str, "number": float, "boolean": bool}
-    types = [name for name, kind in kinds.items() if takes(column, kind)]
-    types += ["null"] if accepts_missing else []
-    value: dict[str, Any] = {"type": types if len(types) > 1 else types[0]}
-    if isinstance(feature, NumericFeature):
-        largest = FLOAT32_MAX if feature.dtype == "float32" else _FLOAT64_MAX
-        value |= {"minimum": -largest, "maximum": largest}
-    return value
-
-
-def _v2_request() -> dict[str, Any]:
-    texts = {"type": "string"}
-    extra = {"type": ["object", "null"]}
-    tensor = _object(
-        {
-            "name": texts,
-            "shape": {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 2},
-            "datatype": {"enum": list(JSON_TYPES)},
-            "data": {"type": "array", "minItems": 1},
-        },
-        {"parameters": extra},
-    )
-    tensor["description"] = (
-        "All features, shape (n, features), or one feature by its name, shape (n,) or (n, 1)"
-    )
-    output = _object({"name": {"type": "string", "enum": list(OUTPUT_NAMES)}}, {"parameters": extra})
-    return _object(
-        {"inputs": {"type": "array", "minItems": 1, "items": tensor}},
-        {
-            "id": {"type": ["string", "null"]},
-            "outputs": {"type": ["array", "null"], "items": output},
-            "parameters": extra,
-        },
-    )
-
-
-def _example_tensors(schema: RowSchema, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "shape": [1], "datatype": datatype, "data": [values[name]]}
-        for name, datatype in zip(schema.names, input_datatypes(schema), strict=True)
-    ]
+    return json_value(feature, [name for name, kind in kinds.items() if takes(column, kind)], accepts_missing)

@@ -1,0 +1,87 @@
+"""JSON schemas of rows and tensors of one model."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from tidegauge.features import category_text
+from tidegauge.profile import CategoricalFeature, Feature, NumericFeature
+from tidegauge_serving.protocols.v2 import input_datatypes
+from tidegauge_serving.schema import FLOAT32_MAX, RowSchema
+
+__all__ = ["json_list", "json_object", "json_value", "v2_example", "v2_inputs"]
+
+_FLOAT64_MAX: Final = 1.7976931348623157e308
+_ONE_ROW: Final = (
+    "One row. More rows are sent alike: n values in each tensor of shape [n], or n times as many in one of "
+    "shape [n, features]. The order of tensors is free, and every datatype of the protocol is taken that the "
+    "values fit. A JSON schema cannot tie the number of values to the shape, so those are not shown here."
+)
+
+
+def json_object(needed: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """An object with these properties, of which some are needed."""
+    return {"type": "object", "properties": {**needed, **others}, "required": list(needed)}
+
+
+def json_list(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A list of exactly these values."""
+    size = {"type": "array", "minItems": len(values), "maxItems": len(values)}
+    alike = all(value == values[0] for value in values)
+    return {**size, "items": values[0]} if alike else {**size, "prefixItems": list(values)}
+
+
+def json_value(feature: Feature, types: Sequence[str], accepts_missing: bool) -> dict[str, Any]:
+    """A feature's value of one of these JSON types, or null where it may be missing."""
+    every = [*types, "null"] if accepts_missing else list(types)
+    value: dict[str, Any] = {"type": every if len(every) > 1 else every[0]}
+    if isinstance(feature, NumericFeature):
+        largest = FLOAT32_MAX if feature.dtype == "float32" else _FLOAT64_MAX
+        value |= {"minimum": -largest, "maximum": largest}
+    return value
+
+
+def v2_inputs(schema: RowSchema) -> dict[str, Any]:
+    """The tensors of one row: one per feature, or one of all features where they are of one kind."""
+    datatypes = input_datatypes(schema)
+    values = _tensor_values(schema, datatypes)
+    each = [
+        _tensor({"const": name}, [[1], [1, 1]], datatype, [value])
+        for name, datatype, value in zip(schema.names, datatypes, values, strict=True)
+    ]
+    forms = [json_list(each)]
+    if len(schema.categorical) in (0, len(values)) and len(values) > 1:
+        name = {"type": "string", "not": {"enum": list(schema.names)}}
+        datatype = next((each for each in ("BYTES", "FP64") if each in datatypes), "FP32")
+        values = _tensor_values(schema, [datatype] * len(values))
+        forms.append(json_list([_tensor(name, [[1, len(values)]], datatype, values)]))
+    return {"description": _ONE_ROW, "anyOf": forms}
+
+
+def _tensor_values(schema: RowSchema, datatypes: Sequence[str]) -> list[dict[str, Any]]:
+    kinds = [{"BYTES": "string", "BOOL": "boolean"}.get(datatype, "number") for datatype in datatypes]
+    described = zip(schema.features, kinds, schema.accepts_missing, strict=True)
+    return [json_value(feature, [kind], missing) for feature, kind, missing in described]
+
+
+def _tensor(
+    name: dict[str, Any], shapes: list[list[int]], datatype: str, values: list[dict[str, Any]]
+) -> dict[str, Any]:
+    flat = json_list(values)
+    data = {"anyOf": [flat, json_list([flat])]}
+    others = {"parameters": {"type": ["object", "null"]}}
+    return json_object(
+        {"name": name, "shape": {"enum": shapes}, "datatype": {"const": datatype}, "data": data}, others
+    )
+
+
+def v2_example(schema: RowSchema, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row as one tensor per feature."""
+    found = []
+    for feature, datatype in zip(schema.features, input_datatypes(schema), strict=True):
+        value = values[feature.name]
+        if isinstance(feature, CategoricalFeature) and value is not None:
+            value = category_text(value)
+        elif datatype == "BOOL" and value is not None:
+            value = bool(value)
+        found.append({"name": feature.name, "shape": [1], "datatype": datatype, "data": [value]})
+    return found
