@@ -6,13 +6,14 @@ import tempfile
 import urllib.request
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from bench.rows import Row
 from bench.serving_load import Load, measure
 from bench.serving_pairs import Turns, take_turns
-from bench.serving_peers import KSERVE, MLSERVER, install, peer_server
+from bench.serving_peers import installed_peers, peer_server
 from bench.serving_setup import (
     LOAD_CPU,
     V2_PATH,
@@ -49,15 +50,14 @@ FULL, QUICK = Plan(5, 2.0, 60, 0.5), Plan(1, 1.0, 6, 0.5)
 
 def run(quick: bool) -> list[Row]:
     plan = QUICK if quick else FULL
-    for peer in (KSERVE, MLSERVER):
-        install(peer)
+    peers = installed_peers()
     rows = []
     for name in AGAINST_PLAIN:
         with tempfile.TemporaryDirectory() as folder:
             model, bundle = packed(Path(folder), name)
             if name == "forest":
                 rows += start_rows(bundle)
-            rows += _against_others(name, model, bundle, plan)
+            rows += _against_others(name, model, bundle, peers, plan)
             rows += _against_itself(name, bundle, plan)
     return rows
 
@@ -77,44 +77,51 @@ def _say(text: str) -> None:
 # --- against others ------------------------------------------------------------------------------------
 
 
-def _against_others(name: str, model: Path, bundle: Path, plan: Plan) -> list[Row]:
+def _against_others(name: str, model: Path, bundle: Path, others: list[str], plan: Plan) -> list[Row]:
     with ExitStack() as stack:
         log = stack.enter_context(log_folder())
         ours = stack.enter_context(our_server(bundle, log))
         plain = stack.enter_context(plain_server(model))
-        peers = {peer: stack.enter_context(peer_server(peer, model)) for peer in (KSERVE, MLSERVER)}
+        peers = {peer: stack.enter_context(peer_server(peer, model)) for peer in others}
         _warm_up("/predict", plain_bodies(), ours, plain)
         _warm_up(V2_PATH, v2_bodies(), ours, *peers.values())
         _require_the_same_answers(ours, *peers.values())
+        versus = Versus(name, plan, log)
+        rows, costs = versus.plain({MONITORED: ours, PLAIN: plain})
+        more_rows, more_costs = versus.peers({MONITORED: ours, **peers})
+    costs |= {f"{who} by V2": seconds for who, seconds in more_costs.items()}
+    listed = ", ".join(f"{who} {seconds * 1e6:,.0f}" for who, seconds in costs.items())
+    cost = Row(f"{name}, 8 connections: core-seconds per million predictions", listed)
+    return [*rows, *more_rows, cost]
+
+
+@dataclass(frozen=True)
+class Versus:
+    """Loads servers of one model in turns; rows, and processor seconds per request with 8 connections."""
+
+    name: str
+    plan: Plan
+    log: Path
+
+    def plain(self, servers: dict[str, Server]) -> tuple[list[Row], dict[str, float]]:
         rows, costs = [], {}
         for connections in (1, 8, 32):
-            _say(f"{name}, {connections} connections, against {PLAIN}")
-            turns = take_turns(
-                {MONITORED: ours, PLAIN: plain},
-                "/predict",
-                plain_bodies(),
-                connections,
-                plan.rounds,
-                plan.seconds,
-                lambda: consume(log),
-            )
-            rows += _plain_rows(name, connections, turns)
+            turns = self._turns(servers, "/predict", plain_bodies(), connections)
+            rows += _plain_rows(self.name, connections, turns)
             if connections == 8:
-                costs = {who: turns.core_seconds(who) for who in turns.loads}
-        _say(f"{name}, 8 connections, V2 against {KSERVE} and {MLSERVER}")
-        turns = take_turns(
-            {MONITORED: ours, **peers},
-            V2_PATH,
-            v2_bodies(),
-            8,
-            plan.rounds,
-            plan.seconds,
-            lambda: consume(log),
-        )
-    rows += _peer_rows(name, turns)
-    costs |= {f"{who}, V2": turns.core_seconds(who) for who in turns.loads}
-    listed = ", ".join(f"{who} {seconds * 1e6:,.0f}" for who, seconds in costs.items())
-    return [*rows, Row(f"{name}, 8 connections: core-seconds per million predictions", listed)]
+                costs = {who: turns.core_seconds(who) for who in servers}
+        return rows, costs
+
+    def peers(self, servers: dict[str, Server]) -> tuple[list[Row], dict[str, float]]:
+        turns = self._turns(servers, V2_PATH, v2_bodies(), 8)
+        rows = [_peer_row(self.name, peer, turns) for peer in servers if peer != MONITORED]
+        return rows, {who: turns.core_seconds(who) for who in servers}
+
+    def _turns(self, servers: dict[str, Server], path: str, bodies: list[bytes], connections: int) -> Turns:
+        _say(f"{self.name}, {connections} connections, {path}: {', '.join(servers)}")
+        plan = self.plan
+        between = partial(consume, self.log)
+        return take_turns(servers, path, bodies, connections, plan.rounds, plan.seconds, between)
 
 
 def _warm_up(path: str, bodies: list[bytes], *servers: Server) -> None:
@@ -162,24 +169,19 @@ def _plain_rows(name: str, connections: int, turns: Turns) -> list[Row]:
     ]
 
 
-def _peer_rows(name: str, turns: Turns) -> list[Row]:
-    rows = []
-    for peer in (KSERVE, MLSERVER):
-        ratio = turns.ratio(MONITORED, peer, _per_second)
-        rates = [turns.median(who, _per_second) for who in (MONITORED, peer)]
-        tails = [turns.median(who, _p99) * 1e3 for who in (MONITORED, peer)]
-        figure = f"{ratio:.1f} x ({rates[0]:,.0f} against {rates[1]:,.0f}), p99 {tails[0]:.2f} against "
-        target = AGAINST_PEERS[name]
-        rows.append(
-            Row(
-                f"{name}, 8 connections, V2 JSON, one row: requests/s against {peer}",
-                f"{figure}{tails[1]:.2f} ms",
-                f">= {target:g} x",
-                ratio >= target,
-                {"per_second": rates, "p99_milliseconds": tails},
-            )
-        )
-    return rows
+def _peer_row(name: str, peer: str, turns: Turns) -> Row:
+    ratio = turns.ratio(MONITORED, peer, _per_second)
+    rates = [turns.median(who, _per_second) for who in (MONITORED, peer)]
+    tails = [turns.median(who, _p99) * 1e3 for who in (MONITORED, peer)]
+    target = AGAINST_PEERS[name]
+    return Row(
+        f"{name}, 8 connections, V2 JSON, one row: requests/s against {peer}",
+        f"{ratio:.1f} x ({rates[0]:,.0f} against {rates[1]:,.0f}), "
+        f"p99 {tails[0]:.2f} against {tails[1]:.2f} ms",
+        f">= {target:g} x",
+        ratio >= target,
+        {"per_second": rates, "p99_milliseconds": tails},
+    )
 
 
 # --- with the tap and without --------------------------------------------------------------------------

@@ -25,6 +25,18 @@ REQUIREMENTS = {
 MODEL_LIBRARIES = ("scikit-learn", "joblib")  # in our versions: the same file is loaded everywhere
 
 
+def installed_peers() -> list[str]:
+    """The peers that are there or could be installed: without a registry the rest is measured."""
+    found = []
+    for peer in REQUIREMENTS:
+        try:
+            install(peer)
+            found.append(peer)
+        except subprocess.CalledProcessError as error:
+            print(f"{peer} cannot be installed and is not measured: {error}", file=sys.stderr)
+    return found
+
+
 def install(peer: str) -> Path:
     """Make a peer's environment under ``.cache`` from the package registry, once; its ``bin`` folder."""
     folder = ENVIRONMENTS / peer.replace(" ", "-").lower()
