@@ -82,6 +82,11 @@ class Gate:
             return self.routes.get("".join(versioned.groups()))
         return found
 
+    def commit(self) -> None:
+        """Bring the rows of all answers that have not left yet into the log."""
+        if self.service is not None:
+            self.service.commit()
+
     def require(self, model: str | None = None) -> Service:
         """The service; raises `Refusal` while there is none, or for another model's name."""
         if self.service is None:

@@ -25,7 +25,7 @@ Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
 App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
-_JSON: Final = (b"content-type", b"application/json")
+JSON_HEADERS: Final = [(b"content-type", b"application/json")]
 _BINARY: Final = (b"content-type", b"application/octet-stream")
 _CLOSE: Final = (b"connection", b"close")
 LINGER_SECONDS: Final = 5.0
@@ -68,7 +68,7 @@ class HotPath:
     ) -> None:
         self._settled = settled
         self._app = app
-        self._gate = gate
+        self.gate = gate
         self._max_body_bytes = max_body_bytes
         self._short_bytes = min(LARGE_BYTES, max_body_bytes)
         self._log_line = log_line
@@ -78,10 +78,10 @@ class HotPath:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        route = self._gate.route(scope["path"])
+        route = self.gate.route(scope["path"])
         if route is None and self._settled is not None:  # the model may become ready meanwhile
             await self._settled()
-            route = self._gate.route(scope["path"])
+            route = self.gate.route(scope["path"])
         if route is None:
             await self._app(scope, receive, send)
         else:
@@ -93,7 +93,6 @@ class HotPath:
         started = time.perf_counter()
         rows, status = 0, 200
         unread = True
-        headers: Headers = [_JSON]
         answer_body: Callable[[bytes, Headers], Awaitable[Answer]] = handler
         try:
             coding = coding_of(scope["headers"])
@@ -111,44 +110,65 @@ class HotPath:
             if len(body) > LARGE_BYTES:
                 answer_body = handler.large
             answer, rows, more = await answer_body(body, scope["headers"])
-            headers = [_BINARY if more else _JSON, *more]
+            headers = self.headers_of(more)
         except Exception as error:  # what is no refusal is the server's own failure
-            refusal = self._refusal(error)
-            answer, status = refusal.body(), refusal.status
-            headers = [_JSON, *((name.encode(), value.encode()) for name, value in refusal.headers.items())]
-        seconds = time.perf_counter() - started
-        self._count(protocol, status, seconds)
+            status, answer, headers = self.refused(error)
+        self.count(protocol, status, rows, started)
         await self._send(send, status, answer, headers, more=unread)
-        self._log(protocol, status, rows, seconds)
         if unread:
             await _linger(receive)
             await send({"type": "http.response.body", "body": b""})
 
+    def finishing(self, protocol: str, started: float, work: Awaitable[Answer]) -> App:
+        """An application that sends what a prediction comes to whose body has been read."""
+
+        async def finish(scope: Any, receive: Receive, send: Send) -> None:  # noqa: ARG001
+            rows, status = 0, 200
+            try:
+                answer, rows, more = await work
+                headers = self.headers_of(more)
+            except Exception as error:
+                status, answer, headers = self.refused(error)
+            self.count(protocol, status, rows, started)
+            await self._send(send, status, answer, headers, more=False)
+
+        return finish
+
+    def headers_of(self, more: Headers) -> Headers:
+        """The headers of an answer that a handler gave, but its length."""
+        return [_BINARY, *more] if more else JSON_HEADERS
+
+    def refused(self, error: Exception) -> tuple[int, bytes, Headers]:
+        """Status, body and headers of a refusal, which is counted."""
+        refusal = self._refusal(error)
+        more = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
+        return refusal.status, refusal.body(), [*JSON_HEADERS, *more]
+
     def refuse(self, refused: Refused) -> bytes:
         """Count what the connection refuses before it comes here; the answer's JSON."""
-        metrics = self._gate.metrics
+        metrics = self.gate.metrics
         metrics.errors[refused.reason] += 1
-        route = self._gate.route(refused.path) if refused.method == "POST" else None
+        route = self.gate.route(refused.path) if refused.method == "POST" else None
         if route is None:
             metrics.requests["other", refused.status] += 1
         else:
-            self._count(route[0], refused.status, 0.0)
-            self._log(route[0], refused.status, 0, 0.0)
+            self.count(route[0], refused.status, 0, time.perf_counter())
         return Refusal(refused.reason, refused.message).body()
 
-    def _count(self, protocol: str, status: int, seconds: float) -> None:
-        metrics = self._gate.metrics
+    def count(self, protocol: str, status: int, rows: int, started: float) -> None:
+        """Count an answer, and leave its line in the request log."""
+        seconds = time.perf_counter() - started
+        metrics = self.gate.metrics
         metrics.requests[protocol, status] += 1
         metrics.seconds[protocol].observe(seconds)
-
-    def _log(self, protocol: str, status: int, rows: int, seconds: float) -> None:
         if self._log_line is not None:
             line = RequestLine(time.time(), protocol, status, rows, seconds)
             self._log_line(msgspec.json.encode(line) + b"\n")
 
     async def _send(self, send: Send, status: int, body: bytes, headers: Headers, *, more: bool) -> None:
+        self.gate.commit()
         every = [*headers, (b"content-length", b"%d" % len(body))]
-        if self._gate.draining or more:
+        if self.gate.draining or more:
             every.append(_CLOSE)
         await send({"type": "http.response.start", "status": status, "headers": every})
         await send({"type": "http.response.body", "body": body, "more_body": more})
@@ -156,7 +176,7 @@ class HotPath:
     def _refusal(self, error: Exception) -> Refusal:
         """The refusal for what went wrong, counted."""
         refusal = error if isinstance(error, Refusal) else internal_error(error)
-        self._gate.metrics.errors[refusal.reason] += 1
+        self.gate.metrics.errors[refusal.reason] += 1
         return refusal
 
     async def _inflated(self, body: bytes, coding: str) -> bytes:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import Any
 
 import uvicorn
 
@@ -20,6 +21,7 @@ from tidegauge.errors import TidegaugeError
 from tidegauge.http import Connection, Limits
 from tidegauge.profile import CategoricalFeature, Profile
 from tidegauge_serving.cors import Cors
+from tidegauge_serving.fast import FastConnection, Turn
 from tidegauge_serving.gate import Gate
 from tidegauge_serving.health import Health, LateApp
 from tidegauge_serving.hot import App, HotPath, write_stderr
@@ -93,9 +95,14 @@ def _uvicorn_config(settings: Settings, gate: Gate, rest: LateApp) -> uvicorn.Co
     log_line = write_stderr if settings.request_log else None
     hot = HotPath(Health(rest, gate, settings.stack), gate, settings.max_body_bytes, log_line, rest.made)
     limits = Limits(body_bytes=settings.max_body_bytes, idle_seconds=KEEP_ALIVE_SECONDS)
+    app: App = hot
+    protocol: Any = partial(FastConnection, limits=limits, hot=hot, turn=Turn(gate.commit))
+    if settings.cors_origins:  # each answer has headers for browsers, which the short way does not know
+        app = Cors(hot, settings.cors_origins)
+        protocol = partial(Connection, limits=limits, refuse=hot.refuse)
     return uvicorn.Config(
-        Cors(hot, settings.cors_origins) if settings.cors_origins else hot,
-        http=partial(Connection, limits=limits, refuse=hot.refuse),  # type: ignore[arg-type]
+        app,
+        http=protocol,
         ws="none",
         lifespan="off",
         access_log=False,

@@ -119,19 +119,15 @@ class Service:
         """Do what takes long in a thread, one such work at a time: the event loop goes on meanwhile."""
         return await asyncio.get_running_loop().run_in_executor(self._aside, work, *arguments)
 
-    @property
-    def answers_at_once(self) -> bool:
-        """Whether `answer_at_once` is there for rows of this model."""
-        return self._quick
-
     async def answer_row(self, row: tuple[Value, ...]) -> tuple[Label, float, int]:
-        """Prediction, drift score and time in nanoseconds of one decoded row, which is in the log."""
+        """Prediction, drift score and time in nanoseconds of one decoded row.
+
+        As with `answer`, `commit` must be called before the answer leaves.
+        """
         if not self._quick:
             answered = await self.answer(self.schema.block([row]))
             return answered.predictions.labels.tolist()[0], float(answered.scores[0]), self.now_ns()
-        answer = self.answer_at_once(row)
-        self._commit(answer[2])
-        return answer
+        return self.answer_at_once(row)
 
     def answer_at_once(self, row: tuple[Value, ...]) -> tuple[Label, float, int]:
         """Prediction, drift score and time in nanoseconds of one decoded row.
@@ -146,15 +142,12 @@ class Service:
         return label, score, self.now_ns()
 
     def commit(self) -> None:
-        """Bring the rows that `answer_at_once` answered into the log. Never raises."""
-        self._commit(self.now_ns())
-
-    def _commit(self, time_ns: int) -> None:
+        """Bring the rows that were answered into the log. Never raises."""
         if self._tap is not None:
-            self._tap.commit(time_ns)
+            self._tap.commit(self.now_ns())
 
     async def answer(self, block: Block) -> Answered:
-        """Predict a block, count it and leave it in the log."""
+        """Predict a block, count it and leave it in the log, where `commit` brings it at the latest."""
         if self._quick and len(block) == 1 and not self.has_probabilities:
             label, score, _ = await self.answer_row(tuple(block.values[0].tolist()))
             return Answered(Predictions(np.array([label])), np.array([score]))

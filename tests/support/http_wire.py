@@ -25,8 +25,11 @@ class ClockLoop(asyncio.SelectorEventLoop):
 
     def settle(self) -> None:
         """Do all that can be done without waiting."""
-        for _ in range(30):
-            self.run_until_complete(asyncio.sleep(0))
+        while True:
+            self.call_soon(self.stop)
+            self.run_forever()
+            if not self._ready:  # type: ignore[attr-defined]
+                return
 
     def move(self, seconds: float) -> None:
         """Let time pass, in steps of a second."""
@@ -89,12 +92,10 @@ class Wire:
         self._deliver()
         return bytes(self.pipe.out)
 
-    def send_at_once(self, *parts: bytes) -> bytes:
-        """Send parts that arrive in one turn of the loop."""
+    def soon(self, *parts: bytes) -> None:
+        """Send parts, each in a segment of its own, which arrive in the loop's next turn."""
         for part in parts:
-            self.connection.data_received(part)
-        self.loop.settle()
-        return bytes(self.pipe.out)
+            self.loop.call_soon(self.connection.data_received, part)
 
     def wait(self, seconds: float) -> bytes:
         """Let time pass."""
@@ -106,13 +107,13 @@ class Wire:
         """Close the client's side."""
         self.pipe.closing = True
         if self.connection in self.state.connections:
-            self.connection.connection_lost(None)
+            self.loop.call_soon(self.connection.connection_lost, None)
         self.loop.settle()
 
     def _deliver(self) -> None:
         self.loop.settle()
         while self.waiting and not self.pipe.paused and not self.pipe.closing:
-            self.connection.data_received(self.waiting.popleft())
+            self.soon(self.waiting.popleft())
             self.loop.settle()
 
 

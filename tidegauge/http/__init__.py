@@ -3,7 +3,8 @@
 Needs uvicorn and httptools, which the extras `serving` and `aggregator` bring.
 """
 
-from tidegauge.http.connection import Connection, Refuse, Refused
+from tidegauge.http.connection import Connection
 from tidegauge.http.limits import Limits
+from tidegauge.http.refused import Refuse, Refused
 
 __all__ = ["Connection", "Limits", "Refuse", "Refused"]

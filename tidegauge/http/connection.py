@@ -11,55 +11,26 @@ Three gaps of the base class are closed here.
 import asyncio
 import enum
 import urllib.parse
-from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
+from tidegauge.http.cycle import Cycle, Flow, disconnect
 from tidegauge.http.limits import Limits
+from tidegauge.http.refused import Refuse, Refused, last_answer
 
-__all__ = ["Connection", "Cycle", "Refuse", "Refused"]
+__all__ = ["Connection"]
 
 _FRAMING: Final = (b"content-length", b"transfer-encoding")
-_JSON: Final = (b"content-type", b"application/json")
-_CLOSE: Final = (b"connection", b"close")
+_CONTINUE: Final = b"100-continue"
 _SLOW_HEAD: Final = "the request's head took more than {:g} s: send it at once"
 _SLOW_BODY: Final = "{} bytes of the body came in {:.0f} s: send it faster, or in parts"
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A request that the connection refuses before any application sees it, or while one waits for it.
-
-    Parameters
-    ----------
-    status
-        HTTP status.
-    reason
-        One word for programs: `bad_http`, `head_too_large`, `body_too_large` or `too_slow`.
-    message
-        One sentence: value, rule, next step.
-    method, path
-        Of the request, as far as they were read.
-    """
-
-    status: int
-    reason: str
-    message: str
-    method: str = ""
-    path: str = ""
-
-
-Refuse = Callable[[Refused], bytes]
-"""Counts a refusal and gives the JSON of its answer."""
 
 
 class _At(enum.Enum):
@@ -72,29 +43,6 @@ class _At(enum.Enum):
 
 class _Broken(Exception):
     """Ends the parser's work: the refusal is known already."""
-
-
-class _Flow(FlowControl):
-    """Does not read on while requests wait for their turn: their number would have no bound."""
-
-    def __init__(self, transport: asyncio.Transport, waiting: deque[Any]) -> None:
-        super().__init__(transport)
-        self._waiting = waiting
-
-    def resume_reading(self) -> None:
-        """Read on, unless requests wait."""
-        if not self._waiting:
-            super().resume_reading()
-
-
-class Cycle(RequestResponseCycle):
-    """One request and its answer."""
-
-    async def send(self, message: Any) -> None:
-        """Send one message; close if the client waits for `100 Continue`: its body may never come."""
-        if self.waiting_for_100_continue and self.more_body and not self.response_started:
-            self.keep_alive = False
-        await super().send(message)
 
 
 class Connection(HttpToolsProtocol):
@@ -144,7 +92,7 @@ class Connection(HttpToolsProtocol):
         """Begin."""
         self.connections.add(self)
         self.transport = transport
-        self.flow = _Flow(transport, self.pipeline)
+        self.flow = Flow(transport, self.pipeline)
         self.server, self.client = get_local_addr(transport), get_remote_addr(transport)
         self.scheme = "https" if is_ssl(transport) else "http"
         self._since = self.loop.time()
@@ -155,7 +103,7 @@ class Connection(HttpToolsProtocol):
         if self._look is not None:
             self._look.cancel()
         if self._active is not None:
-            _disconnect(self._active)
+            disconnect(self._active)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -213,43 +161,56 @@ class Connection(HttpToolsProtocol):
             self._head_bytes = self._received = 0
             self.url = b""
             self.headers = []
-            self.expect_100_continue = False
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request target."""
         if not self._past_head:
-            self._count_head(len(url))
             self.url += url
+            self._head_bytes += len(url)
+            if self._head_bytes > self._most_head:
+                self._break(self._too_large())
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field, or throw a trailer away."""
         if self._past_head:
             return
-        self._count_head(len(name) + len(value) + 4)
-        if self._at is _At.BODY:
-            return
-        name = name.lower()
-        if name == b"expect" and value.strip().lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
-        if len(self.headers) > self._most_fields:
-            self._break(self._too_large())
-
-    def _count_head(self, size: int) -> None:
-        self._head_bytes += size
+        self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > self._most_head:
             self._break(self._too_large())
+        if self._at is _At.HEAD:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Begin to answer, or wait for the answers before it."""
         if self._past_head:
             return
-        declared = next((value for name, value in self.headers if name == b"content-length"), b"0")
-        if int(declared) > self._limits.body_bytes:
-            self._break(self._body_too_large(int(declared)))
-        self._begin(self._make_cycle(), self.app)
+        if len(self.headers) > self._most_fields:
+            self._break(self._too_large())
+        length = 0
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = int(value)
+        if length > self._limits.body_bytes:
+            self._break(self._body_too_large(length))
+        self.begin(length)
         self._moved = True
         self._at, self._since = _At.BODY, self.loop.time()
+
+    def begin(self, length: int) -> None:  # noqa: ARG002
+        """Begin to answer a request whose head is complete and whose body has this declared length."""
+        self._begin(self._make_cycle(), self.app)
+
+    def begin_whole(self, app: Any, *, keep_alive: bool) -> None:
+        """Let an application answer that needs no body any more."""
+        cycle = self._make_cycle()
+        cycle.more_body = False
+        cycle.keep_alive = cycle.keep_alive and keep_alive
+        self._begin(cycle, app)
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request has begun whose answer is not out."""
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _make_cycle(self) -> Cycle:
         """The cycle of the request whose head is complete."""
@@ -259,7 +220,10 @@ class Connection(HttpToolsProtocol):
         method = self.parser.get_method().decode("ascii")
         self.scope = self._scope(method, version, path, target.query or b"")
         keep_alive = version != "1.0" and self.parser.should_keep_alive()
-        return self._cycle_of(self.scope, keep_alive=keep_alive, expects=self.expect_100_continue)
+        expects = any(
+            name == b"expect" and value.strip().lower() == _CONTINUE for name, value in self.headers
+        )
+        return self._cycle_of(self.scope, keep_alive=keep_alive, expects=expects)
 
     def _scope(self, method: str, version: str, raw_path: bytes, query: bytes) -> Any:
         path = raw_path.decode("ascii")
@@ -309,8 +273,7 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
-        self._moved = True
-        self._received += len(body)
+        self.received(len(body))
         if self.cycle.response_complete:
             return
         self.cycle.body += body
@@ -318,20 +281,33 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
         self.cycle.message_event.set()
 
+    def received(self, size: int) -> None:
+        """Count a piece of a body."""
+        self._moved = True
+        self._received += size
+
     def on_message_complete(self) -> None:
         """End a request; the parser that stopped at an upgrade says so too early."""
         if self.parser.should_upgrade():
             return
-        self._moved = True
-        self._at, self._since = _At.BETWEEN, self.loop.time()
+        self.ended()
         if not self.cycle.response_complete:
             self.cycle.more_body = False
             self.cycle.message_event.set()
 
-    def on_response_complete(self) -> None:
-        """Go on with the next request that waits, if one does."""
+    def ended(self) -> None:
+        """Note the end of a request."""
+        self._moved = True
+        self._at, self._since = _At.BETWEEN, self.loop.time()
+
+    def responded(self) -> None:
+        """Note the end of an answer."""
         self.server_state.total_requests += 1
         self._since = self.loop.time()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request that waits, if one does."""
+        self.responded()
         if self.transport.is_closing():
             return
         if self.pipeline:
@@ -364,37 +340,27 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, refused: Refused) -> None:
         """Answer with a refusal in its turn, then close; nothing more of this client is read."""
         self._deaf = True
-        unread = self.cycle if self._at is _At.BODY else None
+        unread = self.unread_cycle() if self._at is _At.BODY else None
         if unread is not None and (unread.response_started or unread.response_complete):
             self.transport.close()
             return
         last = self._cycle_of(
             self._scope(refused.method or "GET", "1.1", b"/", b""), keep_alive=False, expects=False
         )
-        app = self._last_answer(refused.status, self._refuse_with(refused))
+        app = last_answer(refused.status, self._refuse_with(refused), self._limits.linger_seconds)
         if unread is None:
             self._begin(last, app)
         elif self.pipeline and self.pipeline[0][0] is unread:
             self.cycle = last
             self.pipeline[0] = (last, app)
         else:
-            _disconnect(unread)  # its application waits for the rest of the body
+            disconnect(unread)  # its application waits for the rest of the body
             self.cycle = last
             self._start(last, app)
 
-    def _last_answer(self, status: int, body: bytes) -> Any:
-        """An application that answers with a refusal and closes when the client has heard it."""
-        linger_seconds = self._limits.linger_seconds
-        headers = [_JSON, (b"content-length", b"%d" % len(body)), _CLOSE]
-
-        async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-            with suppress(TimeoutError):
-                await asyncio.wait_for(receive(), linger_seconds)
-            await send({"type": "http.response.body", "body": b""})
-
-        return app
+    def unread_cycle(self) -> RequestResponseCycle | None:
+        """The cycle of the request whose body is coming in."""
+        return self.cycle
 
     def _check_times(self) -> None:
         """Close what is idle and refuse what is slow; time in which we did not read is not the client's."""
@@ -404,7 +370,7 @@ class Connection(HttpToolsProtocol):
         self._look = self.loop.call_later(limits.check_seconds, self._check_times)
         waited = now - self._since
         if self._at is _At.BETWEEN:
-            if waited > limits.idle_seconds and (self.cycle is None or self.cycle.response_complete):
+            if waited > limits.idle_seconds and not self.is_answering:
                 self.transport.close()
         elif self.flow.read_paused:
             self._since = now
@@ -412,9 +378,3 @@ class Connection(HttpToolsProtocol):
             self._refuse(self._named(408, "too_slow", _SLOW_HEAD.format(limits.head_seconds)))
         elif self._at is _At.BODY and waited > limits.body_allowance(self._received):
             self._refuse(self._named(408, "too_slow", _SLOW_BODY.format(self._received, waited)))
-
-
-def _disconnect(cycle: RequestResponseCycle) -> None:
-    """Tell a request's application that its client is gone."""
-    cycle.disconnected = True
-    cycle.message_event.set()
