@@ -18,7 +18,7 @@ from tidegauge.policy import REFERENCE_ALPHA
 from tidegauge.profile import CategoricalFeature, Feature, NumericFeature, Profile
 from tidegauge.statistics import rate_upper_bound
 
-__all__ = ["BINS", "STATISTICS", "Reference", "is_discrete", "quantile_bins", "rounded_cells"]
+__all__ = ["BINS", "STATISTICS", "Reference", "is_discrete", "over_values", "quantile_bins", "rounded_cells"]
 
 STATISTICS: Final = ("ks", "rank_mean", "g", "missing", "unseen", "exceedance")
 BINS: Final = 16
@@ -53,6 +53,16 @@ def rounded_cells(feature: Feature) -> BoolArray:
     for first, last in () if (groups := _value_groups(feature)) is None else groups.tolist():
         cells[first : last + 1] = feature.counts[first : last + 1] == 0
     return cells
+
+
+def over_values(feature: NumericFeature, cells: IntArray) -> IntArray:
+    """Counts per cell with those that differ from a value by rounding at that value, ``(2 values + 1,)``.
+
+    The cells as they are, where the profile has no limits of rounding.
+    """
+    if _value_groups(feature) is None:
+        return cells
+    return np.asarray(np.add.reduceat(cells, _bin_starts(feature, continuous=False)))
 
 
 def _bin_starts(feature: Feature, *, continuous: bool) -> IntArray:

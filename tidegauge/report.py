@@ -205,7 +205,7 @@ class Report:
 
         Drifting if any feature drifts, as severe as the worst, since the earliest; else Unknown without
         rows or without fresh rows; else Learning while any feature is learning; else Stable. Features
-        without reference values, or without any row, are left out.
+        without any row are left out.
         """
         known = [f for f in features if f.verdict is not Verdict.UNKNOWN]
         drifting = [f for f in known if f.verdict is Verdict.DRIFTING]

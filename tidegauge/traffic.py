@@ -105,8 +105,9 @@ def _plain(value: Any) -> Any:
 
 
 def _draw(feature: Feature, n: int, scenario: Scenario, rng: np.random.Generator) -> npt.NDArray[Any]:
-    total = feature.total + feature.missing
-    shares = np.append(feature.counts, feature.missing) / max(total, 1)
+    total, reference = feature.total + feature.missing, feature.compared
+    values = reference * (feature.total / max(1, reference.sum()))
+    shares = np.append(values, feature.missing) / max(total, 1)
     cells = rng.choice(shares.size, size=n, p=shares) if total else np.full(n, shares.size - 1)
     if isinstance(feature, NumericFeature):
         return _numbers(feature, cells, scenario, rng)

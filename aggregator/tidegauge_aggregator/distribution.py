@@ -12,7 +12,8 @@ import numpy.typing as npt
 from tidegauge.counts import ks_two_sample
 from tidegauge.monitor import Monitor
 from tidegauge.profile import CategoricalFeature, Feature, NumericFeature
-from tidegauge.reference import quantile_bins
+from tidegauge.reference import over_values, quantile_bins
+from tidegauge.statistics import total_variation
 
 __all__ = ["describe_feature"]
 
@@ -82,20 +83,19 @@ def _edges(feature: NumericFeature, first: int, last: int) -> tuple[float | None
 
 def _categories(feature: CategoricalFeature, live: IntArray) -> Iterator[dict[str, Any]]:
     """The largest categories of either side, then all others together."""
-    named = np.argsort(
-        -np.maximum(feature.counts[:-1] / max(1, feature.total), live[:-1] / max(1, live.sum())),
-        kind="stable",
-    )
-    shown = sorted(named[:MAX_CATEGORIES].tolist())
+    reference = feature.compared
+    largest = np.maximum(reference / max(1, reference.sum()), live / max(1, live.sum()))[:-1]
+    shown = sorted(np.argsort(-largest, kind="stable")[:MAX_CATEGORIES].tolist())
     for index in shown:
-        counts = int(feature.counts[index]), int(live[index])
+        counts = int(reference[index]), int(live[index])
         yield {"category": feature.categories[index]} | _shares(feature, live, *counts)
-    others = int(feature.counts.sum() - feature.counts[shown].sum()), int(live.sum() - live[shown].sum())
+    others = int(reference.sum() - reference[shown].sum()), int(live.sum() - live[shown].sum())
     yield {"category": None} | _shares(feature, live, *others)
 
 
 def _shares(feature: Feature, live: IntArray, reference: int, counted: int) -> dict[str, float]:
-    return {"reference": reference / max(1, feature.total), "live": counted / max(1, int(live.sum()))}
+    total = int(feature.compared.sum())
+    return {"reference": reference / max(1, total), "live": counted / max(1, int(live.sum()))}
 
 
 def _timeline(monitor: Monitor, position: int) -> Iterator[dict[str, Any]]:
@@ -121,10 +121,8 @@ def _timeline(monitor: Monitor, position: int) -> Iterator[dict[str, Any]]:
 
 def _distance(feature: Feature, live: IntArray) -> float:
     if isinstance(feature, NumericFeature):
-        return ks_two_sample(live, feature.counts).statistic
-    if not feature.total:
-        return 0.0
-    return float(np.abs(live / live.sum() - feature.counts / feature.total).sum() / 2)
+        return ks_two_sample(over_values(feature, live), over_values(feature, feature.counts)).statistic
+    return total_variation(live, feature.compared)
 
 
 def _finite(value: Any) -> float | None:

@@ -14,6 +14,7 @@ from tidegauge import Counts, Monitor, Policy, Profile, ProfileError, replay
 from tidegauge.contract import Verdict
 from tidegauge.features import MAX_CATEGORIES, CategoricalFeature
 from tidegauge.reference import Reference
+from tidegauge.traffic import Scenario, columns
 
 Rows = npt.NDArray[np.str_]
 
@@ -87,6 +88,11 @@ class TestNothingChanged:
         profile = Profile.fit({"x": np.ones(6000)}, prediction=draw(6000))
         live = {"x": np.ones(30_000), "prediction": draw(30_000)}
         assert not alarms(profile, live, sensitive())
+
+    def test_nor_does_traffic_that_is_drawn_from_the_profile(self) -> None:
+        profile = Profile.fit({"sku": codes(2000)(5000), "colour": codes(4, seed=1)(5000)})
+        drawn = columns(profile, 30_000, Scenario.BASELINE, np.random.default_rng(3))
+        assert not alarms(profile, drawn, Policy(design_effect=1))
 
     def test_nor_against_hours_of_the_day(self) -> None:
         draw, random = codes(2000), np.random.default_rng(1)

@@ -8,11 +8,14 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ks_2samp
 
 from tidegauge import Monitor, Policy, Profile
 from tidegauge.contract import Verdict
 from tidegauge.explanation import rounding
 from tidegauge.features import NumericFeature
+from tidegauge.ks import ks_two_sample
+from tidegauge.reference import over_values
 from tidegauge.report import FeatureReport
 from tidegauge.rounding import with_rounding_limits
 
@@ -62,6 +65,17 @@ def test_a_profile_of_float32_takes_sums_of_float32() -> None:
     live = np.where(reference > 0.2, np.float32(0.1) + np.float32(0.2), reference).astype(np.float32)
     live[live == 0] = 1e-9
     assert judged(Profile.fit({"x": reference}), live).verdict is Verdict.STABLE
+
+
+def test_over_values_the_distance_is_that_of_the_values_meant() -> None:
+    profile = Profile.fit({"x": PRICES})
+    feature, counts = profile.feature("x"), profile.count({"x": PRICES[:4000].astype(np.float32)})
+    assert isinstance(feature, NumericFeature)
+    meant = ks_two_sample(*(over_values(feature, cells) for cells in (counts.cells, feature.counts)))
+    assert meant.statistic == pytest.approx(ks_2samp(PRICES[:4000], PRICES).statistic, abs=1e-12)
+    assert counts.ks("x").statistic == pytest.approx(
+        ks_2samp(PRICES[:4000].astype(np.float32).astype(np.float64), PRICES).statistic, abs=1e-12
+    )
 
 
 def test_a_reference_that_holds_both_roundings_of_a_value_takes_either() -> None:
