@@ -1,15 +1,16 @@
 """Where predictions run: on the event loop if that is measured fast, else batched in a worker thread."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from tidegauge.errors import BundleError
 from tidegauge_serving.batching import Batcher
+from tidegauge_serving.blame import refused
 from tidegauge_serving.models import Label, Model, Predictions
-from tidegauge_serving.refusal import Refusal, model_failed
+from tidegauge_serving.refusal import Refusal
 from tidegauge_serving.schema import Block
 
 __all__ = ["INLINE_BLOCK_SECONDS", "INLINE_SECONDS", "Engine", "Speed", "accepted_missing", "measure"]
@@ -114,13 +115,22 @@ class Engine:
         As measured.
     batcher
         Predicts in the worker thread.
+    blame
+        From rows and what the model raised at them to the refusal; it may ask the model again.
     """
 
-    def __init__(self, model: Model, speed: Speed, batcher: Batcher) -> None:
+    def __init__(
+        self,
+        model: Model,
+        speed: Speed,
+        batcher: Batcher,
+        blame: Callable[[Block, Exception], Refusal] | None = None,
+    ) -> None:
         self.inline_rows = speed.inline_rows
         self.one = model.one if self.inline_rows else None
         self._model = model
         self._batcher = batcher
+        self._blame = blame or (lambda _, error: refused(error))
 
     async def predict(self, block: Block) -> Predictions:
         """Predict a block; raises `Refusal` for rows that the model itself refuses."""
@@ -129,7 +139,7 @@ class Engine:
                 return self._model.predict(block)
             return await self._batcher.submit(block)
         except Exception as error:  # models raise whatever they like
-            raise refused(error) from error
+            raise await asyncio.to_thread(self._blame, block, error) from error
 
     def predict_one(self, values: tuple[float, ...]) -> Label:
         """Predict one row of numbers at once; only where `one` is there."""
@@ -137,20 +147,8 @@ class Engine:
         try:
             return self.one(values)
         except Exception as error:
-            raise refused(error) from error
+            raise self._blame(Block(np.array([values], dtype=np.float64), {}), error) from error
 
     def close(self) -> None:
         """End the worker thread."""
         self._batcher.close()
-
-
-def refused(error: Exception) -> Refusal:
-    """The refusal for what a model raised at rows of the right names and types.
-
-    ``ValueError`` and ``TypeError`` are its answer to the input; anything else is its failure.
-    """
-    if isinstance(error, Refusal):
-        return error
-    if isinstance(error, BundleError) or not isinstance(error, ValueError | TypeError):
-        return model_failed(error)
-    return Refusal("model_refused", f"the model refused this input: {' '.join(str(error).split())[:300]}")

@@ -12,6 +12,7 @@ from tidegauge.bundle import Manifest
 from tidegauge.errors import BundleError, ProfileError
 from tidegauge.profile import NumericFeature, Profile
 from tidegauge_serving.batching import Batcher
+from tidegauge_serving.blame import Blame
 from tidegauge_serving.engine import Engine, Speed, accepted_missing, measure
 from tidegauge_serving.explain import explain_features
 from tidegauge_serving.models import Model, Predictions, load_model
@@ -52,7 +53,8 @@ class Loaded:
     def engine(self, settings: Settings) -> Engine:
         """Where the model runs."""
         batcher = Batcher(self.model.predict, settings.batch_rows, settings.batch_wait_seconds)
-        return Engine(self.model, self.speed, batcher)
+        blame = Blame(self.model.predict, _example(self.manifest, self.profile), self.schema.names)
+        return Engine(self.model, self.speed, batcher, blame)
 
 
 def load(settings: Settings, clock: Callable[[], float] = time.perf_counter) -> Loaded:
