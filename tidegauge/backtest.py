@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.columns import Column
 from tidegauge.contract import PANE_SECONDS, Severity, Verdict
 from tidegauge.counts import Accumulator, Counts
 from tidegauge.errors import PolicyError, ProfileError, SchemaError
-from tidegauge.frames import Column, epoch_seconds, feature_columns, named_column, read_columns
+from tidegauge.frames import feature_columns, named_column, read_columns
 from tidegauge.monitor import Monitor
 from tidegauge.policy import Policy, duration_seconds
 from tidegauge.profile import Profile
@@ -23,6 +24,7 @@ from tidegauge.reference import STATISTICS
 from tidegauge.report import Report, published_share
 from tidegauge.sources import Reading, chunks_of, is_path, reading_for
 from tidegauge.summary import outline
+from tidegauge.times import epoch_seconds
 
 __all__ = ["Transition", "replay", "replayed"]
 

@@ -244,7 +244,7 @@ class _Sum:
 
 def count_rows(profile: Profile, rows: Any, prediction: Any = None) -> Counts:
     """Count a frame, an array or a list of dicts; see `Profile.count`."""
-    from tidegauge.frames import feature_columns
+    from tidegauge.frames import feature_columns, stream_of
     from tidegauge.sources import chunks_of, is_path, reading_for
 
     accumulator = Accumulator(profile)
@@ -253,7 +253,8 @@ def count_rows(profile: Profile, rows: Any, prediction: Any = None) -> Counts:
         accumulator.add(rows)
         return accumulator.counts()
     named = prediction if isinstance(prediction, str) else None
-    for chunk in chunks_of(rows, reading_for(profile, named)) if is_path(rows) else (rows,):
+    parts = chunks_of(rows, reading_for(profile, named)) if is_path(rows) else stream_of(rows) or (rows,)
+    for chunk in parts:
         accumulator.add_columns(feature_columns(profile, chunk, prediction))
     return accumulator.counts()
 

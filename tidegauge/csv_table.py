@@ -15,10 +15,11 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.columns import Column
 from tidegauge.csv_records import Block, first_record, record_blocks
 from tidegauge.errors import ProfileError, SchemaError
-from tidegauge.features import category_text
-from tidegauge.frames import Column, read_column
+from tidegauge.features import written_text
+from tidegauge.frames import read_column
 
 __all__ = ["MISSING", "Kind", "Reading", "csv_columns", "csv_kinds", "require_distinct"]
 
@@ -41,7 +42,6 @@ _OTHER_FILES: Final = {
     b"\xfe\xff": "is in UTF-16: write it in UTF-8",
 }
 _COLUMN_NUMBER: Final = re.compile(r"CSV column #(\d+)")
-_FRACTION: Final = re.compile(r"-?(0|[1-9]\d*)\.\d+|-?\d(\.\d+)?e[+-]\d+")  # as Python writes a float
 _QUOTE_COMMAS: Final = "quote values that hold commas"
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -121,7 +121,7 @@ class _Stream:
     """A file's bytes, unpacked: how it was packed is told from its first bytes, not from its name."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._begin = path, b""
 
     def __enter__(self) -> "_Stream":
         import pyarrow as pa
@@ -134,8 +134,8 @@ class _Stream:
                 raise ProfileError(f"{self._path} {what}")
         packed = next((name for magic, name in _COMPRESSED.items() if first.startswith(magic)), None)
         self._bytes = pa.CompressedInputStream(self._file, packed) if packed else self._file
-        if first.startswith(_BOM):
-            self._bytes.read(len(_BOM))
+        begin = self.read(len(_BOM))
+        self._begin = b"" if begin == _BOM else begin
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -144,8 +144,9 @@ class _Stream:
 
     def read(self, size: int) -> bytes:
         """At most so many bytes; raises `ProfileError` where the file is cut off or damaged."""
+        begin, self._begin = self._begin, b""
         try:
-            return bytes(self._bytes.read(size))
+            return begin or bytes(self._bytes.read(size))
         except OSError as error:
             raise ProfileError(
                 f"{self._path} cannot be unpacked, it is cut off or damaged: write or copy it again"
@@ -364,6 +365,4 @@ def _category(text: str, known: Collection[str]) -> str | None:
         return text
     if text in MISSING:
         return None
-    if text.lower() in ("true", "false"):
-        return text.capitalize()
-    return category_text(float(text)) if _FRACTION.fullmatch(text) else text
+    return written_text(text)

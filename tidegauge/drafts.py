@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.columns import Column
 from tidegauge.contract import PREDICTION
 from tidegauge.features import (
     MAX_CATEGORIES,
@@ -18,8 +19,8 @@ from tidegauge.features import (
     NumericFeature,
     category_text,
 )
-from tidegauge.frames import Column
 from tidegauge.rounding import with_rounding_limits
+from tidegauge.text_columns import require_no_times, warn_of_written_numbers
 
 __all__ = ["CategoricalDraft", "NumericDraft", "choose_cut_points", "warn_of_mixture"]
 
@@ -217,10 +218,12 @@ class CategoricalDraft:
         As of `CategoricalFeature`.
     meant
         Whether it is known that texts are meant. If not, as in a CSV file, numbers among them are warned of.
+    declared
+        Whether the data or the caller say that the column is categorical, whatever its texts look like.
     """
 
-    def __init__(self, name: str, *, meant: bool = True) -> None:
-        self.name, self.meant = name, meant
+    def __init__(self, name: str, *, meant: bool = True, declared: bool = True) -> None:
+        self.name, self.meant, self.declared = name, meant, declared
         self._tally: dict[str, int] = {}
         self._total = 0
         self._more = False
@@ -244,6 +247,8 @@ class CategoricalDraft:
 
     def feature(self) -> CategoricalFeature:
         """The feature of the most frequent texts, equal ones by alphabet."""
+        if not self.declared:
+            require_no_times(self.name, self._tally)
         self._warn()
         texts = sorted(self._tally)
         times = np.array([self._tally[text] for text in texts], dtype=np.int64)
@@ -261,6 +266,8 @@ class CategoricalDraft:
         )
 
     def _warn(self) -> None:
+        if not self.declared and warn_of_written_numbers(self.name, self._tally):
+            return
         many = len(self._tally) > max(MAX_CATEGORIES, self._total // 2)
         if many or self._more:
             more = "more than " if self._more else ""

@@ -32,6 +32,7 @@ __all__ = [
     "NumericFeature",
     "category_text",
     "require",
+    "written_text",
 ]
 
 DTYPES: Final = ("float64", "float32")
@@ -234,7 +235,11 @@ class CategoricalFeature:
             The category's index; the number of categories for any other value; NaN for a missing one.
         """
         text = category_text(value)
-        return math.nan if text is None else float(self.codes.get(text, len(self.categories)))
+        if text is None:
+            return math.nan
+        if text not in self.codes:
+            text = repr(float(value)) if isinstance(value, float) else written_text(text)
+        return float(self.codes.get(text, len(self.categories)))
 
 
 Feature: TypeAlias = NumericFeature | CategoricalFeature
@@ -253,6 +258,22 @@ def category_text(value: object) -> str | None:
     if isinstance(value, float | np.floating):
         return None if math.isnan(value) else _number_text(float(value))
     return str(value)
+
+
+def written_text(text: str) -> str:
+    """The category of the number or truth value that was written as this text, as ``1.0`` and ``true`` are.
+
+    Files of texts do not say which of the two a field was, so a text that is no category may be the other.
+    """
+    if text in ("true", "TRUE", "false", "FALSE"):
+        return text.capitalize()
+    if text[-1:].isdigit() and ("." in text or "e" in text):
+        try:
+            number = float(text)
+        except ValueError:
+            return text
+        return _number_text(number) if repr(number) == text else text
+    return text
 
 
 def _number_text(value: float) -> str:

@@ -4,6 +4,7 @@ Data in memory are one chunk, a file is many. Where a file's values all fit into
 pass keeps, its profile is the one of the same data in memory.
 """
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,29 +14,24 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.cells import CellCounter
+from tidegauge.columns import UNFIT, Column, Kind, feature_values, floats_of, kind_of
 from tidegauge.contract import PREDICTION
-from tidegauge.csv_table import Kind
+from tidegauge.csv_table import Kind as CsvKind
 from tidegauge.drafts import CategoricalDraft, NumericDraft, warn_of_mixture
 from tidegauge.errors import ProfileError, SchemaError
 from tidegauge.features import DTYPES, HOURS, MAX_CUT_POINTS, DesignEffect, Feature, NumericFeature
-from tidegauge.frames import (
-    Column,
-    epoch_seconds,
-    feature_values,
-    floats_of,
-    kind_of,
-    named_column,
-    read_columns,
-)
+from tidegauge.frames import named_column, read_columns
 from tidegauge.nearest import or_nearest
 from tidegauge.profile import Profile
 from tidegauge.sources import chunks_of, is_csv, is_path, reading_of
+from tidegauge.times import epoch_seconds
 
 __all__ = ["SAMPLE_ROWS", "FitOptions", "fit_profile"]
 
 SAMPLE_ROWS: Final = 1_000_000  # values kept per feature of a file in the first pass, at most
 SAMPLE_VALUES: Final = 20_000_000  # and of all features together: about 240 MB
 _SAMPLE_SEED: Final = 1
+_NAMELESS: Final = re.compile(r"Unnamed: \d+")  # what pandas.read_csv calls a column without a name
 
 Chunk = dict[str, Column]
 Draft = NumericDraft | CategoricalDraft
@@ -84,6 +80,7 @@ class _Part:
     columns: dict[str, Column]
     seconds: npt.NDArray[np.float64] | None
     rows: int
+    nameless: tuple[str, ...] = ()
 
 
 def fit_profile(data: Any, options: FitOptions) -> Profile:
@@ -109,9 +106,9 @@ def _parts_of(data: Any, options: FitOptions) -> Callable[[], Iterator[_Part]]:
     return lambda: (_part(chunk, options) for chunk in chunks_of(data, reading))
 
 
-def _known_kinds(options: FitOptions) -> dict[str, Kind]:
+def _known_kinds(options: FitOptions) -> dict[str, CsvKind]:
     """What the arguments say of a CSV file's columns."""
-    kinds: dict[str, Kind] = dict.fromkeys(options.dtypes, "number")
+    kinds: dict[str, CsvKind] = dict.fromkeys(options.dtypes, "number")
     kinds |= dict.fromkeys(options.categorical, "category")
     if PREDICTION in kinds and options.prediction is not None:
         kinds[options.prediction] = kinds.pop(PREDICTION)
@@ -119,17 +116,26 @@ def _known_kinds(options: FitOptions) -> dict[str, Kind]:
 
 
 def _part(chunk: Chunk, options: FitOptions) -> _Part:
-    columns = {name: chunk[name] for name in _feature_names(list(chunk), options)}
+    nameless = () if options.feature_names else tuple(filter(_NAMELESS.fullmatch, chunk))
+    left_out = {*nameless, *(name for name, column in chunk.items() if column.index)}
+    named = _feature_names(list(chunk), options)
+    columns = {name: chunk[name] for name in named if options.feature_names or name not in left_out}
+    if not columns:
+        raise ProfileError(f"no features are left: columns {sorted(left_out)} are the index of a frame")
     if options.prediction is not None:
         columns[PREDICTION] = named_column(chunk, options.prediction, "prediction")
     seconds = None
     if options.time is not None:
-        seconds = epoch_seconds(named_column(chunk, options.time, "time"))
+        seconds = _seconds(chunk, options.time)
     rows = len(next(iter(columns.values())))
     for what, given in (("prediction", columns.get(PREDICTION)), ("time", seconds)):
         if given is not None and len(given) != rows:
             raise SchemaError(f"{what} has {len(given)} values for {rows} rows: one a row is needed")
-    return _Part(columns, seconds, rows)
+    return _Part(columns, seconds, rows, nameless)
+
+
+def _seconds(chunk: Chunk, time: Any) -> npt.NDArray[np.float64]:
+    return epoch_seconds(named_column(chunk, time, "time"), time if isinstance(time, str) else "time")
 
 
 def _no_column(options: FitOptions, name: str, columns: Sequence[str]) -> str:
@@ -172,6 +178,8 @@ def _first_pass(parts: Iterator[_Part], options: FitOptions, *, whole: bool, typ
     random = np.random.default_rng(_SAMPLE_SEED)
     rows = 0
     for part in parts:
+        if rows == 0:
+            _warn_of_nameless(part.nameless, options)
         rows += part.rows
         sample = None if whole else min(SAMPLE_ROWS, SAMPLE_VALUES // len(part.columns))
         priorities = None if whole else random.random(part.rows, dtype=np.float32)
@@ -187,6 +195,15 @@ def _first_pass(parts: Iterator[_Part], options: FitOptions, *, whole: bool, typ
     return [_drafted(name, draft) for name, draft in drafts.items()]
 
 
+def _warn_of_nameless(names: tuple[str, ...], options: FitOptions) -> None:
+    for name in [name for name in names if name not in options.exclude]:
+        warnings.warn(
+            f"column {name!r} had no name in its file and is left out, as the index that pandas' to_csv "
+            f"writes without index=False: exclude=[{name!r}] says that this is right",
+            stacklevel=2,
+        )
+
+
 def _draft(
     name: str, column: Column, options: FitOptions, sample: int | None, *, typed: bool
 ) -> Draft | None:
@@ -195,17 +212,8 @@ def _draft(
     `typed` says whether texts are texts because the data say so, not because some are no numbers.
     """
     kind = kind_of(column)
-    if kind == "time":
-        raise SchemaError(
-            f"column {name!r} holds times: exclude it (exclude=[{name!r}]) or use it as time={name!r}"
-        )
-    if kind == "nested":
-        raise SchemaError(f"column {name!r} holds lists or the like: one number or text a row is needed")
-    if kind == "complex":
-        raise SchemaError(
-            f"column {name!r} holds complex numbers: exclude it (exclude=[{name!r}]), or pass real and "
-            "imaginary part as two columns"
-        )
+    if kind in UNFIT:
+        raise SchemaError(_unfit(name, kind))
     if name in options.categorical:
         return CategoricalDraft(name)
     if name in options.dtypes:
@@ -215,7 +223,15 @@ def _draft(
         return NumericDraft(name, dtype, options.cut_points, sample)
     if kind == "mixed":
         warn_of_mixture(name)
-    return None if kind == "empty" else CategoricalDraft(name, meant=typed)
+    if kind == "empty":
+        return None
+    return CategoricalDraft(name, meant=typed, declared=column.categorical or name == PREDICTION)
+
+
+def _unfit(name: str, kind: Kind) -> str:
+    holds, advice = UNFIT[kind]
+    time = f", or use it as time={name!r}" if kind == "time" else ""
+    return f"column {name!r} holds {holds}: {advice}, or exclude it (exclude=[{name!r}]){time}"
 
 
 def _drafted(name: str, draft: Draft | None) -> Feature:

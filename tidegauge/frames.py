@@ -3,54 +3,22 @@
 pandas, polars and pyarrow objects are known by the methods they have; none of the three is imported.
 """
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.columns import Column, feature_values
 from tidegauge.contract import PREDICTION
 from tidegauge.errors import SchemaError
-from tidegauge.features import CategoricalFeature, Feature, FloatArray, NumericFeature, category_text
 from tidegauge.nearest import or_nearest
 from tidegauge.profile import Profile
 
-__all__ = [
-    "Column",
-    "codes_of",
-    "epoch_seconds",
-    "feature_columns",
-    "feature_values",
-    "floats_of",
-    "kind_of",
-    "named_column",
-    "read_column",
-    "read_columns",
-]
+__all__ = ["feature_columns", "named_column", "read_column", "read_columns", "stream_of"]
 
-Kind: TypeAlias = Literal["numeric", "categorical", "time", "mixed", "nested", "complex", "empty"]
-_TIMES: Final = (date, datetime, np.datetime64)
-_LAST_SECOND: Final = 253_402_300_799  # of the year 9999
-_NESTED: Final = (list, tuple, dict, set, np.ndarray)
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column as an array; `categorical` is set where the frame itself says so."""
-
-    values: npt.NDArray[Any]
-    categorical: bool = False
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __getitem__(self, part: slice) -> "Column":
-        return Column(self.values[part], self.categorical)
-
+_RECORDS_AT_ONCE: Final = 65_536
 
 # --- rows to columns ---------------------------------------------------------------------------------------
 
@@ -61,8 +29,8 @@ def read_columns(rows: Any, names: Sequence[str] | None = None) -> dict[str, Col
     Parameters
     ----------
     rows
-        pandas or polars frame, pyarrow table, mapping of columns, list of dicts, or array of shape
-        ``(n, len(names))``.
+        pandas or polars frame, Arrow table or batch, mapping of columns, list of dicts, array of shape
+        ``(n, len(names))``, or a stream of frames and batches, which is read to its end.
     names
         Names of an array's columns, and of a list's without any dict.
 
@@ -75,10 +43,12 @@ def read_columns(rows: Any, names: Sequence[str] | None = None) -> dict[str, Col
         return _array_columns(rows, names)
     if hasattr(rows, "collect") and hasattr(rows, "collect_schema"):
         raise SchemaError("a polars LazyFrame has no rows yet: pass frame.collect()")
+    if (parts := stream_of(rows)) is not None:
+        return _joined([read_columns(part) for part in parts])
     if isinstance(rows, Mapping):
         pairs: Iterable[tuple[Any, Any]] = rows.items()
     elif hasattr(rows, "iloc") and hasattr(rows, "columns"):
-        pairs = ((name, rows.iloc[:, i]) for i, name in enumerate(rows.columns))
+        pairs = _pandas_columns(rows)
     elif hasattr(rows, "get_columns"):
         pairs = ((series.name, series) for series in rows.get_columns())
     elif hasattr(rows, "column_names") and hasattr(rows, "itercolumns"):
@@ -91,6 +61,73 @@ def read_columns(rows: Any, names: Sequence[str] | None = None) -> dict[str, Col
             "list of dicts"
         )
     return _checked(pairs)
+
+
+def stream_of(rows: Any) -> Iterator[Any] | None:
+    """The parts of rows that come in parts; None for rows that are whole.
+
+    Parts are frames, Arrow batches or, of an iterator that gives dicts, lists of these.
+    """
+    if _is_frame(rows) or isinstance(rows, np.ndarray | Mapping | str | bytes):
+        return None
+    if hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "to_batches"):
+        return _arrow_batches(rows)
+    if isinstance(rows, Sequence):
+        return iter(rows) if len(rows) and _is_frame(rows[0]) else None
+    return _parts(rows) if isinstance(rows, Iterator) else None
+
+
+def _arrow_batches(rows: Any) -> Iterator[Any]:
+    """Batches of a reader or a data set of pyarrow, a relation of DuckDB and what else streams Arrow."""
+    if hasattr(rows, "__arrow_c_stream__"):
+        from pyarrow import RecordBatchReader
+
+        yield from RecordBatchReader.from_stream(rows)
+    else:
+        yield from rows.to_batches()
+
+
+def _is_frame(rows: Any) -> bool:
+    return any(hasattr(rows, name) for name in ("iloc", "get_columns", "itercolumns"))
+
+
+def _parts(rows: Iterator[Any]) -> Iterator[Any]:
+    records: list[Any] = []
+    for row in rows:
+        if _is_frame(row):
+            yield row
+            continue
+        records.append(row)
+        if len(records) == _RECORDS_AT_ONCE:
+            yield records
+            records = []
+    if records:
+        yield records
+
+
+def _joined(parts: Sequence[dict[str, Column]]) -> dict[str, Column]:
+    """Parts one after the other; all must have the same columns."""
+    if not parts:
+        return {}
+    for part in parts:
+        if part.keys() != parts[0].keys():
+            raise SchemaError(f"a part of the rows has the columns {list(part)}, the first {list(parts[0])}")
+    return {name: _chained([part[name] for part in parts]) for name in parts[0]}
+
+
+def _chained(columns: Sequence[Column]) -> Column:
+    kinds = {column.values.dtype.kind for column in columns}
+    mixed = len(kinds) > 1 and not kinds <= set("iufb")
+    values = [column.values.astype(object) if mixed else column.values for column in columns]
+    return Column(np.concatenate(values), any(column.categorical for column in columns), columns[0].index)
+
+
+def _pandas_columns(frame: Any) -> Iterator[tuple[Any, Any]]:
+    yield from ((name, frame.iloc[:, i]) for i, name in enumerate(frame.columns))
+    for name in frame.index.names:
+        if isinstance(name, str) and name and name not in frame.columns:
+            level = read_column(frame.index.get_level_values(name).to_series(), name)
+            yield name, replace(level, index=True)
 
 
 def _array_columns(array: npt.NDArray[Any], names: Sequence[str] | None) -> dict[str, Column]:
@@ -135,7 +172,7 @@ def read_column(values: Any, name: str) -> Column:
         array = values
     elif dtype is not None and hasattr(values, "to_numpy"):
         array = _series_values(values, dtype)
-    elif hasattr(values, "combine_chunks"):
+    elif hasattr(values, "type") and hasattr(values, "null_count"):
         return _arrow_column(values)
     elif isinstance(values, Iterable):
         array = _object_array(list(values))
@@ -152,142 +189,29 @@ def _series_values(series: Any, dtype: Any) -> npt.NDArray[Any]:
     if isinstance(dtype, np.dtype):
         return np.asarray(series.to_numpy())
     if kind is None:  # polars, which turns short integers with nulls into float32
-        array = np.asarray(series.to_numpy())
-        return array.astype(np.float64) if dtype.is_integer() else array
+        return np.asarray((series.cast(float) if dtype.is_integer() else series).to_numpy())
     if kind in "iufb" and not str(dtype).startswith("category"):
         wanted = "float32" if getattr(dtype, "itemsize", 8) == 4 and kind == "f" else "float64"
         return np.asarray(series.to_numpy(dtype=wanted, na_value=np.nan))
     if kind == "M":
-        return np.asarray(series.to_numpy(dtype="datetime64[ns]"))
+        return np.asarray(series.to_numpy(dtype="datetime64[us]"))
     return np.asarray(series.to_numpy(dtype=object))
 
 
-def _arrow_column(chunks: Any) -> Column:
-    kind = str(chunks.type)
+def _arrow_column(values: Any) -> Column:
+    """An array of pyarrow, whole or in chunks."""
+    kind = str(values.type)
     if kind.startswith("dictionary"):
-        return Column(
-            np.asarray(chunks.cast(chunks.type.value_type).to_numpy(), dtype=object), categorical=True
-        )
-    if kind.startswith("bool") and not chunks.null_count:
-        return Column(np.asarray(chunks.to_numpy(), dtype=bool))
-    return Column(np.asarray(chunks.to_numpy()))
+        plain = values.cast(values.type.value_type)
+        return Column(np.asarray(plain.to_numpy(zero_copy_only=False), dtype=object), categorical=True)
+    array = np.asarray(values.to_numpy(zero_copy_only=False))
+    return Column(array.astype(bool) if kind.startswith("bool") and not values.null_count else array)
 
 
 def _object_array(values: list[Any]) -> npt.NDArray[Any]:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
-
-
-# --- what a column is --------------------------------------------------------------------------------------
-
-
-def kind_of(column: Column) -> Kind:
-    """What a column's values are: objects are looked at one by one, missing ones left out."""
-    kind = column.values.dtype.kind
-    if column.categorical or kind in "US":
-        return "categorical"
-    if kind in "iufb":
-        return "numeric"
-    if kind in "mM":
-        return "time"
-    if kind == "c":
-        return "complex"
-    types = {type(value) for value in column.values.tolist() if category_text(value) is not None}
-    if not types:
-        return "empty"
-    if any(issubclass(t, _TIMES) for t in types):
-        return "time"
-    if any(issubclass(t, _NESTED) for t in types):
-        return "nested"
-    if any(issubclass(t, complex | np.complexfloating) for t in types):
-        return "complex"
-    numbers = {t for t in types if issubclass(t, int | float | Decimal | np.number | np.bool_)}
-    if not numbers:
-        return "categorical"
-    return "numeric" if numbers == types else "mixed"
-
-
-def floats_of(column: Column, dtype: str = "float64") -> FloatArray:
-    """A column as floats; NaN where a value is missing or no number."""
-    values = column.values
-    with np.errstate(over="ignore", invalid="ignore"):
-        if values.dtype.kind in "iufb":
-            return values.astype(dtype)
-        if values.dtype.kind in "mM":
-            return np.full(values.size, np.nan, dtype)
-        numbers = np.fromiter((_float(value) for value in values.tolist()), np.float64, len(values))
-        return numbers.astype(dtype)
-
-
-def _float(value: Any) -> float:
-    try:
-        return float(value)
-    except OverflowError:  # a whole number beyond float64
-        return math.inf if value > 0 else -math.inf
-    except (TypeError, ValueError):
-        return math.nan
-
-
-def codes_of(column: Column, feature: CategoricalFeature) -> npt.NDArray[np.float64]:
-    """A column as codes of a categorical feature; see `CategoricalFeature.code`."""
-    values = column.values
-    if values.dtype.kind in "iufb":
-        distinct, inverse = np.unique(values, return_inverse=True)
-        return np.array([feature.code(value) for value in distinct], dtype=np.float64)[inverse]
-    known: dict[str, float] = {text: float(code) for text, code in feature.codes.items()}
-    items = values.tolist()
-    return np.fromiter(
-        (known[v] if type(v) is str and v in known else feature.code(v) for v in items),
-        np.float64,
-        len(items),
-    )
-
-
-def epoch_seconds(column: Column) -> npt.NDArray[np.float64]:
-    """Times as seconds since the epoch; UTC where no zone is given.
-
-    Raises
-    ------
-    SchemaError
-        A time is missing or cannot be read.
-    """
-    values = column.values
-    if values.dtype.kind == "M":
-        missing = np.isnat(values)
-        seconds = values.astype("datetime64[ns]").astype(np.int64) / 1e9
-    elif values.dtype.kind in "iuf":
-        seconds = values.astype(np.float64)
-        missing = ~np.isfinite(seconds)
-    else:
-        seen: dict[Any, float] = {}
-        seconds = np.array([seen[v] if v in seen else seen.setdefault(v, _epoch(v)) for v in values.tolist()])
-        missing = np.isnan(seconds)
-    if (beyond := ~missing & (np.abs(seconds) > _LAST_SECOND)).any():
-        row = int(np.argmax(beyond))
-        raise SchemaError(
-            f"row {row} has the time {values[row]!r}, after the year 9999: numbers are seconds since 1970; "
-            "divide milliseconds by 1,000"
-        )
-    if missing.any():
-        row = int(np.argmax(missing))
-        raise SchemaError(
-            f"row {row} has the time {values[row]!r}: each needs one, as epoch seconds, datetime or ISO text"
-        )
-    return np.asarray(seconds, dtype=np.float64)
-
-
-def _epoch(value: Any) -> float:
-    try:
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        if isinstance(value, date) and not isinstance(value, datetime):
-            value = datetime(value.year, value.month, value.day)
-        if isinstance(value, datetime):
-            return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
 
 
 # --- a profile's columns -----------------------------------------------------------------------------------
@@ -317,15 +241,6 @@ def feature_columns(profile: Profile, rows: Any, prediction: Any = None) -> list
             if len({len(values) for values in taken}) > 1:
                 raise SchemaError(f"{len(given)} predictions for {len(taken[0])} rows: one a row is needed")
     return taken
-
-
-def feature_values(column: Column, feature: Feature) -> npt.NDArray[Any]:
-    """A column as one feature's floats, in its dtype, or as its codes."""
-    if column.values.dtype.kind == "c":
-        raise SchemaError(f"feature {feature.name!r} holds complex numbers: one real number a row is needed")
-    if isinstance(feature, NumericFeature):
-        return floats_of(column, feature.dtype)
-    return codes_of(column, feature)
 
 
 def _given_prediction(columns: dict[str, Column], prediction: Any) -> Column | None:

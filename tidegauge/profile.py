@@ -213,8 +213,9 @@ class Profile:
         Parameters
         ----------
         data
-            pandas or polars frame, pyarrow table, ``(n, features)`` array, list of dicts, mapping of
-            columns, or the path of a CSV or Parquet file (which may be larger than memory).
+            pandas or polars frame, Arrow table or batch, ``(n, features)`` array, list of dicts, mapping
+            of columns, an iterator or Arrow reader that gives these in parts, or the path of a CSV or
+            Parquet file (which may be larger than memory).
         cut_points
             At most so many cut points per numeric feature (q). With all distinct values kept D is
             exact, else it is known to ``1 / (q + 1)``.

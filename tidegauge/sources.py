@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from tidegauge.columns import Column
 from tidegauge.csv_table import Kind, Reading, csv_columns, csv_kinds, require_distinct
 from tidegauge.errors import ProfileError, SchemaError
 from tidegauge.features import CategoricalFeature
-from tidegauge.frames import Column, read_columns
+from tidegauge.frames import read_columns
 from tidegauge.profile import Profile
 
 __all__ = ["CHUNK_ROWS", "Reading", "chunks_of", "is_csv", "is_path", "reading_for", "reading_of"]
@@ -116,6 +118,13 @@ def _parquet_chunks(path: str) -> Iterator[dict[str, Column]]:
     with ParquetFile(path, pre_buffer=False) as file:
         names = file.schema_arrow.names
         require_distinct(names)
+        noted = file.schema_arrow.pandas_metadata or {}
+        index = {name for name in noted.get("index_columns", ()) if isinstance(name, str)}
+        of_pandas = noted.get("columns", ())
+        categories = {each["name"] for each in of_pandas if each["pandas_type"] == "categorical"}
         columns = [name for name in names if not _PANDAS_INDEX.fullmatch(name)]
         for batch in file.iter_batches(batch_size=CHUNK_ROWS, columns=columns):
-            yield read_columns(Table.from_batches([batch]))
+            chunk = read_columns(Table.from_batches([batch]))
+            for name in categories & chunk.keys():
+                chunk[name] = replace(chunk[name], categorical=True)
+            yield {name: replace(column, index=name in index) for name, column in chunk.items()}

@@ -1,5 +1,6 @@
 """The same rows count the same, whatever holds them."""
 
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import numpy as np
@@ -75,10 +76,40 @@ def test_an_array_may_hold_the_prediction_in_its_last_column() -> None:
 
 
 def test_what_is_no_number_is_missing() -> None:
-    values = [1, "2", "x", None, float("nan"), pd.NA, pd.NaT, {}, True, 10**400]
+    values = [1, "2", "x", None, float("nan"), pd.NA, pd.NaT, "1_0", True, 10**400]
     counts = Profile.fit({"x": [1.0, 2.0]}).count([{"x": value} for value in values])
     assert counts.missing.tolist() == [6]
     assert counts.feature("x").cells.tolist() == [0, 2, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (datetime(2024, 1, 1), "times"),
+        (timedelta(1), "durations"),
+        (time(12, 30), "times of day"),
+        (pd.Period("2024-01"), "periods"),
+        (b"x", "bytes"),
+        ({}, "lists or the like"),
+        (1j, "complex numbers"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["numeric", "categorical"])
+def test_what_no_feature_holds_is_refused_in_every_form(value: Any, what: str, kind: str) -> None:
+    """Never counted as missing, never made a text of."""
+    profile = Profile.fit({"x": [1.0, 2.0] if kind == "numeric" else ["a", "b"]})
+    series = pd.Series([value, None])
+    forms = [series.astype(object).to_frame("x"), series.to_frame("x"), [{"x": value}, {"x": None}]]
+    if what not in ("periods", "complex numbers"):
+        array = pa.array([value, None])
+        forms += [pa.table({"x": array}), pa.record_batch({"x": array}), {"x": array}]
+        forms += [pl.DataFrame({"x": [value, None]})] if value != {} else []
+        forms += [pd.DataFrame({"x": pd.Series(array, dtype=pd.ArrowDtype(array.type))})]
+    for form in forms:
+        with pytest.raises(SchemaError, match=f"column 'x' holds {what}: .*exclude"):
+            Profile.fit(form)
+        with pytest.raises(SchemaError, match=f"feature 'x' holds {what}"):
+            profile.count(form)
 
 
 def test_times_are_no_numbers() -> None:
@@ -87,7 +118,8 @@ def test_times_are_no_numbers() -> None:
         pd.date_range("2024-01-01", periods=2),
         pd.date_range("2024-01-01", periods=2).to_pydatetime(),
     ):
-        assert profile.count({"x": times}).missing.tolist() == [2]
+        with pytest.raises(SchemaError, match="'x' holds times"):
+            profile.count({"x": times})
 
 
 def test_a_key_that_a_row_lacks_is_missing() -> None:

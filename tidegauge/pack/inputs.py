@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
@@ -12,9 +13,9 @@ import pyarrow.parquet as pq
 from tidegauge.asking import takes_texts
 from tidegauge.coercion import TYPES_OF_KIND, ColumnType, Label
 from tidegauge.contract import PREDICTION
-from tidegauge.csv_table import require_distinct
-from tidegauge.errors import SchemaError
+from tidegauge.errors import ProfileError, SchemaError
 from tidegauge.pack.categories import columns_of, with_own_categories
+from tidegauge.sources import chunks_of, is_csv, reading_of
 
 __all__ = ["TEXT", "Column", "Training", "load_table", "training_rows"]
 
@@ -100,7 +101,7 @@ def load_table(path: Path | str) -> pd.DataFrame:
     path = Path(path)
     try:
         frame = _read_parquet(path) if path.suffix in (".parquet", ".pq") else _read_csv(path)
-    except SchemaError:
+    except (ProfileError, SchemaError):
         raise
     except (OSError, ValueError) as error:
         raise SchemaError(f"the training data {path} cannot be read as Parquet or CSV: {error}") from error
@@ -118,10 +119,21 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    """The table; pandas would give the second column of a name another one."""
-    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
-    require_distinct(header.iloc[0].tolist())
-    return pd.read_csv(path)
+    """The table as every other command reads it, with the types that pandas gives."""
+    if not is_csv(path):
+        raise SchemaError(f"the training data {path} must be Parquet or CSV, with a name that says so")
+    reading = reading_of(path, {})
+    chunks = list(chunks_of(path, reading))
+    if not chunks:
+        raise SchemaError(f"the training data {path} has no rows")
+    return pd.DataFrame({name: _series([chunk[name].values for chunk in chunks]) for name in chunks[0]})
+
+
+def _series(parts: "list[npt.NDArray[Any]]") -> "pd.Series[Any]":
+    values = np.concatenate(parts)
+    if values.dtype != object:
+        return pd.Series(values)
+    return pd.Series([np.nan if value is None else value for value in values.tolist()]).infer_objects()
 
 
 def training_rows(
