@@ -26,14 +26,23 @@ FORMATS: Final = ("auto", "onnx", "skops", "joblib")
     "--output",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write; a bundle that is there is replaced.",
+    help="Folder to write. A bundle that is there is replaced.",
 )
 @click.option("--name", help="The model's name.  [default: the folder's]")
 @click.option(
-    "--time", metavar="COLUMN", help="Column with the rows' times; the profile states a design effect."
+    "--time",
+    metavar="COLUMN",
+    help="Column with the rows' times. Rows that come together then raise fewer false alarms.",
 )
-@click.option("--hour-of-day", is_flag=True, help="Keep a reference per hour of day (UTC); needs --time.")
-@click.option("--exclude", metavar="COLUMN", multiple=True, help="A column that is no feature; repeat.")
+@click.option(
+    "--hour-of-day", is_flag=True, help="Keep a reference for each hour of the day (UTC). Needs --time."
+)
+@click.option(
+    "--exclude",
+    metavar="COLUMN",
+    multiple=True,
+    help="A column that is not a feature. May be given several times.",
+)
 @click.option("--cut-points", type=int, default=1024, help="Cut points per numeric feature, at most.")
 @click.option(
     "--format",
@@ -48,7 +57,7 @@ FORMATS: Final = ("auto", "onnx", "skops", "joblib")
     "trusted_types",
     metavar="TYPE",
     multiple=True,
-    help="A type that a skops file may hold; repeat.",
+    help="A type that a skops file may hold. May be given several times.",
 )
 def command(**given: Any) -> None:
     """Pack a model and its training data into the folder that a storageUri points to."""

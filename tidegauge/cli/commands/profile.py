@@ -27,21 +27,38 @@ def command() -> None:
 )
 @click.option("--cut-points", type=int, default=1024, help="Cut points per numeric feature, at most.")
 @click.option("--prediction", metavar="COLUMN", help="Column with the model's predictions.")
-@click.option("--time", metavar="COLUMN", help="Column with the rows' times; it states a design effect.")
-@click.option("--hour-of-day", is_flag=True, help="Keep a reference per hour of day (UTC); needs --time.")
+@click.option(
+    "--time",
+    metavar="COLUMN",
+    help="Column with the rows' times. Rows that come together then raise fewer false alarms.",
+)
+@click.option(
+    "--hour-of-day", is_flag=True, help="Keep a reference for each hour of the day (UTC). Needs --time."
+)
 @click.option(
     "--feature",
     "features",
     metavar="COLUMN",
     multiple=True,
-    help="A feature, in the model's order; repeat.  [default: all columns]",
-)
-@click.option("--exclude", metavar="COLUMN", multiple=True, help="A column that is no feature; repeat.")
-@click.option(
-    "--categorical", metavar="COLUMN", multiple=True, help="A column of numbers that are names; repeat."
+    help="A feature, in the model's order. May be given several times.  [default: all columns]",
 )
 @click.option(
-    "--float32", metavar="COLUMN", multiple=True, help="A feature that is served as float32; repeat."
+    "--exclude",
+    metavar="COLUMN",
+    multiple=True,
+    help="A column that is not a feature. May be given several times.",
+)
+@click.option(
+    "--categorical",
+    metavar="COLUMN",
+    multiple=True,
+    help="A column whose numbers are names. May be given several times.",
+)
+@click.option(
+    "--float32",
+    metavar="COLUMN",
+    multiple=True,
+    help="A feature that is served as float32. May be given several times.",
 )
 def build(**given: Any) -> None:
     """Make the profile of DATA, a CSV or Parquet file that may be larger than memory."""

@@ -15,19 +15,21 @@ from tidegauge.cli.options import existing_file, give_one, profile_path
     "path",
     required=True,
     type=profile_path,
-    help="The reference profile, or the bundle it lies in.",
+    help="The reference profile, or the folder of its bundle.",
 )
 @click.option("--time", metavar="COLUMN", help="Column with the rows' times.")
 @click.option("--pane", metavar="DURATION", help="Length of a pane, for example 1h; needs --time.")
-@click.option(
-    "--rows-per-pane", type=click.IntRange(min=1), help="Panes of so many rows, in the file's order."
-)
+@click.option("--rows-per-pane", type=click.IntRange(min=1), help="Rows in a pane, in the file's order.")
 @click.option("--prediction", metavar="COLUMN", help="Column with the model's predictions.")
 @click.option(
     "-f", "--file", "document", type=existing_file, help="Take the policy from this DriftMonitoredModel."
 )
-@click.option("--false-alarms", type=float, help="False alarms per period to expect at most.  [default: 1]")
-@click.option("--period", metavar="DURATION", help="The period of the budget.  [default: 720h]")
+@click.option("--false-alarms", type=float, help="False alarms that you accept per period.  [default: 1]")
+@click.option(
+    "--period",
+    metavar="DURATION",
+    help="The period that --false-alarms is for, such as 30d.  [default: 720h]",
+)
 @click.option("--warning", type=float, help="Warn when at least this share of rows moved.  [default: 0.05]")
 @click.option("--critical", type=float, help="Critical from this share of rows on.  [default: 0.15]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")

@@ -17,7 +17,7 @@ _LOCAL: Final = f"http://127.0.0.1:{AGGREGATOR_PORT}"
     "urls",
     multiple=True,
     default=[_LOCAL],
-    help="Address of an aggregator; repeat it for every shard.",
+    help="Address of an aggregator. Give one for each shard.",
 )
 @click.option(
     "--dir",

@@ -18,7 +18,7 @@ _LOCAL: Final = f"http://127.0.0.1:{SERVING_PORT}"
     "--profile",
     "path",
     type=profile_path,
-    help="The reference profile, or the bundle it lies in.  [default: with --dir the stack's]",
+    help="The reference profile, or the folder of its bundle.  [default: with --dir the stack's]",
 )
 @click.option("--model-url", "url", default=_LOCAL, help="Address of the model's server.")
 @click.option(
@@ -32,7 +32,13 @@ _LOCAL: Final = f"http://127.0.0.1:{SERVING_PORT}"
     type=click.Choice(SCENARIOS),
     help="How far rows are from the reference.  [default: baseline; high with --move]",
 )
-@click.option("--move", "features", metavar="FEATURE", multiple=True, help="Move only this feature; repeat.")
+@click.option(
+    "--move",
+    "features",
+    metavar="FEATURE",
+    multiple=True,
+    help="Move only this feature. May be given several times.",
+)
 @click.option("--shift", type=float, help="Move numeric features by this many standard deviations instead.")
 @click.option("--data", "source", type=existing_file, help="Send this CSV or Parquet file's rows instead.")
 @click.option(

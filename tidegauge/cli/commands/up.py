@@ -42,7 +42,7 @@ from tidegauge.contract import AGGREGATOR_PORT, PANE_SECONDS, SERVING_PORT
     "trusted_types",
     metavar="TYPE",
     multiple=True,
-    help="A type that a skops model may hold; repeat.  [default: as in the file]",
+    help="A type that a skops model may hold. May be given several times.  [default: as in the file]",
 )
 @click.option("--allow-pickle", is_flag=True, help="Load a joblib model, which runs what its file says.")
 @click.option(
