@@ -316,8 +316,9 @@ class Evaluator:
         r = self.reference
         n, m = np.maximum(sums.n, 1), np.maximum(sums.m, 1)
         live, expected = sums.bins, sums.expected
-        live, expected, pooled_live, pooled_share, degrees = self._pool(live, expected, n, m)
         each_n, each_m, each_deff = (np.repeat(x, r.bin_sizes, axis=1) for x in (n, m, limits.design_effect))
+        enough = MIN_BIN_ROWS * (n + m) / np.minimum(n, m)  # rows of both that hold so many of the smaller
+        live, expected, pooled_live, pooled_share, degrees = self._pool(live, expected, m, each_m, enough)
 
         def per_feature(values: FloatArray) -> FloatArray:
             return np.asarray(np.add.reduceat(values, r.bin_offsets[:-1], axis=1))
@@ -341,8 +342,8 @@ class Evaluator:
             6 * (n + m) * np.maximum(degrees, 1)
         )
         g = 2 * g * (1 / n + 1 / m) / noise / williams
-        enough = (degrees > 0) & (sums.n > 0) & ((sums.n >= MIN_G_ROWS) | ~r.continuous)
-        detected[_G] = enough & (g > _chi2_quantiles(degrees, limits.alpha))
+        trusted = (degrees > 0) & (sums.n > 0) & ((sums.n >= MIN_G_ROWS) | ~r.continuous)
+        detected[_G] = trusted & (g > _chi2_quantiles(degrees, limits.alpha))
         share, pooled = live / each_n, pooled_live / n
         distance = (per_feature(np.abs(share - expected)) + np.abs(pooled - pooled_share)) / 2
         bias = per_feature(spread(share, expected, each_n, each_m, each_deff))
@@ -355,22 +356,20 @@ class Evaluator:
         return np.where(sums.n > 0, tv, 0.0), width
 
     def _pool(
-        self, live: FloatArray, expected: FloatArray, n: FloatArray, m: FloatArray
+        self, live: FloatArray, expected: FloatArray, m: FloatArray, each_m: FloatArray, enough: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Bins of fewer than `MIN_BIN_ROWS` rows as one; part of the largest if that is too few.
+        """Bins of fewer than `enough` rows as one; part of the largest if that is too few.
 
         Both samples together say which bins are small: their sum does not tell to which one luck gave more.
         """
         r, starts = self.reference, self.reference.bin_offsets[:-1]
-        weight = np.minimum(n, m) / (n + m)  # of the rows of both, those in the smaller sample
-        each_m, each_weight = np.repeat(m, r.bin_sizes, axis=1), np.repeat(weight, r.bin_sizes, axis=1)
-        small = (live + each_m * expected) * each_weight < MIN_BIN_ROWS
+        small = live + each_m * expected < np.repeat(enough, r.bin_sizes, axis=1)
         small |= r.nameless_bins
         pooled_live = np.add.reduceat(np.where(small, live, 0.0), starts, axis=1)
         pooled_share = np.add.reduceat(np.where(small, expected, 0.0), starts, axis=1)
         live, expected = np.where(small, 0.0, live), np.where(small, 0.0, expected)
         degrees = np.add.reduceat(~small, starts, axis=1, dtype=np.float64) - 1
-        own = (pooled_live + m * pooled_share) * weight >= MIN_BIN_ROWS
+        own = pooled_live + m * pooled_share >= enough
         live[:, r.largest_bin] += np.where(own, 0.0, pooled_live)
         expected[:, r.largest_bin] += np.where(own, 0.0, pooled_share)
         return (
