@@ -12,6 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from support.packs import SERVER
 from support.serving_app import App
 
@@ -56,7 +59,8 @@ def pack(
 
 
 def served_answers(packed: Packed, frame: pd.DataFrame) -> list[Any]:
-    app = App(packed.folder, packed.folder.parent / "log")
+    trusted = frozenset(packed.manifest.model.trusted_types)
+    app = App(packed.folder, packed.folder.parent / "log", trusted_types=trusted)
     rows = json.loads(frame.to_json(orient="records", double_precision=15))
     status, answer = app.post("/v1/models/m:predict", {"instances": rows})
     app.close()
@@ -96,6 +100,21 @@ def test_lightgbm_takes_a_name_that_is_there_before_one_that_would_be_renamed(tm
     frame = pd.DataFrame({"a_b": np.arange(60.0), "a b": 1.0})
     model = lightgbm.LGBMRegressor(**LIGHTGBM).fit(frame[["a_b"]], frame["a_b"])
     assert [feature.name for feature in pack(tmp_path, model, frame).manifest.features] == ["a_b"]
+
+
+@pytest.mark.parametrize("library", ESTIMATORS)
+def test_categories_in_a_pipeline_reach_its_booster_as_categories(library: str, tmp_path: Path) -> None:
+    """Such a pipeline is packed as skops and asked with a pandas frame."""
+    frame = shop().rename(columns=lambda name: name.replace(" ", "_"))
+    scale = ColumnTransformer(
+        [("scale", StandardScaler(), ["unit_price"])],
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas")
+    model = make_pipeline(scale, ESTIMATORS[library]()).fit(frame, sold(shop()))
+    packed = pack(tmp_path, model, frame)
+    assert packed.manifest.model.format == "skops"
+    assert served_answers(packed, frame) == pytest.approx(model.predict(frame).tolist(), rel=1e-5)
 
 
 def test_a_category_that_training_did_not_have_is_refused_by_xgboost_and_missing_for_lightgbm(
@@ -139,7 +158,7 @@ def native(library: str, kind: str, frame: pd.DataFrame) -> tuple[Any, Callable[
 @pytest.mark.parametrize(
     ("library", "kind"),
     [
-        *[("xgboost", kind) for kind in ("number", "binary", "softprob")],
+        *[("xgboost", kind) for kind in ("number", "binary", "softprob", "softmax")],
         *[("lightgbm", kind) for kind in ("number", "binary", "softprob")],
     ],
 )

@@ -102,7 +102,11 @@ def xgboost_model(booster: Any) -> Any:
     import xgboost
 
     kind = json.loads(booster.attr("scikit_learn") or "{}").get("_estimator_type")
-    estimators = {"classifier": xgboost.XGBClassifier, "regressor": xgboost.XGBRegressor}
+    estimators = {
+        "classifier": xgboost.XGBClassifier,
+        "regressor": xgboost.XGBRegressor,
+        "ranker": xgboost.XGBRanker,
+    }
     if kind in estimators:
         loaded = estimators[kind]()
         loaded.load_model(booster.save_raw("ubj"))

@@ -51,7 +51,8 @@ def load_model(
     try:
         module = import_module(f"tidegauge_serving.models.{_LOADERS[described.format]}")
         load: Callable[..., Model] = module.load
-        model = load(Artefact(folder / described.file, described, trusted_types), profile)
+        artefact = Artefact(folder / described.file, described, trusted_types, manifest.features)
+        model = load(artefact, profile)
     except BundleError:
         raise
     except ImportError as error:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.bundle import ModelFile
+from tidegauge.bundle import Feature, ModelFile
 from tidegauge.errors import BundleError
 from tidegauge_serving.schema import Block, Value
 
@@ -58,11 +58,14 @@ class Artefact:
         What the manifest says of it.
     trusted_types
         Types beyond skops' own defaults that a skops file may hold.
+    features
+        The manifest's.
     """
 
     path: Path
     described: ModelFile
     trusted_types: frozenset[str]
+    features: tuple[Feature, ...]
 
 
 class Model(Protocol):
@@ -98,8 +101,10 @@ def missing_as_nan(column: Sequence[Value]) -> list[Any]:
     return [float("nan") if value is None else value for value in column]
 
 
-def frame_of(block: Block, names: tuple[str, ...]) -> Any:
-    """The block as a pandas frame with these column names, for models that pick columns by name.
+def frame_of(block: Block, features: Sequence[Feature]) -> Any:
+    """The block as a pandas frame of the manifest's columns, for models that pick columns by name.
+
+    Category columns have the categories of training, in their order.
 
     Raises
     ------
@@ -110,10 +115,14 @@ def frame_of(block: Block, names: tuple[str, ...]) -> Any:
         import pandas as pd
     except ImportError:
         raise BundleError("this model picks columns by name: pip install pandas beside the server") from None
-    columns = {
-        name: pd.Series(missing_as_nan(block.texts[at]), dtype=object)
-        if at in block.texts
-        else block.values[:, at]
-        for at, name in enumerate(names)
-    }
-    return pd.DataFrame(columns)
+
+    def column(at: int, feature: Feature) -> Any:
+        if at not in block.texts:
+            return block.values[:, at]
+        labels = missing_as_nan(block.texts[at])
+        known = set(feature.categories)
+        if feature.categories and all(label in known or label != label for label in labels):
+            return pd.Categorical(labels, categories=list(feature.categories))
+        return pd.Series(labels, dtype=object)  # a label beyond the categories would become a missing one
+
+    return pd.DataFrame({feature.name: column(at, feature) for at, feature in enumerate(features)})

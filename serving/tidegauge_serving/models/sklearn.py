@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from tidegauge.asking import takes_texts
-from tidegauge.bundle import ModelFile
 from tidegauge.errors import BundleError
 from tidegauge.profile import CategoricalFeature, Profile
 from tidegauge_serving.models.base import Artefact, Predictions, frame_of, missing_as_nan, require_features
@@ -22,7 +21,7 @@ def load(artefact: Artefact, profile: Profile) -> "SklearnModel":
     warnings.filterwarnings("ignore", message=".*does not have valid feature names.*")
     if not callable(getattr(model, "predict", None)):
         raise BundleError(f"{path.name} holds a {type(model).__name__}, which has no predict")
-    return SklearnModel(model, profile, artefact.described)
+    return SklearnModel(model, profile, artefact)
 
 
 class SklearnModel:
@@ -34,13 +33,15 @@ class SklearnModel:
         The fitted estimator.
     profile
         Gives the features' names.
-    described
-        Says whether it is asked with a frame, and whether its probabilities are answered.
+    artefact
+        Says whether it is asked with a frame, of which columns, and whether it answers probabilities.
     """
 
     one = None
 
-    def __init__(self, model: Any, profile: Profile, described: ModelFile) -> None:
+    def __init__(self, model: Any, profile: Profile, artefact: Artefact) -> None:
+        described = artefact.described
+        self._features = artefact.features
         self._model = model
         self._has_probability = hasattr(model, "predict_proba") and described.probability is not False
         self._names = tuple(feature.name for feature in profile.features)
@@ -70,7 +71,7 @@ class SklearnModel:
         if self._takes_texts:
             return np.array(missing_as_nan(block.texts[0]), dtype=object)
         if self._by_name:
-            return frame_of(block, self._names)
+            return frame_of(block, self._features)
         if not block.texts:
             return block.values
         rows = block.values.astype(object)
