@@ -25,7 +25,8 @@ class Batcher:
     batch_rows
         Most rows of a batch, unless one request alone has more.
     wait_seconds
-        How long the first request waits for others while the worker is idle.
+        How long the first request waits for others while the worker is idle; at 0 it waits for those that
+        arrive in the same turn of the event loop.
     """
 
     def __init__(self, predict: Callable[[Block], Predictions], batch_rows: int, wait_seconds: float) -> None:

@@ -69,7 +69,7 @@ class Settings:
     allow_pickle: bool = False
     trusted_types: frozenset[str] = frozenset()
     batch_rows: int = 64
-    batch_wait_seconds: float = 0.001
+    batch_wait_seconds: float = 0.0
     max_body_bytes: int = 16 << 20
     cors_origins: frozenset[str] = frozenset()
     request_log: bool = False
@@ -115,7 +115,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--row-score-threshold", Env.ROW_SCORE_THRESHOLD, "2", _number(0), "drift scores above it are high")
     add("--trusted-types", Env.TRUSTED_TYPES, "", _names, "types a skops file may hold, by commas")
     add("--batch-rows", Env.BATCH_ROWS, "64", _whole(1), "most rows of a micro-batch")
-    add("--batch-wait-seconds", Env.BATCH_WAIT_SECONDS, "0.001", _number(0, 10), "longest wait for a batch")
+    add("--batch-wait-seconds", Env.BATCH_WAIT_SECONDS, "0", _number(0, 10), "longest wait for a batch")
     add("--max-body-bytes", Env.MAX_BODY_BYTES, str(16 << 20), _whole(1), "longest request body")
     add("--cors-origins", Env.CORS_ORIGINS, "", _origins, "origins that may ask from a browser, by commas")
     add("--drain-seconds", Env.DRAIN_SECONDS, "2", _number(0), "wait after SIGTERM while not ready")

@@ -23,7 +23,7 @@ EACH = {
         frozenset({"https://a.example", "http://b:8080"}),
     ),
     Env.BATCH_ROWS: ("--batch-rows", "7", "batch_rows", 7),
-    Env.BATCH_WAIT_SECONDS: ("--batch-wait-seconds", "0", "batch_wait_seconds", 0.0),
+    Env.BATCH_WAIT_SECONDS: ("--batch-wait-seconds", "0.5", "batch_wait_seconds", 0.5),
     Env.MAX_BODY_BYTES: ("--max-body-bytes", "1000", "max_body_bytes", 1_000),
     Env.DRAIN_SECONDS: ("--drain-seconds", "0.5", "drain_seconds", 0.5),
     Env.LOG_LEVEL: ("--log-level", "DEBUG", "log_level", "debug"),

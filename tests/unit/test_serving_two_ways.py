@@ -313,7 +313,7 @@ def test_metrics_request_log_and_tap_know_the_same_by_both_ways(bundle: Path, tm
 @pytest.fixture
 def slow(request: pytest.FixtureRequest, bundle: Path, tmp_path: Path) -> Iterator[Way]:
     """A model that is not asked on the event loop."""
-    made = Way(bundle, tmp_path / "log", request.param, batch_wait_seconds=0.0)
+    made = Way(bundle, tmp_path / "log", request.param)
     engine = made.app.service._engine
     engine.inline_rows, engine.one, made.app.service._quick = 0, None, False
     yield made
@@ -331,6 +331,25 @@ def test_a_batched_model_answers_by_both_ways(slow: Way) -> None:
     assert len(outs) == 1
     assert statuses(outs.pop()) == [200]
     assert slow.state()["rows"][0] == 5
+
+
+@pytest.mark.parametrize("slow", WAYS, indirect=True)
+def test_requests_that_arrive_in_one_turn_are_one_batch(slow: Way) -> None:
+    batcher, sizes = slow.app.service._engine._batcher, []
+    predict = batcher._predict
+
+    def watched(block: Any) -> Any:
+        sizes.append(len(block))
+        return predict(block)
+
+    batcher._predict = watched
+    wires = [slow.connect() for _ in range(6)]
+    for wire, asked in zip(wires, ["v1", "v2", "predict", "v1 rows", "v2 binary", "v2"], strict=True):
+        wire.soon(ASKED[asked])
+    for wire in wires:
+        slow.finish(wire)
+    assert [statuses(bytes(wire.pipe.out)) for wire in wires] == [[200]] * 6
+    assert sizes == [12]
 
 
 @pytest.mark.parametrize("slow", WAYS, indirect=True)
