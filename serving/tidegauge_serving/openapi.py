@@ -98,9 +98,11 @@ _STATUSES: Final = {
     400: "The body is not JSON, or not what its Content-Encoding says",
     404: "No such path or model",
     405: "The path takes other methods, which Allow names",
+    408: "The request came too slowly",
     413: "The body is too long",
     415: "A Content-Encoding that is not taken",
     422: "The request breaks a rule, which the answer names",
+    431: "The request's head is too long",
     500: "The model or the server failed",
     503: "The model is not ready",
 }
