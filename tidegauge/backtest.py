@@ -24,7 +24,7 @@ from tidegauge.reference import STATISTICS
 from tidegauge.report import Report, published_share
 from tidegauge.sources import Reading, chunks_of, is_path, reading_for
 from tidegauge.summary import outline
-from tidegauge.times import epoch_seconds
+from tidegauge.times import epoch_seconds, require_clear_times
 
 __all__ = ["Transition", "replay", "replayed"]
 
@@ -209,26 +209,39 @@ def _rows(
     """Chunks of the features' values and their times, in the order of rows or, where asked for, of time."""
     if is_path(data):
         reading = reading_for(profile, prediction if isinstance(prediction, str) else None, time)
-        chunks = (_values(profile, chunk, time, prediction) for chunk in chunks_of(data, reading))
+        chunks = (
+            _values(profile, chunk, time, prediction, first=i == 0)
+            for i, chunk in enumerate(chunks_of(data, reading))
+        )
         return _in_order(data, time, chunks) if ordered and time is not None else chunks
     columns = read_columns(
         data, profile.names if _is_full(profile, data) else [f.name for f in profile.features]
     )
-    return iter([_sorted(_values(profile, columns, time, prediction))])
+    return iter([_sorted(_values(profile, columns, time, prediction, first=True))])
 
 
 def _is_full(profile: Profile, data: Any) -> bool:
     return isinstance(data, np.ndarray) and data.ndim == 2 and data.shape[1] == len(profile.names)
 
 
-def _values(profile: Profile, columns: dict[str, Column], time: str | None, prediction: Any) -> _Rows:
-    seconds = None if time is None else epoch_seconds(named_column(columns, time, "time"))
+def _values(
+    profile: Profile, columns: dict[str, Column], time: str | None, prediction: Any, *, first: bool
+) -> _Rows:
+    seconds = None if time is None else _seconds(columns, time, first=first)
     values = feature_columns(profile, columns, prediction)
     if len(values) < len(profile.monitored):
         warnings.warn(_UNPREDICTED, stacklevel=2)
     if seconds is not None and len(seconds) != len(values[0]):
         raise SchemaError(f"time has {len(seconds)} values for {len(values[0])} rows: one a row is needed")
     return values, seconds
+
+
+def _seconds(columns: dict[str, Column], time: str, *, first: bool) -> npt.NDArray[np.float64]:
+    column, name = named_column(columns, time, "time"), time if isinstance(time, str) else None
+    seconds = epoch_seconds(column, name)
+    if first:
+        require_clear_times(column, seconds, name)
+    return seconds
 
 
 def _sorted(rows: _Rows) -> _Rows:
@@ -285,7 +298,7 @@ def _file_is_in_order(path: str | Path, time: str) -> bool:
     """Whether a file's panes can be replayed as they are read: a pass over its times alone."""
     newest = -np.inf
     for chunk in chunks_of(path, Reading({time: "time"})):
-        seconds = epoch_seconds(named_column(chunk, time, "time"))
+        seconds = epoch_seconds(named_column(chunk, time, "time"), time)
         if seconds.size:
             if seconds.min() < newest:
                 return False

@@ -15,7 +15,6 @@ without a finite-sample theorem (`docs/statistics.md` gives what was measured).
 from __future__ import annotations
 
 import base64
-import warnings
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -24,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.contract import PANE_SECONDS
+from tidegauge.errors import SchemaError
 from tidegauge.profile import DesignEffect, Feature, NumericFeature, Profile
 from tidegauge.reference import Reference
 
@@ -253,8 +253,12 @@ def from_reference(profile: Profile, parts: Iterable[Part]) -> list[DesignEffect
     -------
     list
         For each monitored feature a table over windows of 10, 20, 40, ... seconds, as far as 12 disjoint
-        windows hold rows; None where there are not even 12 of the shortest, or where the parts are not in
-        order (with a warning).
+        windows hold rows; None where there are not even 12 of the shortest.
+
+    Raises
+    ------
+    SchemaError
+        The parts are not in order.
     """
     reference = Reference(profile)
     folder = _Folder(reference)
@@ -263,10 +267,7 @@ def from_reference(profile: Profile, parts: Iterable[Part]) -> list[DesignEffect
         if not seconds.size:
             continue
         if seconds.min() < newest:
-            warnings.warn(
-                "times go back from one part of the data to the next: no design effect", stacklevel=2
-            )
-            return [None] * len(profile.monitored)
+            raise SchemaError("times go back from one part of the data to the next: put the parts in order")
         newest = float(seconds.max())
         for unit, bins in _units(reference, columns, seconds):
             folder.add(unit, bins)

@@ -24,12 +24,13 @@ from tidegauge.frames import named_column, read_columns
 from tidegauge.nearest import or_nearest
 from tidegauge.profile import Profile
 from tidegauge.sources import chunks_of, is_csv, is_path, reading_of
-from tidegauge.times import epoch_seconds
+from tidegauge.times import TimeOrder, epoch_seconds, require_clear_times
 
 __all__ = ["SAMPLE_ROWS", "FitOptions", "fit_profile"]
 
 SAMPLE_ROWS: Final = 1_000_000  # values kept per feature of a file in the first pass, at most
 SAMPLE_VALUES: Final = 20_000_000  # and of all features together: about 240 MB
+SLICE_VALUES: Final = 20_000_000  # held at once to put rows of a file in order of time: 160 MB
 _SAMPLE_SEED: Final = 1
 _NAMELESS: Final = re.compile(r"Unnamed: \d+")  # what pandas.read_csv calls a column without a name
 
@@ -87,8 +88,9 @@ def fit_profile(data: Any, options: FitOptions) -> Profile:
     """Make a profile of a frame, an array, rows or a file; see `Profile.fit`."""
     parts = _parts_of(data, options)
     features = _first_pass(parts(), options, whole=not is_path(data), typed=not is_csv(data))
-    profile = _second_pass(parts(), features, options)
-    return profile if options.time is None else _with_design_effects(profile, parts())
+    times = TimeOrder()
+    profile = _second_pass(parts(), features, options, times)
+    return profile if options.time is None else _with_design_effects(profile, parts, times)
 
 
 # --- data to parts -----------------------------------------------------------------------------------------
@@ -97,13 +99,13 @@ def fit_profile(data: Any, options: FitOptions) -> Profile:
 def _parts_of(data: Any, options: FitOptions) -> Callable[[], Iterator[_Part]]:
     """A function that goes through the data from the start."""
     if not is_path(data):
-        part = _part(read_columns(data, options.feature_names), options)
+        part = _part(read_columns(data, options.feature_names), options, first=True)
         return lambda: iter([part])
     for what, given in (("prediction", options.prediction), ("time", options.time)):
         if given is not None and not isinstance(given, str):
             raise ProfileError(f"{what} of a file must be the name of one of its columns")
     reading = reading_of(data, _known_kinds(options))
-    return lambda: (_part(chunk, options) for chunk in chunks_of(data, reading))
+    return lambda: (_part(chunk, options, first=i == 0) for i, chunk in enumerate(chunks_of(data, reading)))
 
 
 def _known_kinds(options: FitOptions) -> dict[str, CsvKind]:
@@ -115,7 +117,7 @@ def _known_kinds(options: FitOptions) -> dict[str, CsvKind]:
     return kinds if options.time is None else kinds | {options.time: "time"}
 
 
-def _part(chunk: Chunk, options: FitOptions) -> _Part:
+def _part(chunk: Chunk, options: FitOptions, *, first: bool) -> _Part:
     nameless = () if options.feature_names else tuple(filter(_NAMELESS.fullmatch, chunk))
     left_out = {*nameless, *(name for name, column in chunk.items() if column.index)}
     named = _feature_names(list(chunk), options)
@@ -126,7 +128,7 @@ def _part(chunk: Chunk, options: FitOptions) -> _Part:
         columns[PREDICTION] = named_column(chunk, options.prediction, "prediction")
     seconds = None
     if options.time is not None:
-        seconds = _seconds(chunk, options.time)
+        seconds = _seconds(chunk, options.time, first=first)
     rows = len(next(iter(columns.values())))
     for what, given in (("prediction", columns.get(PREDICTION)), ("time", seconds)):
         if given is not None and len(given) != rows:
@@ -134,8 +136,12 @@ def _part(chunk: Chunk, options: FitOptions) -> _Part:
     return _Part(columns, seconds, rows, nameless)
 
 
-def _seconds(chunk: Chunk, time: Any) -> npt.NDArray[np.float64]:
-    return epoch_seconds(named_column(chunk, time, "time"), time if isinstance(time, str) else "time")
+def _seconds(chunk: Chunk, time: Any, *, first: bool) -> npt.NDArray[np.float64]:
+    column, name = named_column(chunk, time, "time"), time if isinstance(time, str) else None
+    seconds = epoch_seconds(column, name)
+    if first:
+        require_clear_times(column, seconds, name)
+    return seconds
 
 
 def _no_column(options: FitOptions, name: str, columns: Sequence[str]) -> str:
@@ -243,12 +249,16 @@ def _drafted(name: str, draft: Draft | None) -> Feature:
 # --- the second pass: counts -------------------------------------------------------------------------------
 
 
-def _second_pass(parts: Iterator[_Part], features: list[Feature], options: FitOptions) -> Profile:
+def _second_pass(
+    parts: Iterator[_Part], features: list[Feature], options: FitOptions, times: TimeOrder
+) -> Profile:
     counter = CellCounter(features)
     hourly = [CellCounter(features) for _ in range(HOURS if options.hour_of_day else 0)]
     for part in parts:
         columns = [feature_values(part.columns[feature.name], feature) for feature in features]
         counter.add(columns)
+        if part.seconds is not None:
+            times.add(part.seconds)
         if hourly and part.seconds is not None:
             _add_by_hour(hourly, columns, part.seconds)
     return _profile(_counted(features, counter, hourly), counter.rows)
@@ -291,19 +301,40 @@ def _counted(features: list[Feature], counter: CellCounter, hourly: list[CellCou
 # --- a third pass where times are known: how much rows of one time resemble each other ----------------------
 
 
-def _with_design_effects(profile: Profile, parts: Iterator[_Part]) -> Profile:
+def _with_design_effects(profile: Profile, parts: Callable[[], Iterator[_Part]], times: TimeOrder) -> Profile:
     from tidegauge.design_effect import from_reference
 
-    rows = (
-        ([feature_values(part.columns[feature.name], feature) for feature in profile.monitored], part.seconds)
-        for part in parts
-        if part.seconds is not None
-    )
-    effects = from_reference(profile, rows)
-    pairs = zip(profile.monitored, effects, strict=True)
+    slices = times.slices(SLICE_VALUES // len(profile.monitored))
+    effects = from_reference(profile, _rows_in_order(profile, parts, slices))
+    pairs = list(zip(profile.monitored, effects, strict=True))
+    if unknown := [feature.name for feature, effect in pairs if effect is None and feature.total]:
+        warnings.warn(
+            f"no design effect is known for {unknown}: their rows fill fewer than 12 windows of 10 s, so how "
+            "much rows of one time resemble each other is learned from live rows; take rows of a longer time",
+            stacklevel=2,
+        )
     return _profile(
         [replace(feature, design_effect=_rounded(effect)) for feature, effect in pairs], profile.rows
     )
+
+
+def _rows_in_order(
+    profile: Profile, parts: Callable[[], Iterator[_Part]], slices: Sequence[tuple[float, float]] | None
+) -> Iterator[tuple[list[npt.NDArray[Any]], npt.NDArray[np.float64]]]:
+    """Values and times, part by part in order of time; out of order, one slice of time at each pass."""
+    for low, high in slices or ((-np.inf, np.inf),):
+        taken = []
+        for part in parts():
+            assert part.seconds is not None
+            columns = [feature_values(part.columns[feature.name], feature) for feature in profile.monitored]
+            if slices is None:
+                yield columns, part.seconds
+                continue
+            chosen = (part.seconds >= low) & (part.seconds < high)
+            taken.append(([column[chosen] for column in columns], part.seconds[chosen]))
+        if taken:
+            columns = [np.concatenate(each) for each in zip(*(one for one, _ in taken), strict=True)]
+            yield columns, np.concatenate([seconds for _, seconds in taken])
 
 
 def _rounded(effect: DesignEffect | None) -> DesignEffect | None:

@@ -3,25 +3,28 @@
 import math
 import re
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegauge.columns import Column
+from tidegauge.contract import PANE_SECONDS
 from tidegauge.errors import SchemaError
 from tidegauge.features import category_text
 
-__all__ = ["epoch_seconds", "require_clear_times"]
+__all__ = ["TimeOrder", "epoch_seconds", "require_clear_times"]
 
 _LAST_SECOND: Final = 253_402_300_799  # of the year 9999
+_SAMPLED: Final = 64  # every so many-th time of a part is kept to cut slices by
 _NUMBER: Final = re.compile(r"-?\d+(\.\d*)?", re.ASCII)
 _UTC: Final = re.compile(r"\s*(UTC|GMT|Z)$", re.IGNORECASE)
 _OFFSET: Final = re.compile(r"\s+([+-]\d{2}(:?\d{2})?)$", re.ASCII)
 _FORMS: Final = "seconds since 1970, datetimes or ISO texts such as 2026-01-31T12:00:00Z"
 
 
-def epoch_seconds(column: Column, name: str = "time") -> npt.NDArray[np.float64]:
+def epoch_seconds(column: Column, name: str | None = None) -> npt.NDArray[np.float64]:
     """Times as seconds since the epoch.
 
     Parameters
@@ -29,7 +32,7 @@ def epoch_seconds(column: Column, name: str = "time") -> npt.NDArray[np.float64]
     column
         Numbers, which are seconds since 1970, datetimes, or texts as ISO 8601 has them.
     name
-        The column's name, for messages.
+        The column's name, for messages; None where it is not a column.
 
     Raises
     ------
@@ -53,7 +56,10 @@ def epoch_seconds(column: Column, name: str = "time") -> npt.NDArray[np.float64]
 
 
 def _require_seconds(
-    values: npt.NDArray[Any], seconds: npt.NDArray[np.float64], missing: npt.NDArray[np.bool_], name: str
+    values: npt.NDArray[Any],
+    seconds: npt.NDArray[np.float64],
+    missing: npt.NDArray[np.bool_],
+    name: str | None,
 ) -> None:
     if (beyond := ~missing & (np.abs(seconds) > _LAST_SECOND)).any():
         raise SchemaError(
@@ -64,12 +70,16 @@ def _require_seconds(
         raise SchemaError(f"{_row(values, missing, name)}: each row needs one, as {_FORMS}")
 
 
-def _row(values: npt.NDArray[Any], which: npt.NDArray[np.bool_], name: str) -> str:
+def _row(values: npt.NDArray[Any], which: npt.NDArray[np.bool_], name: str | None) -> str:
     """The first of these rows in words."""
     row = int(np.argmax(which))
     value = values[row]
     text = None if values.dtype.kind == "M" and np.isnat(value) else category_text(value)
-    return f"time={name!r}: row {row} has " + ("no time" if text is None else f"the time {text!r}")
+    return f"{_called(name)}: row {row} has " + ("no time" if text is None else f"the time {text!r}")
+
+
+def _called(name: str | None) -> str:
+    return "the times given" if name is None else f"time={name!r}"
 
 
 def _epoch(value: Any) -> float:
@@ -95,7 +105,7 @@ def _datetime(text: str) -> datetime:
 # --- numbers that are no seconds ---------------------------------------------------------------------------
 
 
-def require_clear_times(column: Column, seconds: npt.NDArray[np.float64], name: str) -> None:
+def require_clear_times(column: Column, seconds: npt.NDArray[np.float64], name: str | None) -> None:
     """Raise `SchemaError` for numbers that look like dates, years or days rather than seconds.
 
     Parameters
@@ -118,7 +128,7 @@ def require_clear_times(column: Column, seconds: npt.NDArray[np.float64], name: 
     else:
         return
     raise SchemaError(
-        f"time={name!r} holds numbers from {low:g} to {high:g}, which look like {what}, and numbers are "
+        f"{_called(name)}: numbers from {low:g} to {high:g} look like {what}, and numbers are "
         f"seconds since 1970: write {fix}, or pandas.to_datetime(column, unit='s') if they are seconds"
     )
 
@@ -136,3 +146,31 @@ def _is_number(value: Any) -> bool:
 def _is_date(value: float) -> bool:
     year, month_day = divmod(int(value), 10_000)
     return 1900 <= year <= 2100 and 1 <= month_day // 100 <= 12 and 1 <= month_day % 100 <= 31
+
+
+# --- rows out of order -------------------------------------------------------------------------------------
+
+
+class TimeOrder:
+    """Whether parts come in order of time, and slices of time to take them in where they do not."""
+
+    def __init__(self) -> None:
+        self._newest, self._ordered, self._rows = -math.inf, True, 0
+        self._sample: list[npt.NDArray[np.float64]] = []
+
+    def add(self, seconds: npt.NDArray[np.float64]) -> None:
+        """Add a part's times, which may be in any order within it."""
+        if not seconds.size:
+            return
+        self._ordered &= bool(seconds.min() >= self._newest)
+        self._newest = max(self._newest, float(seconds.max()))
+        self._rows += seconds.size
+        self._sample.append(np.sort(seconds)[::_SAMPLED])
+
+    def slices(self, rows: int) -> list[tuple[float, float]] | None:
+        """Slices of about so many rows, each from a time up to before another; None where all is in order."""
+        if self._ordered:
+            return None
+        shares = np.linspace(0, 1, -(-self._rows // max(rows, 1)) + 1)[1:-1]
+        cuts = np.quantile(np.concatenate(self._sample), shares) // PANE_SECONDS * PANE_SECONDS
+        return list(pairwise([-math.inf, *np.unique(cuts).tolist(), math.inf]))

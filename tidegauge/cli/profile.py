@@ -54,6 +54,24 @@ def show(file: Path) -> None:
     profile = load_profile(file)
     screen().print(f"{profile.rows} rows, hash {profile.hash}")
     print_table(_SHOWN, map(_described, profile.monitored))
+    for line in _knowledge(profile):
+        click.echo(line)
+
+
+def _knowledge(profile: Profile) -> list[str]:
+    """What the profile knows of the rows' times, and what it does not."""
+    monitored = profile.monitored
+    known = {f.name: f.design_effect.values[-1] for f in monitored if f.design_effect is not None}
+    unknown = [f.name for f in monitored if f.name not in known]
+    if not known:
+        effect = "not known, so it is learned from live rows: --time names the rows' times"
+    else:
+        largest = max(known, key=lambda name: known[name])
+        effect = f"up to {known[largest]:.1f} ({largest})"
+        effect += f"; not known for {', '.join(unknown)}" if unknown else ", known for all features"
+    hourly = any(f.hourly is not None for f in monitored)
+    hours = "a reference for each" if hourly else "one reference for all: --hour-of-day keeps one for each"
+    return [f"design effect: {effect}", f"hours of the day: {hours}"]
 
 
 def _described(feature: Feature) -> list[str]:
