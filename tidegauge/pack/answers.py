@@ -34,9 +34,11 @@ Probabilities = npt.NDArray[np.float64]  # shape (n, classes)
 
 
 def class_labels(model: Any) -> tuple[Label, ...]:
-    """A classifier's labels in the order of its `classes_`; empty for other models."""
+    """A classifier's labels in the order of its `classes_`; empty for others, and for several targets."""
     classes = getattr(model, "classes_", None)
-    return () if classes is None else tuple(np.asarray(classes).tolist())
+    if classes is None or any(np.ndim(each) for each in classes):
+        return ()
+    return tuple(np.asarray(classes).tolist())
 
 
 @dataclass(frozen=True, slots=True)

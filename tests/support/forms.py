@@ -1,0 +1,207 @@
+"""Every estimator that predicts: fitted on small data, packed, and compared with it on fresh rows."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import all_estimators
+from sklearn.utils._test_common.instance_generator import _construct_instances
+from support.packs import pack, predictions
+
+from tidegauge import TidegaugeError
+
+COLUMNS = ["u", "v", "w"]
+BOOSTER_ROUNDS = 12
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model to fit: where it comes from, its name, and how it is made and fitted on a table."""
+
+    source: str
+    name: str
+    fitted: Callable[[pd.DataFrame], Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The form a model was packed in, and its largest differences on fresh rows; or why it was not packed."""
+
+    format: str
+    difference: float = 0.0
+    probability: float | None = None
+    reason: str = ""
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is refused with a reason, or answers as the original."""
+        return bool(self.reason) or (self.difference <= 1e-5 and (self.probability or 0.0) <= 1e-5)
+
+
+def table(rows: int = 240, seed: int = 3) -> pd.DataFrame:
+    """Three positive features, of which one holds whole numbers and is there as a category too; targets."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "u": rng.gamma(2, 1, rows),
+            "v": rng.uniform(0, 5, rows),
+            "w": rng.integers(0, 6, rows).astype(float),
+        }
+    )
+    amount = 2 * frame["u"] + np.sin(frame["v"]) + 0.7 * frame["w"] + rng.normal(0, 0.3, rows)
+    codes = pd.Categorical(frame["w"].astype(int), categories=range(6))
+    return frame.assign(
+        k=codes,
+        number=amount - amount.min() + 1,
+        three=pd.qcut(amount, 3, labels=False),
+        two=(amount > 7).astype(int),
+    )
+
+
+def outcome(case: Case, folder: Path) -> Outcome:
+    """Fit, pack, serve by the server's code, and compare."""
+    known, fresh = table(), table(150, seed=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = case.fitted(known)
+        names = list(getattr(model, "feature_names_in_", COLUMNS))
+        try:
+            packed = pack(model, known[names], folder, target=None, exclude=[])
+        except TidegaugeError as error:
+            return Outcome("", reason=_last_reason(str(error)))
+        served = predictions(packed, fresh[names])
+        return _compared(model, fresh[names], packed.manifest.model.format, served)
+
+
+def _last_reason(text: str) -> str:
+    """Why the last form was refused, which holds the object itself; the others are refused before."""
+    return " ".join(text.split("; model_format=")[0].rpartition("; skops")[2].split())
+
+
+def _compared(model: Any, rows: pd.DataFrame, form: str, served: Any) -> Outcome:
+    exact = np.asarray(model.predict(rows))
+    if hasattr(model, "classes_"):
+        gap = float((served.labels != exact).mean())
+    else:
+        size = np.maximum(np.abs(exact), np.abs(exact).mean()) + 1e-300
+        gap = float((np.abs(served.labels - exact) / size).max())
+    if served.probabilities is None:
+        return Outcome(form, gap)
+    return Outcome(form, gap, float(np.abs(served.probabilities - model.predict_proba(rows)).max()))
+
+
+# --- scikit-learn -------------------------------------------------------------------------------------------
+
+_TARGET = {"regressor": "number", "classifier": "three"}
+
+
+def scikit_learn() -> Iterator[Case]:
+    """Each estimator that `all_estimators` lists and that has a `predict`."""
+    for name, kind in all_estimators():
+        if hasattr(kind, "predict"):
+            yield Case("scikit-learn", name, lambda known, kind=kind: _fitted(kind, known))
+
+
+def _fitted(kind: Any, known: pd.DataFrame) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = next(iter(_construct_instances(kind)))
+        tags = model.__sklearn_tags__()
+        if kind.__name__ == "LocalOutlierFactor":
+            model.set_params(novelty=True)
+        if "radius" in model.get_params():
+            model.set_params(radius=5.0)  # every fresh row has a neighbour then
+        columns = COLUMNS[:1] if kind.__name__ == "IsotonicRegression" else COLUMNS
+        X = known[columns].round() if kind.__name__ == "CategoricalNB" else known[columns]
+        return model.fit(X, known[_target(tags)])
+
+
+def _target(tags: Any) -> Any:
+    classifier = tags.estimator_type == "classifier"
+    if tags.target_tags.multi_output and not tags.target_tags.single_output:
+        return ["two", "three"] if classifier else ["number", "u"]
+    if classifier and not tags.classifier_tags.multi_class:
+        return "two"
+    return _TARGET.get(tags.estimator_type, "number")
+
+
+# --- boosters -----------------------------------------------------------------------------------------------
+
+_ERRORS = "squarederror squaredlogerror logistic pseudohubererror absoluteerror quantileerror".split()  # noqa: SIM905
+_XGBOOST_REGRESSION = (*(f"reg:{error}" for error in _ERRORS), "count:poisson", "reg:gamma", "reg:tweedie")
+_XGBOOST_TWO = ("binary:logistic", "binary:logitraw", "binary:hinge")
+_XGBOOST_MANY = ("multi:softmax", "multi:softprob")
+_LIGHTGBM_LEVELS = ("regression", "regression_l1", "huber", "fair", "quantile", "mape")
+_LIGHTGBM_REGRESSION = (*_LIGHTGBM_LEVELS, "poisson", "gamma", "tweedie", "cross_entropy")
+_LIGHTGBM_CLASSES = {"binary": "two", "multiclass": "three", "multiclassova": "three"}
+
+
+def boosters() -> Iterator[Case]:
+    """Objectives by boosters, with and without early stopping, and with a category column."""
+    for booster in ("gbtree", "dart", "gblinear"):
+        for objective in (*_XGBOOST_REGRESSION, *_XGBOOST_TWO, *_XGBOOST_MANY):
+            for extra in ("", "early stopping", "categories"):
+                if not (booster == "gblinear" and extra):
+                    yield _booster("xgboost", booster, objective, extra)
+    for booster in ("gbdt", "dart", "rf"):
+        for objective in (*_LIGHTGBM_REGRESSION, *_LIGHTGBM_CLASSES):
+            for extra in ("", "early stopping", "categories"):
+                if not (booster == "dart" and extra == "early stopping"):
+                    yield _booster("lightgbm", booster, objective, extra)
+
+
+def _booster(library: str, booster: str, objective: str, extra: str) -> Case:
+    make = _xgboost if library == "xgboost" else _lightgbm
+    name = f"{objective}, {booster}" + (f", {extra}" if extra else "")
+    return Case(library, name, lambda known: make(known, booster, objective, extra))
+
+
+def _features(known: pd.DataFrame, extra: str) -> pd.DataFrame:
+    return known[[*COLUMNS[:2], "k"] if extra == "categories" else COLUMNS]
+
+
+def _share(y: "pd.Series[Any]") -> "pd.Series[Any]":
+    return (y - y.min()) / (y.max() - y.min())
+
+
+def _xgboost(known: pd.DataFrame, booster: str, objective: str, extra: str) -> Any:
+    import xgboost
+
+    many, two = objective in _XGBOOST_MANY, objective in _XGBOOST_TWO
+    y = known["three" if many else "two"] if many or two else known["number"]
+    given: dict[str, Any] = {"quantile_alpha": 0.4} if "quantile" in objective else {}
+    if extra == "early stopping":
+        given |= {"early_stopping_rounds": 2, "n_estimators": 60, "learning_rate": 0.9}
+    kind = xgboost.XGBClassifier if many or two else xgboost.XGBRegressor
+    model = kind(
+        **{
+            "n_estimators": BOOSTER_ROUNDS,
+            "booster": booster,
+            "objective": objective,
+            "enable_categorical": extra == "categories",
+            **given,
+        }
+    )
+    X, y = _features(known, extra), _share(y) if objective == "reg:logistic" else y
+    stop = {"eval_set": [(X[150:], y[150:])], "verbose": False} if extra == "early stopping" else {}
+    return model.fit(X[:150], y[:150], **stop) if stop else model.fit(X, y)
+
+
+def _lightgbm(known: pd.DataFrame, booster: str, objective: str, extra: str) -> Any:
+    import lightgbm
+
+    target = _LIGHTGBM_CLASSES.get(objective)
+    y = _share(known["number"]) if objective == "cross_entropy" else known[target or "number"]
+    given = {"subsample": 0.7, "subsample_freq": 1} if booster == "rf" else {}
+    rounds = 60 if extra == "early stopping" else BOOSTER_ROUNDS
+    kind = lightgbm.LGBMClassifier if target else lightgbm.LGBMRegressor
+    model = kind(n_estimators=rounds, boosting_type=booster, objective=objective, verbose=-1, **given)
+    X = _features(known, extra)
+    if extra != "early stopping":
+        return model.fit(X, y)
+    stop = [lightgbm.early_stopping(2, verbose=False)]
+    return model.fit(X[:150], y[:150], eval_set=[(X[150:], y[150:])], callbacks=stop)
