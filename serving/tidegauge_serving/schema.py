@@ -16,6 +16,7 @@ from tidegauge.bundle import Feature as Column
 from tidegauge.coercion import ColumnType, takes
 from tidegauge.profile import CategoricalFeature, Feature, NumericFeature
 from tidegauge.values import labels_by_text, texts_of
+from tidegauge_serving.named_rows import NamedRows
 from tidegauge_serving.parts import first_of
 from tidegauge_serving.refusal import Refusal
 
@@ -93,29 +94,21 @@ class RowSchema:
         self._largest = np.array([_largest(feature) for feature in features])
         types = [_value_type(*each) for each in zip(features, self.types, accepts_missing, strict=True)]
         fields = [(f"f{at}", kind) for at, kind in enumerate(types)]
-        named = msgspec.defstruct(
-            "Features",
-            fields,
-            rename={f"f{at}": name for at, name in enumerate(self.names)},
-            forbid_unknown_fields=True,
-            gc=False,
-        )
         self.row_type = listed = msgspec.defstruct(
             "Row", fields, array_like=True, forbid_unknown_fields=True, gc=False
         )
-        body = msgspec.defstruct("Predict", [("features", named)], gc=False)
-        self._predict: _Decode = msgspec.json.Decoder(body).decode
-        self._named_rows: _Decode = msgspec.json.Decoder(list[named]).decode  # type: ignore[valid-type]
+        self._named = NamedRows(self.names, listed)
         self._listed_rows: _Decode = msgspec.json.Decoder(list[listed]).decode  # type: ignore[valid-type]
 
     def decode_row(self, body: bytes) -> tuple[Value, ...]:
         """The values of ``{"features": {...}}`` in the model's order; raises `msgspec.MsgspecError`."""
-        return astuple(self._predict(body).features)
+        return self._named.decode_one(body)
 
     def decode_rows(self, instances: bytes | msgspec.Raw) -> list[tuple[Value, ...]]:
         """The rows of a list of objects or of lists; raises `msgspec.MsgspecError`."""
-        decode = self._named_rows if first_of(instances) == b"{" else self._listed_rows
-        return [astuple(row) for row in decode(instances)]
+        if first_of(instances) == b"{":
+            return self._named.decode_many(instances)
+        return [astuple(row) for row in self._listed_rows(instances)]
 
     def block(self, rows: Sequence[tuple[Value, ...]]) -> Block:
         """Decoded rows as a block."""
