@@ -29,6 +29,7 @@ from tidegauge.times import epoch_seconds, require_clear_times
 __all__ = ["Transition", "replay", "replayed"]
 
 _FOR_EVER = 1e12  # seconds: past rows are never stale
+_LAST_SECOND = 253_402_300_799.0  # of the year 9999: what RFC 3339 can write
 _UNPREDICTED = (
     "the profile holds the model's predictions and these rows have none, so drift of the prediction is not "
     "looked for: name their column with prediction="
@@ -396,4 +397,8 @@ class _Watch:
 def _time(seconds: float | None) -> str | None:
     if seconds is None:
         return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(min(seconds, _LAST_SECOND), UTC)
+        .isoformat(timespec="seconds")
+        .replace("+00:00", "Z")
+    )

@@ -94,6 +94,12 @@ def test_no_rows_are_no_transitions(profile: Profile, month: pl.DataFrame) -> No
     assert replay(profile, month.head(0), independent(), time="at", pane="1h") == []
 
 
+def test_the_last_day_that_can_be_written_can_be_replayed(profile: Profile) -> None:
+    rows = pl.DataFrame({"time": ["9999-12-31T20:00:00Z"] * 2, "x": [0.0, 0.1], "y": [0.0, 0.1]})
+    found = replay(profile, rows, time="time", pane="24h")
+    assert {transition.time for transition in found} == {"9999-12-31T23:59:59Z"}
+
+
 def test_progress_is_told_in_rows(profile: Profile, month: pl.DataFrame) -> None:
     told: list[int] = []
     replay(profile, month.head(1000), independent(), time="at", pane="1h", progress=told.append)
