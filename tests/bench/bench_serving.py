@@ -42,10 +42,11 @@ class Plan:
     rounds: int
     seconds: float
     tap_pairs: int
+    tap_starts: int
     tap_seconds: float
 
 
-FULL, QUICK = Plan(5, 2.0, 60, 0.5), Plan(1, 1.0, 6, 0.5)
+FULL, QUICK = Plan(5, 2.0, 60, 6, 0.4), Plan(1, 1.0, 6, 2, 0.4)
 
 
 def run(quick: bool) -> list[Row]:
@@ -188,22 +189,20 @@ def _peer_row(name: str, peer: str, turns: Turns) -> Row:
 
 
 def _against_itself(name: str, bundle: Path, plan: Plan) -> list[Row]:
-    rows = []
-    with log_folder() as log, our_server(bundle, log) as monitored, our_server(bundle, None) as unwatched:
-        _warm_up("/predict", plain_bodies(), monitored, unwatched)
-        for connections in (8, 32):
-            _say(f"{name}, {connections} connections, with the tap and without, {plan.tap_pairs} pairs")
-            turns = take_turns(
-                {MONITORED: monitored, UNWATCHED: unwatched},
-                "/predict",
-                plain_bodies(),
-                connections,
-                plan.tap_pairs,
-                plan.tap_seconds,
-                lambda: consume(log),
-            )
-            rows += _tap_rows(f"{name}, {connections} connections", turns)
-    return rows
+    """Pairs of several starts: two processes of the same program differ by 5 % for as long as they live."""
+    turns = {connections: Turns() for connections in (8, 32)}
+    for start in range(plan.tap_starts):
+        _say(f"{name}, with the tap and without, start {start + 1} of {plan.tap_starts}")
+        with log_folder() as log, our_server(bundle, log) as monitored, our_server(bundle, None) as unwatched:
+            servers = {MONITORED: monitored, UNWATCHED: unwatched}
+            _warm_up("/predict", plain_bodies(), monitored, unwatched)
+            for connections, together in turns.items():
+                between = partial(consume, log)
+                pairs, seconds = plan.tap_pairs // plan.tap_starts, plan.tap_seconds
+                together.add(
+                    take_turns(servers, "/predict", plain_bodies(), connections, pairs, seconds, between)
+                )
+    return [row for many, found in turns.items() for row in _tap_rows(f"{name}, {many} connections", found)]
 
 
 def _tap_rows(what: str, turns: Turns) -> list[Row]:

@@ -17,6 +17,13 @@ class Turns:
     loads: dict[str, list[Load]] = field(default_factory=dict)
     processor_seconds: dict[str, float] = field(default_factory=dict)
 
+    def add(self, more: "Turns") -> None:
+        """Put in what other processes of the same servers did."""
+        for name, loads in more.loads.items():
+            self.loads.setdefault(name, []).extend(loads)
+            before = self.processor_seconds.get(name, 0.0)
+            self.processor_seconds[name] = before + more.processor_seconds[name]
+
     def ratio(self, of: str, to: str, figure: Callable[[Load], float]) -> float:
         """Median over all rounds of one server's figure divided by another's in the same round."""
         pairs = zip(self.loads[of], self.loads[to], strict=True)
