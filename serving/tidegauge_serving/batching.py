@@ -8,11 +8,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
+from typing import Any, TypeVar
 
 from tidegauge_serving.models.base import Predictions
 from tidegauge_serving.schema import Block
 
 __all__ = ["Batcher"]
+
+_T = TypeVar("_T")
 
 
 class Batcher:
@@ -52,6 +55,10 @@ class Batcher:
         elif self._timer is None:
             self._timer = loop.call_later(self._wait_seconds, self._start, loop)
         return future
+
+    async def run(self, work: Callable[..., _T], *arguments: Any) -> _T:
+        """Do other work with the model in the worker thread, between two batches."""
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work, *arguments)
 
     def close(self) -> None:
         """End the worker thread."""

@@ -1,6 +1,5 @@
 """Where predictions run: on the event loop if that is measured fast, else batched in a worker thread."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -138,8 +137,10 @@ class Engine:
             if len(block) <= self.inline_rows:
                 return self._model.predict(block)
             return await self._batcher.submit(block)
+        except Refusal:  # it names the value already
+            raise
         except Exception as error:  # models raise whatever they like
-            raise await asyncio.to_thread(self._blame, block, error) from error
+            raise await self._batcher.run(self._blame, block, error) from error
 
     def predict_one(self, values: tuple[float, ...]) -> Label:
         """Predict one row of numbers at once; only where `one` is there."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from tidegauge_serving.batching import Batcher
+from tidegauge_serving.blame import Blame
 from tidegauge_serving.engine import INLINE_SECONDS, Engine, Speed, accepted_missing, measure
 from tidegauge_serving.models import Predictions
 from tidegauge_serving.refusal import Refusal
@@ -147,6 +148,50 @@ def test_the_model_s_own_refusal_is_the_client_s_fault() -> None:
             assert caught.value.reason == "model_refused"
 
     run(check)
+
+
+class Lonely:
+    """Refuses negative numbers; each call waits a moment for a second one to come in beside it."""
+
+    one = None
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.threads: set[str] = set()
+        self.overlapped = threading.Event()
+        self._inside = threading.Semaphore(1)
+
+    def predict(self, block: Block) -> Predictions:
+        self.calls += 1
+        self.threads.add(threading.current_thread().name)
+        alone = self._inside.acquire(blocking=False)
+        if not alone:
+            self.overlapped.set()
+        self.overlapped.wait(0.01)
+        if alone:
+            self._inside.release()
+        if (block.values < 0).any():
+            raise ValueError("negative")
+        return Predictions(block.values[:, 0])
+
+
+@pytest.mark.parametrize("refused", [[(-1.0,)], [(-1.0,), (-2.0,)], [(*range(20), -3.0)]])
+def test_the_search_for_a_refused_value_never_overlaps_a_prediction(refused: list[tuple[float, ...]]) -> None:
+    async def main() -> None:
+        model = Lonely()
+        batcher = Batcher(model.predict, 8, 0.0)
+        engine = Engine(model, Speed(1.0, 1.0), batcher, Blame(model.predict, block(1), ["x"]))
+        asked = [*(block(*values) for values in refused), *(block(i) for i in range(30))]
+        found = await asyncio.gather(*map(engine.predict, asked), return_exceptions=True)
+        more = asyncio.gather(*(engine.predict(block(i)) for i in range(5)))
+        assert all("feature 'x' is -" in str(each) for each in found[: len(refused)])
+        assert [len(each.labels) for each in [*found[len(refused) :], *await more]] == [1] * 35
+        assert not model.overlapped.is_set()
+        assert model.threads == {"predict_0"}
+        assert model.calls > 10
+        batcher.close()
+
+    asyncio.run(main())
 
 
 def test_speed_is_measured_by_the_given_clock() -> None:

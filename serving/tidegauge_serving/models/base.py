@@ -75,7 +75,11 @@ class Model(Protocol):
     """Predicts one row of numbers the quick way, on the event loop's thread only; None if none."""
 
     def predict(self, block: Block) -> Predictions:
-        """Predict a block; called from one thread at a time."""
+        """Predict a block.
+
+        The worker thread makes one call at a time. The event loop asks a quick model too, for small blocks,
+        and may do so during a call of the worker thread.
+        """
 
 
 def typed_labels(labels: npt.NDArray[Any]) -> tuple[str, npt.NDArray[Any]]:
