@@ -39,7 +39,7 @@ def files(tmp_path, monkeypatch):
 
 
 BUILD = {
-    "times.parquet": "(--exclude t) or use it as --time t",
+    "times.parquet": "(--exclude t), or use it as --time t",
     "predicted.csv": "Pass --prediction prediction if",
     "mixed.csv": "pass --float32 m to take texts as missing, or --categorical m if texts are meant",
     "named.csv": "exclude it, --exclude customer_id",
