@@ -1,10 +1,10 @@
 """What a misspelt name was meant to be."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-__all__ = ["or_nearest"]
+__all__ = ["listed", "or_nearest"]
 
 _MOST_NAMES: Final = 12
 
@@ -30,5 +30,10 @@ def or_nearest(name: str, known: Iterable[str]) -> str:
         return f"did you mean {lowered[near[0]]}?"
     if not names:
         return "there are none"
+    return f"there are {listed(names)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name the first 12, and say how many more there are."""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return f"there are {', '.join(names[:_MOST_NAMES])}{more}"
+    return ", ".join(names[:_MOST_NAMES]) + more

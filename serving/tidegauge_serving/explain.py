@@ -67,7 +67,7 @@ def _broken_rule(schema: RowSchema, body: bytes, key: str, rows_before: int) -> 
         if key not in document:
             raise Refusal(
                 "bad_request",
-                f"the body has no {key!r}: it has {sorted(document)[:10]}",
+                f"the body has no {key!r}: {_held(document)}",
             )
         _explain_parameters(document.get("parameters"))
         if key == "features":
@@ -77,6 +77,10 @@ def _broken_rule(schema: RowSchema, body: bytes, key: str, rows_before: int) -> 
     except Refusal as refusal:
         return refusal
     return None
+
+
+def _held(document: dict[str, Any]) -> str:
+    return f"it has {_quoted(sorted(document)[:10])}" if document else "it is empty"
 
 
 def read_json(body: bytes) -> Any:

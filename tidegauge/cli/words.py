@@ -20,6 +20,7 @@ _OPTIONS: Final = {
     "period": "--period",
     "prediction": "--prediction",
     "rows_per_pane": "--rows-per-pane",
+    "target": "--target",
     "time": "--time",
     "trusted_types": "--trusted-type",
     "warning": "--warning",

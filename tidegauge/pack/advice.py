@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import pandas as pd
 
+from tidegauge.nearest import listed
+
 __all__ = ["advice"]
 
 _TRIED_ROWS: Final = 50
@@ -90,8 +92,8 @@ def _objects_for_boosters(error: Exception, model: Any, rows: Any) -> str | None
     if not texts or "dtypes" not in str(error):
         return None
     return (
-        f"columns {texts} hold texts, the model takes numbers and categories: train it on "
-        f"X.astype(dict.fromkeys({texts}, 'category')), and write the training table as Parquet"
+        f"the columns {listed(texts)} hold texts, the model takes numbers and categories: train it on "
+        "X[name].astype('category') of each, and write the training table as Parquet"
     )
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from tidegauge.bundle import Label
 from tidegauge.errors import SchemaError
+from tidegauge.nearest import listed
 from tidegauge.pack.native import Native
 from tidegauge.values import labels_by_text, texts_of
 
@@ -96,6 +97,6 @@ def _categories(values: "pd.Series[Any]", own: Sequence[Label]) -> pd.Categorica
     if strange is not None:
         raise SchemaError(
             f"column {values.name!r} holds {strange!r}, which is none of the model's categories "
-            f"{sorted(map(str, known))[:10]}: give the rows that the model was trained on"
+            f"({listed(sorted(map(str, known)))}): give the rows that the model was trained on"
         )
     return pd.Categorical([None if text is None else known[text] for text in texts], categories=list(own))

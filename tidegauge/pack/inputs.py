@@ -1,6 +1,6 @@
 """What the user hands over: a model's file and a table, checked against each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,12 +14,18 @@ from tidegauge.asking import takes_texts
 from tidegauge.coercion import TYPES_OF_KIND, ColumnType, Label
 from tidegauge.contract import PREDICTION
 from tidegauge.errors import ProfileError, SchemaError
+from tidegauge.frames import read_column
+from tidegauge.nearest import listed, or_nearest
 from tidegauge.pack.categories import columns_of, with_own_categories
 from tidegauge.sources import chunks_of, is_csv, reading_of
+from tidegauge.times import epoch_seconds, require_clear_times
 
 __all__ = ["TEXT", "Column", "Training", "load_table", "training_rows"]
 
 TEXT: Final = "string"  # the dtype of a categorical column that the model takes as text
+_LEAVE_OUT: Final = (
+    "name the column that is predicted with target=, and those that are no features with exclude="
+)
 _OF_DTYPE: Final[dict[str, ColumnType]] = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}
 _OF_VALUES: Final[dict[str, ColumnType]] = {  # by pandas' words for what a column of objects holds
     "boolean": "boolean",
@@ -152,14 +158,13 @@ def training_rows(
         A named column is not there, the number of features is not the model's, or a column holds neither
         numbers nor text.
     """
-    others = [name for name in (target, time, *exclude) if name is not None]
-    _require_columns(table, others, "the training data")
+    others = _named_columns(list(map(str, table.columns)), target, time, exclude)
     known = getattr(model, "feature_names_in_", None)
     if known is None:
         names = [str(name) for name in table.columns if name not in others]
     else:
         names = columns_of([str(name) for name in known], list(map(str, table.columns)))
-        _require_columns(table, names, "the model was fitted on features that the training data")
+        _require_features(names, list(map(str, table.columns)))
     _require_free(names)
     _require_fit(names, others, getattr(model, "n_features_in_", None))
     frame = with_own_categories(model, table[names])
@@ -167,22 +172,45 @@ def training_rows(
     texts = takes_texts(model)
     if texts:
         _require_one_text(columns)
-    return Training(frame, columns, known is not None, None if time is None else table[time], texts)
+    return Training(frame, columns, known is not None, None if time is None else _times(table, time), texts)
 
 
 def _require_one_text(columns: Sequence[Column]) -> None:
     if [column.type for column in columns] != ["text"]:
-        found = {column.name: column.type for column in columns}
-        raise SchemaError(
-            f"the model takes one column of texts, the training data has {found}: name the target and "
-            "exclude the columns that are no features"
-        )
+        found = listed([f"{column.name} ({column.type})" for column in columns])
+        raise SchemaError(f"the model takes one column of texts, the training data has {found}: {_LEAVE_OUT}")
 
 
-def _require_columns(table: pd.DataFrame, names: Sequence[str], who: str) -> None:
-    missing = [name for name in names if name not in table.columns]
+def _named_columns(
+    known: Sequence[str], target: str | None, time: str | None, exclude: Sequence[str]
+) -> dict[str, str]:
+    """The columns that are no features, and how the caller said so of each."""
+    said = {name: f"exclude=[{name!r}]" for name in exclude}
+    if time is not None:
+        said[time] = f"time={time!r}"
+    if target is not None:
+        said[target] = f"target={target!r}"
+    for name, words in said.items():
+        if name not in known:
+            raise SchemaError(f"{words}: no such column; {or_nearest(name, known)}")
+    return said
+
+
+def _times(table: pd.DataFrame, name: str) -> "pd.Series[Any]":
+    """The rows' times, checked here once: no form of the model can mend them."""
+    column = read_column(table[name].to_numpy(), name)
+    require_clear_times(column, epoch_seconds(column, name), name)
+    return table[name]
+
+
+def _require_features(names: Sequence[str], known: Sequence[str]) -> None:
+    missing = [name for name in names if name not in known]
     if missing:
-        raise SchemaError(f"{who} lacks columns {missing}: it has {[str(name) for name in table.columns]}")
+        columns = "column" if len(missing) == 1 else "columns"
+        raise SchemaError(
+            f"the training data has no {columns} {listed(missing)}, which the model was fitted on; "
+            f"{or_nearest(missing[0], known)}"
+        )
 
 
 def _require_free(names: Sequence[str]) -> None:
@@ -193,16 +221,14 @@ def _require_free(names: Sequence[str]) -> None:
         )
 
 
-def _require_fit(names: Sequence[str], others: Sequence[str], expected: int | None) -> None:
-    taken = [name for name in names if name in others]
-    if taken:
-        raise SchemaError(
-            f"columns {taken} are features of the model: they cannot be target, time or excluded"
-        )
+def _require_fit(names: Sequence[str], others: Mapping[str, str], expected: int | None) -> None:
+    taken = next((name for name in names if name in others), None)
+    if taken is not None:
+        raise SchemaError(f"{others[taken]}: the model was fitted on this column, so it is a feature")
     if expected is not None and expected != len(names):
         raise SchemaError(
-            f"the model takes {expected} features, the training data has {len(names)}: {list(names)}; "
-            "name the target and exclude the columns that are no features"
+            f"the model takes {expected} features, the training data has {len(names)}: {listed(names)}; "
+            f"{_LEAVE_OUT}"
         )
 
 

@@ -110,7 +110,17 @@ def _reader(path: Path, head: bytes) -> Callable[[Path, Sequence[str]], Any]:
         )
     if head.startswith(_PICKLES) or path.suffix in _PICKLE_SUFFIXES:
         return _read_pickle
-    raise BundleError(f"{path} is no model that is known, it begins with {head[:8]!r}: {_WANTED}")
+    raise BundleError(f"{path} is no model that is known, it {_beginning(head)}: {_WANTED}")
+
+
+def _beginning(head: bytes) -> str:
+    """The first line if it can be read, else the first bytes as hexadecimal digits."""
+    if not head:
+        return "is empty"
+    line = head.split(b"\n")[0].decode(errors="replace").strip()[:40]
+    if line and line.isprintable() and "\ufffd" not in line:
+        return f'begins with "{line}"'
+    return f"begins with the bytes {head[:8].hex(' ')}"
 
 
 def _is_xgboost(head: bytes) -> bool:

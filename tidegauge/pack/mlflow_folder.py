@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from tidegauge.contract import MANIFEST_FILE
 from tidegauge.errors import BundleError
+from tidegauge.nearest import listed
 
 __all__ = ["model_file"]
 
@@ -43,8 +44,9 @@ def _what(folder: Path) -> str:
         return "a bundle already: it can be served as it is"
     if (folder / "saved_model.pb").is_file():
         return "a TensorFlow SavedModel: write ONNX, python -m tf2onnx.convert --saved-model, and pack that"
-    found = sorted(each.name for each in folder.iterdir())[:10]
-    return f"a folder without MLflow's file {_DESCRIPTION}: give the model's own file, it has {found}"
+    found = sorted(each.name for each in folder.iterdir())
+    held = f"it has {listed(found)}" if found else "it is empty"
+    return f"a folder without MLflow's file {_DESCRIPTION}, {held}: give the model's own file"
 
 
 def _flavours(path: Path) -> Mapping[str, Any]:
@@ -64,7 +66,7 @@ def _text(flavour: object, key: str, name: str) -> str:
     value = flavour.get(key) if isinstance(flavour, dict) else None
     if not isinstance(value, str):
         raise BundleError(
-            f"MLflow's flavour {name} has {key}={value!r}: it must be the name of the model's file"
+            f"MLflow's flavour {name} has no {key}, or one that is no text: it must name the model's file"
         )
     return value
 
