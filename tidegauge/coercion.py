@@ -1,4 +1,4 @@
-"""What a value may be for a column of each type: one rule for every protocol, for counts and for simulations.
+"""What a request may hold for a column of each type: one rule for every protocol and for simulations.
 
 A column keeps the type that it had in the training data:
 
@@ -11,6 +11,10 @@ number     numbers                     the number
 category   texts, numbers, truths      the category that has the same text
 text       texts, numbers, truths      the text (`tidegauge.features.category_text`)
 =========  ==========================  =============================================
+
+`Profile.count` and `replay` take rows that were logged already, and refuse no value for its type: a truth
+value is 1 or 0, a text that spells a number is that number, and any other text in a column of numbers counts
+as missing (`Profile.count` warns of it).
 
 Whether a value may be missing is another question, which the model decides. Standard library only, as the
 manifest is read with it. `tidegauge.values` does what the last column says.

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tidegauge.errors import SchemaError
 from tidegauge.features import CategoricalFeature, Feature, FloatArray, NumericFeature, category_text
 
-__all__ = ["UNFIT", "Column", "Kind", "Unfit", "codes_of", "feature_values", "floats_of", "kind_of"]
+__all__ = ["UNFIT", "Column", "Kind", "Unfit", "codes_of", "feature_values", "floats_of", "kind_of", "unread"]
 
 Unfit: TypeAlias = Literal["time", "duration", "clock", "period", "bytes", "nested", "complex"]
 Kind: TypeAlias = Literal["numeric", "categorical", "mixed", "empty"] | Unfit
@@ -143,6 +143,14 @@ def _text_number(text: str) -> float:
     if text in _TRUTH:
         return _TRUTH[text]
     return float(text) if text.isascii() and "_" not in text else math.nan
+
+
+def unread(column: Column, numbers: FloatArray) -> int:
+    """How many of a column's values are neither missing nor numbers; `numbers` is what `floats_of` gave."""
+    if column.values.dtype.kind in "iufb":
+        return 0
+    lost = column.values[np.isnan(numbers)].tolist()
+    return sum(category_text(value) is not None and value == value for value in lost)
 
 
 def codes_of(column: Column, feature: CategoricalFeature) -> npt.NDArray[np.float64]:

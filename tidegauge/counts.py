@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
@@ -254,8 +256,15 @@ def count_rows(profile: Profile, rows: Any, prediction: Any = None) -> Counts:
         return accumulator.counts()
     named = prediction if isinstance(prediction, str) else None
     parts = chunks_of(rows, reading_for(profile, named)) if is_path(rows) else stream_of(rows) or (rows,)
+    lost: Counter[str] = Counter()
     for chunk in parts:
-        accumulator.add_columns(feature_columns(profile, chunk, prediction))
+        accumulator.add_columns(feature_columns(profile, chunk, prediction, lost))
+    for name, values in (+lost).items():
+        what = "1 value that is no number" if values == 1 else f"{values} values that are no numbers"
+        warnings.warn(
+            f"column {name!r} holds {what}, counted as missing: write numbers, or leave the values out",
+            stacklevel=3,
+        )
     return accumulator.counts()
 
 

@@ -307,10 +307,11 @@ def _with_design_effects(profile: Profile, parts: Callable[[], Iterator[_Part]],
     slices = times.slices(SLICE_VALUES // len(profile.monitored))
     effects = from_reference(profile, _rows_in_order(profile, parts, slices))
     pairs = list(zip(profile.monitored, effects, strict=True))
-    if unknown := [feature.name for feature, effect in pairs if effect is None and feature.total]:
+    if unknown := [repr(feature.name) for feature, effect in pairs if effect is None and feature.total]:
         warnings.warn(
-            f"no design effect is known for {unknown}: their rows fill fewer than 12 windows of 10 s, so how "
-            "much rows of one time resemble each other is learned from live rows; take rows of a longer time",
+            f"no design effect is known for {', '.join(unknown)}: their rows fill fewer than 12 windows of "
+            "10 s, so how much rows of one time resemble each other is learned from live rows; take rows of "
+            "a longer time",
             stacklevel=2,
         )
     return _profile(

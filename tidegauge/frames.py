@@ -3,6 +3,7 @@
 pandas, polars and pyarrow objects are known by the methods they have; none of the three is imported.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -10,9 +11,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.columns import Column, feature_values
+from tidegauge.columns import Column, feature_values, unread
 from tidegauge.contract import PREDICTION
 from tidegauge.errors import SchemaError
+from tidegauge.features import Feature, NumericFeature
 from tidegauge.nearest import or_nearest
 from tidegauge.profile import Profile
 
@@ -111,7 +113,11 @@ def _joined(parts: Sequence[dict[str, Column]]) -> dict[str, Column]:
         return {}
     for part in parts:
         if part.keys() != parts[0].keys():
-            raise SchemaError(f"a part of the rows has the columns {list(part)}, the first {list(parts[0])}")
+            names = [", ".join(map(repr, each)) for each in (part, parts[0])]
+            raise SchemaError(
+                f"a part of the rows has the columns {names[0]}; the first part has {names[1]}: "
+                "all parts must have the same columns"
+            )
     return {name: _chained([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -157,10 +163,18 @@ def _checked(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Column]:
         if name in columns:
             raise SchemaError(f"column {name!r} is there twice: rename or drop one")
         columns[name] = read_column(values, name)
-    lengths = {len(column) for column in columns.values()}
-    if len(lengths) > 1:
-        raise SchemaError(f"columns of different lengths {sorted(lengths)}: they must be the same rows")
+    _require_one_length(columns)
     return columns
+
+
+def _require_one_length(columns: Mapping[str, Column]) -> None:
+    first = next(iter(columns), "")
+    for name, column in columns.items():
+        if len(column) != len(columns[first]):
+            raise SchemaError(
+                f"column {name!r} has length {len(column)}, column {first!r} has {len(columns[first])}: "
+                "all columns must be of the same rows"
+            )
 
 
 def read_column(values: Any, name: str) -> Column:
@@ -217,8 +231,17 @@ def _object_array(values: list[Any]) -> npt.NDArray[Any]:
 # --- a profile's columns -----------------------------------------------------------------------------------
 
 
-def feature_columns(profile: Profile, rows: Any, prediction: Any = None) -> list[npt.NDArray[Any]]:
+def feature_columns(
+    profile: Profile, rows: Any, prediction: Any = None, lost: Counter[str] | None = None
+) -> list[npt.NDArray[Any]]:
     """Floats and codes of a profile's monitored features, in order; the prediction's only if it is given.
+
+    Parameters
+    ----------
+    profile, rows, prediction
+        As `Profile.count` takes them.
+    lost
+        Grows by the values, by feature, that are neither missing nor the numbers that they should be.
 
     Raises
     ------
@@ -233,14 +256,21 @@ def feature_columns(profile: Profile, rows: Any, prediction: Any = None) -> list
     if missing:
         more = f" and {len(missing) - 1} more of the profile's features" if missing[1:] else ""
         raise SchemaError(f"rows have no column {missing[0]}{more}; {or_nearest(missing[0], columns)}")
-    taken = [feature_values(columns[feature.name], feature) for feature in profile.features]
+    taken = [_taken(columns[feature.name], feature, lost) for feature in profile.features]
     if profile.prediction is not None:
         given = _given_prediction(columns, prediction)
         if given is not None:
-            taken.append(feature_values(given, profile.prediction))
+            taken.append(_taken(given, profile.prediction, lost))
             if len({len(values) for values in taken}) > 1:
                 raise SchemaError(f"{len(given)} predictions for {len(taken[0])} rows: one a row is needed")
     return taken
+
+
+def _taken(column: Column, feature: Feature, lost: Counter[str] | None) -> npt.NDArray[Any]:
+    values = feature_values(column, feature)
+    if lost is not None and isinstance(feature, NumericFeature):
+        lost[feature.name] += unread(column, values)
+    return values
 
 
 def _given_prediction(columns: dict[str, Column], prediction: Any) -> Column | None:

@@ -268,6 +268,11 @@ class Profile:
             The model's predictions on these rows, a column's name or an array; without it the column
             `prediction` is taken if there is one.
 
+        Warns
+        -----
+        UserWarning
+            Texts that spell no number, in a column of numbers: they count as missing.
+
         Raises
         ------
         SchemaError
