@@ -129,6 +129,20 @@ def test_a_category_that_vanishes_is_found_by_its_share(shares: list[float]) -> 
     assert found.statistic == pytest.approx(shares[2], abs=0.02)
 
 
+@pytest.mark.parametrize("policy", [Policy(), INDEPENDENT])
+@pytest.mark.parametrize("gone", "abcd")
+def test_one_of_four_categories_that_stops_coming_raises_an_alarm(policy: Policy, gone: str) -> None:
+    letters = np.array(list("abcd"))
+    profile = Profile.fit({"x": RANDOM.choice(letters, 20_000)})
+    live = [*RANDOM.choice(letters, 4000), *RANDOM.choice(letters[letters != gone], 4000)]
+    seen = [one for one in replay(profile, {"x": live}, policy, rows_per_pane=200) if one.feature]
+    alarms = [one for one in seen if one.verdict is Verdict.DRIFTING]
+    assert {one.cause for one in alarms} == {"g"}
+    assert 4000 < alarms[0].row <= 5200
+    assert alarms[-1].severity is Severity.CRITICAL
+    assert alarms[-1].statistic == pytest.approx(0.25, abs=0.03)
+
+
 def test_a_value_out_of_few_numbers_that_vanishes_is_found_too() -> None:
     profile = Profile.fit({"x": stars(20_000)})
     live = stars(20_000)
