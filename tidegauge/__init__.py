@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tidegauge.__about__ import __version__
 from tidegauge.errors import (
     BundleError,
+    DataNotFound,
     PolicyError,
     ProfileError,
     ProfileMismatch,
@@ -49,6 +50,7 @@ __all__ = [
     "BundleError",
     "CategoricalFeature",
     "Counts",
+    "DataNotFound",
     "Monitor",
     "NumericFeature",
     "Policy",

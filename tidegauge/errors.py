@@ -4,7 +4,8 @@
 
     TidegaugeError
     ├── ProfileError       a profile cannot be built, read or used as asked
-    │   └── ProfileMismatch    counts or panes of two different profiles met
+    │   ├── ProfileMismatch    counts or panes of two different profiles met
+    │   └── DataNotFound       a file of rows is not there (a FileNotFoundError too)
     ├── SchemaError        rows do not have the features the profile names
     ├── PolicyError        an alarm policy that cannot be kept
     ├── WireError          bytes that are not what they claim to be
@@ -17,6 +18,7 @@ A message names the offending value, the rule it broke and, where there is one, 
 
 __all__ = [
     "BundleError",
+    "DataNotFound",
     "PolicyError",
     "ProfileError",
     "ProfileMismatch",
@@ -38,6 +40,10 @@ class ProfileError(TidegaugeError):
 
 class ProfileMismatch(ProfileError):
     """Counts or panes of two different profiles met; adding them would mean nothing."""
+
+
+class DataNotFound(ProfileError, FileNotFoundError):
+    """A file of rows is not there."""
 
 
 class SchemaError(TidegaugeError):

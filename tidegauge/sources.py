@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
+from os.path import exists
 from pathlib import Path
 from typing import Any, Final
 
 from tidegauge.columns import Column
 from tidegauge.csv_table import Kind, Reading, csv_columns, csv_kinds, require_distinct
-from tidegauge.errors import ProfileError, SchemaError
+from tidegauge.errors import DataNotFound, ProfileError, SchemaError
 from tidegauge.features import CategoricalFeature
 from tidegauge.frames import read_columns
 from tidegauge.profile import Profile
@@ -59,11 +60,15 @@ def reading_for(profile: Profile, prediction: str | None = None, time: str | Non
 
 def reading_of(path: str | Path, known: dict[str, Kind]) -> Reading:
     """How a file is read of which nothing but the `known` kinds is known: from all its rows."""
-    _require_pyarrow(path)
+    _require_readable(path)
     return Reading(csv_kinds(Path(path), known) if is_csv(path) else {})
 
 
-def _require_pyarrow(path: str | Path) -> None:
+def _require_readable(path: str | Path) -> None:
+    if not Path(path).name.lower().endswith(_CSV + _PARQUET):
+        raise ProfileError(f"{path}: its name must end with one of {', '.join(_CSV + _PARQUET)}")
+    if not exists(path):
+        raise DataNotFound(f"{path}: there is no such file: give the path of a CSV or Parquet file")
     if find_spec("pyarrow") is None:
         raise ProfileError(f"{path}: files are read with pyarrow: in a checkout pip install '.[cli]'")
 
@@ -88,15 +93,15 @@ def chunks_of(path: str | Path, reading: Reading | None = None) -> Iterator[dict
         Neither CSV nor Parquet, or damaged; or pyarrow is not installed.
     SchemaError
         A column's name is there twice.
+    DataNotFound
+        There is no such file.
     OSError
         The file cannot be opened.
     """
-    _require_pyarrow(path)
+    _require_readable(path)
     if is_csv(path):
         return _read(path, csv_columns(Path(path), reading or reading_of(path, {})))
-    if Path(path).name.lower().endswith(_PARQUET):
-        return _read(path, _parquet_chunks(str(path)))
-    raise ProfileError(f"{path}: its name must end with one of {', '.join(_CSV + _PARQUET)}")
+    return _read(path, _parquet_chunks(str(path)))
 
 
 def _read(path: str | Path, chunks: Iterator[dict[str, Column]]) -> Iterator[dict[str, Column]]:

@@ -1,7 +1,9 @@
 """Profiles of CSV and Parquet files, in chunks: as of data in memory, where the sample holds them all."""
 
 import gzip
+import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tidegauge import NumericFeature, Profile, ProfileError, SchemaError, csv_table, fitting, sources
+from tidegauge import NumericFeature, Profile, ProfileError, SchemaError, csv_table, fitting, replay, sources
 
 RANDOM = np.random.default_rng(13)
 ROWS = 5000
@@ -178,10 +180,22 @@ def test_another_kind_of_file_is_refused() -> None:
         Profile.fit("train.xlsx")
 
 
-def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
-    for name in ("x.csv", "x.parquet"):
-        with pytest.raises(FileNotFoundError, match="x"):
-            Profile.fit(tmp_path / name)
+@pytest.mark.parametrize("name", ["x.csv", "x.parquet", "none/x.csv.gz", "x\0.csv"])
+def test_a_file_that_is_not_there_is_named_in_one_sentence(tmp_path: Path, name: str) -> None:
+    profile, said = (
+        Profile.fit({"a": np.arange(9.0)}),
+        f"{tmp_path / name}: there is no such file: give the path",
+    )
+    asked: list[Callable[[Path], object]] = [
+        Profile.fit,
+        profile.count,
+        lambda path: list(replay(profile, path, rows_per_pane=10)),
+    ]
+    for ask in asked:
+        with pytest.raises(FileNotFoundError, match=re.escape(said)) as caught:
+            ask(tmp_path / name)
+        assert isinstance(caught.value, ProfileError)
+        assert "rrno" not in str(caught.value)
 
 
 def test_a_files_prediction_and_time_are_names_of_columns(path: Path) -> None:
