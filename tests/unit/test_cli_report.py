@@ -70,6 +70,19 @@ def test_a_drifting_model_exits_with_3_and_names_its_features(drifting):
     assert "rows counted: 12,000, lost: 7" in result.stdout
 
 
+@pytest.mark.parametrize("panes", [0, 20, 720])
+def test_while_the_design_effect_is_learned_it_is_said_how_far(panes: int) -> None:
+    passed = {0: "0 s", 20: "3 min", 720: "2 h"}[panes]
+    with answering(report_after(0, panes, library.Policy(learning="72h"))) as url:
+        shown = tidegauge("report", "--aggregator-url", url).stdout
+    assert f"design effect: still learned from live rows, {passed} of 3 days" in shown.splitlines()
+
+
+def test_where_the_design_effect_is_known_nothing_is_said_of_it(stable):
+    with answering(stable) as url:
+        assert "design effect" not in tidegauge("report", "--aggregator-url", url).stdout
+
+
 @pytest.mark.parametrize(
     ("extent", "pods", "said"),
     [

@@ -18,7 +18,7 @@ from tidegauge.errors import ResourceError, TidegaugeError
 from tidegauge.explanation import rounding, why
 from tidegauge.local.reports import ShardsReport, fetch_shards
 from tidegauge.local.state import load_running
-from tidegauge.report import FeatureReport, Report
+from tidegauge.report import Baseline, FeatureReport, Report
 
 EXIT_CODES: Final = {Verdict.STABLE: 0, Verdict.DRIFTING: 3, Verdict.UNKNOWN: 4, Verdict.LEARNING: 5}
 NOT_IN_TIME: Final = 1
@@ -106,6 +106,8 @@ def _headline(report: Report, caution: str | None) -> str:
     if unknown := report.policy.get("unknown_features"):
         names = _shown(", ".join(unknown))
         parts.append(f"[bold yellow]the policy names what the profile does not have: {names}[/]")
+    if report.baseline.state == "learning":
+        parts.append(_learned(report.baseline))
     if (coverage := report.coverage) is not None:
         expected = "?" if coverage.pods_expected is None else coverage.pods_expected
         parts.append(f"pods heard: {coverage.pods_heard}/{expected}")
@@ -125,6 +127,11 @@ def _place(feature: FeatureReport) -> str:
     figures = [(pod.pod, f"D {pod.statistic:.3f} of {pod.rows:,} rows") for pod in feature.pods]
     told = [figure if len(figures) == 1 else f"{pod} {figure}" for pod, figure in figures]
     return f"{feature.name}: {feature.where} ({', '.join(told)})"
+
+
+def _learned(baseline: Baseline) -> str:
+    passed, whole = duration(baseline.seconds), duration(baseline.of_seconds)
+    return f"design effect: still learned from live rows, {passed} of {whole}"
 
 
 def _silence(age_seconds: float | None) -> str:
