@@ -123,7 +123,7 @@ def _part(chunk: Chunk, options: FitOptions, *, first: bool) -> _Part:
     named = _feature_names(list(chunk), options)
     columns = {name: chunk[name] for name in named if options.feature_names or name not in left_out}
     if not columns:
-        raise ProfileError(f"no features are left: columns {sorted(left_out)} are the index of a frame")
+        raise ProfileError("no features are left: the rows have no column but the index of a frame")
     if options.prediction is not None:
         columns[PREDICTION] = named_column(chunk, options.prediction, "prediction")
     seconds = None

@@ -22,6 +22,7 @@ from tidegauge.errors import PolicyError, ProfileMismatch, WireError
 from tidegauge.evaluation import Evaluator, Limits
 from tidegauge.hours import HOUR_SECONDS, hour_weights
 from tidegauge.learning import Learner
+from tidegauge.nearest import or_nearest
 from tidegauge.policy import LEARNING_FLOOR, Budget, Policy
 from tidegauge.profile import Profile
 from tidegauge.reference import Reference
@@ -80,9 +81,12 @@ class Monitor:
         self.policy = policy or Policy()
         self.pane_seconds = pane_seconds
         self.timed = timed
-        unknown = set(self.policy.per_feature) - set(profile.names)
+        unknown = sorted(set(self.policy.per_feature) - set(profile.names))
         if unknown and profile.share is None:
-            raise PolicyError(f"per_feature names {sorted(unknown)}, which the profile does not have")
+            raise PolicyError(
+                f"per_feature names {unknown[0]!r}, which the profile does not have; "
+                f"{or_nearest(unknown[0], profile.names)}"
+            )
         self.reference = Reference(profile, pairs)
         self.evaluator = Evaluator(self.reference)
         self._has_hours = timed and pane_seconds <= HOUR_SECONDS and self.evaluator.has_hours

@@ -78,7 +78,9 @@ class Profile:
     def __post_init__(self) -> None:
         names = [feature.name for feature in self.features]
         twice = sorted({name for name in names if names.count(name) > 1})
-        require(not twice, "a profile", f"feature names that differ, but has {twice} twice")
+        require(
+            not twice, "a profile", f"feature names that differ, but has {', '.join(map(repr, twice))} twice"
+        )
         require(PREDICTION not in names, "a profile", f"{PREDICTION!r} for the model's prediction only")
         require(bool(self.monitored), "a profile", "at least one feature")
         if self.prediction is not None:

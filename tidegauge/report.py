@@ -237,15 +237,14 @@ class Report:
         """
         if not reports:
             raise WireError("no report to join: at least one shard's is needed")
-        if len({r.pane_seconds for r in reports}) > 1:
-            raise WireError(
-                f"reports with panes of {sorted({r.pane_seconds for r in reports})} seconds cannot be joined"
-            )
+        if len(lengths := sorted({r.pane_seconds for r in reports})) > 1:
+            told = " and ".join(f"{seconds:g} s" for seconds in lengths)
+            raise WireError(f"reports with panes of {told} cannot be joined: all shards need one length")
         features = [f for r in reports for f in r.features.values()]
         names = [f.name for f in features]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise WireError(f"features {twice} are in two reports: each shard must hold its own")
+            raise WireError(f"feature {twice[0]!r} is in two reports: each shard must hold its own features")
         first = reports[0]
         stale = any(r.stale for r in reports)
         # A shard that knows nothing yet must not hide behind one that is stable.
