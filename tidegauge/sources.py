@@ -67,10 +67,10 @@ def reading_of(path: str | Path, known: dict[str, Kind]) -> Reading:
 def _require_readable(path: str | Path) -> None:
     if not Path(path).name.lower().endswith(_CSV + _PARQUET):
         raise ProfileError(f"{path}: its name must end with one of {', '.join(_CSV + _PARQUET)}")
-    if not exists(path):
-        raise DataNotFound(f"{path}: there is no such file: give the path of a CSV or Parquet file")
     if find_spec("pyarrow") is None:
         raise ProfileError(f"{path}: files are read with pyarrow: in a checkout pip install '.[cli]'")
+    if not exists(path):
+        raise DataNotFound(f"{path}: there is no such file: give the path of a CSV or Parquet file")
 
 
 def chunks_of(path: str | Path, reading: Reading | None = None) -> Iterator[dict[str, Column]]:
