@@ -63,6 +63,8 @@ class ModelFile:
         Largest difference of a class probability from the original's; None where none is served.
     frame
         Whether the model is asked with a pandas frame, so that the server needs pandas. None if unknown.
+    modules
+        Modules of Python that the model needs and the server's image lacks, as packing found.
     """
 
     format: str
@@ -74,6 +76,7 @@ class ModelFile:
     probability: bool | None = None
     max_probability_difference: float | None = None
     frame: bool | None = None
+    modules: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require(self.format in FORMATS, "model.format", self.format, f"one of {', '.join(FORMATS)}")
@@ -256,6 +259,7 @@ _PROFILE: Final[dict[str, _Types]] = dict.fromkeys(("file", "sha256", "hash"), s
 _MODEL_ADDED: Final[dict[str, _Types]] = {
     **dict.fromkeys(("probability", "frame"), (bool, NoneType)),
     "max_probability_difference": (float, int, NoneType),
+    "modules": list,
 }
 _FEATURE: Final[dict[str, _Types]] = dict.fromkeys(("name", "kind", "dtype"), str)
 _TYPED_FEATURE: Final[dict[str, _Types]] = {**_FEATURE, "type": str, "categories": list}

@@ -6,7 +6,8 @@ Packing starts this program once and sends it a line of JSON for each form of th
 * ``values.npy`` and ``texts.json``: many rows by columns, predicted in blocks;
 * ``alone.jsonl``: bodies of ``POST /predict``, one a line, decoded and predicted one by one.
 
-The answers are written beside them. A line of JSON on stdout says when, or why there are none.
+The answers are written beside them. A line of JSON on stdout says when, or why there are none, and which
+module was `missing`. Only what the server's image has can be imported, and the modules named with ``--also``.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import msgspec
 import numpy as np
 
 from tidegauge.bundle import Manifest
+from tidegauge_serving.as_image import Hidden, missing_module
 from tidegauge_serving.explain import explain
 from tidegauge_serving.models import Predictions
 from tidegauge_serving.refusal import Refusal
@@ -93,41 +95,26 @@ def _label(loaded: Loaded, block: Block, predictions: Predictions) -> Any:
     return loaded.model.one(tuple(block.values[0].tolist()))
 
 
-class _Without:
-    """A finder of modules that does not find some packages: None in `sys.modules` would mislead libraries."""
-
-    def __init__(self, finder: Any, lacking: frozenset[str]) -> None:
-        self._finder = finder
-        self._lacking = lacking
-
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
-        """Find a module unless it is of a package that lacks."""
-        if fullname.split(".")[0] in self._lacking:
-            return None
-        return self._finder.find_spec(fullname, path, target)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._finder, name)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer each line of stdin until it ends."""
     parser = argparse.ArgumentParser(prog="python -m tidegauge_serving.check", description=__doc__)
-    parser.add_argument("--lacking", action="append", default=[], help="a package that must not be there")
-    lacking = frozenset(parser.parse_args(arguments).lacking)
-    sys.meta_path[:] = [_Without(each, lacking) for each in sys.meta_path]
+    parser.add_argument("--also", action="append", default=[], help="a module beside those of the image")
+    hidden = Hidden(parser.parse_args(arguments).also)
+    hidden.install()
     out = os.dup(1)
     os.dup2(2, 1)  # libraries that print must not write between the answers
     for line in sys.stdin:
-        os.write(out, json.dumps(_reply(json.loads(line))).encode() + b"\n")
+        os.write(out, json.dumps(_reply(json.loads(line), hidden)).encode() + b"\n")
     return 0
 
 
-def _reply(request: dict[str, str]) -> dict[str, str]:
+def _reply(request: dict[str, str], hidden: Hidden) -> dict[str, str]:
     try:
         answer_rows(Path(request["bundle"]), Path(request["rows"]))
     except Exception as error:  # libraries raise whatever they like at a file that is none of theirs
-        return {"error": " ".join(str(error).split())[:300] or type(error).__name__}
+        told = {"error": " ".join(str(error).split())[:300] or type(error).__name__}
+        missing = missing_module(error, hidden)
+        return told if missing is None else {**told, "missing": missing}
     return {}
 
 

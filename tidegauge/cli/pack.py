@@ -8,6 +8,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tidegauge.bundle import ModelFile
 from tidegauge.cli.parts import warnings_as_lines
 from tidegauge.cli.tables import printable, screen
 from tidegauge.pack import ModelFormat, Packed, pack_model
@@ -56,6 +57,7 @@ def summary(packed: Packed, data: Path) -> list[str]:
         f"{packed.folder}: model {manifest.name} as {model.format}, {size / 1e6:,.1f} MB",
         f"  features   {_kinds(profile)}; reference of {profile.rows:,} rows",
         f"  answers    {_equality(model.max_relative_difference)}",
+        *(f"  image      {line}" for line in _image(model)),
         *(f"  not as     {refusal.format}: {refusal.reason}" for refusal in packed.refusals),
     ]
     if not _has_times(profile) and (names := _time_columns(data)):
@@ -65,6 +67,7 @@ def summary(packed: Packed, data: Path) -> list[str]:
     return lines
 
 
+_EXTRAS: Final = ("xgboost", "lightgbm")
 _WHY_TIMES: Final = "rows that come together count as fewer, and raise fewer false alarms, with"
 
 
@@ -77,6 +80,20 @@ def _equality(difference: float | None) -> str:
     if difference is None:
         return "not compared with the original's"
     return f"equal to the original's; the largest relative difference is {difference:.1e}"
+
+
+def _image(model: ModelFile) -> list[str]:
+    """What the server's image must hold beside its own packages."""
+    needed = dict.fromkeys((model.format, *model.modules, *(("pandas",) if model.frame else ())))
+    extras = [name for name in _EXTRAS if name in needed]
+    others = [name for name in needed if name not in _EXTRAS and name != model.format]
+    lines = []
+    if extras:
+        built = f"--build-arg SERVING={','.join(('serving', *extras))}"
+        lines.append(f"the server's image must have {' and '.join(extras)}: build it with {built}")
+    if others:
+        lines.append(f"the server's image must also have {', '.join(others)}: docs/images.md says how")
+    return lines
 
 
 def _has_times(profile: Profile) -> bool:

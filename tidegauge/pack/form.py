@@ -31,3 +31,9 @@ class Form:
     dtype: str
     trusted_types: tuple[str, ...] = ()
     frame: bool = False
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Modules that the server needs for it beside those of its image."""
+        library = (self.format,) if self.format in ("xgboost", "lightgbm") else ()
+        return (*library, "pandas") if self.frame else library

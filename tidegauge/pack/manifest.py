@@ -36,6 +36,8 @@ class Found:
         Features that a request may leave out, and those that it may not; nothing is known of others.
     max_relative_difference, max_probability_difference
         Of predictions and probabilities; None before the comparison.
+    modules
+        What the model needs and the server's image lacks.
     """
 
     probability: bool
@@ -43,6 +45,7 @@ class Found:
     refuse_missing: Collection[str]
     max_relative_difference: float | None = None
     max_probability_difference: float | None = None
+    modules: tuple[str, ...] = ()
 
 
 def manifest_of(
@@ -78,6 +81,7 @@ def _model_file(form: Form, classes: tuple[Label, ...], found: Found) -> ModelFi
         probability=found.probability,
         max_probability_difference=found.max_probability_difference,
         frame=form.frame,
+        modules=found.modules,
     )
 
 

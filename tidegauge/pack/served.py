@@ -1,7 +1,7 @@
 """The model server's own answers, from a process that lacks what its image lacks.
 
-Packing may not import the server, so it starts ``python -m tidegauge_serving.check``: no pandas, no locale
-but C, one thread.
+Packing may not import the server, so it starts ``python -m tidegauge_serving.check``: only the modules that
+the image holds, no locale but C, one thread.
 """
 
 import contextlib
@@ -10,8 +10,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
@@ -24,6 +24,7 @@ from tidegauge.errors import BundleError
 
 __all__ = ["Alone", "Rows", "Served", "Server"]
 
+_Also = frozenset[str]  # modules beside those of the image
 _IMAGE: Final = {  # a path without locales: glibc then has C and C.UTF-8 only, as a slim image
     "LC_ALL": "C",
     "LOCPATH": os.devnull,
@@ -67,19 +68,23 @@ class Alone:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A server's answers: labels ``(n,)``, probabilities ``(n, classes)``, and those to single rows."""
+    """A server's answers: labels ``(n,)``, probabilities ``(n, classes)``, and those to single rows.
+
+    `modules` are those that the image lacks and the model needs.
+    """
 
     labels: npt.NDArray[Any]
     probabilities: npt.NDArray[np.float64] | None
     alone: tuple[Alone, ...]
+    modules: tuple[str, ...] = ()
 
 
 class Server:
-    """Processes that answer rows of a bundle: one as the image is, one with pandas where a form needs it."""
+    """Processes that answer rows of a bundle: one as the image is, and others with more modules."""
 
     def __init__(self) -> None:
-        self._processes: dict[bool, subprocess.Popen[bytes]] = {}
-        self._errors: dict[bool, IO[bytes]] = {}
+        self._processes: dict[_Also, subprocess.Popen[bytes]] = {}
+        self._errors: dict[_Also, IO[bytes]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -87,11 +92,21 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for pandas in list(self._processes):
-            self._end(pandas)
+        for also in list(self._processes):
+            self._end(also)
 
-    def ask(self, bundle: Path, rows: Rows, *, pandas: bool = False) -> Served:
-        """Ask a bundle.
+    def ask(self, bundle: Path, rows: Rows, needs: Collection[str] = ()) -> Served:
+        """Ask a bundle, in an image that has what it needs.
+
+        Parameters
+        ----------
+        bundle
+            Its folder.
+        rows
+            What to ask.
+        needs
+            Modules that its form needs beside those of the image. A module that is found missing is added,
+            but for pandas: forms that need it say so.
 
         Raises
         ------
@@ -101,13 +116,20 @@ class Server:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             _write(folder, rows)
-            reply = self._reply({"bundle": str(bundle), "rows": name}, pandas)
+            modules: list[str] = []
+            while True:
+                also = frozenset({*needs, *modules})
+                reply = self._reply({"bundle": str(bundle), "rows": name}, also)
+                missing = reply.get("missing")
+                if missing is None or missing == "pandas" or missing in also:
+                    break
+                modules.append(missing)
             if "error" in reply:
                 raise BundleError(reply["error"])
-            return _read(folder)
+            return replace(_read(folder), modules=tuple(sorted(modules)))
 
-    def _reply(self, request: dict[str, str], pandas: bool) -> dict[str, str]:
-        process = self._processes.get(pandas) or self._start(pandas)
+    def _reply(self, request: dict[str, str], also: _Also) -> dict[str, str]:
+        process = self._processes.get(also) or self._start(also)
         assert process.stdin is not None
         assert process.stdout is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended: its last words say why
@@ -117,24 +139,23 @@ class Server:
         if line:
             reply: dict[str, str] = json.loads(line)
             return reply
-        return {"error": f"the server ended: {self._end(pandas)}"}
+        return {"error": f"the server ended: {self._end(also)}"}
 
-    def _start(self, pandas: bool) -> "subprocess.Popen[bytes]":
+    def _start(self, also: _Also) -> "subprocess.Popen[bytes]":
         path = os.pathsep.join(each for each in sys.path if each)
-        lacking = () if pandas else ("--lacking", "pandas")
-        self._errors[pandas] = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the process
-        self._processes[pandas] = subprocess.Popen(
-            [sys.executable, "-m", "tidegauge_serving.check", *lacking],
+        self._errors[also] = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the process
+        self._processes[also] = subprocess.Popen(
+            [sys.executable, "-m", "tidegauge_serving.check", *(f"--also={each}" for each in sorted(also))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._errors[pandas],
+            stderr=self._errors[also],
             env={**os.environ, **_IMAGE, "PYTHONPATH": path},
         )
-        return self._processes[pandas]
+        return self._processes[also]
 
-    def _end(self, pandas: bool) -> str:
+    def _end(self, also: _Also) -> str:
         """End the process; its last words."""
-        process, errors = self._processes.pop(pandas), self._errors.pop(pandas)
+        process, errors = self._processes.pop(also), self._errors.pop(also)
         with process, errors:
             with contextlib.suppress(BrokenPipeError):
                 process.communicate()

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -70,9 +71,9 @@ class Trial:
         rows = Rows(self._values, self._texts, [body for part in bodies for body in part])
         with tempfile.TemporaryDirectory() as name:
             self._write(Path(name), form)
-            served = self._server.ask(Path(name), rows, pandas=form.frame)
+            served = self._server.ask(Path(name), rows, form.needs)
         found = agreement(self._original, self._probed, served, alone, self._missing_seen)
-        return found, self._found(found)
+        return found, replace(self._found(found), modules=served.modules)
 
     def _alone(self, most: int) -> list[int]:
         """The first rows that a client can send: JSON has no infinities."""
