@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from tidegauge.asking import takes_texts
+from tidegauge.bundle import Feature
 from tidegauge.errors import BundleError
-from tidegauge.profile import CategoricalFeature, Profile
+from tidegauge.profile import CategoricalFeature, NumericFeature, Profile
 from tidegauge_serving.models.base import Artefact, Predictions, frame_of, missing_as_nan, require_features
 from tidegauge_serving.schema import Block
 
@@ -55,6 +56,7 @@ class SklearnModel:
         categorical = any(isinstance(feature, CategoricalFeature) for feature in profile.features)
         by_name = bool(fitted) and (categorical or _has_parts(model))
         self._by_name = by_name if described.frame is None else described.frame
+        self._truths_with_gaps = any(map(_has_gaps, artefact.features, profile.features))
         self._takes_texts = takes_texts(model)
         if self._takes_texts:
             _require_one_text(profile)
@@ -72,12 +74,17 @@ class SklearnModel:
             return np.array(missing_as_nan(block.texts[0]), dtype=object)
         if self._by_name:
             return frame_of(block, self._features)
-        if not block.texts:
+        if not block.texts and not self._truths_with_gaps:
             return block.values
         rows = block.values.astype(object)
         for at, column in block.texts.items():
             rows[:, at] = missing_as_nan(column)
         return rows
+
+
+def _has_gaps(described: Feature, feature: NumericFeature | CategoricalFeature) -> bool:
+    """Whether training had truth values and gaps: objects then, and encoders insist on objects."""
+    return described.type == "boolean" and feature.missing > 0
 
 
 def _require_one_text(profile: Profile) -> None:
