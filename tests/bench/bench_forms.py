@@ -30,6 +30,6 @@ def _row(case: Case) -> Row:
         f"{case.source} {case.name}: {found.format or 'refused'}",
         figure,
         "<= 1e-5, or refused",
-        found.kept,
+        found.keeps(case),
         {"form": found.format, "difference": found.difference, "probability": found.probability},
     )

@@ -1,5 +1,6 @@
 """Every estimator that predicts: fitted on small data, packed, and compared with it on fresh rows."""
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,12 @@ from tidegauge import TidegaugeError
 
 COLUMNS = ["u", "v", "w"]
 BOOSTER_ROUNDS = 12
+QUERY_ROWS = 10  # of a ranking
+SEVERAL_VALUES_A_ROW = (
+    *("ClassifierChain", "MultiOutputClassifier", "MultiOutputRegressor", "RegressorChain"),
+    *("MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV"),
+)
+UNKNOWN_TO_SKOPS = ("Birch", "HalvingGridSearchCV", "HalvingRandomSearchCV")
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,11 @@ class Case:
     source: str
     name: str
     fitted: Callable[[pd.DataFrame], Any]
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether there is a form for it; a refusal of any other model is a fault."""
+        return self.name not in (*SEVERAL_VALUES_A_ROW, *UNKNOWN_TO_SKOPS)
 
 
 @dataclass(frozen=True)
@@ -36,10 +48,11 @@ class Outcome:
     probability: float | None = None
     reason: str = ""
 
-    @property
-    def kept(self) -> bool:
-        """Whether it is refused with a reason, or answers as the original."""
-        return bool(self.reason) or (self.difference <= 1e-5 and (self.probability or 0.0) <= 1e-5)
+    def keeps(self, case: Case) -> bool:
+        """Whether a model that has a form answers as the original, and any other is refused with a reason."""
+        if not case.is_packed:
+            return not self.format and bool(self.reason)
+        return bool(self.format) and self.difference <= 1e-5 and (self.probability or 0.0) <= 1e-5
 
 
 def table(rows: int = 240, seed: int = 3) -> pd.DataFrame:
@@ -68,7 +81,8 @@ def outcome(case: Case, folder: Path) -> Outcome:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = case.fitted(known)
-        names = list(getattr(model, "feature_names_in_", COLUMNS))
+        # IsotonicRegression keeps neither the names of its columns nor their number
+        names = list(getattr(model, "feature_names_in_", COLUMNS[: getattr(model, "n_features_in_", 1)]))
         try:
             packed = pack(model, known[names], folder, target=None, exclude=[])
         except TidegaugeError as error:
@@ -89,9 +103,19 @@ def _compared(model: Any, rows: pd.DataFrame, form: str, served: Any) -> Outcome
     else:
         size = np.maximum(np.abs(exact), np.abs(exact).mean()) + 1e-300
         gap = float((np.abs(served.labels - exact) / size).max())
-    if served.probabilities is None:
-        return Outcome(form, gap)
-    return Outcome(form, gap, float(np.abs(served.probabilities - model.predict_proba(rows)).max()))
+    expected = _probabilities(model, rows)
+    if expected is None or served.probabilities is None:
+        alike = expected is None and served.probabilities is None
+        return Outcome(form, gap, None if alike else math.inf)
+    return Outcome(form, gap, float(np.abs(served.probabilities - expected).max()))
+
+
+def _probabilities(model: Any, rows: pd.DataFrame) -> Any:
+    """The original's class probabilities; None where it has none, or numbers that are none."""
+    if not hasattr(model, "predict_proba"):
+        return None
+    found = np.asarray(model.predict_proba(rows))
+    return found if ((found >= 0) & (found <= 1)).all() else None
 
 
 # --- scikit-learn -------------------------------------------------------------------------------------------
@@ -113,6 +137,10 @@ def _fitted(kind: Any, known: pd.DataFrame) -> Any:
         tags = model.__sklearn_tags__()
         if kind.__name__ == "LocalOutlierFactor":
             model.set_params(novelty=True)
+        if kind.__name__ == "DummyClassifier":
+            model.set_params(strategy="prior")  # scikit-learn's own instance answers at random
+        if kind.__name__ == "IsotonicRegression":
+            model.set_params(out_of_bounds="clip")  # beyond training it answers NaN otherwise
         if "radius" in model.get_params():
             model.set_params(radius=5.0)  # every fresh row has a neighbour then
         columns = COLUMNS[:1] if kind.__name__ == "IsotonicRegression" else COLUMNS
@@ -132,11 +160,20 @@ def _target(tags: Any) -> Any:
 # --- boosters -----------------------------------------------------------------------------------------------
 
 _ERRORS = "squarederror squaredlogerror logistic pseudohubererror absoluteerror quantileerror".split()  # noqa: SIM905
-_XGBOOST_REGRESSION = (*(f"reg:{error}" for error in _ERRORS), "count:poisson", "reg:gamma", "reg:tweedie")
+_XGBOOST_REGRESSION = (
+    *(f"reg:{error}" for error in _ERRORS),
+    "count:poisson",
+    "reg:gamma",
+    "reg:tweedie",
+    "survival:cox",
+)
+_XGBOOST_RANKS = ("rank:pairwise", "rank:ndcg", "rank:map")
 _XGBOOST_TWO = ("binary:logistic", "binary:logitraw", "binary:hinge")
 _XGBOOST_MANY = ("multi:softmax", "multi:softprob")
 _LIGHTGBM_LEVELS = ("regression", "regression_l1", "huber", "fair", "quantile", "mape")
-_LIGHTGBM_REGRESSION = (*_LIGHTGBM_LEVELS, "poisson", "gamma", "tweedie", "cross_entropy")
+_LIGHTGBM_SHARES = ("cross_entropy", "cross_entropy_lambda")
+_LIGHTGBM_REGRESSION = (*_LIGHTGBM_LEVELS, "poisson", "gamma", "tweedie", *_LIGHTGBM_SHARES)
+_LIGHTGBM_RANKS = ("lambdarank", "rank_xendcg")
 _LIGHTGBM_CLASSES = {"binary": "two", "multiclass": "three", "multiclassova": "three"}
 
 
@@ -147,17 +184,38 @@ def boosters() -> Iterator[Case]:
             for extra in ("", "early stopping", "categories"):
                 if not (booster == "gblinear" and extra):
                     yield _booster("xgboost", booster, objective, extra)
+        yield from (_ranker("xgboost", booster, objective) for objective in _XGBOOST_RANKS)
     for booster in ("gbdt", "dart", "rf"):
         for objective in (*_LIGHTGBM_REGRESSION, *_LIGHTGBM_CLASSES):
             for extra in ("", "early stopping", "categories"):
                 if not (booster == "dart" and extra == "early stopping"):
                     yield _booster("lightgbm", booster, objective, extra)
+        yield from (_ranker("lightgbm", booster, objective) for objective in _LIGHTGBM_RANKS)
 
 
 def _booster(library: str, booster: str, objective: str, extra: str) -> Case:
     make = _xgboost if library == "xgboost" else _lightgbm
     name = f"{objective}, {booster}" + (f", {extra}" if extra else "")
     return Case(library, name, lambda known: make(known, booster, objective, extra))
+
+
+def _ranker(library: str, booster: str, objective: str) -> Case:
+    def made(known: pd.DataFrame) -> Any:
+        X, y = known[COLUMNS], known["two"]
+        if library == "xgboost":
+            import xgboost
+
+            kind = xgboost.XGBRanker(n_estimators=BOOSTER_ROUNDS, booster=booster, objective=objective)
+            return kind.fit(X, y, qid=np.arange(len(known)) // QUERY_ROWS)
+        import lightgbm
+
+        given = {"subsample": 0.7, "subsample_freq": 1} if booster == "rf" else {}
+        kind = lightgbm.LGBMRanker(
+            n_estimators=BOOSTER_ROUNDS, boosting_type=booster, objective=objective, verbose=-1, **given
+        )
+        return kind.fit(X, y, group=[QUERY_ROWS] * (len(known) // QUERY_ROWS))
+
+    return Case(library, f"{objective}, {booster}", made)
 
 
 def _features(known: pd.DataFrame, extra: str) -> pd.DataFrame:
@@ -195,7 +253,7 @@ def _lightgbm(known: pd.DataFrame, booster: str, objective: str, extra: str) -> 
     import lightgbm
 
     target = _LIGHTGBM_CLASSES.get(objective)
-    y = _share(known["number"]) if objective == "cross_entropy" else known[target or "number"]
+    y = _share(known["number"]) if objective in _LIGHTGBM_SHARES else known[target or "number"]
     given = {"subsample": 0.7, "subsample_freq": 1} if booster == "rf" else {}
     rounds = 60 if extra == "early stopping" else BOOSTER_ROUNDS
     kind = lightgbm.LGBMClassifier if target else lightgbm.LGBMRegressor
