@@ -46,15 +46,22 @@ def openapi_page(document: Mapping[str, Any]) -> str:
         f"<h1>{title}</h1>",
         _paragraph(info.get("description", "")),
         '<p>Machines read the same in <a href="openapi.json">openapi.json</a>.</p>',
-        *(
-            _operation(method, path, operation, schemas)
-            for path, item in document["paths"].items()
-            for method, operation in item.items()
-            if isinstance(operation, Mapping)
-        ),
+        *(_operation(*each, schemas) for each in _operations(document)),
     ]
-    head = f"<meta charset=utf-8><title>{escape(info['title'])}</title><style>{_STYLE}</style>"
+    meta = '<meta charset=utf-8><meta name=viewport content="width=device-width">'
+    head = f"{meta}<title>{escape(info['title'])}</title><style>{_STYLE}</style>"
     return f"<!doctype html><html lang=en><head>{head}</head><body>{''.join(parts)}</body></html>"
+
+
+def _operations(document: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Return method, path and description of each operation; those that take a body come first."""
+    found = [
+        (method, path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if isinstance(operation, Mapping)
+    ]
+    return sorted(found, key=lambda each: "requestBody" not in each[2])
 
 
 def _operation(method: str, path: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
@@ -65,7 +72,7 @@ def _operation(method: str, path: str, operation: Mapping[str, Any], schemas: Ma
         _paragraph(said),
         *(_parameter(each) for each in operation.get("parameters", ())),
         *(_content("Takes", kind, media, schemas) for kind, media in content.items()),
-        *(_answer(status, answer, schemas) for status, answer in operation["responses"].items()),
+        *_answers(operation["responses"], schemas),
     ]
     return f"<section>{''.join(parts)}</section>"
 
@@ -76,12 +83,16 @@ def _parameter(parameter: Mapping[str, Any]) -> str:
     return f"<p><code>{escape(parameter['name'])}</code> <span class=said>{escape(said)}</span></p>"
 
 
-def _answer(status: str, answer: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
-    if not status.startswith("2"):
-        return _paragraph(f"{status}: {answer['description']}")
-    content = answer.get("content", {})
-    shown = [_content(f"Answers {status}", kind, media, schemas) for kind, media in content.items()]
-    return "".join(shown) or _paragraph(f"Answers {status}")
+def _answers(responses: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
+    refused = {status: answer for status, answer in responses.items() if not status.startswith("2")}
+    for status, answer in responses.items():
+        if status not in refused:
+            content = answer.get("content", {})
+            shown = [_content(f"Answers {status}", kind, media, schemas) for kind, media in content.items()]
+            yield "".join(shown) or _paragraph(f"Answers {status}")
+    if refused:
+        said = "".join(_paragraph(f"{status}: {answer['description']}") for status, answer in refused.items())
+        yield f"<details><summary>Refuses with {escape(', '.join(refused))}</summary>{said}</details>"
 
 
 def _content(what: str, kind: str, media: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
