@@ -16,7 +16,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from support.packs import NOON, NUMBERS, ask, pack, training_table
 
-from tidegauge import BundleError, ProfileError, SchemaError
+from tidegauge import BundleError, DataNotFound, ProfileError, SchemaError
 from tidegauge.bundle import Manifest, file_sha256
 from tidegauge.pack import pack_model, verify_bundle
 from tidegauge.pack.folder import write_folder
@@ -279,12 +279,12 @@ def test_a_table_that_is_none_is_refused(tmp_path):
     joblib.dump(fitted(table), tmp_path / "model.joblib")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 not really")
     table.head(0).to_csv(tmp_path / "empty.csv", index=False)
-    for name, message in (
-        ("broken.parquet", "cannot be read"),
-        ("empty.csv", "no rows"),
-        ("none.csv", "cannot be"),
+    for name, error, message in (
+        ("broken.parquet", SchemaError, "cannot be read"),
+        ("empty.csv", SchemaError, "no rows"),
+        ("none.csv", DataNotFound, "none.csv: there is no such file"),
     ):
-        with pytest.raises(SchemaError, match=message):
+        with pytest.raises(error, match=message):
             pack_model(tmp_path / "model.joblib", tmp_path / name, tmp_path / "bundle", target="y")
 
 
