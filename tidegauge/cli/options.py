@@ -8,11 +8,30 @@ from click.core import ParameterSource
 
 from tidegauge.cli.failure import Failure
 
-__all__ = ["existing_file", "existing_folder", "give_one", "is_given", "profile_path"]
+__all__ = [
+    "DEFAULT_ROWS",
+    "existing_file",
+    "existing_folder",
+    "give_one",
+    "hour_of_day_option",
+    "is_given",
+    "profile_path",
+    "time_option",
+]
+
+DEFAULT_ROWS: Final = 10_000  # that `simulate` sends
 
 existing_file: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 profile_path: Final = click.Path(exists=True, path_type=Path)
 existing_folder: Final = click.Path(exists=True, file_okay=False, path_type=Path)
+time_option: Final = click.option(
+    "--time",
+    metavar="COLUMN",
+    help="Column with the rows' times. Rows that come together then raise fewer false alarms.",
+)
+hour_of_day_option: Final = click.option(
+    "--hour-of-day", is_flag=True, help="Keep a reference for each hour of the day (UTC). Needs --time."
+)
 
 
 def is_given(name: str) -> bool:

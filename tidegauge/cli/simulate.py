@@ -10,8 +10,8 @@ import click
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tidegauge.cli.commands.simulate import DEFAULT_ROWS
 from tidegauge.cli.failure import INTERRUPTED
+from tidegauge.cli.options import DEFAULT_ROWS
 from tidegauge.cli.parts import load_profile
 from tidegauge.cli.tables import screen
 from tidegauge.errors import SchemaError

@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 
 from tidegauge.cli.failure import needs_extra
-from tidegauge.cli.options import existing_file
+from tidegauge.cli.options import existing_file, hour_of_day_option, time_option
 
 FORMATS: Final = ("auto", "onnx", "skops", "joblib")
 
@@ -29,14 +29,8 @@ FORMATS: Final = ("auto", "onnx", "skops", "joblib")
     help="Folder to write. A bundle that is there is replaced.",
 )
 @click.option("--name", help="The model's name.  [default: the folder's]")
-@click.option(
-    "--time",
-    metavar="COLUMN",
-    help="Column with the rows' times. Rows that come together then raise fewer false alarms.",
-)
-@click.option(
-    "--hour-of-day", is_flag=True, help="Keep a reference for each hour of the day (UTC). Needs --time."
-)
+@time_option
+@hour_of_day_option
 @click.option(
     "--exclude",
     metavar="COLUMN",

@@ -7,7 +7,7 @@ import click
 
 from tidegauge.cli.failure import needs_extra
 from tidegauge.cli.group import Group
-from tidegauge.cli.options import existing_file, profile_path
+from tidegauge.cli.options import existing_file, hour_of_day_option, profile_path, time_option
 from tidegauge.contract import PROFILE_FILE
 
 
@@ -27,14 +27,8 @@ def command() -> None:
 )
 @click.option("--cut-points", type=int, default=1024, help="Cut points per numeric feature, at most.")
 @click.option("--prediction", metavar="COLUMN", help="Column with the model's predictions.")
-@click.option(
-    "--time",
-    metavar="COLUMN",
-    help="Column with the rows' times. Rows that come together then raise fewer false alarms.",
-)
-@click.option(
-    "--hour-of-day", is_flag=True, help="Keep a reference for each hour of the day (UTC). Needs --time."
-)
+@time_option
+@hour_of_day_option
 @click.option(
     "--feature",
     "features",

@@ -5,11 +5,10 @@ from typing import Any, Final
 import click
 
 from tidegauge.cli.failure import Failure, needs_extra
-from tidegauge.cli.options import existing_file, existing_folder, give_one, profile_path
+from tidegauge.cli.options import DEFAULT_ROWS, existing_file, existing_folder, give_one, profile_path
 from tidegauge.contract import SERVING_PORT
 
 SCENARIOS: Final = ("baseline", "moderate", "high")
-DEFAULT_ROWS: Final = 10_000
 _LOCAL: Final = f"http://127.0.0.1:{SERVING_PORT}"
 
 
