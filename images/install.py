@@ -3,7 +3,8 @@
 A requirement is one for pip, a wheel, or ``.[EXTRA]`` for what `pyproject.toml` says that an extra needs.
 Versions are those of `constraints.txt`. The packages' own tests go. Bytecode is made of what importing the
 modules imports: the image's root is read-only when it runs, and that of everything would take 30 MB more.
-What a program imports only later has to be named too, or it is compiled at every start.
+What a program imports only later has to be named too, or it is compiled at every start. A program's own
+package, which comes as a wheel, is compiled whole.
 """
 
 import argparse
@@ -34,6 +35,14 @@ def main() -> None:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     for module in given.modules:
         subprocess.run([PYTHON, "-c", f"import {module}"], check=True, env=environment)
+    if all(text.endswith(".whl") for text in given.requirements):
+        compile_whole(module.partition(".")[0] for module in given.modules)
+
+
+def compile_whole(packages: Iterable[str]) -> None:
+    """Make the bytecode of all modules of packages, which lie in the environment."""
+    folders = [folder for name in set(packages) for folder in HOME.glob(f"lib/*/site-packages/{name}")]
+    subprocess.run([PYTHON, "-m", "compileall", "-q", *folders], check=True)
 
 
 def wanted(text: str, without: list[str]) -> Iterator[str]:
