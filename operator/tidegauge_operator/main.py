@@ -42,6 +42,7 @@ DEFINITIONS_SECONDS: Final = 30.0
 DELETIONS_SECONDS: Final = 300.0
 RELISTED_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 5.0
+_BACKOFF: Final = Backoff()
 TOKEN_BYTES: Final = 32
 
 
@@ -58,6 +59,8 @@ class Operator:
         Where a model's aggregators answer.
     definitions_seconds
         How often it looks for definitions of other products.
+    backoff
+        How long a model that failed waits for its next try.
     """
 
     def __init__(
@@ -66,12 +69,13 @@ class Operator:
         cluster: Cluster,
         addresses: Callable[[DriftMonitoredModel], list[str]] = aggregator_urls,
         definitions_seconds: float = DEFINITIONS_SECONDS,
+        backoff: Backoff = _BACKOFF,
     ) -> None:
         self._settings, self._cluster, self._addresses = settings, cluster, addresses
         self._definitions_seconds = definitions_seconds
         clock = asyncio.get_running_loop().time
         self.store, self._pods = Store(), PodFailures()
-        self.queue: Queue[Key] = Queue(Schedule(Backoff(), random.random), clock)
+        self.queue: Queue[Key] = Queue(Schedule(backoff, random.random), clock)
         upkeep = Upkeep(
             cluster,
             self.store,

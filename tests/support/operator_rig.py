@@ -14,11 +14,13 @@ from tidegauge_operator.cluster import Cluster, connect
 from tidegauge_operator.facts import Images
 from tidegauge_operator.kinds import CHILDREN
 from tidegauge_operator.main import Operator
+from tidegauge_operator.queue import Backoff
 from tidegauge_operator.settings import Settings
 
 from tidegauge.resource import DriftMonitoredModel
 
 IMAGES = Images(serving="serving:test", sidecar="sidecar:test", aggregator="aggregator:test")
+EAGER = Backoff(most_seconds=2.0)  # many failures in a row end no test by their waits
 Addresses = Callable[[DriftMonitoredModel], list[str]]
 
 
@@ -97,7 +99,9 @@ class RunningOperator:
         self.cluster = CountingCluster(await connect(self._settings.kubeconfig))
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         self._stop = lambda: loop.call_soon_threadsafe(stop.set)
-        self.operator = Operator(self._settings, self.cluster, self._addresses, self._definitions_seconds)
+        self.operator = Operator(
+            self._settings, self.cluster, self._addresses, self._definitions_seconds, EAGER
+        )
         await self.operator.run(stop)
 
     @property
