@@ -1,6 +1,7 @@
 """Whatever is sent: an answer or a 4xx with a reason, and nothing in the log for what was refused."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -118,8 +119,10 @@ def test_random_features(app: App, values: dict[str, Any], whole: bool) -> None:
     row = {**base, **values}
     status, answer = send(app, PLAIN, json.dumps({"features": row}).encode())
     if set(row) != set(app.loaded.schema.names):
-        assert status == 422
-        assert answer["reason"] in ("missing_feature", "unknown_feature")
+        # `json.dumps` writes Infinity and NaN, which JSON does not have.
+        reasons = {400: {"bad_json"}, 422: {"missing_feature", "unknown_feature"}}
+        assert answer["reason"] in reasons[status]
+        assert status == 422 or re.search("Infinity|NaN", json.dumps(row))
     send(app, V1, json.dumps({"instances": [base or row, row]}).encode())
 
 
