@@ -1,0 +1,97 @@
+"""The documentation is in plain words: short sentences, narrow lines, no riddles."""
+
+import re
+from pathlib import Path
+
+import pytest
+from support.sentences import long_lines, sentences, words_of
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")])
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+MEAN_WORDS = 17.5
+SHARE_ABOVE_30 = 0.12
+LONGEST_SENTENCE = 45
+COLUMNS = 120
+
+# Say "should" for "ought", "again" for "anew", "anyone who" for "whoever", "is" for "stands".
+BANNED = re.compile(
+    r"\b(?:whoever|whatever comes|whosoever|ought|anew|thereof|wherein|of whom|hence(?:forth)?|"
+    r"(?:is|are|was|were|be|been) told|is said (?:of|to)|(?:as|that|which|what) (?:it|they) stands?|"
+    r"stands? (?:in|still|until|aside|as)\b|lest|amidst|whither|away with|by heart|slip of the pen|"
+    r"the way of a row|goes? by)\b",
+    re.IGNORECASE,
+)
+
+# Pages that are still to be rewritten. The list only gets shorter.
+TO_REWRITE = {
+    "docs/README.md",
+    "docs/aggregator-api.md",
+    "docs/aggregator.md",
+    "docs/architecture.md",
+    "docs/benchmarks.md",
+    "docs/bundle-format.md",
+    "docs/cli.md",
+    "docs/custom-resource.md",
+    "docs/design/decisions.md",
+    "docs/design/rooms.md",
+    "docs/images.md",
+    "docs/install.md",
+    "docs/local-stack.md",
+    "docs/metrics.md",
+    "docs/operator.md",
+    "docs/packing.md",
+    "docs/pane-format.md",
+    "docs/profile-format.md",
+    "docs/report-format.md",
+    "docs/runbooks/TidegaugeCaptureDropping.md",
+    "docs/runbooks/TidegaugeCoverageLow.md",
+    "docs/runbooks/TidegaugeDataDrift.md",
+    "docs/runbooks/TidegaugeDataDriftCritical.md",
+    "docs/runbooks/TidegaugeErrorRateHigh.md",
+    "docs/runbooks/TidegaugeLatencyHigh.md",
+    "docs/runbooks/TidegaugeLowRequestVolume.md",
+    "docs/runbooks/TidegaugeMonitoringStale.md",
+    "docs/runbooks/TidegaugeOperatorDown.md",
+    "docs/runbooks/TidegaugePredictionDrift.md",
+    "docs/runbooks/TidegaugeProfileMismatch.md",
+    "docs/runbooks/TidegaugeSchemaViolations.md",
+    "docs/serving.md",
+    "docs/settings.md",
+    "docs/sidecar.md",
+    "docs/statistics.md",
+    "docs/storage.md",
+    "docs/tap-log.md",
+    "docs/testing.md",
+    "docs/tutorial.md",
+}
+
+
+def test_sentences_are_short_on_average() -> None:
+    lengths = [len(sentence.split()) for page in PAGES for sentence in sentences(page.read_text())]
+    assert len(lengths) > 1000
+    assert sum(lengths) / len(lengths) <= MEAN_WORDS
+    assert sum(length > 30 for length in lengths) / len(lengths) <= SHARE_ABOVE_30
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_is_in_plain_words(name: str) -> None:
+    if name in TO_REWRITE:
+        pytest.skip("still to be rewritten")
+    page = (ROOT / name).read_text()
+    assert not [found.group() for found in BANNED.finditer(words_of(page))], "say it with a plain word"
+    too_long = [sentence for sentence in sentences(page) if len(sentence.split()) > LONGEST_SENTENCE]
+    assert not too_long, "make two or three sentences of it"
+    assert not long_lines(page, COLUMNS), f"fold lines at {COLUMNS} columns"
+
+
+def test_the_list_of_pages_to_rewrite_holds_no_other() -> None:
+    assert set(NAMES) >= TO_REWRITE
+
+
+def test_what_is_no_sentence_is_not_measured() -> None:
+    prose, code, rest = "One two. `three four` five\nsix.\n", "```sh\nno. No.\n```\n", "| a | table |\n"
+    page = f"# Head\n\n{prose}\n{code}- item [link](a.md) here\n- more\n\n{rest}"
+    assert sentences(page) == ["One two.", "code five six.", "item link here", "more"]
+    assert long_lines("| " + "x" * 130 + "\n" + "y" * 130, 120) == ["y" * 130]
