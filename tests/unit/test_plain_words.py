@@ -34,7 +34,6 @@ TO_REWRITE = {
     "docs/bundle-format.md",
     "docs/cli.md",
     "docs/custom-resource.md",
-    "docs/design/decisions.md",
     "docs/design/rooms.md",
     "docs/images.md",
     "docs/install.md",
