@@ -8,7 +8,7 @@ _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _CODE = re.compile(r"`+[^`]+`+")
 _ITEM = re.compile(r"(?:[-*+]|\d+\.)\s+")
 _NO_PROSE = ("|", "#", "<", "![", "[!")
-_BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])[)*\"]*\s+(?=[\"*(]*(?:[A-Z]|code\b))")
+_BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])[)*\"]*\s+(?=[\"*(]*(?:[A-Z0-9]|code\b))")
 
 
 def _blocks(page: str) -> list[str]:
