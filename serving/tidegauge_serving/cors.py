@@ -1,6 +1,6 @@
 """Answers for browsers: which pages of other origins may ask this server (CORS). Off unless it is set."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from tidegauge_serving.hot import App, Receive, Send
@@ -36,12 +36,12 @@ class Cors:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        named = dict(scope["headers"]) if scope["type"] == "http" else {}
-        granted = self._granted(named.get(b"origin", b""))
+        named = dict(scope["headers"])
+        granted = self._granted(named)
         if granted and scope["method"] == "OPTIONS" and b"access-control-request-method" in named:
             await self._allow(granted, named.get(b"access-control-request-headers", b""), send)
             return
-        more = [*granted, *([_EXPOSED] if granted else []), *self._vary]
+        more = self.more_headers(scope["headers"])
 
         async def send_with(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -50,14 +50,20 @@ class Cors:
 
         await self._app(scope, receive, send_with)
 
+    def more_headers(self, headers: Headers) -> Headers:
+        """The further headers of an answer, by those of its request."""
+        granted = self._granted(dict(headers))
+        return [*granted, *([_EXPOSED] if granted else []), *self._vary]
+
     async def _allow(self, granted: Headers, asked: bytes, send: Send) -> None:
         """Answer a browser's question before it sends a request with these headers."""
         headers = [*granted, *_PREFLIGHT, (b"access-control-allow-headers", asked), *self._vary]
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
-    def _granted(self, origin: bytes) -> Headers:
-        """The header that lets a page of this origin read the answer; none for other pages."""
+    def _granted(self, named: Mapping[bytes, bytes]) -> Headers:
+        """The header that lets the page of a request read the answer; none for pages of other origins."""
+        origin = named.get(b"origin", b"")
         if not origin or not (self._any or origin in self._origins):
             return []
         return [(b"access-control-allow-origin", b"*" if self._any else origin)]

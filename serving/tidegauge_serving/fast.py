@@ -193,7 +193,7 @@ class FastConnection(Connection):
         self.responded()
         if not self.transport.is_closing():
             self.transport.write(data)
-            if self._closes:
+            if self._closes and not super().is_answering:
                 self.transport.close()
 
     def _encoded(self, status: int, headers: Headers, body: bytes) -> bytes:
@@ -219,7 +219,7 @@ class FastConnection(Connection):
         """Close, after the answers that are due."""
         if self._due or self._route is not None:
             self._closes = True
-        else:
+        if super().is_answering or not self._closes:
             super().shutdown()
 
     def unread_cycle(self) -> Any:

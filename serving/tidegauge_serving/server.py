@@ -98,8 +98,8 @@ def _uvicorn_config(settings: Settings, gate: Gate, rest: LateApp) -> uvicorn.Co
     app: App = hot
     protocol: Any = partial(FastConnection, limits=limits, hot=hot, turn=Turn(gate.commit))
     if settings.cors_origins:  # each answer has headers for browsers, which the short way does not know
-        app = Cors(hot, settings.cors_origins)
-        protocol = partial(Connection, limits=limits, refuse=hot.refuse)
+        app = cors = Cors(hot, settings.cors_origins)
+        protocol = partial(Connection, limits=limits, refuse=hot.refuse, more_headers=cors.more_headers)
     return uvicorn.Config(
         app,
         http=protocol,

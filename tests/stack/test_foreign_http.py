@@ -1,15 +1,17 @@
 """Clients that offer HTTP/2 and clients that send too much or too slowly, at the real programs."""
 
 import json
+import re
 import shutil
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.http_wire import head, next_answer, post
+from support.http_wire import head, next_answer, post, statuses
 from support.serving_bundles import HOUSE_ROW, house_bundle
 from support.serving_process import ServingProcess, serving
 
@@ -84,6 +86,28 @@ def answers_to(port: int, *parts: bytes, answers: int = 1) -> list[tuple[int, by
             return [next_answer(stream) for _ in range(answers)]
 
 
+def said_to_one_that_ends(port: int, data: bytes) -> bytes:
+    """All that is answered to a client that closes its side after its requests, as `nc -N` does."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def test_a_client_that_closes_its_side_after_its_requests_is_answered(server: ServingProcess) -> None:
+    asked = post(TARGET, BODY)
+    long = post(TARGET, json.dumps({"instances": [HOUSE_ROW] * 20_000}).encode())  # answered by a thread
+    for data, wanted in (
+        (asked, [200]),
+        (asked * 3 + head("GET", "/docs") + asked, [200] * 5),
+        (long, [200]),
+        (long + asked, [200, 200]),
+        (asked + asked[:-1], [200, 400]),
+        (asked[:20], [400]),
+    ):
+        assert statuses(said_to_one_that_ends(server.port, data)) == wanted
+
+
 def test_a_request_inside_a_body_is_no_request(server: ServingProcess) -> None:
     inner = post(TARGET, BODY)
     outer = post(TARGET, inner, *H2C)
@@ -94,16 +118,21 @@ def test_a_request_inside_a_body_is_no_request(server: ServingProcess) -> None:
         assert [status for status, _ in found] == [400, 400, 404]  # a request is no JSON
 
 
+def refusals(server: ServingProcess) -> Counter[str]:
+    """How often the server has refused so far, by reason."""
+    found = re.findall(rb'errors_total\{.*reason="(\w+)"\} ([\d.]+)', server.get("/metrics")[1])
+    return Counter({reason.decode(): int(float(count)) for reason, count in found})
+
+
 def test_refusals_of_the_connection_are_answered_counted_and_logged(server: ServingProcess) -> None:
     too_long = head("POST", TARGET, f"content-length: {1 << 40}", "expect: 100-continue")
     reasons = {"body_too_large": too_long, "head_too_large": head("GET", "/", "x: " + "a" * 20_000)}
     reasons["bad_http"] = b"no http\r\n\r\n"
+    before = refusals(server)
     for reason, request in reasons.items():
         ((_, body),) = answers_to(server.port, request)
         assert json.loads(body)["reason"] == reason
-    _, metrics = server.get("/metrics")
-    for reason in reasons:
-        assert f'errors_total{{model="house-prices",reason="{reason}"}} 1.0'.encode() in metrics
+    assert refusals(server) - before == Counter(dict.fromkeys(reasons, 1))
     logged = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
     assert [line["code"] for line in logged if line["protocol"] == "v1"][-1] == 413
 
@@ -128,6 +157,7 @@ def test_the_aggregator_s_connections_are_the_same(tmp_path: Path) -> None:
         assert answers_to(port, head("PUT", profile, f"content-length: {1 << 40}"))[0][0] == 413
         ((status, body),) = answers_to(port, head("GET", "/", "x: " + "a" * 20_000))
         assert (status, json.loads(body)["error"]["reason"]) == (431, "head_too_large")
+        assert statuses(said_to_one_that_ends(port, head("GET", "/docs") * 2 + inner)) == [200] * 3
     finally:
         process.terminate()
         process.wait()

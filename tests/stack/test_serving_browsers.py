@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -87,6 +88,40 @@ def test_a_browser_s_question_before_a_request_is_answered(ports: dict[str, int]
         status, answered = ask(ports[setting], "OPTIONS", path, None, **other)
         assert status == 405
         assert "access-control-allow-methods" not in answered
+
+
+QUESTION = "access-control-request-method: POST"
+
+
+@pytest.mark.parametrize("setting", ["", "*", f"{SHOP},http://localhost:3000"])
+@pytest.mark.parametrize(
+    ("request_line", "field", "status"),
+    [
+        ("POST /predict HTTP/1.1", "content-length: 99999999999", 413),
+        (
+            "OPTIONS /predict HTTP/1.1",
+            f"{QUESTION}\r\ncontent-length: 99999999999",
+            413,
+        ),
+        ("POST /predict HTTP/1.1", "x: " + "a" * 20_000, 431),
+        ("POST /predict HTTP/1.1", "content-length: x", 400),
+        ("POST /predict HTTP/1.1", "transfer-encoding: chunked\r\ncontent-length: 3", 400),
+    ],
+)
+def test_a_page_may_read_what_the_connection_refuses_too(
+    ports: dict[str, int], setting: str, request_line: str, field: str, status: int
+) -> None:
+    data = f"{request_line}\r\nHost: x\r\nOrigin: {SHOP}\r\n{field}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", ports[setting]), timeout=30) as connection:
+        connection.sendall(data.encode())
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == status
+        assert json.loads(answer.read())["error"]
+    granted = {"": None, "*": "*"}.get(setting, SHOP)
+    assert answer.getheader("access-control-allow-origin") == granted
+    assert (answer.getheader("vary") == "Origin") is (granted == SHOP)
+    assert answer.getheader("connection") == "close"
 
 
 def test_a_browser_sees_the_length_of_binary_answers(ports: dict[str, int]) -> None:

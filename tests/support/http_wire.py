@@ -103,6 +103,16 @@ class Wire:
         self._deliver()
         return bytes(self.pipe.out)
 
+    def end(self) -> bytes:
+        """Close the client's side for writing only; all that the server has said so far."""
+        self.loop.call_soon(self._end)
+        self.loop.settle()
+        return bytes(self.pipe.out)
+
+    def _end(self) -> None:
+        if not self.connection.eof_received():
+            self.pipe.close()
+
     def hang_up(self) -> None:
         """Close the client's side."""
         self.pipe.closing = True

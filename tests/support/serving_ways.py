@@ -47,10 +47,12 @@ class Way:
         self.wires.append(Wire(self.loop, self.config))
         return self.wires[-1]
 
-    def tell(self, *parts: bytes, seconds: float = 0) -> tuple[bytes, bool]:
-        """All that a new connection says to parts, and whether it closed."""
+    def tell(self, *parts: bytes, seconds: float = 0, ends: bool = False) -> tuple[bytes, bool]:
+        """All that a new connection says to parts, and whether it closed; the client's side may end there."""
         wire = self.connect()
         wire.send(*parts)
+        if ends:
+            wire.end()
         self.finish(wire)
         if seconds:
             wire.wait(seconds)

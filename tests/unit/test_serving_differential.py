@@ -99,8 +99,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Way]]:
         way.close()
 
 
-def compare(ways: list[Way], parts: list[bytes]) -> None:
-    short, ordinary = (way.tell(*parts) for way in ways)
+def compare(ways: list[Way], parts: list[bytes], *, ends: bool = False) -> None:
+    short, ordinary = (way.tell(*parts, ends=ends) for way in ways)
     assert short == ordinary
     first, second = (way.app.metrics for way in ways)
     assert first.requests == second.requests
@@ -118,9 +118,9 @@ def agree(ways: list[Way]) -> None:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(streams())
-def test_random_streams_are_answered_alike(both: list[Way], parts: list[bytes]) -> None:
-    compare(both, parts)
+@given(streams(), st.booleans())
+def test_random_streams_are_answered_alike(both: list[Way], parts: list[bytes], ends: bool) -> None:
+    compare(both, parts, ends=ends)
 
 
 def test_after_random_streams_log_lines_and_rows_agree(both: list[Way]) -> None:
@@ -131,7 +131,9 @@ def test_after_random_streams_log_lines_and_rows_agree(both: list[Way]) -> None:
 
 @pytest.mark.soak
 @settings(max_examples=45_000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(streams())
-def test_a_hundred_thousand_random_requests_are_answered_alike(both: list[Way], parts: list[bytes]) -> None:
-    """45,000 streams of 2.5 requests on average, each by both ways."""
-    compare(both, parts)
+@given(streams(), st.booleans())
+def test_a_hundred_thousand_random_requests_are_answered_alike(
+    both: list[Way], parts: list[bytes], ends: bool
+) -> None:
+    """45,000 streams of 2.5 requests on average, each by both ways; half of the clients close their side."""
+    compare(both, parts, ends=ends)

@@ -1,18 +1,21 @@
 """One connection: uvicorn's httptools protocol, with offers to upgrade ignored and with limits.
 
-Three gaps of the base class are closed here.
+Gaps of the base class are closed here.
 
 - An offer to upgrade (`Upgrade: h2c`) is ignored, as RFC 9110 7.8 allows. httptools stops at such a head,
   drops the body, and would read it as the next request. A second parser goes on after the head instead.
 - Heads, trailers and declared lengths have limits; heads and bodies have times.
 - A refusal waits for the answers before it on the same connection.
+
+A client may close its side after a request (`nc -N`): it is answered all the same.
 """
 
 import asyncio
 import enum
 import urllib.parse
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import httptools
 from uvicorn.config import Config
@@ -27,9 +30,13 @@ from tidegauge.http.refused import Refuse, Refused, last_answer
 
 __all__ = ["Connection"]
 
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
 _FRAMING: Final = (b"content-length", b"transfer-encoding")
 _CONTINUE: Final = b"100-continue"
 _SLOW_HEAD: Final = "the request's head took more than {:g} s: send it at once"
+_CUT_HEAD: Final = "the client closed its side in a head: end it with an empty line"
+_CUT_BODY: Final = "the client closed its side after {} bytes of a body: send as many as its length says"
 _SLOW_BODY: Final = "{} bytes of the body came in {:.0f} s: send it faster, or in parts"
 
 
@@ -56,6 +63,8 @@ class Connection(HttpToolsProtocol):
         Bounds of each request.
     refuse
         Counts refusals and words them.
+    more_headers
+        Further headers of a refusal, by those of its request.
     """
 
     def __init__(
@@ -67,8 +76,10 @@ class Connection(HttpToolsProtocol):
         *,
         limits: Limits,
         refuse: Refuse,
+        more_headers: Callable[[Headers], Headers] | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self._more_headers = more_headers
         self._limits = limits
         self._refuse_with = refuse
         self._most_head, self._most_fields = limits.head_bytes, limits.fields
@@ -80,6 +91,7 @@ class Connection(HttpToolsProtocol):
         self._moved = False
         self._past_head = False  # while a second parser reads the head again
         self._deaf = False  # a refusal is the last answer: what comes after it is thrown away
+        self._ended = False  # the client has closed its side
         self._refused: Refused | None = None
         self._active: RequestResponseCycle | None = (
             None  # the one that is answered now; `cycle` is the newest
@@ -123,6 +135,20 @@ class Connection(HttpToolsProtocol):
             self._stalled_bytes > 2 * self._most_head
         ):  # white space and chunk extensions, which nothing else counts
             self._refuse(self._too_large())
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what has come whole, refuse what has not, then close; whether anything is due."""
+        self._ended = True
+        if self._deaf:
+            return not self.cycle.response_started
+        if self._at is not _At.BETWEEN:
+            said = _CUT_HEAD if self._at is _At.HEAD else _CUT_BODY.format(self._received)
+            self._refuse(self._named(400, "bad_http", said))
+            return not self.transport.is_closing()
+        if not self.is_answering:
+            return False
+        self.shutdown()
+        return True
 
     def shutdown(self) -> None:
         """Close, after the answers that are due."""
@@ -347,7 +373,8 @@ class Connection(HttpToolsProtocol):
         last = self._cycle_of(
             self._scope(refused.method or "GET", "1.1", b"/", b""), keep_alive=False, expects=False
         )
-        app = last_answer(refused.status, self._refuse_with(refused), self._limits.linger_seconds)
+        headers = self._more_headers(self.headers or []) if self._more_headers else []
+        app = last_answer(refused.status, self._refuse_with(refused), headers, self._linger_seconds)
         if unread is None:
             self._begin(last, app)
         elif self.pipeline and self.pipeline[0][0] is unread:
@@ -357,6 +384,10 @@ class Connection(HttpToolsProtocol):
             disconnect(unread)  # its application waits for the rest of the body
             self.cycle = last
             self._start(last, app)
+
+    def _linger_seconds(self) -> float:
+        """How long to wait, after a refusal, for what the client still sends."""
+        return 0.0 if self._ended else self._limits.linger_seconds
 
     def unread_cycle(self) -> RequestResponseCycle | None:
         """The cycle of the request whose body is coming in."""

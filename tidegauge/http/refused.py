@@ -39,15 +39,17 @@ Refuse = Callable[[Refused], bytes]
 """Counts a refusal and gives the JSON of its answer."""
 
 
-def last_answer(status: int, body: bytes, linger_seconds: float) -> Any:
+def last_answer(
+    status: int, body: bytes, more: list[tuple[bytes, bytes]], linger_seconds: Callable[[], float]
+) -> Any:
     """An application that answers with a refusal and closes when the client has heard it."""
-    headers = [_JSON, (b"content-length", b"%d" % len(body)), _CLOSE]
+    headers = [_JSON, (b"content-length", b"%d" % len(body)), *more, _CLOSE]
 
     async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": True})
         with suppress(TimeoutError):
-            await asyncio.wait_for(receive(), linger_seconds)
+            await asyncio.wait_for(receive(), linger_seconds())
         await send({"type": "http.response.body", "body": b""})
 
     return app
