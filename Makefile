@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraint
 TIER   ?= unit operator stack chart apiserver node monitoring
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format crds chart golden soak bench bench-cluster cluster cluster-down e2e-kind clean
+.PHONY: help demo test check format crds chart golden pictures soak bench bench-cluster cluster cluster-down e2e-kind clean
 
 help:  ## What this file can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ check: $(VENV)/.dev  ## Lint, format, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.dev  ## Let ruff mend what it can
+format: $(VENV)/.dev  ## Let ruff fix what it can
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
@@ -40,8 +40,11 @@ crds: $(VENV)/.dev  ## Write crds/ and docs/custom-resource.md from the types in
 chart: crds  ## Write what charts/ and manifests/ take from crds/, deploy/operator/role.yaml and each other
 	PYTHONPATH=tests $(BIN)/python -m support.chart_files
 
-golden: chart  ## Write the golden files of tests/operator and tests/chart anew; look at the diff
+golden: chart  ## Write the golden files of tests/operator and tests/chart again; look at the diff
 	PYTHONPATH=tests $(BIN)/python -m support.golden_plan
+
+pictures: $(VENV)/.dev  ## Draw docs/pictures/ from real counts
+	$(BIN)/python docs/pictures/draw.py
 
 soak: $(VENV)/.dev  ## The long random runs that `make test` leaves out
 	$(BIN)/python -m pytest tests -m soak --durations=10

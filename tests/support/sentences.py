@@ -39,5 +39,9 @@ def sentences(page: str) -> list[str]:
 
 
 def long_lines(page: str, columns: int) -> list[str]:
-    """Return the lines longer than `columns`, without tables and code blocks, which cannot be folded."""
-    return [line for line in _FENCED.sub("", page).splitlines() if len(line) > columns and line[0] != "|"]
+    """Return the lines longer than `columns`, without tables, pictures and code, which cannot be folded."""
+    return [
+        line
+        for line in _FENCED.sub("", page).splitlines()
+        if len(line) > columns and not line.startswith(("|", "!["))
+    ]
