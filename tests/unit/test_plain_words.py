@@ -35,7 +35,6 @@ TO_REWRITE = {
     "docs/install.md",
     "docs/local-stack.md",
     "docs/metrics.md",
-    "docs/operator.md",
     "docs/packing.md",
     "docs/pane-format.md",
     "docs/profile-format.md",
