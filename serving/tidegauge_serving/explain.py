@@ -3,7 +3,8 @@
 import difflib
 import json
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -13,12 +14,27 @@ from tidegauge.profile import NumericFeature
 from tidegauge_serving.refusal import Refusal, unreadable
 from tidegauge_serving.schema import FLOAT32_MAX, RowSchema, missing_value
 
-__all__ = ["MAX_EXPLAINED_BYTES", "explain", "explain_features", "read_json", "type_name"]
+__all__ = [
+    "MAX_EXPLAINED_BYTES",
+    "explain",
+    "explain_features",
+    "no_json",
+    "read_json",
+    "type_name",
+    "unnamed_fault",
+]
 
 MOST_DIGITS: Final = 1_000
 MAX_EXPLAINED_BYTES: Final = (
     1 << 20
-)  # a longer body gets msgspec's own words, so that a refusal is never slow
+)  # of a longer body only the place is told, so that a refusal is never slow
+_FORMS: Final = {
+    "features": '{"features": {name: value, ...}}',
+    "instances": '{"instances": [row, ...]}',
+}
+_PLACE: Final = re.compile(r"- at `\$(.+)`")
+_BYTE: Final = re.compile(r"\(byte (\d+)\)")
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def explain(schema: RowSchema, body: bytes, error: Exception, key: str, rows_before: int = 0) -> Refusal:
@@ -37,24 +53,61 @@ def explain(schema: RowSchema, body: bytes, error: Exception, key: str, rows_bef
     rows_before
         How many rows of the request stood before those of this body.
     """
-    if len(body) > MAX_EXPLAINED_BYTES and isinstance(error, msgspec.MsgspecError):
-        return Refusal(
-            "bad_request" if isinstance(error, msgspec.ValidationError) else "bad_json", str(error)
-        )
     if isinstance(error, Refusal):
         return error
     if not isinstance(error, msgspec.MsgspecError | UnicodeDecodeError | RecursionError):
         return unreadable(error)
     invalid = isinstance(error, msgspec.ValidationError)
-    if len(body) > MAX_EXPLAINED_BYTES:
-        return Refusal("bad_request" if invalid else "bad_json", str(error))
-    found = _broken_rule(schema, body, key, rows_before)
+    found = None
+    if len(body) <= MAX_EXPLAINED_BYTES:
+        found = _broken_rule(schema, body, key, rows_before)
     if found is not None and (invalid or found.reason in ("bad_json", "not_finite")):
         return found
-    if not invalid:  # json reads half a surrogate pair, and others do not
-        return Refusal("bad_json", f"the body is not JSON: {error}")
-    where = f", counted from row {rows_before}" if rows_before else ""
-    return Refusal("bad_request", f"{error}{where}")
+    return unnamed_fault(error, rows_before) if invalid else no_json(body, error)
+
+
+def unnamed_fault(error: Exception, rows_before: int = 0) -> Refusal:
+    """The refusal where no broken rule was found: of a key that is there twice only the last is looked at."""
+    found = _PLACE.search(str(error))
+    place = found[1].lstrip(".") if found else "the body"
+    counted = f", counted from row {rows_before}" if rows_before else ""
+    said = f"{place}{counted} is not what it must be, or is there twice: /docs shows a request"
+    return Refusal("bad_request", said)
+
+
+def no_json(body: bytes, error: Exception) -> Refusal:
+    """The refusal of a body that msgspec does not take for JSON.
+
+    Parameters
+    ----------
+    body
+        The body.
+    error
+        What msgspec raised, which may know the byte.
+    """
+    if not body:
+        return Refusal("bad_json", "the body is empty: it must be a JSON object")
+    if isinstance(error, RecursionError):
+        return _too_deep()
+    if len(body) <= MAX_EXPLAINED_BYTES:
+        try:
+            read_json(body, parse_constant=_refuse_constant)
+        except Refusal as refusal:
+            return refusal
+        if _SURROGATE.search(body):
+            said = "a text in it holds half of a surrogate pair, as \\ud83d without the other half"
+            return Refusal("bad_json", f"the body is not JSON: {said}")
+    found = _BYTE.search(str(error))
+    where = f"byte {found[1]} is wrong" if found else "it ends before it is complete"
+    return Refusal("bad_json", f"the body is not JSON: {where}")
+
+
+def _refuse_constant(name: str) -> None:
+    raise Refusal("bad_json", f"the body is not JSON: it holds {name}; send null for a missing value")
+
+
+def _too_deep() -> Refusal:
+    return Refusal("bad_json", "the body is nested too deeply: rows need no more than lists in a list")
 
 
 def _broken_rule(schema: RowSchema, body: bytes, key: str, rows_before: int) -> Refusal | None:
@@ -67,7 +120,7 @@ def _broken_rule(schema: RowSchema, body: bytes, key: str, rows_before: int) -> 
         if key not in document:
             raise Refusal(
                 "bad_request",
-                f"the body has no {key!r}: {_held(document)}",
+                f"the body has no {key!r}: {_held(document)}; it must be {_FORMS[key]}",
             )
         _explain_parameters(document.get("parameters"))
         if key == "features":
@@ -83,8 +136,10 @@ def _held(document: dict[str, Any]) -> str:
     return f"it has {_quoted(sorted(document)[:10])}" if document else "it is empty"
 
 
-def read_json(body: bytes) -> Any:
+def read_json(body: bytes, parse_constant: Callable[[str], Any] | None = None) -> Any:
     """JSON with NaN and infinities as values, so that their field can be named; raises `Refusal`."""
+    if not body:
+        raise Refusal("bad_json", "the body is empty: it must be a JSON object")
     try:
         text = body.decode()  # json itself would guess UTF-16 and take it
     except UnicodeDecodeError as error:
@@ -92,11 +147,22 @@ def read_json(body: bytes) -> Any:
     if text.startswith("\ufeff"):
         raise Refusal("bad_json", "the body is not JSON: it begins with a byte order mark; leave it out")
     try:
-        return json.loads(text, parse_int=_whole_number)
+        return json.loads(text, parse_int=_whole_number, parse_constant=parse_constant)
     except RecursionError:
-        raise Refusal("bad_json", "the body is nested too deeply") from None
-    except ValueError as error:
-        raise Refusal("bad_json", f"the body is not JSON: {error}") from None
+        raise _too_deep() from None
+    except json.JSONDecodeError as error:
+        raise Refusal("bad_json", f"the body is not JSON: {_syntax(error)}") from None
+
+
+def _syntax(error: json.JSONDecodeError) -> str:
+    """Where a text stops to be JSON."""
+    place = f"line {error.lineno}, column {error.colno}"
+    rest = error.doc[error.pos : error.pos + 10]
+    if not rest:
+        return f"it ends at {place} before it is complete"
+    if error.msg.startswith("Unterminated"):
+        return f"the text that begins at {place} has no end"
+    return f"at {place} is {rest!r}, which cannot be there"
 
 
 def _whole_number(digits: str) -> int:
@@ -170,7 +236,7 @@ def _explain_value(schema: RowSchema, at: int, value: object, where: str) -> Non
             raise missing_value(name, f" in {where}")
     elif isinstance(value, float) and not math.isfinite(value):
         raise Refusal(
-            "not_finite", f"{place} is {value}: it must be a finite number; send null for a missing one"
+            "not_finite", f"{place} is {_unbounded(value)}: it must be a finite number; null is a missing one"
         )
     elif not takes(schema.types[at], type(value)):
         raise Refusal(
@@ -179,6 +245,10 @@ def _explain_value(schema: RowSchema, at: int, value: object, where: str) -> Non
         )
     elif isinstance(feature, NumericFeature) and not _fits(value, _largest(feature)):
         raise Refusal("out_of_range", f"{place} is too large for {feature.dtype}")
+
+
+def _unbounded(value: float) -> str:
+    return "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity, or beyond 1.8e308"
 
 
 def _advice(value: object) -> str:

@@ -1,6 +1,5 @@
 """Tensors of the V2 protocol: datatypes, data as JSON, data as bytes."""
 
-import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
@@ -31,7 +30,6 @@ _DTYPES: Final[dict[str, str]] = {
 _FLAT: Final = {name: msgspec.json.Decoder(list[kind]) for name, kind in JSON_TYPES.items()}  # type: ignore[valid-type]
 _NESTED: Final = {name: msgspec.json.Decoder(list[list[kind]]) for name, kind in JSON_TYPES.items()}  # type: ignore[valid-type]
 _LARGEST: Final = 2**64 - 1
-_LENGTH: Final = struct.Struct("<I")
 
 
 def tensor_values(
@@ -98,12 +96,12 @@ def encode_binary(datatype: str, array: npt.NDArray[Any]) -> bytes:
     if datatype != "BYTES":
         return array.astype(_DTYPES[datatype]).tobytes()
     texts = [str(text).encode() for text in array.reshape(-1).tolist()]
-    return b"".join(_LENGTH.pack(len(text)) + text for text in texts)
+    return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
 
 
 def _from_json(tensor: "InputTensor", *, texts: bool) -> Sequence[Any] | npt.NDArray[np.float64]:
     if not tensor.data:
-        raise Refusal("bad_request", f"tensor {tensor.name!r} has no data")
+        raise Refusal("bad_request", f"tensor {tensor.name!r} has no data: it must be a list")
     nested = first_of(tensor.data) == b"["
     try:
         if len(memoryview(tensor.data)) > LARGE_BYTES:
@@ -189,15 +187,22 @@ def _from_bytes(tensor: "InputTensor", data: bytes) -> Any:
 
 
 def _texts(name: str, data: bytes) -> list[str]:
-    found = []
+    """Texts, each behind its length in 4 bytes."""
+    found: list[str] = []
     at = 0
-    try:
-        while at < len(data):
-            end = at + 4 + _LENGTH.unpack_from(data, at)[0]
-            if end > len(data):
-                raise ValueError("an element ends behind the data")
+    while at < len(data):
+        end = at + 4 + int.from_bytes(data[at : at + 4], "little")
+        if at + 4 > len(data) or end > len(data):
+            raise _wrong_text(
+                name, len(found), f"ends after the data's {len(data)} bytes: send its length first"
+            )
+        try:
             found.append(data[at + 4 : end].decode())
-            at = end
-    except (struct.error, ValueError) as error:
-        raise Refusal("wrong_type", f"tensor {name!r} of datatype BYTES: {error}") from None
+        except UnicodeDecodeError:
+            raise _wrong_text(name, len(found), "is not UTF-8") from None
+        at = end
     return found
+
+
+def _wrong_text(name: str, at: int, rule: str) -> Refusal:
+    return Refusal("wrong_type", f"tensor {name!r} of datatype BYTES: the text at position {at} {rule}")

@@ -12,10 +12,11 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from tidegauge_serving.explain import MAX_EXPLAINED_BYTES, check_names, read_json
+from tidegauge_serving.explain import MAX_EXPLAINED_BYTES, check_names, no_json, read_json
 from tidegauge_serving.models.base import typed_labels
 from tidegauge_serving.parts import SHORT_LIST, encode_list
 from tidegauge_serving.protocols import Answer, Headers
+from tidegauge_serving.protocols.explain_v2 import explain_request
 from tidegauge_serving.protocols.one_row import OneRow
 from tidegauge_serving.protocols.tensors import encode_binary, tensor_values
 from tidegauge_serving.refusal import Refusal, unreadable
@@ -111,10 +112,10 @@ class V2:
             return self._decoder.decode(text)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             if isinstance(error, msgspec.ValidationError):
-                raise Refusal("bad_request", f"not a V2 request: {error}") from None
+                raise explain_request(text, error) from None
             if len(text) <= MAX_EXPLAINED_BYTES:
                 _explain_syntax(text)
-            raise Refusal("bad_json", f"not a V2 request: {error}") from None
+            raise no_json(text, error) from None
 
     def _check_outputs(self, request: Request) -> None:
         for output in request.outputs or ():
