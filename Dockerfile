@@ -85,7 +85,7 @@ ARG REVISION=unknown
 ARG VERSION
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,from=distribution,target=/dist \
     /tools/bin/python /tools/install.py /dist/*.whl --import tidegauge_serving.__main__ tidegauge_serving.app \
-    tidegauge_serving.models.onnx tidegauge_serving.models.sklearn tidegauge_serving.storage tidegauge.document urllib.request
+    tidegauge_serving.models.onnx tidegauge_serving.models.sklearn tidegauge_serving.storage tidegauge.profile.document urllib.request
 USER 65532:65532
 EXPOSE 8080
 ENTRYPOINT ["python", "-m", "tidegauge_serving"]
@@ -101,7 +101,7 @@ RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,f
 ARG REVISION=unknown
 ARG VERSION
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,from=distribution,target=/dist \
-    /tools/bin/python /tools/install.py /dist/*.whl --import tidegauge_sidecar.__main__ tidegauge.document
+    /tools/bin/python /tools/install.py /dist/*.whl --import tidegauge_sidecar.__main__ tidegauge.profile.document
 USER 65532:65532
 EXPOSE 8081
 ENTRYPOINT ["python", "-m", "tidegauge_sidecar"]

@@ -22,26 +22,28 @@ from tidegauge.errors import (
 )
 
 if TYPE_CHECKING:
-    from tidegauge.backtest import replay
-    from tidegauge.counts import KS, Accumulator, Counts
-    from tidegauge.monitor import Monitor
-    from tidegauge.policy import Policy
-    from tidegauge.profile import CategoricalFeature, NumericFeature, Profile
-    from tidegauge.report import Report
-    from tidegauge.rowscore import RowScorer
+    from tidegauge.counting.counts import Accumulator, Counts
+    from tidegauge.counting.ks import KS
+    from tidegauge.counting.row_score import RowScorer
+    from tidegauge.monitor.monitor import Monitor
+    from tidegauge.monitor.policy import Policy
+    from tidegauge.monitor.replay import replay
+    from tidegauge.profile.features import CategoricalFeature, NumericFeature
+    from tidegauge.profile.profile import Profile
+    from tidegauge.report.model import Report
 
 _HOMES = {
-    "Accumulator": "counts",
-    "CategoricalFeature": "profile",
-    "Counts": "counts",
-    "KS": "counts",
-    "Monitor": "monitor",
-    "NumericFeature": "profile",
-    "Policy": "policy",
-    "Profile": "profile",
-    "Report": "report",
-    "RowScorer": "rowscore",
-    "replay": "backtest",
+    "Accumulator": "counting.counts",
+    "CategoricalFeature": "profile.features",
+    "Counts": "counting.counts",
+    "KS": "counting.ks",
+    "Monitor": "monitor.monitor",
+    "NumericFeature": "profile.features",
+    "Policy": "monitor.policy",
+    "Profile": "profile.profile",
+    "Report": "report.model",
+    "RowScorer": "counting.row_score",
+    "replay": "monitor.replay",
 }
 
 __all__ = [

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from tidegauge.contract import Lost
-from tidegauge.pane import Pane
+from tidegauge.protocol.names import Lost
+from tidegauge.protocol.pane import Pane
 
 __all__ = ["OTHER", "Account", "Totals"]
 

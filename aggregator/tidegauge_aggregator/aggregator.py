@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, TypeVar
 
-from tidegauge.counts import Counts
+from tidegauge.counting.counts import Counts
 from tidegauge.errors import ProfileError
-from tidegauge.pane import MAX_PANE_BYTES, Pane
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.pane import MAX_PANE_BYTES, Pane
 
 from .config import Config
 from .intake import PaneName, Shard, check_model, check_time, decode_counts, digest_of, known, parse_pane

@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 
 from tidegauge.__about__ import __version__
 from tidegauge.http import Refused
-from tidegauge.openapi_page import PAGE_HEADERS, openapi_page
-from tidegauge.routes import HeadAsGet, allowed_methods
+from tidegauge.http.openapi_page import PAGE_HEADERS, openapi_page
+from tidegauge.http.routes import HeadAsGet, allowed_methods
 
 from .access import TokenGate
 from .aggregator import MAX_PROFILE_BYTES, Aggregator

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from tidegauge.counts import Accumulator, Counts
-from tidegauge.profile import Profile
+from tidegauge.counting.counts import Accumulator, Counts
+from tidegauge.profile.profile import Profile
 
 from .store import Store, SumRow
 from .watch import PaneSum

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from tidegauge.errors import PolicyError, ResourceError
-from tidegauge.policy import Policy
+from tidegauge.monitor.policy import Policy
 
 __all__ = ["Config", "ModelConfig", "parse_config"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidegauge.report import Coverage
+from tidegauge.report.model import Coverage
 
 from .schedule import last_pane_over
 from .watch import HEARD_PANES, Watch

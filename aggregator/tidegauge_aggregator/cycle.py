@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 from typing import Final
 
-from tidegauge.contract import Verdict
+from tidegauge.protocol.names import Verdict
 
 from .access import WatchedFile
 from .aggregator import Aggregator

@@ -9,11 +9,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.counts import ks_two_sample
-from tidegauge.monitor import Monitor
-from tidegauge.profile import CategoricalFeature, Feature, NumericFeature
-from tidegauge.reference import over_values, quantile_bins
-from tidegauge.statistics import total_variation
+from tidegauge.counting.ks import ks_two_sample
+from tidegauge.monitor.monitor import Monitor
+from tidegauge.profile.profile import CategoricalFeature, Feature, NumericFeature
+from tidegauge.stats.statistics import total_variation
+from tidegauge.stats.tables import over_values, quantile_bins
 
 __all__ = ["describe_feature"]
 

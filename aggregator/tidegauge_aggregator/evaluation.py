@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tidegauge.counts import Counts
+from tidegauge.counting.counts import Counts
 from tidegauge.errors import TidegaugeError
-from tidegauge.monitor import Monitor
-from tidegauge.pods import PodRows, name_pods
-from tidegauge.policy import Policy
-from tidegauge.profile import Profile
-from tidegauge.report import Report
+from tidegauge.monitor.monitor import Monitor
+from tidegauge.monitor.pods import PodRows, name_pods
+from tidegauge.monitor.policy import Policy
+from tidegauge.profile.profile import Profile
+from tidegauge.report.model import Report
 
 from .store import EvaluationRow, TransitionRow, WatchRow
 from .transitions import transitions

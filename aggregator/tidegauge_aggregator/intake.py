@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tidegauge.counts import Counts
+from tidegauge.counting.counts import Counts
 from tidegauge.errors import ProfileMismatch, WireError
-from tidegauge.pane import MAX_PANE_BYTES, Pane
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.pane import MAX_PANE_BYTES, Pane
 
 from .refusal import Refusal
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from tidegauge.counts import Counts
-from tidegauge.pane import Pane
-from tidegauge.profile import Profile
-from tidegauge.report import Report
+from tidegauge.counting.counts import Counts
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.pane import Pane
+from tidegauge.report.model import Report
 
 from .accounts import Totals
 from .compaction import BLOCK_PANES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from tidegauge.contract import Metric
+from tidegauge.protocol.names import Metric
 
 __all__ = ["Meters"]
 

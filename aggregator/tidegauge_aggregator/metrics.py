@@ -8,8 +8,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
-from tidegauge.contract import Metric, Severity, Verdict
-from tidegauge.report import FeatureReport, Report
+from tidegauge.protocol.names import Metric, Severity, Verdict
+from tidegauge.report.model import FeatureReport, Report
 
 from .aggregator import Aggregator
 from .reading import Reading

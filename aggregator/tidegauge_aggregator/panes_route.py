@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from tidegauge.pane import MAX_PANE_BYTES
+from tidegauge.protocol.pane import MAX_PANE_BYTES
 
 from .access import TokenGate
 from .aggregator import Aggregator

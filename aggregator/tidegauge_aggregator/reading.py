@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from tidegauge.contract import PANE_SECONDS, Verdict
+from tidegauge.monitor.policy import Policy
 from tidegauge.nearest import or_nearest
-from tidegauge.policy import Policy
-from tidegauge.profile import Profile
-from tidegauge.report import Baseline, FeatureReport, Report
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import PANE_SECONDS, Verdict
+from tidegauge.report.model import Baseline, FeatureReport, Report
 
 from .aggregator import Aggregator
 from .coverage import coverage_of

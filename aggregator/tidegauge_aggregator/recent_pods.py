@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.counts import Counts
-from tidegauge.pane import Pane
-from tidegauge.pods import KEPT_PANES, PodRows, bin_rows
-from tidegauge.reference import Reference
+from tidegauge.counting.counts import Counts
+from tidegauge.monitor.pods import KEPT_PANES, PodRows, bin_rows
+from tidegauge.protocol.pane import Pane
+from tidegauge.stats.tables import Reference
 
 __all__ = ["KEPT_BYTES", "RecentPods"]
 

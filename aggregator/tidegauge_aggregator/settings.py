@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tidegauge.contract import AGGREGATOR_PORT, Env
+from tidegauge.protocol.names import AGGREGATOR_PORT, Env
 
 __all__ = ["Settings", "parse_settings"]
 

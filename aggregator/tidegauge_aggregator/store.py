@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final, Protocol
 
-from tidegauge.pane import Pane
+from tidegauge.protocol.pane import Pane
 
 from .accounts import Account, Totals
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tidegauge.contract import Verdict
-from tidegauge.report import FeatureReport, Report
+from tidegauge.protocol.names import Verdict
+from tidegauge.report.model import FeatureReport, Report
 
 __all__ = ["transitions"]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from tidegauge.counts import Accumulator, Counts
-from tidegauge.pane import Pane
-from tidegauge.profile import Profile
-from tidegauge.report import Report
+from tidegauge.counting.counts import Accumulator, Counts
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.pane import Pane
+from tidegauge.report.model import Report
 
 from .accounts import Account, Totals
 from .evaluation import Gauge

@@ -12,7 +12,7 @@ import time
 from prometheus_client import CollectorRegistry
 
 from tidegauge.errors import TidegaugeError
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
 from tidegauge_sidecar.endpoint import serve_endpoint
 from tidegauge_sidecar.folder import Folder
 from tidegauge_sidecar.program import Sidecar

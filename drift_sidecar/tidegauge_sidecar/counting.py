@@ -5,14 +5,14 @@ from typing import Final
 
 import numpy as np
 
-from tidegauge.contract import Lost
-from tidegauge.counts import Accumulator, Counts
-from tidegauge.profile import Profile
-from tidegauge.taplog import Frame
+from tidegauge.counting.counts import Accumulator, Counts
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import Lost
+from tidegauge.protocol.taplog import Frame
 
 __all__ = ["BATCH_ROWS", "OpenPane"]
 
-BATCH_ROWS: Final = 16_384  # a batch much longer than the cut points is counted fastest (`tidegauge.cells`)
+BATCH_ROWS: Final = 16_384  # a batch much longer than the cut points is counted fastest
 
 
 class OpenPane:

@@ -5,10 +5,10 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
-from tidegauge.contract import Lost
-from tidegauge.pane import Pane
-from tidegauge.profile import Profile
-from tidegauge.taplog import Frame, sequence_name, split_segment_name
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import Lost
+from tidegauge.protocol.pane import Pane
+from tidegauge.protocol.taplog import Frame, sequence_name, split_segment_name
 from tidegauge_sidecar.counting import OpenPane
 from tidegauge_sidecar.folder import Folder
 from tidegauge_sidecar.position import Position, WriterPosition

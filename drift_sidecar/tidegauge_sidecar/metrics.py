@@ -9,9 +9,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
-from tidegauge.contract import Lost, Metric
-from tidegauge.counts import Counts
-from tidegauge.profile import NumericFeature
+from tidegauge.counting.counts import Counts
+from tidegauge.profile.profile import NumericFeature
+from tidegauge.protocol.names import Lost, Metric
 
 __all__ = ["SidecarCollector", "Snapshot", "send_seconds"]
 

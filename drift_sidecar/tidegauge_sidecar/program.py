@@ -10,8 +10,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from tidegauge.contract import Lost
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import Lost
 from tidegauge_sidecar.cutter import Cutter, Origin
 from tidegauge_sidecar.folder import Folder
 from tidegauge_sidecar.metrics import SidecarCollector, Snapshot, send_seconds

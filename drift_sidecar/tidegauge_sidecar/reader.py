@@ -9,9 +9,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from tidegauge.contract import Lost
 from tidegauge.errors import WireError
-from tidegauge.taplog import (
+from tidegauge.protocol.names import Lost
+from tidegauge.protocol.taplog import (
     FRAME_HEADER,
     SEGMENT_HEADER_BYTES,
     SEQUENCE,

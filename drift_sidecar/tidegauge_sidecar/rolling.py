@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from tidegauge.counts import Counts
-from tidegauge.profile import Profile
+from tidegauge.counting.counts import Counts
+from tidegauge.profile.profile import Profile
 
 __all__ = ["SPAN_SECONDS", "RollingCounts"]
 

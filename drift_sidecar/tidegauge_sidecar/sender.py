@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final, Protocol
 
-from tidegauge.contract import Lost, pane_path, profile_path
-from tidegauge.counts import Counts
+from tidegauge.counting.counts import Counts
 from tidegauge.errors import ProfileError, ProfileMismatch, WireError
-from tidegauge.pane import Pane
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import Lost, pane_path, profile_path
+from tidegauge.protocol.pane import Pane
 from tidegauge_sidecar.position import Position
 from tidegauge_sidecar.spool import Sent, ShardState, Spool, Spooled, StateFile
 

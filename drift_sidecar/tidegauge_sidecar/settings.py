@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tidegauge.contract import PANE_SECONDS, SIDECAR_PORT, Env
+from tidegauge.protocol.names import PANE_SECONDS, SIDECAR_PORT, Env
 
 __all__ = ["Settings", "read_settings"]
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from tidegauge.errors import WireError
-from tidegauge.pane import Pane
+from tidegauge.protocol.pane import Pane
 from tidegauge_sidecar.folder import Folder
 from tidegauge_sidecar.position import Position
 
@@ -133,7 +133,7 @@ class ShardState:
     rows, lost
         Totals over the panes it took.
     pending
-        Rows by `tidegauge.contract.Lost` reason that the next pane must report: those of refused panes.
+        Rows by `tidegauge.protocol.names.Lost` reason that the next pane must report: those of refused panes.
     """
 
     pane: int = -1

@@ -24,12 +24,12 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
 from tidegauge import Profile, replay
-from tidegauge.backtest import Transition
-from tidegauge.contract import PREDICTION, Severity, Verdict
-from tidegauge.counts import Counts
+from tidegauge.counting.counts import Counts
+from tidegauge.monitor.replay import Transition
 from tidegauge.pack import Packed, pack_model
-from tidegauge.profile import NumericFeature
-from tidegauge.statistics import total_variation
+from tidegauge.profile.profile import NumericFeature
+from tidegauge.protocol.names import PREDICTION, Severity, Verdict
+from tidegauge.stats.statistics import total_variation
 
 WEATHER = ["temp", "dewp", "humid", "wind_speed", "precip", "pressure", "visib"]
 FLIGHT = ["distance", "hour", "dep_delay", "carrier", "origin"]

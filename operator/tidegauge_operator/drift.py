@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tidegauge.contract import Extent, Severity, Verdict
-from tidegauge.report import Coverage, FeatureReport, Report
+from tidegauge.protocol.names import Extent, Severity, Verdict
+from tidegauge.report.model import Coverage, FeatureReport, Report
 
 __all__ = ["by_severity", "drift", "expected_pods", "located", "shards", "silent"]
 

@@ -16,7 +16,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from tidegauge.contract import Metric, Verdict
+from tidegauge.protocol.names import Metric, Verdict
 
 __all__ = ["Health", "Meters", "application"]
 

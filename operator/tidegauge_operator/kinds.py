@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tidegauge.contract import API_VERSION, RESOURCE_KIND
+from tidegauge.protocol.names import API_VERSION, RESOURCE_KIND
 
 __all__ = ["CHILDREN", "EVENTS", "MODELS", "PODS", "Kind", "kind_of"]
 

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any, Final
 
-from tidegauge.contract import API_GROUP, API_VERSION, RESOURCE_KIND
+from tidegauge.protocol.names import API_GROUP, API_VERSION, RESOURCE_KIND
 from tidegauge.resource import DriftMonitoredModel
 
 from .facts import Facts

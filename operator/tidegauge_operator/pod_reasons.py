@@ -1,6 +1,6 @@
 """Why a pod does not start or does not stay up: one reason, and a sentence with the next step. Pure.
 
-What the programs say with their last line and exit code (`tidegauge.contract.Exit`) comes through in their
+What the programs say with their last line and exit code (`protocol.names.Exit`) comes through in their
 words. Nothing that changes with each new try is told: how often it was tried, how long the wait is, names of
 pods that never came to be.
 """
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tidegauge.contract import Exit
+from tidegauge.protocol.names import Exit
 from tidegauge_operator.labels import COMPONENT_LABEL, Component
 
 __all__ = ["Failure", "creation_failure", "pod_failure"]

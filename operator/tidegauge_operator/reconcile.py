@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from tidegauge.report import Report
+from tidegauge.report.model import Report
 from tidegauge.resource import DriftMonitoredModel, of_stored
 from tidegauge_operator.availability import lacks_pods
 from tidegauge_operator.children.urls import model_url

@@ -11,7 +11,7 @@ from typing import Final
 import aiohttp
 
 from tidegauge.errors import WireError
-from tidegauge.report import Report
+from tidegauge.report.model import Report
 
 __all__ = ["NoReport", "ReportClient", "Told"]
 

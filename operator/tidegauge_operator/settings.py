@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tidegauge.__about__ import __version__
-from tidegauge.contract import Env
+from tidegauge.protocol.names import Env
 from tidegauge_operator.facts import Images
 
 __all__ = ["Settings", "parse_settings"]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from tidegauge.contract import Severity, Verdict
-from tidegauge.report import Coverage, Report
+from tidegauge.protocol.names import Severity, Verdict
+from tidegauge.report.model import Coverage, Report
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge_operator.availability import (
     State,

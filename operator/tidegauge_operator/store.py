@@ -8,7 +8,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from tidegauge.contract import API_GROUP, RESOURCE_KIND
+from tidegauge.protocol.names import API_GROUP, RESOURCE_KIND
 from tidegauge_operator.kinds import Kind
 from tidegauge_operator.labels import MANAGED_BY, MODEL_LABEL
 

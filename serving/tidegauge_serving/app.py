@@ -11,8 +11,8 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 
 from tidegauge.__about__ import __version__
-from tidegauge.openapi_page import PAGE_HEADERS, openapi_page
-from tidegauge.routes import AsgiApp, HeadAsGet, allowed_methods
+from tidegauge.http.openapi_page import PAGE_HEADERS, openapi_page
+from tidegauge.http.routes import AsgiApp, HeadAsGet, allowed_methods
 from tidegauge_serving.gate import Gate
 from tidegauge_serving.health import LIVE_PATHS, READY_PATHS
 from tidegauge_serving.openapi import (

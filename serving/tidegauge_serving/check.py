@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from tidegauge.bundle import Manifest
+from tidegauge.protocol.bundle import Manifest
 from tidegauge_serving.as_image import Hidden, missing_module
 from tidegauge_serving.explain import explain
 from tidegauge_serving.models import Predictions

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from tidegauge.coercion import takes, wanted
-from tidegauge.profile import NumericFeature
+from tidegauge.profile.profile import NumericFeature
+from tidegauge.protocol.coercion import takes, wanted
 from tidegauge_serving.refusal import Refusal, unreadable
 from tidegauge_serving.schema import FLOAT32_MAX, RowSchema, missing_value
 

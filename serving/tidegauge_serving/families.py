@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from tidegauge.contract import Metric
+from tidegauge.protocol.names import Metric
 from tidegauge_serving.metrics import Histogram, ServingMetrics
 
 __all__ = ["Families", "make_registry"]

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tidegauge.features import category_text
-from tidegauge.profile import CategoricalFeature, Feature, NumericFeature
+from tidegauge.profile.features import category_text
+from tidegauge.profile.profile import CategoricalFeature, Feature, NumericFeature
 from tidegauge_serving.protocols.v2 import input_datatypes
 from tidegauge_serving.schema import FLOAT32_MAX, RowSchema
 

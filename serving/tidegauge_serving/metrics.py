@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.profile import NumericFeature, Profile
+from tidegauge.profile.profile import NumericFeature, Profile
 
 __all__ = ["Histogram", "ServingMetrics", "prediction_histogram"]
 

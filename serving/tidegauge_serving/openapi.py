@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from tidegauge.coercion import ColumnType, takes
-from tidegauge.profile import Feature
+from tidegauge.profile.profile import Feature
+from tidegauge.protocol.coercion import ColumnType, takes
 from tidegauge_serving.json_schema import json_list, json_object, json_value, v2_example, v2_inputs
 from tidegauge_serving.protocols.v2 import OUTPUT_NAMES
 from tidegauge_serving.schema import RowSchema

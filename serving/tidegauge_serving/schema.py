@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.bundle import Feature as Column
-from tidegauge.coercion import ColumnType, takes
-from tidegauge.profile import CategoricalFeature, Feature, NumericFeature
-from tidegauge.values import labels_by_text, texts_of
+from tidegauge.data.values import labels_by_text, texts_of
+from tidegauge.profile.profile import CategoricalFeature, Feature, NumericFeature
+from tidegauge.protocol.bundle import Feature as Column
+from tidegauge.protocol.coercion import ColumnType, takes
 from tidegauge_serving.named_rows import NamedRows
 from tidegauge_serving.parts import first_of
 from tidegauge_serving.refusal import Refusal

@@ -16,10 +16,10 @@ from typing import Any
 
 import uvicorn
 
-from tidegauge.contract import Exit
 from tidegauge.errors import TidegaugeError
 from tidegauge.http import Connection, Limits
-from tidegauge.profile import CategoricalFeature, Profile
+from tidegauge.profile.profile import CategoricalFeature, Profile
+from tidegauge.protocol.names import Exit
 from tidegauge_serving.cors import Cors
 from tidegauge_serving.fast import FastConnection, Turn
 from tidegauge_serving.gate import Gate

@@ -12,8 +12,8 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.profile import CategoricalFeature, NumericFeature, Profile
-from tidegauge.rowscore import RowScorer
+from tidegauge.counting.row_score import RowScorer
+from tidegauge.profile.profile import CategoricalFeature, NumericFeature, Profile
 from tidegauge_serving.engine import Engine
 from tidegauge_serving.metrics import ServingMetrics, prediction_histogram
 from tidegauge_serving.models import Label, Predictions

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegauge.contract import SERVING_PORT, Env
+from tidegauge.protocol.names import SERVING_PORT, Env
 
 __all__ = ["Settings", "parse_settings"]
 

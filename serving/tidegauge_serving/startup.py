@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tidegauge.bundle import Manifest
 from tidegauge.errors import BundleError, ProfileError
-from tidegauge.profile import NumericFeature, Profile
+from tidegauge.profile.profile import NumericFeature, Profile
+from tidegauge.protocol.bundle import Manifest
 from tidegauge_serving.batching import Batcher
 from tidegauge_serving.blame import Blame
 from tidegauge_serving.engine import Engine, Speed, accepted_missing, measure

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from tidegauge.bundle import Manifest
-from tidegauge.contract import MANIFEST_FILE, PVC_MOUNT, Env, Exit
 from tidegauge.errors import StorageError, TidegaugeError
+from tidegauge.protocol.bundle import Manifest
+from tidegauge.protocol.names import MANIFEST_FILE, PVC_MOUNT, Env, Exit
 
 __all__ = ["fetch", "main"]
 

@@ -20,7 +20,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.taplog import (
+from tidegauge.protocol.taplog import (
     FRAME_HEADER,
     FRAME_MAGIC,
     MAX_PAYLOAD_BYTES,

@@ -17,7 +17,7 @@ from support.operator_rig import RunningOperator, quiet
 from support.pods import DONE, RUNNING, container, ended, waiting
 from support.waiting import wait_for
 
-from tidegauge.contract import Exit
+from tidegauge.protocol.names import Exit
 
 AGGREGATOR = "house-prices-aggregator"
 UNREACHED = "manifest.json of s3://models/house-prices/3 cannot be read: ConnectTimeoutError: timed out\n"

@@ -10,7 +10,7 @@ from support.controlplane.cluster import Cluster
 from support.operator_rig import RunningOperator, managed, quiet
 from support.waiting import wait_for
 
-from tidegauge.contract import Env
+from tidegauge.protocol.names import Env
 
 SCALED = {"autoscaling": {"minReplicas": 2, "maxReplicas": 5}}
 NETWORK_POLICY = ("networking.k8s.io", "v1", "networkpolicies")

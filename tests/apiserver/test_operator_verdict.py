@@ -11,7 +11,7 @@ from support.operator_rig import RunningOperator, quiet
 from support.reports import DRIFTING, ReportServer, a_report, in_pods
 from support.waiting import wait_for
 
-from tidegauge.contract import Extent
+from tidegauge.protocol.names import Extent
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import psutil
 from bench.rows import Row
 from support.aggregator_load import Feeder, Target, messages, simulated_aggregator
 
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
 
 FEATURES = 50
 INSTANCES = 1000

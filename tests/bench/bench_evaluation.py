@@ -8,7 +8,7 @@ import numpy as np
 from bench.rows import Row
 
 from tidegauge import Counts, Monitor, Policy, Profile
-from tidegauge.profile import NumericFeature
+from tidegauge.profile.profile import NumericFeature
 
 FEATURES, CUTS, SCALES = 50, 1024, 13
 SAME_RATIO = 1.1

@@ -13,8 +13,8 @@ from support.pod import Pod
 from support.sidecar_process import SidecarProcess, running
 from support.taplog_writer import LogWriter
 
-from tidegauge.profile import Profile
-from tidegauge.taplog import SEGMENT_BYTES
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.taplog import SEGMENT_BYTES
 
 MEBIBYTE = 1 << 20
 

@@ -23,8 +23,8 @@ from support.node.own_node import OwnNode
 from support.story import Story
 from support.story_rows import Rows, table
 
-from tidegauge.contract import SERVING_PORT
-from tidegauge.traffic import columns, rows
+from tidegauge.data.synthetic import columns, rows
+from tidegauge.protocol.names import SERVING_PORT
 
 _TICK_SECONDS = 0.4
 _BODIES = 64

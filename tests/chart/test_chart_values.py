@@ -12,7 +12,7 @@ from support.golden_plan import planned
 from support.helm import CHART, Helm, HelmFailed
 from tidegauge_operator.settings import parse_settings
 
-from tidegauge.contract import AGGREGATOR_PORT, Env, Metric
+from tidegauge.protocol.names import AGGREGATOR_PORT, Env, Metric
 
 GOLDEN = sorted(chart_files.GOLDEN.glob("*/values.yaml"))
 

@@ -10,7 +10,7 @@ from support.golden_plan import planned
 from support.helm import ROOT, Helm
 from support.pages import commands_of, files_of, page
 
-from tidegauge.contract import AGGREGATOR_PORT
+from tidegauge.protocol.names import AGGREGATOR_PORT
 
 PAGE = page("install.md")
 KIND = commands_of(PAGE.partition("## kind, in five commands\n")[2].partition("\n## ")[0])[

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from locust import FastHttpUser, constant_throughput, task
 
-from tidegauge.contract import PROFILE_FILE, Env
-from tidegauge.profile import Profile
-from tidegauge.traffic import rows
+from tidegauge.data.synthetic import rows
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import PROFILE_FILE, Env
 
 BUNDLE = Path(os.environ.get(Env.BUNDLE, "examples/house-prices/bundle"))
 ROWS = rows(

@@ -12,7 +12,7 @@ from support.story import CLAIM, Story
 from support.tiers import TOLD
 
 from tidegauge.__about__ import __version__
-from tidegauge.contract import AGGREGATOR_PORT, SERVING_PORT, SIDECAR_PORT
+from tidegauge.protocol.names import AGGREGATOR_PORT, SERVING_PORT, SIDECAR_PORT
 
 MEGABYTE = 1_000_000
 MOST_ABOVE_BASE = {"operator": 130, "serving": 350, "drift-sidecar": 150, "aggregator": 200}  # megabytes

@@ -6,7 +6,7 @@ from support.restricted import container, pod
 from support.waiting import wait_for
 from tidegauge_operator.pod_reasons import Failure, pod_failure
 
-from tidegauge.contract import Exit
+from tidegauge.protocol.names import Exit
 
 SLEEPS = "sleep 1000"
 TRIED_AGAIN = ("BundleInvalid", "CrashLoopBackOff", "OOMKilled", "RunContainerError", "StorageUnreadable")

@@ -19,10 +19,10 @@ from support.story_rows import Rows, counted, in_one_pane, moved
 from support.waiting import wait_for
 from tidegauge_operator.kinds import CHILDREN, PODS, Kind
 
-from tidegauge.contract import Verdict
-from tidegauge.monitor import Monitor
-from tidegauge.policy import Policy
-from tidegauge.report import FeatureReport, Report
+from tidegauge.monitor.monitor import Monitor
+from tidegauge.monitor.policy import Policy
+from tidegauge.protocol.names import Verdict
+from tidegauge.report.model import FeatureReport, Report
 
 SEED = 21
 ROWS = 1_000

@@ -12,7 +12,7 @@ from support.installation import Installation
 from support.node.node import Node
 from support.story import CLAIM, Story
 
-from tidegauge.bundle import Manifest
+from tidegauge.protocol.bundle import Manifest
 
 TOLD_SECONDS = 120
 

@@ -18,8 +18,8 @@ from support.story import CLAIM, EXAMPLE, Story
 from support.story_rows import counted, in_one_pane, moved, ordinary
 from support.waiting import wait_for
 
-from tidegauge.contract import Verdict
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import Verdict
 
 SEED = 20
 PODS = 3

@@ -12,8 +12,8 @@ from tidegauge_operator.children.monitoring import build_rule
 from tidegauge_serving.metrics import SECONDS
 from tidegauge_serving.refusal import REASONS
 
-from tidegauge.contract import Metric
-from tidegauge.policy import Policy
+from tidegauge.monitor.policy import Policy
+from tidegauge.protocol.names import Metric
 from tidegauge.resource.monitoring import SLOWEST_SECONDS, AlertThresholds
 
 ROOT = Path(__file__).parents[2]

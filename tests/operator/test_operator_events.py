@@ -8,7 +8,7 @@ from support.reports import DRIFTING, a_report
 from tidegauge_operator.events import Event, events
 from tidegauge_operator.status import Failure, Observed
 
-from tidegauge.contract import Severity, Verdict
+from tidegauge.protocol.names import Severity, Verdict
 
 
 def test_one_event_for_each_transition() -> None:

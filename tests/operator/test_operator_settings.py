@@ -6,7 +6,7 @@ import pytest
 from tidegauge_operator.settings import parse_settings
 
 from tidegauge.__about__ import __version__
-from tidegauge.contract import Env
+from tidegauge.protocol.names import Env
 
 
 def test_without_settings_it_serves_all_namespaces_of_the_cluster_it_runs_in() -> None:

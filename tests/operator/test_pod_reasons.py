@@ -9,7 +9,7 @@ from tidegauge_operator.pod_failures import PodFailures
 from tidegauge_operator.pod_reasons import creation_failure, pod_failure
 from tidegauge_operator.store import Key
 
-from tidegauge.contract import Exit
+from tidegauge.protocol.names import Exit
 
 KEY = Key("ml", "iris")
 NOT_FOUND = (

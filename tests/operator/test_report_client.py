@@ -12,8 +12,8 @@ import pytest
 from support.reports import DRIFTING, ReportServer, a_report
 from tidegauge_operator.report_client import MOST_BYTES, REQUEST_SECONDS, NoReport, ReportClient, Told
 
-from tidegauge.contract import Verdict
-from tidegauge.report import Report
+from tidegauge.protocol.names import Verdict
+from tidegauge.report.model import Report
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from support.observed import (
 from support.reports import DRIFTING, a_report, in_pods
 from tidegauge_operator.status import Failure, has_happened, status
 
-from tidegauge.contract import Extent, Severity, Verdict
-from tidegauge.report import Report
+from tidegauge.protocol.names import Extent, Severity, Verdict
+from tidegauge.report.model import Report
 
 
 def failing(kind: str, reason: str, text: str, value: str = "True") -> dict[str, Any]:

@@ -19,7 +19,7 @@ import pytest
 from support.aggregator_rig import Pod, small_profile
 from support.waiting import wait_for
 
-from tidegauge.contract import Env, profile_path
+from tidegauge.protocol.names import Env, profile_path
 
 LOCAL = ("--host", "127.0.0.1", "--port", "0")
 PROFILE = small_profile(features=3, cut_points=32)

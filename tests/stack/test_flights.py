@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from support.examples import EXAMPLES, load_script
 
-from tidegauge.contract import Severity, Verdict
+from tidegauge.protocol.names import Severity, Verdict
 
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 PAGE = EXAMPLES / "flights" / "README.md"

@@ -9,7 +9,7 @@ from pathlib import Path
 from support.serving_bundles import house_bundle
 from support.serving_process import serving
 
-from tidegauge.contract import Env
+from tidegauge.protocol.names import Env
 
 LOCUSTFILE = Path(__file__).parents[1] / "load/locustfile.py"
 

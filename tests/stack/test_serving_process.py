@@ -19,8 +19,8 @@ from support.serving_bundles import HOUSE_ROW, edit_manifest, house_bundle
 from support.serving_process import ServingProcess, serving
 from support.waiting import wait_for
 
-from tidegauge.contract import Exit
-from tidegauge.taplog import SEQUENCE
+from tidegauge.protocol.names import Exit
+from tidegauge.protocol.taplog import SEQUENCE
 
 
 @pytest.fixture(scope="module")

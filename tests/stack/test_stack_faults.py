@@ -17,7 +17,7 @@ from support.serving_bundles import house_bundle
 from support.small_disk import SmallDisk
 from support.waiting import wait_for
 
-from tidegauge.contract import Metric
+from tidegauge.protocol.names import Metric
 
 KILLS = 50
 CONNECTIONS = 6

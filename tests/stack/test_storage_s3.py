@@ -19,7 +19,7 @@ from support.s3.packages import packages
 from support.serving_bundles import house_bundle
 from support.tiers import in_sight
 
-from tidegauge.contract import Exit
+from tidegauge.protocol.names import Exit
 from tidegauge.resource import load
 
 TESTS = Path(__file__).parents[1]

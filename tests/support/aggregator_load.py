@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegauge.contract import pane_path, profile_path
-from tidegauge.pane import Pane
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import pane_path, profile_path
+from tidegauge.protocol.pane import Pane
 
 _TIME = struct.Struct("<d")
 

@@ -21,10 +21,10 @@ from tidegauge_aggregator.meters import Meters
 from tidegauge_aggregator.metrics import ReportCollector
 from tidegauge_aggregator.sqlite import SqliteStore, open_store
 
-from tidegauge.contract import pane_path, profile_path
-from tidegauge.counts import Counts
-from tidegauge.pane import Pane
-from tidegauge.profile import Profile
+from tidegauge.counting.counts import Counts
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import pane_path, profile_path
+from tidegauge.protocol.pane import Pane
 
 START = 180_000_000  # a pane of 10 s, aligned to 256 panes or not as it happens
 PANE_SECONDS = 10

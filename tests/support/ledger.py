@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from tidegauge_sidecar.sender import Answer
 
-from tidegauge.counts import Counts
-from tidegauge.pane import Pane
-from tidegauge.profile import Profile
+from tidegauge.counting.counts import Counts
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.pane import Pane
 
 
 @dataclass

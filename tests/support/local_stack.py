@@ -14,9 +14,9 @@ from typing import Self
 import psutil
 from support.waiting import wait_for
 
-from tidegauge.contract import Env, Metric
 from tidegauge.local.network import unhealthy
 from tidegauge.local.state import STATE_FILE, ProcessState, StackState, load_state
+from tidegauge.protocol.names import Env, Metric
 
 READY_SECONDS = 90.0
 STOP_SECONDS = 120.0

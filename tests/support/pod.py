@@ -13,8 +13,8 @@ from support.ledger import Ledger
 from support.taplog_writer import LogWriter
 from tidegauge_sidecar.program import Sidecar
 
-from tidegauge.counts import Counts
-from tidegauge.profile import Profile
+from tidegauge.counting.counts import Counts
+from tidegauge.profile.profile import Profile
 
 SECOND = 10**9
 PANE_SECONDS = 10

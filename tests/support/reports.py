@@ -6,8 +6,8 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tidegauge.contract import Extent, Severity, Verdict
-from tidegauge.report import Baseline, Coverage, FeatureReport, PodReport, Report
+from tidegauge.protocol.names import Extent, Severity, Verdict
+from tidegauge.report.model import Baseline, Coverage, FeatureReport, PodReport, Report
 
 
 def a_report(

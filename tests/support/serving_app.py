@@ -18,7 +18,7 @@ from tidegauge_serving.settings import Settings
 from tidegauge_serving.startup import load
 from tidegauge_serving.tap import Tap
 
-from tidegauge.taplog import SEGMENT_HEADER_BYTES, Frame, SegmentHeader, parse_frames
+from tidegauge.protocol.taplog import SEGMENT_HEADER_BYTES, Frame, SegmentHeader, parse_frames
 
 NOW_NS = 1_767_225_600_123_456_789  # 2026-01-01T00:00:00.123456789Z
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tidegauge.bundle import Feature, Manifest, ModelFile, Prediction, ProfileFile, file_sha256
-from tidegauge.coercion import default_type
-from tidegauge.contract import MANIFEST_FILE, PROFILE_FILE
-from tidegauge.profile import NumericFeature, Profile
+from tidegauge.profile.profile import NumericFeature, Profile
+from tidegauge.protocol.bundle import Feature, Manifest, ModelFile, Prediction, ProfileFile, file_sha256
+from tidegauge.protocol.coercion import default_type
+from tidegauge.protocol.names import MANIFEST_FILE, PROFILE_FILE
 
 HOUSE_FEATURES = ("bedrooms", "bathrooms", "sqft", "age", "location_score")
 HOUSE_ROW = {"bedrooms": 3, "bathrooms": 2, "sqft": 2000, "age": 10, "location_score": 7}

@@ -18,9 +18,9 @@ from support.serving_bundles import HOUSE_ROW
 from support.story_rows import Rows
 from support.waiting import wait_for
 
-from tidegauge.contract import AGGREGATOR_PORT, SERVING_PORT, SIDECAR_PORT, Verdict
-from tidegauge.profile import Profile
-from tidegauge.report import Report
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import AGGREGATOR_PORT, SERVING_PORT, SIDECAR_PORT, Verdict
+from tidegauge.report.model import Report
 
 EXAMPLE = EXAMPLES / "house-prices"
 CLAIM, FOLDER = "bundles", "house-prices-1"  # where the example's file says that its bundle lies

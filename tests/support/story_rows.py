@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.contract import PANE_SECONDS
-from tidegauge.counts import Counts
-from tidegauge.profile import Profile
-from tidegauge.traffic import columns
+from tidegauge.counting.counts import Counts
+from tidegauge.data.synthetic import columns
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import PANE_SECONDS
 
 PANES_OF_A_BLOCK = 4  # of the timeline's second finest level
 Rows = npt.NDArray[np.float32]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.taplog import SEQUENCE, SegmentHeader, encode_frame, segment_name, sequence_name
+from tidegauge.protocol.taplog import SEQUENCE, SegmentHeader, encode_frame, segment_name, sequence_name
 
 
 class LogWriter:

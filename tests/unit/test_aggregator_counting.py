@@ -10,7 +10,7 @@ from scipy.stats import ks_2samp
 from support.aggregator_rig import START, Clock, Pod, in_loop, running, small_profile
 from tidegauge_aggregator.housekeeping import LEDGER_SECONDS
 
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
 
 
 def normal(seed: int, rows: int = 100, shift: float = 0.0) -> np.ndarray:

@@ -10,7 +10,7 @@ from tidegauge_aggregator.access import TokenGate
 from tidegauge_aggregator.app import make_routes
 from tidegauge_aggregator.settings import parse_settings
 
-from tidegauge.contract import Env, Metric, pane_path
+from tidegauge.protocol.names import Env, Metric, pane_path
 
 DOCS = Path(__file__).parents[2] / "docs"
 CODE = Path(__file__).parents[2] / "aggregator" / "tidegauge_aggregator"

@@ -13,14 +13,14 @@ from tidegauge_aggregator.cycle import SLEEP_SECONDS
 from tidegauge_aggregator.intake import MAX_PANE_ROWS, Shard
 from tidegauge_aggregator.recent_pods import ENTRY_BYTES, KEPT_BYTES, RecentPods
 
-from tidegauge.contract import Verdict
-from tidegauge.counts import Counts
-from tidegauge.monitor import Monitor
-from tidegauge.pane import Pane
-from tidegauge.pods import KEPT_PANES, PodRows, bin_rows, name_pods
-from tidegauge.policy import Policy
-from tidegauge.profile import Profile
-from tidegauge.report import PodReport, Report
+from tidegauge.counting.counts import Counts
+from tidegauge.monitor.monitor import Monitor
+from tidegauge.monitor.pods import KEPT_PANES, PodRows, bin_rows, name_pods
+from tidegauge.monitor.policy import Policy
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import Verdict
+from tidegauge.protocol.pane import Pane
+from tidegauge.report.model import PodReport, Report
 
 ROWS = 1000
 INDEPENDENT = {"default_policy": {"design_effect": 1}}  # nothing is to be learned

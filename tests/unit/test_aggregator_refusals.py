@@ -18,10 +18,10 @@ from tidegauge_aggregator.intake import MAX_PANE_ROWS
 from tidegauge_aggregator.panes_route import read_body
 from tidegauge_aggregator.refusal import Refusal
 
-from tidegauge.contract import pane_path, profile_path
-from tidegauge.counts import Counts
+from tidegauge.counting.counts import Counts
 from tidegauge.errors import ResourceError
-from tidegauge.pane import MAX_PANE_BYTES
+from tidegauge.protocol.names import pane_path, profile_path
+from tidegauge.protocol.pane import MAX_PANE_BYTES
 
 PROFILE = small_profile(features=2, cut_points=8)
 OTHER = small_profile(seed=1, features=2, cut_points=8)

@@ -13,9 +13,9 @@ from tidegauge_aggregator.compaction import BLOCK_PANES, FINE_PANES
 from tidegauge_aggregator.sqlite import FILE_NAME, SqliteStore, open_store
 from tidegauge_aggregator.store import StoreError, SumRow
 
-from tidegauge.counts import Counts
-from tidegauge.pane import Pane
-from tidegauge.profile import Profile
+from tidegauge.counting.counts import Counts
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.pane import Pane
 
 PROFILE = small_profile(features=2, cut_points=8)
 

@@ -12,8 +12,8 @@ import pytest
 from support.aggregator_rig import START, Clock, Pod, Rig, in_loop, running, small_profile
 from tidegauge_aggregator.intake import Shard
 
-from tidegauge.profile import Profile
-from tidegauge.report import Report
+from tidegauge.profile.profile import Profile
+from tidegauge.report.model import Report
 
 
 def rows(seed: int, count: int = 100, shift: float = 0.0) -> np.ndarray:

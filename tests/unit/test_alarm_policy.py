@@ -7,7 +7,7 @@ import pytest
 from support.drift import independent, normal_profile, run_monitor, shifted_pane
 
 from tidegauge import Counts, Monitor, Policy, PolicyError, Profile, ProfileMismatch
-from tidegauge.contract import Severity, Verdict
+from tidegauge.protocol.names import Severity, Verdict
 
 
 def _verdicts(found: list[tuple[str, str | None]]) -> list[str]:

@@ -6,19 +6,19 @@ from pathlib import Path
 
 from tidegauge_operator.settings import PORT as OPERATOR_PORT
 
-from tidegauge import contract
+from tidegauge.protocol import names
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/architecture.md").read_text()
 PICTURE = PAGE.split("```")[1]
-PANE = contract.pane_path("{model}", "{profile}", "{pane}", "{instance}")  # type: ignore[arg-type]
+PANE = names.pane_path("{model}", "{profile}", "{pane}", "{instance}")  # type: ignore[arg-type]
 
 
 def test_each_program_has_its_port() -> None:
     assert dict(re.findall(r"([a-z-]+) :(\d+)", PICTURE)) == {
-        "serving": str(contract.SERVING_PORT),
-        "drift-sidecar": str(contract.SIDECAR_PORT),
-        "aggregator": str(contract.AGGREGATOR_PORT),
+        "serving": str(names.SERVING_PORT),
+        "drift-sidecar": str(names.SIDECAR_PORT),
+        "aggregator": str(names.AGGREGATOR_PORT),
         "operator": str(OPERATOR_PORT),
     }
 
@@ -32,7 +32,7 @@ def test_each_path_is_one_that_the_aggregator_has() -> None:
 
 
 def test_a_pane_is_as_long_as_it_says() -> None:
-    assert f"open pane ({contract.PANE_SECONDS} s" in PICTURE
+    assert f"open pane ({names.PANE_SECONDS} s" in PICTURE
 
 
 def test_each_folder_of_the_tree_is_there_and_none_is_left_out() -> None:

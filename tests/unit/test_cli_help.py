@@ -12,8 +12,8 @@ import pytest
 from tidegauge.cli import main
 from tidegauge.cli.commands.pack import FORMATS
 from tidegauge.cli.commands.simulate import SCENARIOS
+from tidegauge.data.synthetic import Scenario
 from tidegauge.pack import ModelFormat
-from tidegauge.traffic import Scenario
 
 LIGHT = {"click", "tidegauge"}
 LIST_IMPORTS = """

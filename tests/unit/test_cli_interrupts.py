@@ -15,8 +15,8 @@ from support.stub_server import stub_server
 from support.waiting import wait_for
 
 import tidegauge as library
-from tidegauge.backtest import Transition, replayed
 from tidegauge.cli.replay import Span, answer, collect
+from tidegauge.monitor.replay import Transition, replayed
 
 BUSY_SECONDS = 4  # of its own processor time, by which a command has been imported and is at work
 

@@ -12,8 +12,8 @@ from sklearn.linear_model import LinearRegression
 from support.command_line import assert_one_line_error, tidegauge
 
 import tidegauge as library
-from tidegauge.bundle import Manifest
 from tidegauge.local.backoff import Backoff
+from tidegauge.protocol.bundle import Manifest
 
 ROOT = Path(__file__).parents[2]
 

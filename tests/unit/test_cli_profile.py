@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from tidegauge.cli import main
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
 
 
 @pytest.fixture

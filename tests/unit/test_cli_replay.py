@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from support.command_line import assert_one_line_error, tidegauge
 
 import tidegauge as library
-from tidegauge.backtest import replay
 from tidegauge.cli import main
+from tidegauge.monitor.replay import replay
 
 FIELDS = {"row", "time", "feature", "verdict", "severity", "statistic", "lower", "window_rows", "cause"}
 

@@ -18,9 +18,9 @@ from support.stub_server import stub_server
 
 import tidegauge as library
 from tidegauge.cli import main
-from tidegauge.contract import Extent
 from tidegauge.local.state import StackState, locked
-from tidegauge.report import Coverage, Report
+from tidegauge.protocol.names import Extent
+from tidegauge.report.model import Coverage, Report
 
 COVERAGE = Coverage(pods_heard=3, pods_expected=3, rows_counted=12_000, rows_lost=7)
 

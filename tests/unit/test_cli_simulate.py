@@ -14,7 +14,7 @@ from support.stub_server import stub_server
 
 from tidegauge.local.load import drive
 from tidegauge.local.state import StackState, locked
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
 
 FRAME = pd.DataFrame(
     {

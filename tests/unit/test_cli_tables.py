@@ -20,7 +20,7 @@ from support.stub_server import stub_server
 import tidegauge as library
 from tidegauge.cli import main
 from tidegauge.cli.tables import Column, print_table
-from tidegauge.report import Report
+from tidegauge.report.model import Report
 
 NAMES = [
     "customer_total_spend_last_30_days",

@@ -20,12 +20,12 @@ from sklearn.preprocessing import OneHotEncoder
 from support.packs import SERVER
 from support.serving_app import App, read_log
 
-from tidegauge.bundle import Manifest
 from tidegauge.cli.simulate import file_rows
+from tidegauge.data.frames import feature_columns
 from tidegauge.errors import BundleError, SchemaError
-from tidegauge.frames import feature_columns
 from tidegauge.pack import pack_model
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.bundle import Manifest
 
 V1 = "/v1/models/m:predict"
 V2 = "/v2/models/m/infer"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from tidegauge.comparison import compare
-from tidegauge.profile import Profile
+from tidegauge.profile.comparison import compare
+from tidegauge.profile.profile import Profile
 
 
 def one_column(values: object, **options: object) -> Profile:

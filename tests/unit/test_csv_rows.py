@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegauge import Profile, ProfileError, SchemaError, csv_table
-from tidegauge.csv_records import record_blocks
-from tidegauge.csv_table import MISSING, Reading, csv_columns, csv_kinds
+from tidegauge.data.csv_records import record_blocks
+from tidegauge.data.csv_table import MISSING, Reading, csv_columns, csv_kinds
 
 RANDOM = np.random.default_rng(3)
 TEXTS = st.text(alphabet='",\n\rax0. é;', max_size=12)

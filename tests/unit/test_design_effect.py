@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tidegauge import Profile, SchemaError
-from tidegauge.design_effect import from_reference, profile_table
-from tidegauge.profile import DesignEffect
+from tidegauge.profile.profile import DesignEffect
+from tidegauge.stats.design_effect import from_reference, profile_table
 
 DAY = 86_400
 

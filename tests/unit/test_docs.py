@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegauge.contract import Env, Metric
+from tidegauge.protocol.names import Env, Metric
 from tidegauge.resource import load
 
 ROOT = Path(__file__).parents[2]

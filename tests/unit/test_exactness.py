@@ -72,7 +72,7 @@ def test_no_rows_know_nothing() -> None:
 
 
 def test_counts_too_many_for_whole_number_products_still_compare() -> None:
-    from tidegauge.counts import ks_two_sample
+    from tidegauge.counting.ks import ks_two_sample
 
     reference = np.array([0, 1, 0, 3, 0], dtype=np.int64)
     small, large = (

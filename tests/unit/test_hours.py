@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tidegauge import Monitor, Policy, Profile
-from tidegauge.contract import Verdict
-from tidegauge.hours import hour_weights
+from tidegauge.protocol.names import Verdict
+from tidegauge.stats.seasonality import hour_weights
 
 PANE_SECONDS = 600
 PANE_ROWS = 2_000

@@ -7,8 +7,8 @@ from support.examples import load_script
 from support.packs import ask
 
 from tidegauge import Profile, RowScorer, replay, traffic
-from tidegauge.contract import Verdict
 from tidegauge.pack import verify_bundle
+from tidegauge.protocol.names import Verdict
 
 FEATURES = ["bedrooms", "bathrooms", "sqft", "age", "location_score"]
 HOUR_ROWS = 2_000

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from tidegauge import Counts, Monitor, Policy, Profile, ProfileError, replay
-from tidegauge.contract import Verdict
-from tidegauge.features import MAX_CATEGORIES, CategoricalFeature
-from tidegauge.reference import Reference
-from tidegauge.traffic import Scenario, columns
+from tidegauge.data.synthetic import Scenario, columns
+from tidegauge.profile.features import MAX_CATEGORIES, CategoricalFeature
+from tidegauge.protocol.names import Verdict
+from tidegauge.stats.tables import Reference
 
 Rows = npt.NDArray[np.str_]
 

@@ -87,7 +87,7 @@ def test_values_beyond_three_standard_deviations_are_counted() -> None:
 
 @pytest.mark.parametrize("rows", [1, 3, 6, 7, 50, 700, 40_000])
 def test_short_and_long_batches_count_alike(rows: int) -> None:
-    """The two ways of `tidegauge.cells`, and blocks, beside one plain search of each value."""
+    """The two ways of `tidegauge.counting.cells`, and blocks, beside one plain search of each value."""
     matrix = np.resize(MATRIX, (rows, 5))
     counts = PROFILE.count_matrix(matrix)
     for i, feature in enumerate(PROFILE.monitored):

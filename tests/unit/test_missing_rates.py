@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tidegauge import Monitor, Policy, Profile, replay
-from tidegauge.backtest import Transition
-from tidegauge.contract import Severity, Verdict
-from tidegauge.report import FeatureReport
+from tidegauge.monitor.replay import Transition
+from tidegauge.protocol.names import Severity, Verdict
+from tidegauge.report.model import FeatureReport
 
 INDEPENDENT = Policy(design_effect=1)
 ANY_EFFECT = Policy(design_effect=1, min_effect={"warning": 0, "critical": 0.15})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.drift import independent, normal_profile, run_monitor, shifted_pane
 
 from tidegauge import Counts, Monitor, Policy, PolicyError, Profile, ProfileMismatch, Report, WireError
-from tidegauge.contract import Verdict
+from tidegauge.protocol.names import Verdict
 
 PROFILE = normal_profile(2, rows=5000, cut_points=63)
 POLICY = independent(scales=8)

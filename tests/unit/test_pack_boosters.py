@@ -18,9 +18,9 @@ from sklearn.preprocessing import StandardScaler
 from support.packs import SERVER
 from support.serving_app import App
 
-from tidegauge.bundle import Manifest
 from tidegauge.errors import BundleError, SchemaError
 from tidegauge.pack import Packed, pack_model
+from tidegauge.protocol.bundle import Manifest
 
 ROWS = 240
 LIGHTGBM = {"n_estimators": 8, "verbose": -1, "min_child_samples": 5}

@@ -17,10 +17,10 @@ from sklearn.linear_model import LinearRegression, Ridge
 from support.packs import NOON, NUMBERS, ask, pack, training_table
 
 from tidegauge import BundleError, DataNotFound, ProfileError, SchemaError
-from tidegauge.bundle import Manifest, file_sha256
 from tidegauge.pack import pack_model, verify_bundle
 from tidegauge.pack.folder import write_folder
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.bundle import Manifest, file_sha256
 
 
 @pytest.fixture

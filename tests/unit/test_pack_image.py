@@ -13,7 +13,7 @@ from support.packs import NUMBERS, pack, training_table
 from xgboost import XGBRegressor
 
 from tidegauge import BundleError
-from tidegauge.bundle import Manifest
+from tidegauge.protocol.bundle import Manifest
 
 MINE = """
 import helper_of_mine

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegauge.errors import WireError
-from tidegauge.pane import MAX_PANE_BYTES, Pane
+from tidegauge.protocol.pane import MAX_PANE_BYTES, Pane
 
 PANE = Pane(model="m", profile="ab" * 32, pane=3, pane_seconds=10, instance="i1", rows=2, counts=b"counts")
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,40}[a-z0-9])?", fullmatch=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tidegauge import Policy, PolicyError
-from tidegauge.contract import Severity
-from tidegauge.policy import duration_seconds
+from tidegauge.monitor.policy import duration_seconds
+from tidegauge.protocol.names import Severity
 
 
 def test_the_looks_of_all_scales_and_pairs_share_the_budget() -> None:

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegauge import NumericFeature, Profile, ProfileError
-from tidegauge.document import profile_hash
-from tidegauge.profile import DesignEffect
+from tidegauge.profile.document import profile_hash
+from tidegauge.profile.profile import DesignEffect
 
 
 def make_profile() -> Profile:

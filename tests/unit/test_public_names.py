@@ -34,14 +34,14 @@ def test_counting_never_imports_scipy_or_a_frame_library() -> None:
 
 
 def test_importing_the_library_imports_no_numpy() -> None:
-    assert not loaded_after("import tidegauge; import tidegauge.contract; import tidegauge.errors") & {
+    assert not loaded_after("import tidegauge; import tidegauge.protocol.names; import tidegauge.errors") & {
         "numpy",
         "scipy",
     }
 
 
 def test_serving_scores_rows_without_scipy() -> None:
-    assert "scipy" not in loaded_after("import tidegauge.profile, tidegauge.rowscore")
+    assert "scipy" not in loaded_after("import tidegauge.profile.profile, tidegauge.counting.row_score")
 
 
 @pytest.mark.parametrize("name", tidegauge.__all__)

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegauge import Monitor, Policy, Profile, replay
-from tidegauge.contract import Verdict
-from tidegauge.explanation import why
-from tidegauge.pods import PodRows, bin_rows, name_pods
-from tidegauge.report import FeatureReport, Report
+from tidegauge.monitor.pods import PodRows, bin_rows, name_pods
+from tidegauge.protocol.names import Verdict
+from tidegauge.report.explanation import why
+from tidegauge.report.model import FeatureReport, Report
 
 SHARES = {
     *("statistic", "lower", "upper", "pvalue", "floor"),
@@ -164,7 +164,7 @@ class TestWords:
 
 
 def test_words_need_the_standard_library_alone() -> None:
-    code = "import sys, tidegauge.explanation; sys.exit(any(m in sys.modules for m in ('numpy', 'scipy')))"
+    code = "import sys, tidegauge.report.explanation; sys.exit(bool({'numpy', 'scipy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -8,7 +8,7 @@ import pytest
 from support.drift import independent
 
 from tidegauge import Policy, PolicyError, Profile, ProfileError, SchemaError, replay
-from tidegauge.backtest import Transition
+from tidegauge.monitor.replay import Transition
 
 ROWS = 12_000
 HOUR = 3600

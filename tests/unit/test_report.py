@@ -9,8 +9,8 @@ from support.drift import independent, normal_profile, run_monitor, shifted_pane
 from support.reports import in_pods
 
 from tidegauge import Monitor, Profile, Report, WireError
-from tidegauge.contract import REPORT_SCHEMA, Extent, Severity, Verdict
-from tidegauge.report import Baseline, Coverage, FeatureReport
+from tidegauge.protocol.names import REPORT_SCHEMA, Extent, Severity, Verdict
+from tidegauge.report.model import Baseline, Coverage, FeatureReport
 
 
 def _feature(name: str, verdict: Verdict, *, lower: float = 0.0, since: int | None = None) -> FeatureReport:
@@ -201,7 +201,7 @@ def test_reports_are_read_without_numpy() -> None:
     import subprocess
     import sys
 
-    code = "import sys, tidegauge.report; sys.exit(any(m in sys.modules for m in ('numpy', 'scipy')))"
+    code = "import sys, tidegauge.report.model; sys.exit(any(m in sys.modules for m in ('numpy', 'scipy')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

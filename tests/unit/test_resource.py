@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from tidegauge import resource
-from tidegauge.contract import Severity
 from tidegauge.errors import ResourceError
-from tidegauge.policy import Policy, duration_seconds
+from tidegauge.monitor.policy import Policy, duration_seconds
+from tidegauge.protocol.names import Severity
 from tidegauge.resource.fields import quantity_of
 
 SMALLEST = """

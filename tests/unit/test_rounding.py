@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
 from tidegauge import Monitor, Policy, Profile
-from tidegauge.contract import Verdict
-from tidegauge.explanation import rounding
-from tidegauge.features import NumericFeature
-from tidegauge.ks import ks_two_sample
-from tidegauge.reference import over_values
-from tidegauge.report import FeatureReport
-from tidegauge.rounding import with_rounding_limits
+from tidegauge.counting.ks import ks_two_sample
+from tidegauge.fit.rounding import with_rounding_limits
+from tidegauge.profile.features import NumericFeature
+from tidegauge.protocol.names import Verdict
+from tidegauge.report.explanation import rounding
+from tidegauge.report.model import FeatureReport
+from tidegauge.stats.tables import over_values
 
 RANDOM = np.random.default_rng(21)
 PRICES = RANDOM.choice([0.1, 0.2, 0.3, 0.7, 19.99], 20_000, p=[0.3, 0.3, 0.2, 0.1, 0.1])

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tidegauge import Profile, SchemaError
-from tidegauge.csv_table import MISSING
+from tidegauge.data.csv_table import MISSING
 
 Values = dict[str, list[Any]]
 MARKS = ["NA", "None", "<NA>", "null"]

@@ -16,7 +16,7 @@ from tidegauge_serving.blame import Blame
 from tidegauge_serving.models import Predictions
 from tidegauge_serving.schema import Block
 
-from tidegauge.contract import Metric
+from tidegauge.protocol.names import Metric
 
 CITY = "city of x"
 ROW = {"a": 50.0, "b": 2, "c": 3.0, CITY: "oslo"}

@@ -23,10 +23,10 @@ from support.serving_bundles import (
 from tidegauge_serving.settings import Settings
 from tidegauge_serving.startup import load
 
-from tidegauge.bundle import file_sha256
-from tidegauge.contract import PROFILE_FILE, Metric
 from tidegauge.errors import BundleError
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.bundle import file_sha256
+from tidegauge.protocol.names import PROFILE_FILE, Metric
 
 SKLEARN_TREE = frozenset({"sklearn.tree._tree.Tree"})
 

@@ -12,7 +12,7 @@ from support.serving_app import App, read_log
 from support.serving_bundles import HOUSE_FEATURES, flight_bundle, house_bundle, house_data
 from tidegauge_serving.parts import LARGE_BYTES, list_parts
 
-from tidegauge.contract import Metric
+from tidegauge.protocol.names import Metric
 
 V1, V2 = "/v1/models/{}:predict", "/v2/models/{}/infer"
 ROWS = 6_000

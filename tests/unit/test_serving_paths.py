@@ -300,7 +300,7 @@ def test_the_page_of_the_document_loads_nothing_and_names_all_paths(house: App) 
 
 
 def test_text_of_the_document_cannot_become_markup() -> None:
-    from tidegauge.openapi_page import openapi_page
+    from tidegauge.http.openapi_page import openapi_page
 
     evil = '"><script>alert(1)</script>'
     media = {"application/json": {"schema": {"$ref": "#/components/schemas/A"}, "example": {evil: evil}}}

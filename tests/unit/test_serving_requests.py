@@ -11,7 +11,7 @@ import pytest
 from support.serving_app import App, read_log
 from support.serving_bundles import HOUSE_FEATURES, HOUSE_ROW, house_bundle, house_data
 
-from tidegauge.contract import Metric
+from tidegauge.protocol.names import Metric
 
 V1 = "/v1/models/house-prices:predict"
 V2 = "/v2/models/house-prices/infer"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tidegauge_serving.settings import parse_settings
 
-from tidegauge.contract import Env
+from tidegauge.protocol.names import Env
 
 EACH = {
     Env.MODEL: ("--model", "other", "model", "other"),

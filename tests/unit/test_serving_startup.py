@@ -10,7 +10,7 @@ from support.serving_bundles import house_bundle
 from tidegauge_serving.server import run
 from tidegauge_serving.settings import Settings
 
-from tidegauge.contract import Exit
+from tidegauge.protocol.names import Exit
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from support.serving_bundles import edit_manifest, house_bundle
 from tidegauge_serving import storage
 
-from tidegauge.contract import Env, Exit
 from tidegauge.errors import BundleError
+from tidegauge.protocol.names import Env, Exit
 
 WORD = "Bearer word"
 FILES = {"manifest.json", "model.onnx", "profile.json"}

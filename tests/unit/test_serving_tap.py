@@ -12,7 +12,7 @@ import pytest
 from support.serving_app import read_log
 from tidegauge_serving.tap import RETRY_SECONDS, Tap, standing_bytes
 
-from tidegauge.taplog import SEGMENT_BYTES, SEQUENCE, SegmentHeader, encode_frame, parse_frames
+from tidegauge.protocol.taplog import SEGMENT_BYTES, SEQUENCE, SegmentHeader, encode_frame, parse_frames
 
 HASH = "ab" * 32
 

@@ -14,7 +14,13 @@ from support.serving_app import NOW_NS, App, read_log
 from support.serving_bundles import house_bundle, house_data
 from tidegauge_serving.tap import RETRY_SECONDS, Tap, standing_bytes
 
-from tidegauge.taplog import FRAME_HEADER, SEGMENT_BYTES, SEGMENT_HEADER_BYTES, SEQUENCE, encode_frame
+from tidegauge.protocol.taplog import (
+    FRAME_HEADER,
+    SEGMENT_BYTES,
+    SEGMENT_HEADER_BYTES,
+    SEQUENCE,
+    encode_frame,
+)
 
 COLUMNS = 3
 ROW_FRAME = FRAME_HEADER.size + 8 * COLUMNS

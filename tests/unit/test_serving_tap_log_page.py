@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from support.serving_app import read_log
 
-from tidegauge.taplog import MAX_PAYLOAD_BYTES, SEGMENT_BYTES, SEQUENCE
+from tidegauge.protocol.taplog import MAX_PAYLOAD_BYTES, SEGMENT_BYTES, SEQUENCE
 
 PAGE = Path(__file__).parents[2] / "docs/tap-log.md"
 HASH = "0123456789abcdef" * 4

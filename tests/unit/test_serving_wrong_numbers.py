@@ -15,7 +15,7 @@ from tidegauge_serving.batching import Batcher
 from tidegauge_serving.engine import Engine, Speed
 from tidegauge_serving.schema import Block
 
-from tidegauge.contract import Metric
+from tidegauge.protocol.names import Metric
 
 PLAIN, V1, V2 = "/predict", "/v1/models/house-prices:predict", "/v2/models/house-prices/infer"
 LIST = [3, 2, 2000, 10, 7]

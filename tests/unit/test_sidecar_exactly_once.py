@@ -20,7 +20,7 @@ from support.pod import SECOND, Pod, some_rows
 from support.taplog_writer import LogWriter
 from tidegauge_sidecar import reader
 
-from tidegauge.taplog import FRAME_MAGIC
+from tidegauge.protocol.taplog import FRAME_MAGIC
 
 COUNTS = st.integers(1, 30)
 SEEDS = st.integers(0, 2**32 - 1)

@@ -14,8 +14,8 @@ from support.pod import PANE_SECONDS, Pod, some_rows
 from tidegauge_sidecar.endpoint import serve_endpoint
 from tidegauge_sidecar.rolling import SPAN_SECONDS, RollingCounts
 
-from tidegauge.contract import Metric
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import Metric
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_the_endpoint_answers_and_turns_red_when_the_loop_is_stuck(pod: Pod) -> 
 
 def test_scipy_is_never_imported() -> None:
     program = (
-        "import sys, tidegauge_sidecar.__main__, tidegauge.document, tidegauge.wire;"
+        "import sys, tidegauge_sidecar.__main__, tidegauge.profile.document, tidegauge.counting.codec;"
         "print([m for m in sys.modules if m.split('.')[0] in ('scipy', 'pandas', 'pyarrow', 'fastapi')])"
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

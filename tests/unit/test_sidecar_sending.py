@@ -9,9 +9,9 @@ from support.ledger import Ledger
 from support.pod import Pod, some_rows
 from tidegauge_sidecar.sender import Backoff
 
-from tidegauge.contract import pane_path
-from tidegauge.pane import Pane
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import pane_path
+from tidegauge.protocol.pane import Pane
 
 
 @pytest.fixture

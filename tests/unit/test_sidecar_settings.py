@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tidegauge_sidecar.settings import read_settings
 
-from tidegauge.contract import Env
+from tidegauge.protocol.names import Env
 
 NEEDED = {
     Env.LOG_DIR: "/var/log/tap",

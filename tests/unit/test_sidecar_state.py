@@ -13,9 +13,9 @@ from tidegauge_sidecar.position import Position, WriterPosition
 from tidegauge_sidecar.recovery import lock_folder, name_instance
 from tidegauge_sidecar.spool import Sent, ShardState, Spooled, StateFile
 
-from tidegauge.counts import Counts
+from tidegauge.counting.counts import Counts
 from tidegauge.errors import ProfileError, WireError
-from tidegauge.pane import Pane
+from tidegauge.protocol.pane import Pane
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import scipy.spatial.distance
 import scipy.stats
 
 from tidegauge import Profile, ProfileError
-from tidegauge.statistics import (
+from tidegauge.stats.statistics import (
     bernoulli_kl,
     g_test,
     jensen_shannon,

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidegauge.errors import WireError
-from tidegauge.taplog import (
+from tidegauge.protocol.taplog import (
     FRAME_HEADER,
     FRAME_MAGIC,
     MAX_PAYLOAD_BYTES,

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from tidegauge import Profile, SchemaError, csv_table, fitting, replay, sources
 from tidegauge.cli import main
-from tidegauge.columns import Column
-from tidegauge.times import TimeOrder, epoch_seconds
+from tidegauge.data.columns import Column
+from tidegauge.data.times import TimeOrder, epoch_seconds
 
 RANDOM = np.random.default_rng(11)
 HOURS = np.repeat(np.arange(300), 20)

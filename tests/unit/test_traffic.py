@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tidegauge import Profile, ProfileError
-from tidegauge.traffic import Scenario, columns, rows
+from tidegauge.data.synthetic import Scenario, columns, rows
 
 ROWS = 20_000
 

@@ -9,7 +9,7 @@ from support.command_line import tidegauge
 from support.reports import ReportServer, a_report
 from tidegauge_aggregator.intake import Shard
 
-from tidegauge.report import Report
+from tidegauge.report.model import Report
 
 FLOORS = {"warning": 0.2, "critical": 0.3}
 

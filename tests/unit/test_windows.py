@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegauge.windows import Windows, hop_panes, window_panes
+from tidegauge.monitor.windows import Windows, hop_panes, window_panes
 
 SCALES = 6
 

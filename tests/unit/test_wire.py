@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegauge import Counts, Profile, ProfileMismatch, TidegaugeError, WireError
-from tidegauge.wire import HEAD_BYTES
+from tidegauge.counting.codec import HEAD_BYTES, cell_order
 
 RANDOM = np.random.default_rng(11)
 PROFILE = Profile.fit(
@@ -166,8 +166,8 @@ def test_each_of_many_profiles_keeps_its_own_table() -> None:
     profiles = [Profile.fit({"x": [1.0, 2.0 + i]}) for i in range(200)]
     for profile in profiles:
         Counts.zero(profile).to_bytes()
-    tables = [profile.wire_order for profile in profiles]
+    tables = [profile.derived(cell_order) for profile in profiles]
     for profile in profiles:
         counts = profile.count({"x": [1.0, 3.0]})
         assert Counts.from_bytes(counts.to_bytes(), profile) == counts
-    assert all(profile.wire_order is table for profile, table in zip(profiles, tables, strict=True))
+    assert all(profile.derived(cell_order) is table for profile, table in zip(profiles, tables, strict=True))

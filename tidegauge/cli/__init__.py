@@ -1,4 +1,8 @@
-"""The command `tidegauge`: one file per command, and its options in `commands`."""
+"""The command `tidegauge`: one file per command, and its options in `commands`.
+
+It imports every room of the library; options and help import click alone.
+It has clock, files, network and processes: it is the edge.
+"""
 
 import contextlib
 import errno

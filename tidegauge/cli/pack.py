@@ -8,11 +8,11 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tidegauge.bundle import ModelFile
 from tidegauge.cli.parts import warnings_as_lines
 from tidegauge.cli.tables import printable, screen
 from tidegauge.pack import ModelFormat, Packed, pack_model
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.bundle import ModelFile
 
 
 def run(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from tidegauge.cli.words import in_options
-from tidegauge.contract import PROFILE_FILE
 from tidegauge.errors import ProfileError, ResourceError
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import PROFILE_FILE
 
 if TYPE_CHECKING:
     from tidegauge.resource import DriftMonitoredModel

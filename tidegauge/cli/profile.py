@@ -8,8 +8,8 @@ import click
 
 from tidegauge.cli.parts import check_folder, load_profile, warnings_as_lines
 from tidegauge.cli.tables import Column, print_table, screen
-from tidegauge.comparison import FeatureDifference, compare
-from tidegauge.profile import CategoricalFeature, Feature, NumericFeature, Profile
+from tidegauge.profile.comparison import FeatureDifference, compare
+from tidegauge.profile.profile import CategoricalFeature, Feature, NumericFeature, Profile
 
 
 def build(

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import click
 
-from tidegauge.backtest import Transition, replayed
 from tidegauge.cli.failure import INTERRUPTED
 from tidegauge.cli.parts import load_profile, load_resource, warnings_as_lines
 from tidegauge.cli.tables import Column, duration, print_table, printable, screen
-from tidegauge.contract import Verdict
 from tidegauge.errors import PolicyError, SchemaError
-from tidegauge.policy import DEFAULT_MIN_EFFECT, Policy
+from tidegauge.monitor.policy import DEFAULT_MIN_EFFECT, Policy
+from tidegauge.monitor.replay import Transition, replayed
+from tidegauge.protocol.names import Verdict
 from tidegauge.resource import policy_of
 
 

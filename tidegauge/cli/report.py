@@ -13,12 +13,12 @@ from rich.markup import escape
 from rich.text import Text
 
 from tidegauge.cli.tables import Column, duration, print_table, printable, screen
-from tidegauge.contract import Extent, Verdict
 from tidegauge.errors import ResourceError, TidegaugeError
-from tidegauge.explanation import rounding, why
 from tidegauge.local.reports import ShardsReport, fetch_shards
 from tidegauge.local.state import load_running
-from tidegauge.report import Baseline, FeatureReport, Report
+from tidegauge.protocol.names import Extent, Verdict
+from tidegauge.report.explanation import rounding, why
+from tidegauge.report.model import Baseline, FeatureReport, Report
 
 EXIT_CODES: Final = {Verdict.STABLE: 0, Verdict.DRIFTING: 3, Verdict.UNKNOWN: 4, Verdict.LEARNING: 5}
 NOT_IN_TIME: Final = 1

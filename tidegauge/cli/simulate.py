@@ -14,14 +14,14 @@ from tidegauge.cli.failure import INTERRUPTED
 from tidegauge.cli.options import DEFAULT_ROWS
 from tidegauge.cli.parts import load_profile
 from tidegauge.cli.tables import screen
+from tidegauge.data.sources import chunks_of, reading_for
+from tidegauge.data.synthetic import Scenario, rows
+from tidegauge.data.values import json_cell
 from tidegauge.errors import SchemaError
 from tidegauge.local.load import Tally, check_answers, drive
 from tidegauge.local.state import load_running
 from tidegauge.nearest import or_nearest
-from tidegauge.profile import Profile
-from tidegauge.sources import chunks_of, reading_for
-from tidegauge.traffic import Scenario, rows
-from tidegauge.values import json_cell
+from tidegauge.profile.profile import Profile
 
 _DRAWN_AT_ONCE: Final = 1000
 NOT_ALL_ANSWERED: Final = 1

@@ -23,7 +23,7 @@ from tidegauge.local.reports import fetch_report
 from tidegauge.local.stack import STOP_GRACE_SECONDS
 from tidegauge.local.state import STATE_FILE, StackState, load_state
 from tidegauge.local.supervisor import Role
-from tidegauge.report import Report
+from tidegauge.report.model import Report
 
 __all__ = ["main", "stop"]
 

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from tidegauge.bundle import Manifest, ModelFile
-from tidegauge.contract import API_VERSION, PANE_SECONDS, PROFILE_FILE, RESOURCE_KIND, Env
 from tidegauge.errors import ResourceError
 from tidegauge.local.network import HOST
 from tidegauge.local.supervisor import Program, Role
+from tidegauge.protocol.bundle import Manifest, ModelFile
+from tidegauge.protocol.names import API_VERSION, PANE_SECONDS, PROFILE_FILE, RESOURCE_KIND, Env
 from tidegauge.resource import DriftMonitoredModel, policy_of
 from tidegauge.resource.schema import Metadata, Model, Spec
 

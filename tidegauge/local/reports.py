@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import httpx
 
-from tidegauge.contract import AGGREGATOR_PORT
 from tidegauge.errors import ResourceError, WireError
-from tidegauge.report import Report
+from tidegauge.protocol.names import AGGREGATOR_PORT
+from tidegauge.report.model import Report
 
 __all__ = ["ShardsReport", "fetch_report", "fetch_shards"]
 

@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tidegauge.bundle import Manifest
-from tidegauge.contract import PANE_SECONDS
 from tidegauge.errors import ResourceError
 from tidegauge.local.guard import Guard
 from tidegauge.local.network import free_ports, is_free, listen, unhealthy
@@ -27,6 +25,8 @@ from tidegauge.local.plan import (
 )
 from tidegauge.local.state import StackState, locked
 from tidegauge.local.supervisor import Program, Supervisor
+from tidegauge.protocol.bundle import Manifest
+from tidegauge.protocol.names import PANE_SECONDS
 from tidegauge.resource import DriftMonitoredModel
 
 __all__ = ["Options", "Stack", "running"]

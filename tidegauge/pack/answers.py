@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tidegauge.bundle import Label
 from tidegauge.errors import BundleError
 from tidegauge.pack.advice import advice
 from tidegauge.pack.inputs import Training
 from tidegauge.pack.probes import Probe
-from tidegauge.profile import category_text
+from tidegauge.profile.profile import category_text
+from tidegauge.protocol.bundle import Label
 
 __all__ = [
     "MAX_DIFFERENCE",

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import pandas as pd
 
-from tidegauge.bundle import Label
+from tidegauge.data.values import labels_by_text, texts_of
 from tidegauge.errors import SchemaError
 from tidegauge.nearest import listed
 from tidegauge.pack.native import Native
-from tidegauge.values import labels_by_text, texts_of
+from tidegauge.protocol.bundle import Label
 
 __all__ = ["columns_of", "with_own_categories"]
 

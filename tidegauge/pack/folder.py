@@ -5,10 +5,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tidegauge.bundle import Manifest
-from tidegauge.contract import MANIFEST_FILE
 from tidegauge.errors import BundleError
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.bundle import Manifest
+from tidegauge.protocol.names import MANIFEST_FILE
 
 __all__ = ["check_free", "verify_bundle", "write_folder"]
 

@@ -12,7 +12,7 @@ class Form:
     Parameters
     ----------
     format
-        One of `tidegauge.bundle.FORMATS`.
+        One of `tidegauge.protocol.bundle.FORMATS`.
     file
         Name of the artefact in the bundle.
     data

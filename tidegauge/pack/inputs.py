@@ -10,15 +10,15 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
-from tidegauge.asking import takes_texts
-from tidegauge.coercion import TYPES_OF_KIND, ColumnType, Label
-from tidegauge.contract import PREDICTION
+from tidegauge.data.frames import read_column
+from tidegauge.data.sources import chunks_of, is_csv, reading_of
+from tidegauge.data.times import epoch_seconds, require_clear_times
 from tidegauge.errors import ProfileError, SchemaError
-from tidegauge.frames import read_column
+from tidegauge.model.asking import takes_texts
 from tidegauge.nearest import listed, or_nearest
 from tidegauge.pack.categories import columns_of, with_own_categories
-from tidegauge.sources import chunks_of, is_csv, reading_of
-from tidegauge.times import epoch_seconds, require_clear_times
+from tidegauge.protocol.coercion import TYPES_OF_KIND, ColumnType, Label
+from tidegauge.protocol.names import PREDICTION
 
 __all__ = ["TEXT", "Column", "Training", "load_table", "training_rows"]
 

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from tidegauge.bundle import Feature, Label, Manifest, ModelFile, Prediction, ProfileFile
-from tidegauge.contract import PROFILE_FILE
+from tidegauge.data.values import json_cell
 from tidegauge.pack.form import Form
 from tidegauge.pack.inputs import TEXT, Column, Training
 from tidegauge.pack.probes import whole_rows
-from tidegauge.profile import NumericFeature, Profile
-from tidegauge.values import json_cell
+from tidegauge.profile.profile import NumericFeature, Profile
+from tidegauge.protocol.bundle import Feature, Label, Manifest, ModelFile, Prediction, ProfileFile
+from tidegauge.protocol.names import PROFILE_FILE
 
 __all__ = ["Found", "manifest_of"]
 

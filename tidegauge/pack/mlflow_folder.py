@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tidegauge.contract import MANIFEST_FILE
 from tidegauge.errors import BundleError
 from tidegauge.nearest import listed
+from tidegauge.protocol.names import MANIFEST_FILE
 
 __all__ = ["model_file"]
 

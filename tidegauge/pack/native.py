@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tidegauge.bundle import Label
 from tidegauge.pack.form import Form
+from tidegauge.protocol.bundle import Label
 
 __all__ = ["Native", "lightgbm_model", "xgboost_model"]
 

@@ -8,12 +8,12 @@ import numpy.typing as npt
 import onnx
 import pandas as pd
 
-from tidegauge.bundle import Label
+from tidegauge.data.values import texts_of
 from tidegauge.errors import BundleError
-from tidegauge.inference import onnxruntime
+from tidegauge.model.inference import onnxruntime
 from tidegauge.pack.form import Form
 from tidegauge.pack.native import Native
-from tidegauge.values import texts_of
+from tidegauge.protocol.bundle import Label
 
 __all__ = ["onnx_model"]
 

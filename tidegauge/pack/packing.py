@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tidegauge.bundle import Manifest, check_name
-from tidegauge.contract import MANIFEST_FILE, PROFILE_FILE
 from tidegauge.errors import BundleError
 from tidegauge.pack.answers import class_labels, original_answers, probed_answers
 from tidegauge.pack.choice import Chosen, ModelFormat, Refusal, choose
@@ -20,7 +18,9 @@ from tidegauge.pack.manifest import manifest_of
 from tidegauge.pack.probes import probes
 from tidegauge.pack.served import Server
 from tidegauge.pack.trial import Trial, fit_profile
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.bundle import Manifest, check_name
+from tidegauge.protocol.names import MANIFEST_FILE, PROFILE_FILE
 
 __all__ = ["Packed", "pack_model"]
 

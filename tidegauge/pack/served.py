@@ -19,8 +19,8 @@ from typing import IO, Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.bundle import Label
 from tidegauge.errors import BundleError
+from tidegauge.protocol.bundle import Label
 
 __all__ = ["Alone", "Rows", "Served", "Server"]
 

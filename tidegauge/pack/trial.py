@@ -10,16 +10,16 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from tidegauge.bundle import Label
-from tidegauge.contract import MANIFEST_FILE, PROFILE_FILE
+from tidegauge.data.values import json_cell
 from tidegauge.pack.agreement import Agreement, agreement
 from tidegauge.pack.answers import Answers, Original, Probed
 from tidegauge.pack.form import Form
 from tidegauge.pack.inputs import Training
 from tidegauge.pack.manifest import Found, manifest_of
 from tidegauge.pack.served import Rows, Server
-from tidegauge.profile import Profile
-from tidegauge.values import json_cell
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.bundle import Label
+from tidegauge.protocol.names import MANIFEST_FILE, PROFILE_FILE
 
 __all__ = ["Trial", "fit_profile"]
 

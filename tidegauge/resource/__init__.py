@@ -1,4 +1,8 @@
-"""The custom resource `DriftMonitoredModel`, typed: read by ``tidegauge up`` and by the operator."""
+"""The custom resource `DriftMonitoredModel`, typed: read by ``tidegauge up`` and by the operator.
+
+It imports `monitor`, for the policy, and `protocol`; NumPy only where a policy is made.
+Pure, save for the files that `load` reads.
+"""
 
 from tidegauge.resource.fields import bytes_of, seconds_of
 from tidegauge.resource.loading import load

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from tidegauge.contract import API_GROUP, API_VERSION, RESOURCE_KIND
+from tidegauge.protocol.names import API_GROUP, API_VERSION, RESOURCE_KIND
 from tidegauge.resource.cel import RULES
 from tidegauge.resource.openapi import Schema, object_schema
 from tidegauge.resource.schema import DriftMonitoredModel, PerFeature, Spec

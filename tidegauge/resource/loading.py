@@ -8,9 +8,9 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from tidegauge.contract import API_VERSION, RESOURCE_KIND
 from tidegauge.errors import ResourceError
 from tidegauge.nearest import or_nearest
+from tidegauge.protocol.names import API_VERSION, RESOURCE_KIND
 from tidegauge.resource import fields, schema
 from tidegauge.resource.rules import broken_rules
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from tidegauge.contract import API_VERSION, RESOURCE_KIND
+from tidegauge.protocol.names import API_VERSION, RESOURCE_KIND
 from tidegauge.resource.fields import (
     MOST,
     Count,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import field
 
-from tidegauge.contract import Severity, Verdict
+from tidegauge.protocol.names import Severity, Verdict
 from tidegauge.resource.fields import Duration, Part, Time, says
 
 __all__ = ["Condition", "Coverage", "DriftStatus", "Status", "TopFeature"]

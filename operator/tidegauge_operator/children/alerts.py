@@ -6,7 +6,7 @@ What is drift is decided by the aggregator, whose severities rest on `spec.drift
 
 from typing import Any, Final, NamedTuple
 
-from tidegauge.contract import PREDICTION, Metric
+from tidegauge.protocol.names import PREDICTION, Metric
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge.resource.monitoring import AlertThresholds
 from tidegauge_operator.labels import aggregator_name

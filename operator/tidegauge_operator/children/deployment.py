@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from tidegauge.contract import PROFILE_FILE, PVC_MOUNT, SERVING_PORT, SIDECAR_PORT, Env
+from tidegauge.protocol.names import PROFILE_FILE, PVC_MOUNT, SERVING_PORT, SIDECAR_PORT, Env
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge_operator.facts import Facts
 from tidegauge_operator.labels import Component, labels, metadata, selector, token_name

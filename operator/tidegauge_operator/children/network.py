@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tidegauge.contract import AGGREGATOR_PORT, SERVING_PORT, SIDECAR_PORT
+from tidegauge.protocol.names import AGGREGATOR_PORT, SERVING_PORT, SIDECAR_PORT
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge_operator.facts import Facts
 from tidegauge_operator.labels import Component, aggregator_name, metadata, selector

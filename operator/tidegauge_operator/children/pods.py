@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tidegauge.contract import Env
+from tidegauge.protocol.names import Env
 from tidegauge.resource.schema import Aggregator, Model, Resources
 
 __all__ = [

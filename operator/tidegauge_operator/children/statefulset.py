@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from tidegauge.contract import AGGREGATOR_PORT, Env
+from tidegauge.protocol.names import AGGREGATOR_PORT, Env
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge_operator.facts import Facts
 from tidegauge_operator.labels import Component, aggregator_name, labels, metadata, selector, token_name

@@ -1,6 +1,6 @@
 """Where the programs of one resource answer inside the cluster."""
 
-from tidegauge.contract import AGGREGATOR_PORT
+from tidegauge.protocol.names import AGGREGATOR_PORT
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge_operator.labels import aggregator_name
 

@@ -5,9 +5,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from tidegauge.bundle import Manifest
 from tidegauge.errors import BundleError
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.bundle import Manifest
 from tidegauge_serving.models.base import Artefact, Label, Model, Predictions
 from tidegauge_serving.models.categories import coded
 

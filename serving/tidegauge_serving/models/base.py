@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.bundle import Feature, ModelFile
 from tidegauge.errors import BundleError
+from tidegauge.protocol.bundle import Feature, ModelFile
 from tidegauge_serving.schema import Block, Value
 
 __all__ = [

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from tidegauge.bundle import Feature, Manifest
-from tidegauge.coercion import Label
 from tidegauge.errors import BundleError
+from tidegauge.protocol.bundle import Feature, Manifest
+from tidegauge.protocol.coercion import Label
 from tidegauge_serving.models.base import Model, Predictions
 from tidegauge_serving.refusal import Refusal
 from tidegauge_serving.schema import Block

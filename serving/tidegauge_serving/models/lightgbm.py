@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tidegauge.bundle import ModelFile
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.bundle import ModelFile
 from tidegauge_serving.models.base import Artefact, Predictions, require_features
 from tidegauge_serving.models.scores import ScoreReader
 from tidegauge_serving.schema import Block

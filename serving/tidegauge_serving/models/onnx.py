@@ -6,11 +6,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.data.values import texts_of
 from tidegauge.errors import BundleError
-from tidegauge.inference import label_dtype
-from tidegauge.inference import onnxruntime as ort
-from tidegauge.profile import Profile
-from tidegauge.values import texts_of
+from tidegauge.model.inference import label_dtype
+from tidegauge.model.inference import onnxruntime as ort
+from tidegauge.profile.profile import Profile
 from tidegauge_serving.models.base import Artefact, Label, Predictions, require_features
 from tidegauge_serving.refusal import Refusal
 from tidegauge_serving.schema import Block, Value

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tidegauge.asking import takes_texts
-from tidegauge.bundle import Feature
 from tidegauge.errors import BundleError
-from tidegauge.profile import CategoricalFeature, NumericFeature, Profile
+from tidegauge.model.asking import takes_texts
+from tidegauge.profile.profile import CategoricalFeature, NumericFeature, Profile
+from tidegauge.protocol.bundle import Feature
 from tidegauge_serving.models.base import Artefact, Predictions, frame_of, missing_as_nan, require_features
 from tidegauge_serving.schema import Block
 

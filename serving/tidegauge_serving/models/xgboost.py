@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.bundle import ModelFile
 from tidegauge.errors import BundleError
-from tidegauge.profile import Profile
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.bundle import ModelFile
 from tidegauge_serving.models.base import Artefact, Predictions, require_features
 from tidegauge_serving.models.scores import ScoreReader
 from tidegauge_serving.schema import Block

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tidegauge.coercion import takes
+from tidegauge.protocol.coercion import takes
 from tidegauge_serving.models import Label
 from tidegauge_serving.schema import RowSchema, Value
 

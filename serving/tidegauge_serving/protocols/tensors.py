@@ -3,21 +3,18 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.coercion import TYPES_OF_KIND, ColumnType, takes, wanted
+from tidegauge.protocol.coercion import TYPES_OF_KIND, ColumnType, takes, wanted
 from tidegauge_serving.parts import LARGE_BYTES, first_of, list_parts
 from tidegauge_serving.protocols.datatypes import INTEGERS, JSON_TYPES, explain_data
 from tidegauge_serving.refusal import Refusal
 
-if TYPE_CHECKING:
-    from tidegauge_serving.protocols.v2 import InputTensor
-
-__all__ = ["encode_binary", "tensor_values"]
+__all__ = ["InputTensor", "encode_binary", "tensor_values"]
 
 _DTYPES: Final[dict[str, str]] = {
     "FP16": "<f2",
@@ -32,8 +29,18 @@ _NESTED: Final = {name: msgspec.json.Decoder(list[list[kind]]) for name, kind in
 _LARGEST: Final = 2**64 - 1
 
 
+class InputTensor(msgspec.Struct):
+    """One tensor of a request; `data` is read by its datatype."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: msgspec.Raw = msgspec.Raw(b"")
+    parameters: dict[str, Any] | None = None
+
+
 def tensor_values(
-    tensor: "InputTensor", number: int, binary: bytes, columns: Mapping[str, ColumnType]
+    tensor: InputTensor, number: int, binary: bytes, columns: Mapping[str, ColumnType]
 ) -> tuple[Sequence[Any] | npt.NDArray[np.float64], bytes]:
     """A tensor's values in row order, and the binary data that is left for the next tensors.
 
@@ -79,7 +86,7 @@ def tensor_values(
     return (values if texts else _numbers(values)), binary
 
 
-def _require_taken(tensor: "InputTensor", columns: Mapping[str, ColumnType]) -> None:
+def _require_taken(tensor: InputTensor, columns: Mapping[str, ColumnType]) -> None:
     """Refuse a datatype whose values one of the features does not take."""
     kind = {"BYTES": str, "BOOL": bool}.get(tensor.datatype, float)
     for name, column in columns.items():
@@ -99,7 +106,7 @@ def encode_binary(datatype: str, array: npt.NDArray[Any]) -> bytes:
     return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
 
 
-def _from_json(tensor: "InputTensor", *, texts: bool) -> Sequence[Any] | npt.NDArray[np.float64]:
+def _from_json(tensor: InputTensor, *, texts: bool) -> Sequence[Any] | npt.NDArray[np.float64]:
     if not tensor.data:
         raise Refusal("bad_request", f"tensor {tensor.name!r} has no data: it must be a list")
     nested = first_of(tensor.data) == b"["
@@ -116,7 +123,7 @@ def _numbers(values: Any) -> npt.NDArray[np.float64]:
     return np.asarray(values, dtype=np.float64)
 
 
-def _in_parts(tensor: "InputTensor", *, nested: bool, texts: bool) -> Sequence[Any] | npt.NDArray[np.float64]:
+def _in_parts(tensor: InputTensor, *, nested: bool, texts: bool) -> Sequence[Any] | npt.NDArray[np.float64]:
     found: list[Any] = []
     before = 0
     for part in list_parts(tensor.data):
@@ -129,7 +136,7 @@ def _in_parts(tensor: "InputTensor", *, nested: bool, texts: bool) -> Sequence[A
     return list(chain.from_iterable(found)) if texts else np.concatenate(found)
 
 
-def _decoded(tensor: "InputTensor", data: bytes | msgspec.Raw, *, nested: bool, before: int = 0) -> list[Any]:
+def _decoded(tensor: InputTensor, data: bytes | msgspec.Raw, *, nested: bool, before: int = 0) -> list[Any]:
     """Values of a tensor's data, or of a part of it that so many values stand before."""
     if not nested:
         return _fitting(tensor, _decode(tensor.datatype, data, nested=False))
@@ -145,7 +152,7 @@ def _decoded(tensor: "InputTensor", data: bytes | msgspec.Raw, *, nested: bool, 
     return _fitting(tensor, [value for row in rows for value in row])
 
 
-def _fitting(tensor: "InputTensor", values: list[Any]) -> list[Any]:
+def _fitting(tensor: InputTensor, values: list[Any]) -> list[Any]:
     """The values themselves, where they fit; msgspec itself has no bound as large as UINT64's."""
     if tensor.datatype == "UINT64" and any(value is not None and value > _LARGEST for value in values):
         raise Refusal(
@@ -174,7 +181,7 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _from_bytes(tensor: "InputTensor", data: bytes) -> Any:
+def _from_bytes(tensor: InputTensor, data: bytes) -> Any:
     if tensor.datatype == "BYTES":
         return _texts(tensor.name, data)
     dtype = np.dtype(_DTYPES[tensor.datatype])

@@ -18,12 +18,12 @@ from tidegauge_serving.parts import SHORT_LIST, encode_list
 from tidegauge_serving.protocols import Answer, Headers
 from tidegauge_serving.protocols.explain_v2 import explain_request
 from tidegauge_serving.protocols.one_row import OneRow
-from tidegauge_serving.protocols.tensors import encode_binary, tensor_values
+from tidegauge_serving.protocols.tensors import InputTensor, encode_binary, tensor_values
 from tidegauge_serving.refusal import Refusal, unreadable
 from tidegauge_serving.schema import Block, RowSchema
 from tidegauge_serving.service import Answered, Service
 
-__all__ = ["OUTPUT_NAMES", "V2", "InputTensor", "input_datatypes"]
+__all__ = ["OUTPUT_NAMES", "V2", "input_datatypes"]
 
 OUTPUT_NAMES: Final = {
     "prediction": "prediction",
@@ -36,16 +36,6 @@ OUTPUT_NAMES: Final = {
 
 HEADER_LENGTH = b"inference-header-content-length"
 _MOST_DIGITS = 20  # Python refuses to read thousands of them
-
-
-class InputTensor(msgspec.Struct):
-    """One tensor of a request; `data` is read by its datatype."""
-
-    name: str
-    shape: list[int]
-    datatype: str
-    data: msgspec.Raw = msgspec.Raw(b"")
-    parameters: dict[str, Any] | None = None
 
 
 class OutputTensor(msgspec.Struct):

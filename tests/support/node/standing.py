@@ -30,7 +30,7 @@ from support.node.owners import Owner, owners
 from support.node.provide import prepare
 from support.story import CLAIM, EXAMPLE, Story, build_example
 
-from tidegauge.contract import AGGREGATOR_PORT
+from tidegauge.protocol.names import AGGREGATOR_PORT
 
 NAME = "tg-node-standing"  # a machine has one
 NAMESPACE = "ml"

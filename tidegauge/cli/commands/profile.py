@@ -8,7 +8,7 @@ import click
 from tidegauge.cli.failure import needs_extra
 from tidegauge.cli.group import Group
 from tidegauge.cli.options import existing_file, hour_of_day_option, profile_path, time_option
-from tidegauge.contract import PROFILE_FILE
+from tidegauge.protocol.names import PROFILE_FILE
 
 
 @click.group(name="profile", cls=Group)

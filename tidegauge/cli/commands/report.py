@@ -6,7 +6,7 @@ import click
 
 from tidegauge.cli.failure import Failure, needs_extra
 from tidegauge.cli.options import existing_folder, give_one, is_given
-from tidegauge.contract import AGGREGATOR_PORT, Verdict
+from tidegauge.protocol.names import AGGREGATOR_PORT, Verdict
 
 _LOCAL: Final = f"http://127.0.0.1:{AGGREGATOR_PORT}"
 

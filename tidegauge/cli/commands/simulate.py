@@ -6,7 +6,7 @@ import click
 
 from tidegauge.cli.failure import Failure, needs_extra
 from tidegauge.cli.options import DEFAULT_ROWS, existing_file, existing_folder, give_one, profile_path
-from tidegauge.contract import SERVING_PORT
+from tidegauge.protocol.names import SERVING_PORT
 
 SCENARIOS: Final = ("baseline", "moderate", "high")
 _LOCAL: Final = f"http://127.0.0.1:{SERVING_PORT}"

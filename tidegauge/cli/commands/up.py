@@ -7,7 +7,7 @@ import click
 
 from tidegauge.cli.failure import Failure, needs_extra
 from tidegauge.cli.options import existing_file, existing_folder
-from tidegauge.contract import AGGREGATOR_PORT, PANE_SECONDS, SERVING_PORT
+from tidegauge.protocol.names import AGGREGATOR_PORT, PANE_SECONDS, SERVING_PORT
 
 
 @click.command(name="up", short_help="Run a model with its monitor on this machine.")

@@ -1,0 +1,368 @@
+"""CSV files as tables of columns: what a column holds is told from all its rows, and no row is made up.
+
+The file is cut at the ends of its records (`csv_records`), so that pyarrow never sees half of one,
+and the rows that it reads are compared with the records that were counted.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.data.columns import Column
+from tidegauge.data.csv_records import Block, first_record, record_blocks
+from tidegauge.data.frames import read_column
+from tidegauge.errors import ProfileError, SchemaError
+from tidegauge.profile.features import written_text
+
+__all__ = ["MISSING", "Kind", "Reading", "csv_columns", "csv_kinds", "require_distinct"]
+
+BLOCK_BYTES: Final = 1 << 20
+Kind: TypeAlias = Literal["empty", "whole", "number", "truth", "text", "category", "time"]
+
+# The texts that pandas.read_csv takes as missing: models are mostly trained on what it reads.
+MISSING: Final = frozenset(
+    (
+        *("", "NA", "N/A", "n/a", "<NA>", "#NA", "#N/A", "#N/A N/A", "NULL", "null", "None"),
+        *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+    )
+)
+_TRUE, _FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
+_COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
+_OTHER_FILES: Final = {
+    b"PAR1": "is a Parquet file: name it .parquet",
+    b"PK\x03\x04": "is a zip archive or an Excel workbook: write it as CSV or Parquet",
+    b"\xff\xfe": "is in UTF-16: write it in UTF-8",
+    b"\xfe\xff": "is in UTF-16: write it in UTF-8",
+}
+_COLUMN_NUMBER: Final = re.compile(r"CSV column #(\d+)")
+_QUOTE_COMMAS: Final = "quote values that hold commas"
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the columns of a file are to be read.
+
+    Parameters
+    ----------
+    kinds
+        By column; one that is not named here is text.
+    categories
+        Texts that are categories of a column already, although they look missing (``NA``) or otherwise.
+    """
+
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    categories: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """An open CSV file: its columns' names, and its rows in blocks of whole records."""
+
+    path: Path
+    names: tuple[str, ...]
+    blocks: Iterator[Block]
+
+
+def csv_columns(path: Path, reading: Reading) -> Iterator[dict[str, Column]]:
+    """A CSV file's rows in order, as chunks of columns.
+
+    Raises
+    ------
+    ProfileError
+        The file is damaged, or a row has more or fewer fields than the header.
+    SchemaError
+        A name is there twice, or a column is not in UTF-8.
+    """
+    with _Stream(path) as stream:
+        table = _opened(path, stream.read)
+        rows = 0
+        for block in table.blocks:
+            read = _numbers_or_texts(_Rows(table, block, rows), reading)
+            yield {name: _column(read.column(name), name, reading) for name in table.names}
+            rows += block.records
+
+
+def csv_kinds(path: Path, known: Mapping[str, Kind]) -> dict[str, Kind]:
+    """What each column of a CSV file holds, told from all rows; `known` ones are not looked at."""
+    with _Stream(path) as stream:
+        table = _opened(path, stream.read)
+        kinds: dict[str, Kind] = {name: known.get(name, "empty") for name in table.names}
+        open_names = [name for name in table.names if name not in known]
+        rows = 0
+        for block in table.blocks:
+            if not open_names:
+                break
+            guessed = _guessed(_Rows(table, block, rows), open_names)
+            kinds |= {name: _joined(kinds[name], guessed[name]) for name in open_names}
+            open_names = [name for name in open_names if kinds[name] != "text"]
+            rows += block.records
+    return kinds
+
+
+def _joined(one: Kind, other: Kind) -> Kind:
+    """The kind of a column that holds both."""
+    if "empty" in (one, other) or one == other:
+        return other if one == "empty" else one
+    return "number" if {one, other} == {"whole", "number"} else "text"
+
+
+# --- the file ----------------------------------------------------------------------------------------------
+
+
+class _Stream:
+    """A file's bytes, unpacked: how it was packed is told from its first bytes, not from its name."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._begin = path, b""
+
+    def __enter__(self) -> "_Stream":
+        import pyarrow as pa
+
+        self._file = pa.OSFile(str(self._path), "rb")
+        first = self._file.read(4)
+        self._file.seek(0)
+        for magic, what in _OTHER_FILES.items():
+            if first.startswith(magic):
+                raise ProfileError(f"{self._path} {what}")
+        packed = next((name for magic, name in _COMPRESSED.items() if first.startswith(magic)), None)
+        self._bytes = pa.CompressedInputStream(self._file, packed) if packed else self._file
+        begin = self.read(len(_BOM))
+        self._begin = b"" if begin == _BOM else begin
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bytes.close()
+        self._file.close()
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes; raises `ProfileError` where the file is cut off or damaged."""
+        begin, self._begin = self._begin, b""
+        try:
+            return begin or bytes(self._bytes.read(size))
+        except OSError as error:
+            raise ProfileError(
+                f"{self._path} cannot be unpacked, it is cut off or damaged: write or copy it again"
+            ) from error
+
+
+def _opened(path: Path, read: Callable[[int], bytes]) -> _Table:
+    """The table behind a file's bytes; its first record is the header."""
+    blocks = _named(path, record_blocks(read, BLOCK_BYTES))
+    for block in blocks:
+        if block.records:
+            names, begin = _header(path, block.data)
+            _require_names(path, names)
+            return _Table(path, names, _first(Block(block.data[begin:], block.records - 1), blocks))
+    raise ProfileError(f"{path} is empty: its first line must name the columns")
+
+
+def _named(path: Path, blocks: Iterator[Block]) -> Iterator[Block]:
+    try:
+        yield from blocks
+    except ProfileError as error:
+        raise error if str(path) in str(error) else ProfileError(f"{path}: {error}") from None
+
+
+def _first(block: Block, others: Iterator[Block]) -> Iterator[Block]:
+    if block.records:
+        yield block
+    yield from (other for other in others if other.records)
+
+
+def _header(path: Path, data: bytes) -> tuple[tuple[str, ...], int]:
+    """The columns' names, and where the rows begin; a column without a name has the one that pandas gives."""
+    begin, end = first_record(data)
+    try:
+        names = next(csv.reader(io.StringIO(data[begin:end].decode(), newline="")))
+    except UnicodeDecodeError:
+        raise SchemaError(f"the header of {path} is not in UTF-8: write the file in that encoding") from None
+    if any("\0" in name for name in names):
+        raise ProfileError(f"{path} has zero bytes, as UTF-16 does: write it in UTF-8")
+    return tuple(name or f"Unnamed: {i}" for i, name in enumerate(names)), end
+
+
+def _require_names(path: Path, names: tuple[str, ...]) -> None:
+    if len(names) == 1 and (other := next((c for c in ";\t|" if c in names[0]), None)):
+        raise ProfileError(
+            f"{path} has one column, {names[0]!r}: its fields seem to be separated by {other!r}; "
+            "write it with commas"
+        )
+    require_distinct(names)
+
+
+def require_distinct(names: Collection[str]) -> None:
+    """Raise `SchemaError` for a column's name that is there twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise SchemaError(f"column {name!r} is there twice: rename or drop one")
+        seen.add(name)
+
+
+# --- rows to columns ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """One block of a table, and how many rows were before it."""
+
+    table: _Table
+    block: Block
+    before: int
+
+
+def _guessed(rows: _Rows, names: Sequence[str]) -> dict[str, Kind]:
+    """What the named columns hold in these rows."""
+    import pyarrow as pa
+
+    read = _read(rows, {}, names)
+    kinds = {name: _kind(rows, name, read.schema.field(name).type) for name in names}
+    if b"0x" in rows.block.data.lower():  # pyarrow takes 0x1F as a whole number, nothing else here does
+        for name in [name for name in names if kinds[name] == "whole"]:
+            try:
+                _read(rows, {name: pa.float64()}, [name])
+            except pa.ArrowInvalid:
+                kinds[name] = "text"
+    return kinds
+
+
+def _kind(rows: _Rows, name: str, dtype: Any) -> Kind:
+    from pyarrow import types
+
+    if types.is_binary(dtype):
+        raise _not_utf8(rows.table.path, name)
+    if types.is_null(dtype):
+        return "empty"
+    if types.is_integer(dtype):
+        return "whole"
+    if types.is_floating(dtype):
+        return "number"
+    return "truth" if types.is_boolean(dtype) else "text"
+
+
+def _not_utf8(path: Path, name: str) -> SchemaError:
+    return SchemaError(f"column {name!r} of {path} is not in UTF-8: write the file in that encoding")
+
+
+def _numbers_or_texts(rows: _Rows, reading: Reading) -> Any:
+    """The rows, a column of numbers as texts where these have something else."""
+    import pyarrow as pa
+
+    types = _types(rows.table.names, reading.kinds)
+    try:
+        return _read(rows, types)
+    except pa.ArrowInvalid:
+        numbers = [name for name in types if reading.kinds.get(name) in ("whole", "number", "truth", "empty")]
+        found = _guessed(rows, numbers) if numbers else {}
+    try:
+        return _read(rows, types | _types(numbers, found))
+    except pa.ArrowInvalid as error:
+        raise _unreadable(rows, str(error)) from error
+
+
+def _types(names: Sequence[str], kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """pyarrow's types; a column of times is left to its guess."""
+    import pyarrow as pa
+
+    known = {"empty": pa.float64(), "whole": pa.int64(), "number": pa.float64(), "truth": pa.bool_()}
+    return {
+        name: known.get(kinds.get(name, "text"), pa.string()) for name in names if kinds.get(name) != "time"
+    }
+
+
+def _unreadable(rows: _Rows, message: str) -> Exception:
+    found = _COLUMN_NUMBER.search(message)
+    if found and "UTF8" in message:
+        return _not_utf8(rows.table.path, rows.table.names[int(found[1])])
+    return ProfileError(f"{rows.table.path} cannot be read after row {rows.before}: {message}")
+
+
+def _read(rows: _Rows, types: dict[str, Any], names: Sequence[str] = (), *, threads: bool = True) -> Any:
+    """One block as a pyarrow table: all of it at once, since a boundary may lie in a quoted value."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    bad: list[Any] = []
+
+    def keep(row: Any) -> str:
+        bad.append(row)
+        return "error"
+
+    data = rows.block.data
+    try:
+        table = arrow_csv.read_csv(
+            pa.BufferReader(data),
+            read_options=arrow_csv.ReadOptions(
+                column_names=rows.table.names, block_size=len(data) + 1, use_threads=threads
+            ),
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=keep),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=types,
+                include_columns=names,
+                null_values=sorted(MISSING),
+                true_values=_TRUE,
+                false_values=_FALSE,
+            ),
+        )
+    except pa.ArrowInvalid:
+        if bad and threads:
+            return _read(rows, types, names, threads=False)  # which tells the row's number
+        if bad:
+            raise _uneven(rows, bad[0]) from None
+        raise
+    if table.num_rows != rows.block.records:
+        raise ProfileError(
+            f"{rows.table.path}: {rows.block.records} records after row {rows.before} were read as "
+            f"{table.num_rows} rows: write the file as Parquet"
+        )
+    return table
+
+
+def _uneven(rows: _Rows, bad: Any) -> ProfileError:
+    where = f"{rows.table.path}: row {rows.before + bad.number} has {bad.actual_columns} fields"
+    last = "its last comma has nothing behind it: remove it" if bad.text.endswith(",") else _QUOTE_COMMAS
+    return ProfileError(f"{where}, the header has {bad.expected_columns}: {last}")
+
+
+def _column(read: Any, name: str, reading: Reading) -> Column:
+    kind = reading.kinds.get(name, "text")
+    if kind not in ("text", "category"):
+        column = read_column(read, name)
+        return _texts(read, MISSING) if column.values.dtype.kind == "O" and _is_text(read) else column
+    known = reading.categories.get(name, ())
+    if kind == "text":
+        return _texts(read, MISSING.difference(known))
+    return Column(_looked_up(read, lambda text: _category(text, known)), categorical=True)
+
+
+def _is_text(read: Any) -> bool:
+    return str(read.type) == "string"
+
+
+def _texts(read: Any, missing: Collection[str]) -> Column:
+    return Column(_looked_up(read, lambda text: None if text in missing else text))
+
+
+def _looked_up(read: Any, of: Callable[[str], str | None]) -> npt.NDArray[Any]:
+    """What `of` makes of each text; it is asked once for each different one."""
+    encoded = read.combine_chunks().dictionary_encode()
+    encoded = encoded.combine_chunks() if hasattr(encoded, "combine_chunks") else encoded
+    texts = np.array([*map(of, encoded.dictionary.to_pylist()), None], dtype=object)
+    return np.asarray(texts[encoded.indices.to_numpy(zero_copy_only=False)])
+
+
+def _category(text: str, known: Collection[str]) -> str | None:
+    """The category that a field stands for: its text, or that of the number or truth value."""
+    if text in known:
+        return text
+    if text in MISSING:
+        return None
+    return written_text(text)

@@ -1,0 +1,288 @@
+"""Frames, arrays and lists of dicts to columns.
+
+pandas, polars and pyarrow objects are known by the methods they have; none of the three is imported.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.data.columns import Column, feature_values, unread
+from tidegauge.errors import SchemaError
+from tidegauge.nearest import or_nearest
+from tidegauge.profile.features import Feature, NumericFeature
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import PREDICTION
+
+__all__ = ["feature_columns", "named_column", "read_column", "read_columns", "stream_of"]
+
+_RECORDS_AT_ONCE: Final = 65_536
+
+# --- rows to columns ---------------------------------------------------------------------------------------
+
+
+def read_columns(rows: Any, names: Sequence[str] | None = None) -> dict[str, Column]:
+    """Columns by name, all of one length.
+
+    Parameters
+    ----------
+    rows
+        pandas or polars frame, Arrow table or batch, mapping of columns, list of dicts, array of shape
+        ``(n, len(names))``, or a stream of frames and batches, which is read to its end.
+    names
+        Names of an array's columns, and of a list's without any dict.
+
+    Raises
+    ------
+    SchemaError
+        Not one of these, a name twice, or columns of different lengths.
+    """
+    if isinstance(rows, np.ndarray):
+        return _array_columns(rows, names)
+    if hasattr(rows, "collect") and hasattr(rows, "collect_schema"):
+        raise SchemaError("a polars LazyFrame has no rows yet: pass frame.collect()")
+    if (parts := stream_of(rows)) is not None:
+        return _joined([read_columns(part) for part in parts])
+    if isinstance(rows, Mapping):
+        pairs: Iterable[tuple[Any, Any]] = rows.items()
+    elif hasattr(rows, "iloc") and hasattr(rows, "columns"):
+        pairs = _pandas_columns(rows)
+    elif hasattr(rows, "get_columns"):
+        pairs = ((series.name, series) for series in rows.get_columns())
+    elif hasattr(rows, "column_names") and hasattr(rows, "itercolumns"):
+        pairs = zip(rows.column_names, rows.itercolumns(), strict=True)
+    elif isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
+        pairs = _record_columns(rows, names or ())
+    else:
+        raise SchemaError(
+            f"rows of type {type(rows).__name__}: they must be a frame, an array of shape (n, features) or a "
+            "list of dicts"
+        )
+    return _checked(pairs)
+
+
+def stream_of(rows: Any) -> Iterator[Any] | None:
+    """The parts of rows that come in parts; None for rows that are whole.
+
+    Parts are frames, Arrow batches or, of an iterator that gives dicts, lists of these.
+    """
+    if _is_frame(rows) or isinstance(rows, np.ndarray | Mapping | str | bytes):
+        return None
+    if hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "to_batches"):
+        return _arrow_batches(rows)
+    if isinstance(rows, Sequence):
+        return iter(rows) if len(rows) and _is_frame(rows[0]) else None
+    return _parts(rows) if isinstance(rows, Iterator) else None
+
+
+def _arrow_batches(rows: Any) -> Iterator[Any]:
+    """Batches of a reader or a data set of pyarrow, a relation of DuckDB and what else streams Arrow."""
+    if hasattr(rows, "__arrow_c_stream__"):
+        from pyarrow import RecordBatchReader
+
+        yield from RecordBatchReader.from_stream(rows)
+    else:
+        yield from rows.to_batches()
+
+
+def _is_frame(rows: Any) -> bool:
+    return any(hasattr(rows, name) for name in ("iloc", "get_columns", "itercolumns"))
+
+
+def _parts(rows: Iterator[Any]) -> Iterator[Any]:
+    records: list[Any] = []
+    for row in rows:
+        if _is_frame(row):
+            yield row
+            continue
+        records.append(row)
+        if len(records) == _RECORDS_AT_ONCE:
+            yield records
+            records = []
+    if records:
+        yield records
+
+
+def _joined(parts: Sequence[dict[str, Column]]) -> dict[str, Column]:
+    """Parts one after the other; all must have the same columns."""
+    if not parts:
+        return {}
+    for part in parts:
+        if part.keys() != parts[0].keys():
+            names = [", ".join(map(repr, each)) for each in (part, parts[0])]
+            raise SchemaError(
+                f"a part of the rows has the columns {names[0]}; the first part has {names[1]}: "
+                "all parts must have the same columns"
+            )
+    return {name: _chained([part[name] for part in parts]) for name in parts[0]}
+
+
+def _chained(columns: Sequence[Column]) -> Column:
+    kinds = {column.values.dtype.kind for column in columns}
+    mixed = len(kinds) > 1 and not kinds <= set("iufb")
+    values = [column.values.astype(object) if mixed else column.values for column in columns]
+    return Column(np.concatenate(values), any(column.categorical for column in columns), columns[0].index)
+
+
+def _pandas_columns(frame: Any) -> Iterator[tuple[Any, Any]]:
+    yield from ((name, frame.iloc[:, i]) for i, name in enumerate(frame.columns))
+    for name in frame.index.names:
+        if isinstance(name, str) and name and name not in frame.columns:
+            level = read_column(frame.index.get_level_values(name).to_series(), name)
+            yield name, replace(level, index=True)
+
+
+def _array_columns(array: npt.NDArray[Any], names: Sequence[str] | None) -> dict[str, Column]:
+    if array.ndim != 2:
+        raise SchemaError(f"an array of shape {array.shape}: it must be (n, features)")
+    if names is None:
+        raise SchemaError('an array has no names of features: pass feature_names=["...", ...]')
+    if len(names) != array.shape[1]:
+        raise SchemaError(
+            f"an array of shape {array.shape} with {len(names)} feature names: one for each column is needed"
+        )
+    return _checked((name, array[:, i]) for i, name in enumerate(names))
+
+
+def _record_columns(records: Sequence[Any], names: Sequence[str]) -> list[tuple[str, npt.NDArray[Any]]]:
+    for index, record in enumerate(records):
+        if not isinstance(record, Mapping):
+            raise SchemaError(f"row {index} is of type {type(record).__name__}: rows in a list must be dicts")
+    keys = dict.fromkeys(name for record in records for name in record) if records else names
+    return [(key, _object_array([record.get(key) for record in records])) for key in keys]
+
+
+def _checked(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Column]:
+    columns: dict[str, Column] = {}
+    for key, values in pairs:
+        name = str(key)
+        if name in columns:
+            raise SchemaError(f"column {name!r} is there twice: rename or drop one")
+        columns[name] = read_column(values, name)
+    _require_one_length(columns)
+    return columns
+
+
+def _require_one_length(columns: Mapping[str, Column]) -> None:
+    first = next(iter(columns), "")
+    for name, column in columns.items():
+        if len(column) != len(columns[first]):
+            raise SchemaError(
+                f"column {name!r} has length {len(column)}, column {first!r} has {len(columns[first])}: "
+                "all columns must be of the same rows"
+            )
+
+
+def read_column(values: Any, name: str) -> Column:
+    """One column, of whatever holds it; raises `SchemaError` where it is not one value a row."""
+    dtype = getattr(values, "dtype", None)
+    if isinstance(values, Column):
+        return values
+    if isinstance(values, np.ndarray):
+        array = values
+    elif dtype is not None and hasattr(values, "to_numpy"):
+        array = _series_values(values, dtype)
+    elif hasattr(values, "type") and hasattr(values, "null_count"):
+        return _arrow_column(values)
+    elif isinstance(values, Iterable):
+        array = _object_array(list(values))
+    else:
+        raise SchemaError(f"column {name!r} is {values!r}: one value a row is needed")
+    if array.ndim != 1:
+        raise SchemaError(f"column {name!r} has shape {array.shape}: one value a row is needed")
+    return Column(array, str(dtype).lower().startswith(("category", "categorical", "enum")))
+
+
+def _series_values(series: Any, dtype: Any) -> npt.NDArray[Any]:
+    """A pandas or polars series as an array; nulls become NaN, NaT or None."""
+    kind = getattr(dtype, "kind", None)
+    if isinstance(dtype, np.dtype):
+        return np.asarray(series.to_numpy())
+    if kind is None:  # polars, which turns short integers with nulls into float32
+        return np.asarray((series.cast(float) if dtype.is_integer() else series).to_numpy())
+    if kind in "iufb" and not str(dtype).startswith("category"):
+        wanted = "float32" if getattr(dtype, "itemsize", 8) == 4 and kind == "f" else "float64"
+        return np.asarray(series.to_numpy(dtype=wanted, na_value=np.nan))
+    if kind == "M":
+        return np.asarray(series.to_numpy(dtype="datetime64[us]"))
+    return np.asarray(series.to_numpy(dtype=object))
+
+
+def _arrow_column(values: Any) -> Column:
+    """An array of pyarrow, whole or in chunks."""
+    kind = str(values.type)
+    if kind.startswith("dictionary"):
+        plain = values.cast(values.type.value_type)
+        return Column(np.asarray(plain.to_numpy(zero_copy_only=False), dtype=object), categorical=True)
+    array = np.asarray(values.to_numpy(zero_copy_only=False))
+    return Column(array.astype(bool) if kind.startswith("bool") and not values.null_count else array)
+
+
+def _object_array(values: list[Any]) -> npt.NDArray[Any]:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+# --- a profile's columns -----------------------------------------------------------------------------------
+
+
+def feature_columns(
+    profile: Profile, rows: Any, prediction: Any = None, lost: Counter[str] | None = None
+) -> list[npt.NDArray[Any]]:
+    """Floats and codes of a profile's monitored features, in order; the prediction's only if it is given.
+
+    Parameters
+    ----------
+    profile, rows, prediction
+        As `Profile.count` takes them.
+    lost
+        Grows by the values, by feature, that are neither missing nor the numbers that they should be.
+
+    Raises
+    ------
+    SchemaError
+        A feature has no column, or the shape is another.
+    """
+    names = [feature.name for feature in profile.features]
+    if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[1] == len(profile.names):
+        names = list(profile.names)
+    columns = read_columns(rows, names)
+    missing = [name for name in names if name not in columns]
+    if missing:
+        more = f" and {len(missing) - 1} more of the profile's features" if missing[1:] else ""
+        raise SchemaError(f"rows have no column {missing[0]}{more}; {or_nearest(missing[0], columns)}")
+    taken = [_taken(columns[feature.name], feature, lost) for feature in profile.features]
+    if profile.prediction is not None:
+        given = _given_prediction(columns, prediction)
+        if given is not None:
+            taken.append(_taken(given, profile.prediction, lost))
+            if len({len(values) for values in taken}) > 1:
+                raise SchemaError(f"{len(given)} predictions for {len(taken[0])} rows: one a row is needed")
+    return taken
+
+
+def _taken(column: Column, feature: Feature, lost: Counter[str] | None) -> npt.NDArray[Any]:
+    values = feature_values(column, feature)
+    if lost is not None and isinstance(feature, NumericFeature):
+        lost[feature.name] += unread(column, values)
+    return values
+
+
+def _given_prediction(columns: dict[str, Column], prediction: Any) -> Column | None:
+    if prediction is None:
+        return columns.get(PREDICTION)
+    return named_column(columns, prediction, "prediction")
+
+
+def named_column(columns: dict[str, Column], given: Any, what: str) -> Column:
+    """A column given by its name or as an array; raises `SchemaError` for a name that is not there."""
+    if not isinstance(given, str):
+        return read_column(given, what)
+    if given not in columns:
+        raise SchemaError(f"{what}={given!r}: no such column; {or_nearest(given, columns)}")
+    return columns[given]

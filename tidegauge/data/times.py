@@ -1,0 +1,176 @@
+"""A column of times to seconds since 1970, UTC where no zone is given."""
+
+import math
+import re
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.data.columns import Column
+from tidegauge.errors import SchemaError
+from tidegauge.profile.features import category_text
+from tidegauge.protocol.names import PANE_SECONDS
+
+__all__ = ["TimeOrder", "epoch_seconds", "require_clear_times"]
+
+_LAST_SECOND: Final = 253_402_300_799  # of the year 9999
+_SAMPLED: Final = 64  # every so many-th time of a part is kept to cut slices by
+_NUMBER: Final = re.compile(r"-?\d+(\.\d*)?", re.ASCII)
+_UTC: Final = re.compile(r"\s*(UTC|GMT|Z)$", re.IGNORECASE)
+_OFFSET: Final = re.compile(r"\s+([+-]\d{2}(:?\d{2})?)$", re.ASCII)
+_FORMS: Final = "seconds since 1970, datetimes or ISO texts such as 2026-01-31T12:00:00Z"
+
+
+def epoch_seconds(column: Column, name: str | None = None) -> npt.NDArray[np.float64]:
+    """Times as seconds since the epoch.
+
+    Parameters
+    ----------
+    column
+        Numbers, which are seconds since 1970, datetimes, or texts as ISO 8601 has them.
+    name
+        The column's name, for messages; None where it is not a column.
+
+    Raises
+    ------
+    SchemaError
+        A time is missing, cannot be read, or is after the year 9999.
+    """
+    values = column.values
+    if values.dtype.kind == "M":
+        missing = np.isnat(values)
+        seconds = values.astype("datetime64[us]").astype(np.int64) / 1e6
+    elif values.dtype.kind in "iuf":
+        seconds = values.astype(np.float64)
+        missing = ~np.isfinite(seconds)
+    else:
+        known: dict[Any, float] = {}
+        of_values = [known[v] if v in known else known.setdefault(v, _epoch(v)) for v in values.tolist()]
+        seconds = np.array(of_values, dtype=np.float64)
+        missing = np.isnan(seconds)
+    _require_seconds(values, seconds, missing, name)
+    return np.asarray(seconds, dtype=np.float64)
+
+
+def _require_seconds(
+    values: npt.NDArray[Any],
+    seconds: npt.NDArray[np.float64],
+    missing: npt.NDArray[np.bool_],
+    name: str | None,
+) -> None:
+    if (beyond := ~missing & (np.abs(seconds) > _LAST_SECOND)).any():
+        raise SchemaError(
+            f"{_row(values, beyond, name)}, after the year 9999: numbers are seconds since 1970; "
+            "divide milliseconds by 1,000"
+        )
+    if missing.any():
+        raise SchemaError(f"{_row(values, missing, name)}: each row needs one, as {_FORMS}")
+
+
+def _row(values: npt.NDArray[Any], which: npt.NDArray[np.bool_], name: str | None) -> str:
+    """The first of these rows in words."""
+    row = int(np.argmax(which))
+    value = values[row]
+    text = None if values.dtype.kind == "M" and np.isnat(value) else category_text(value)
+    return f"{_called(name)}: row {row} has " + ("no time" if text is None else f"the time {text!r}")
+
+
+def _called(name: str | None) -> str:
+    return "the times given" if name is None else f"time={name!r}"
+
+
+def _epoch(value: Any) -> float:
+    try:
+        if isinstance(value, str):
+            value = float(value) if _NUMBER.fullmatch(value) else _datetime(value)
+        if isinstance(value, date) and not isinstance(value, datetime):
+            value = datetime(value.year, value.month, value.day)
+        if isinstance(value, datetime):
+            return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+        if isinstance(value, np.datetime64):
+            return float(value.astype("datetime64[us]").astype(np.int64)) / 1e6
+        return math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _datetime(text: str) -> datetime:
+    """A text of ISO 8601, also with ``UTC`` or a space before its zone."""
+    return datetime.fromisoformat(_OFFSET.sub(r"\1", _UTC.sub("+00:00", text.strip())))
+
+
+# --- numbers that are no seconds ---------------------------------------------------------------------------
+
+
+def require_clear_times(column: Column, seconds: npt.NDArray[np.float64], name: str | None) -> None:
+    """Raise `SchemaError` for numbers that look like dates, years or days rather than seconds.
+
+    Parameters
+    ----------
+    column, seconds
+        The first rows' times, as they are and as `epoch_seconds` reads them.
+    name
+        The column's name, for messages.
+    """
+    if not seconds.size or not _is_of_numbers(column):
+        return
+    low, high = float(seconds.min()), float(seconds.max())
+    whole = bool((seconds == np.rint(seconds)).all())
+    if whole and all(_is_date(value) for value in np.unique(seconds)[:1000].tolist()):
+        what, fix = "dates such as 20240131", "pandas.to_datetime(column.astype(str), format='%Y%m%d')"
+    elif whole and low >= 1900 and high <= 2100:
+        what, fix = "years", "pandas.to_datetime(column.astype(str), format='%Y')"
+    elif low >= 20_000 and high <= 73_050:
+        what, fix = "days as Excel counts them", "pandas.to_datetime(column, unit='D', origin='1899-12-30')"
+    else:
+        return
+    raise SchemaError(
+        f"{_called(name)}: numbers from {low:g} to {high:g} look like {what}, and numbers are "
+        f"seconds since 1970: write {fix}, or pandas.to_datetime(column, unit='s') if they are seconds"
+    )
+
+
+def _is_of_numbers(column: Column) -> bool:
+    if column.values.dtype.kind != "O":
+        return column.values.dtype.kind in "iuf"
+    return all(not isinstance(v, str | date | np.datetime64) or _is_number(v) for v in column.values.tolist())
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, str) and _NUMBER.fullmatch(value) is not None
+
+
+def _is_date(value: float) -> bool:
+    year, month_day = divmod(int(value), 10_000)
+    return 1900 <= year <= 2100 and 1 <= month_day // 100 <= 12 and 1 <= month_day % 100 <= 31
+
+
+# --- rows out of order -------------------------------------------------------------------------------------
+
+
+class TimeOrder:
+    """Whether parts come in order of time, and slices of time to take them in where they do not."""
+
+    def __init__(self) -> None:
+        self._newest, self._ordered, self._rows = -math.inf, True, 0
+        self._sample: list[npt.NDArray[np.float64]] = []
+
+    def add(self, seconds: npt.NDArray[np.float64]) -> None:
+        """Add a part's times, which may be in any order within it."""
+        if not seconds.size:
+            return
+        self._ordered &= bool(seconds.min() >= self._newest)
+        self._newest = max(self._newest, float(seconds.max()))
+        self._rows += seconds.size
+        self._sample.append(np.sort(seconds)[::_SAMPLED])
+
+    def slices(self, rows: int) -> list[tuple[float, float]] | None:
+        """Slices of about so many rows, each from a time up to before another; None where all is in order."""
+        if self._ordered:
+            return None
+        shares = np.linspace(0, 1, -(-self._rows // max(rows, 1)) + 1)[1:-1]
+        cuts = np.quantile(np.concatenate(self._sample), shares) // PANE_SECONDS * PANE_SECONDS
+        return list(pairwise([-math.inf, *np.unique(cuts).tolist(), math.inf]))

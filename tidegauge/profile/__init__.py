@@ -1,0 +1,5 @@
+"""The reference as a value: features, profile, document, comparison.
+
+It imports `protocol`; `Profile.fit`, `count` and `count_matrix` alone climb to `fit` and `counting`.
+Pure, save for `Profile.save` and `load`.
+"""

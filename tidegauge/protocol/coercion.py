@@ -1,0 +1,63 @@
+"""What a request may hold for a column of each type: one rule for every protocol and for simulations.
+
+A column keeps the type that it had in the training data:
+
+=========  ==========================  =============================================
+type       values taken                what the model and the counts see
+=========  ==========================  =============================================
+boolean    truth values, numbers       1 for true, 0 for false
+integer    numbers (``2``, ``2.0``)    the number
+number     numbers                     the number
+category   texts, numbers, truths      the category that has the same text
+text       texts, numbers, truths      the text (`tidegauge.profile.features.category_text`)
+=========  ==========================  =============================================
+
+`Profile.count` and `replay` take rows that were logged already, and refuse no value for its type: a truth
+value is 1 or 0, a text that spells a number is that number, and any other text in a column of numbers counts
+as missing (`Profile.count` warns of it).
+
+Whether a value may be missing is another question, which the model decides. Standard library only, as the
+manifest is read with it. `tidegauge.data.values` does what the last column says.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
+
+__all__ = ["TYPES_OF_KIND", "ColumnType", "Label", "default_type", "takes", "wanted"]
+
+ColumnType: TypeAlias = Literal["boolean", "integer", "number", "category", "text"]
+Label: TypeAlias = str | int | float | bool
+TYPES_OF_KIND: Final[Mapping[str, tuple[ColumnType, ...]]] = {
+    "numeric": ("boolean", "integer", "number"),
+    "categorical": ("category", "text"),
+}
+_SCALARS: Final[tuple[type, ...]] = (str, bool, int, float)
+_TAKEN: Final[Mapping[ColumnType, tuple[type, ...]]] = {
+    "boolean": (bool, int, float),
+    "integer": (int, float),
+    "number": (int, float),
+    "category": _SCALARS,
+    "text": _SCALARS,
+}
+_WANTED: Final[Mapping[ColumnType, str]] = {
+    "boolean": "true, false or a number",
+    "integer": "a number",
+    "number": "a number",
+    "category": "a text",
+    "text": "a text",
+}
+
+
+def default_type(kind: str) -> ColumnType:
+    """The type of a column of which only the kind is known, as in bundles made before types were kept."""
+    return "number" if kind == "numeric" else "text"
+
+
+def takes(column: ColumnType, kind: type) -> bool:
+    """Whether a column of this type takes values of this Python type."""
+    return kind in _TAKEN[column]
+
+
+def wanted(column: ColumnType) -> str:
+    """What a value of the column must be, in words."""
+    return _WANTED[column]
