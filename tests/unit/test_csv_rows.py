@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegauge import Profile, ProfileError, SchemaError, csv_table
+from tidegauge import Profile, ProfileError, SchemaError
+from tidegauge.data import csv_table
 from tidegauge.data.csv_records import record_blocks
 from tidegauge.data.csv_table import MISSING, Reading, csv_columns, csv_kinds
 

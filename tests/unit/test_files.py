@@ -12,7 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tidegauge import NumericFeature, Profile, ProfileError, SchemaError, csv_table, fitting, replay, sources
+from tidegauge import NumericFeature, Profile, ProfileError, SchemaError, replay
+from tidegauge.data import csv_table, sources
+from tidegauge.fit import fitting
 
 RANDOM = np.random.default_rng(13)
 ROWS = 5000

@@ -6,7 +6,8 @@ import pytest
 from support.examples import load_script
 from support.packs import ask
 
-from tidegauge import Profile, RowScorer, replay, traffic
+from tidegauge import Profile, RowScorer, replay
+from tidegauge.data import synthetic
 from tidegauge.pack import verify_bundle
 from tidegauge.protocol.names import Verdict
 
@@ -26,7 +27,7 @@ def profile(house_prices) -> Profile:
 
 def frame_of(house_prices, rows, scenario, seed, features=None):
     """Traffic with the packed model's predictions."""
-    drawn = traffic.columns(house_prices.profile, rows, scenario, np.random.default_rng(seed), features)
+    drawn = synthetic.columns(house_prices.profile, rows, scenario, np.random.default_rng(seed), features)
     frame = pd.DataFrame(drawn)
     return frame.assign(prediction=ask(house_prices, frame))
 
@@ -62,8 +63,8 @@ def test_a_row_scores_by_how_far_it_is_from_the_training_data(profile, row, low,
 
 def test_baseline_rows_score_below_1_on_average_and_high_drift_above(profile):
     averages = {}
-    for scenario in traffic.Scenario:
-        drawn = traffic.columns(profile, 2_000, scenario, np.random.default_rng(1))
+    for scenario in synthetic.Scenario:
+        drawn = synthetic.columns(profile, 2_000, scenario, np.random.default_rng(1))
         averages[scenario] = RowScorer(profile).score_matrix(np.column_stack(list(drawn.values()))).mean()
     assert averages["baseline"] < 1 < averages["high"]
     assert averages["baseline"] < averages["moderate"] < averages["high"]

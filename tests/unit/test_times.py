@@ -11,10 +11,12 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from tidegauge import Profile, SchemaError, csv_table, fitting, replay, sources
+from tidegauge import Profile, SchemaError, replay
 from tidegauge.cli import main
+from tidegauge.data import csv_table, sources
 from tidegauge.data.columns import Column
 from tidegauge.data.times import TimeOrder, epoch_seconds
+from tidegauge.fit import fitting
 
 RANDOM = np.random.default_rng(11)
 HOURS = np.repeat(np.arange(300), 20)
