@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from tidegauge import Monitor, Policy, Profile
-from tidegauge.contract import Severity
-from tidegauge.report import FeatureReport
+from tidegauge.protocol.names import Severity
+from tidegauge.report.model import FeatureReport
 
 HERE = Path(__file__).parent
 WIDTH, HEIGHT = 720, 330
