@@ -10,9 +10,9 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
-MEAN_WORDS = 17.5
-SHARE_ABOVE_30 = 0.12
-LONGEST_SENTENCE = 45
+MEAN_WORDS = 16
+SHARE_ABOVE_30 = 0.04
+LONGEST_SENTENCE = 40
 COLUMNS = 120
 
 # Say "should" for "ought", "again" for "anew", "anyone who" for "whoever", "is" for "stands".
@@ -25,32 +25,7 @@ BANNED = re.compile(
 )
 
 # Pages that are still to be rewritten. The list only gets shorter.
-TO_REWRITE = {
-    "docs/aggregator-api.md",
-    "docs/benchmarks.md",
-    "docs/bundle-format.md",
-    "docs/custom-resource.md",
-    "docs/local-stack.md",
-    "docs/metrics.md",
-    "docs/pane-format.md",
-    "docs/report-format.md",
-    "docs/runbooks/TidegaugeCaptureDropping.md",
-    "docs/runbooks/TidegaugeCoverageLow.md",
-    "docs/runbooks/TidegaugeDataDrift.md",
-    "docs/runbooks/TidegaugeDataDriftCritical.md",
-    "docs/runbooks/TidegaugeErrorRateHigh.md",
-    "docs/runbooks/TidegaugeLatencyHigh.md",
-    "docs/runbooks/TidegaugeLowRequestVolume.md",
-    "docs/runbooks/TidegaugeMonitoringStale.md",
-    "docs/runbooks/TidegaugeOperatorDown.md",
-    "docs/runbooks/TidegaugePredictionDrift.md",
-    "docs/runbooks/TidegaugeProfileMismatch.md",
-    "docs/runbooks/TidegaugeSchemaViolations.md",
-    "docs/settings.md",
-    "docs/tap-log.md",
-    "docs/testing.md",
-    "docs/tutorial.md",
-}
+TO_REWRITE = {"docs/custom-resource.md"}
 
 
 def test_sentences_are_short_on_average() -> None:
