@@ -177,18 +177,22 @@ _LIGHTGBM_RANKS = ("lambdarank", "rank_xendcg")
 _LIGHTGBM_CLASSES = {"binary": "two", "multiclass": "three", "multiclassova": "three"}
 
 
+_EARLY, _CATEGORIES = "early stopping", "categories"
+_EXTRAS = ("", _EARLY, _CATEGORIES, f"{_EARLY}, {_CATEGORIES}")
+
+
 def boosters() -> Iterator[Case]:
-    """Objectives by boosters, with and without early stopping, and with a category column."""
+    """Objectives by boosters, with and without early stopping, with and without a category column."""
     for booster in ("gbtree", "dart", "gblinear"):
         for objective in (*_XGBOOST_REGRESSION, *_XGBOOST_TWO, *_XGBOOST_MANY):
-            for extra in ("", "early stopping", "categories"):
+            for extra in _EXTRAS:
                 if not (booster == "gblinear" and extra):
                     yield _booster("xgboost", booster, objective, extra)
         yield from (_ranker("xgboost", booster, objective) for objective in _XGBOOST_RANKS)
     for booster in ("gbdt", "dart", "rf"):
         for objective in (*_LIGHTGBM_REGRESSION, *_LIGHTGBM_CLASSES):
-            for extra in ("", "early stopping", "categories"):
-                if not (booster == "dart" and extra == "early stopping"):
+            for extra in _EXTRAS:
+                if not (booster == "dart" and _EARLY in extra):
                     yield _booster("lightgbm", booster, objective, extra)
         yield from (_ranker("lightgbm", booster, objective) for objective in _LIGHTGBM_RANKS)
 
@@ -219,7 +223,7 @@ def _ranker(library: str, booster: str, objective: str) -> Case:
 
 
 def _features(known: pd.DataFrame, extra: str) -> pd.DataFrame:
-    return known[[*COLUMNS[:2], "k"] if extra == "categories" else COLUMNS]
+    return known[[*COLUMNS[:2], "k"] if _CATEGORIES in extra else COLUMNS]
 
 
 def _share(y: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -232,7 +236,7 @@ def _xgboost(known: pd.DataFrame, booster: str, objective: str, extra: str) -> A
     many, two = objective in _XGBOOST_MANY, objective in _XGBOOST_TWO
     y = known["three" if many else "two"] if many or two else known["number"]
     given: dict[str, Any] = {"quantile_alpha": 0.4} if "quantile" in objective else {}
-    if extra == "early stopping":
+    if _EARLY in extra:
         given |= {"early_stopping_rounds": 2, "n_estimators": 60, "learning_rate": 0.9}
     kind = xgboost.XGBClassifier if many or two else xgboost.XGBRegressor
     model = kind(
@@ -240,12 +244,12 @@ def _xgboost(known: pd.DataFrame, booster: str, objective: str, extra: str) -> A
             "n_estimators": BOOSTER_ROUNDS,
             "booster": booster,
             "objective": objective,
-            "enable_categorical": extra == "categories",
+            "enable_categorical": _CATEGORIES in extra,
             **given,
         }
     )
     X, y = _features(known, extra), _share(y) if objective == "reg:logistic" else y
-    stop = {"eval_set": [(X[150:], y[150:])], "verbose": False} if extra == "early stopping" else {}
+    stop = {"eval_set": [(X[150:], y[150:])], "verbose": False} if _EARLY in extra else {}
     return model.fit(X[:150], y[:150], **stop) if stop else model.fit(X, y)
 
 
@@ -255,11 +259,11 @@ def _lightgbm(known: pd.DataFrame, booster: str, objective: str, extra: str) -> 
     target = _LIGHTGBM_CLASSES.get(objective)
     y = _share(known["number"]) if objective in _LIGHTGBM_SHARES else known[target or "number"]
     given = {"subsample": 0.7, "subsample_freq": 1} if booster == "rf" else {}
-    rounds = 60 if extra == "early stopping" else BOOSTER_ROUNDS
+    rounds = 60 if _EARLY in extra else BOOSTER_ROUNDS
     kind = lightgbm.LGBMClassifier if target else lightgbm.LGBMRegressor
     model = kind(n_estimators=rounds, boosting_type=booster, objective=objective, verbose=-1, **given)
     X = _features(known, extra)
-    if extra != "early stopping":
+    if _EARLY not in extra:
         return model.fit(X, y)
     stop = [lightgbm.early_stopping(2, verbose=False)]
     return model.fit(X[:150], y[:150], eval_set=[(X[150:], y[150:])], callbacks=stop)

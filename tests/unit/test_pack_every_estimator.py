@@ -20,7 +20,9 @@ FEW = (
     "lightgbm multiclassova, rf, early stopping",
     "lightgbm binary, gbdt, categories",
     "lightgbm lambdarank, gbdt",
+    "lightgbm poisson, gbdt, early stopping, categories",
     "xgboost rank:ndcg, gbtree",
+    "xgboost multi:softprob, gbtree, early stopping, categories",
 )
 
 
