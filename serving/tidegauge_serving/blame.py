@@ -7,6 +7,7 @@ import numpy as np
 
 from tidegauge.errors import BundleError
 from tidegauge_serving.models import Predictions
+from tidegauge_serving.models.base import require_numbers
 from tidegauge_serving.refusal import Refusal, model_failed
 from tidegauge_serving.schema import Block
 
@@ -52,7 +53,7 @@ class Blame:
 
     def _fails(self, block: Block) -> bool:
         try:
-            self._predict(block)
+            require_numbers(self._predict(block).labels)
         except Exception:  # models raise whatever they like
             return True
         return False

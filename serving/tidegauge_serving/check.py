@@ -25,6 +25,7 @@ from tidegauge.protocol.bundle import Manifest
 from tidegauge_serving.as_image import Hidden, missing_module
 from tidegauge_serving.explain import explain
 from tidegauge_serving.models import Predictions
+from tidegauge_serving.models.base import require_number, require_numbers
 from tidegauge_serving.refusal import Refusal
 from tidegauge_serving.schema import Block
 from tidegauge_serving.settings import Settings
@@ -91,8 +92,11 @@ def _alone(loaded: Loaded, body: bytes) -> dict[str, Any]:
 def _label(loaded: Loaded, block: Block, predictions: Predictions) -> Any:
     """The label that `POST /predict` answers: by the quick way where the model has one."""
     if loaded.model.one is None or block.texts:
+        require_numbers(predictions.labels)
         return predictions.labels.tolist()[0]
-    return loaded.model.one(tuple(block.values[0].tolist()))
+    label = loaded.model.one(tuple(block.values[0].tolist()))
+    require_number(label)  # type: ignore[arg-type]  # this way has numbers only
+    return label
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from tidegauge_serving.batching import Batcher
 from tidegauge_serving.blame import refused
 from tidegauge_serving.models import Label, Model, Predictions
+from tidegauge_serving.models.base import require_number, require_numbers
 from tidegauge_serving.refusal import Refusal
 from tidegauge_serving.schema import Block
 
@@ -135,20 +136,25 @@ class Engine:
         """Predict a block; raises `Refusal` for rows that the model itself refuses."""
         try:
             if len(block) <= self.inline_rows:
-                return self._model.predict(block)
-            return await self._batcher.submit(block)
+                found = self._model.predict(block)
+            else:
+                found = await self._batcher.submit(block)
+            require_numbers(found.labels)
         except Refusal:  # it names the value already
             raise
         except Exception as error:  # models raise whatever they like
             raise await self._batcher.run(self._blame, block, error) from error
+        return found
 
     def predict_one(self, values: tuple[float, ...]) -> Label:
         """Predict one row of numbers at once; only where `one` is there."""
         assert self.one is not None
         try:
-            return self.one(values)
+            label = self.one(values)
+            require_number(label)  # type: ignore[arg-type]  # this way has numbers only
         except Exception as error:
             raise self._blame(Block(np.array([values], dtype=np.float64), {}), error) from error
+        return label
 
     def close(self) -> None:
         """End the worker thread."""

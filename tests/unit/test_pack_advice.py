@@ -11,7 +11,6 @@ import pytest
 import xgboost
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import FeatureUnion, make_pipeline
@@ -71,13 +70,6 @@ def test_a_model_of_texts_takes_one_column(tmp_path: Path) -> None:
 # --- advice -------------------------------------------------------------------------------------------------
 
 
-def imputer_of_none() -> tuple[Any, pd.DataFrame]:
-    frame = pd.DataFrame({"c": pd.Series(["a", None, "b"] * 30, dtype=object), "x": np.arange(90.0)})
-    fill = make_pipeline(SimpleImputer(missing_values=None, strategy="most_frequent"), OneHotEncoder())
-    columns = ColumnTransformer([("c", fill, ["c"])], remainder="passthrough")
-    return make_pipeline(columns, Ridge()).fit(frame, np.arange(90)), frame
-
-
 def not_fitted() -> tuple[Any, pd.DataFrame]:
     return Ridge(), pd.DataFrame({"x": np.arange(60.0)})
 
@@ -96,7 +88,6 @@ def texts_for_a_booster() -> tuple[Any, pd.DataFrame]:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (imputer_of_none, r"SimpleImputer\(missing_values=None\) fills None only.*missing_values=np.nan"),
         (not_fitted, r"model\.fit\(X, y\)"),
         (texts_for_numbers, "column 'y' holds the text '1,5', where the model was trained on numbers"),
         (texts_for_a_booster, r"columns kind hold texts.*'category'"),

@@ -1,8 +1,44 @@
 """How a model wants to be asked, told by what it is made of. Packing and the server must agree in it."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final, Literal, TypeAlias
 
-__all__ = ["takes_texts"]
+__all__ = ["Gap", "gap_of", "parts_of", "takes_texts"]
+
+Gap: TypeAlias = Literal["None", "NaN"]
+_LISTS: Final = ("steps", "transformers_", "transformer_list", "estimators_")
+_SINGLE: Final = ("best_estimator_", "estimator_", "regressor_", "classifier_")
+
+
+def parts_of(model: Any) -> Iterator[Any]:
+    """The model and the fitted parts of its pipelines, column transformers and ensembles."""
+    yield model
+    for name in _LISTS:
+        found = getattr(model, name, None)
+        for part in found if isinstance(found, list | tuple) else ():
+            yield from parts_of(part[1] if isinstance(part, tuple) else part)
+    for name in _SINGLE:
+        if hasattr(getattr(model, name, None), "get_params"):
+            yield from parts_of(getattr(model, name))
+
+
+def gap_of(model: Any) -> Gap | None:
+    """What a missing text or truth value was in training: None and NaN are two categories to scikit-learn.
+
+    Told by the categories of encoders and by what imputers fill; None where no part knows.
+    """
+    for part in parts_of(model):
+        if getattr(part, "missing_values", 0) is None:
+            return "None"
+        known = getattr(part, "categories_", None)
+        for categories in known if isinstance(known, list) else ():
+            # an encoder sorts what is missing to the end
+            last = categories[-1] if len(categories) and categories.dtype == object else ""
+            if last is None:
+                return "None"
+            if isinstance(last, float) and last != last:
+                return "NaN"
+    return None
 
 
 def takes_texts(model: Any) -> bool:

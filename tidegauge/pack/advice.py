@@ -1,7 +1,6 @@
 """Why a model fails on its training rows, where that can be told, and what helps."""
 
 import re
-from collections.abc import Iterator
 from typing import Any, Final
 
 import pandas as pd
@@ -26,7 +25,7 @@ def advice(error: Exception, model: Any, rows: Any) -> str:
     rows
         What it was asked: a frame, an array, or a column of texts.
     """
-    for tell in (_not_fitted, _imputes_none, _texts_for_numbers, _numbers_for_texts, _objects_for_boosters):
+    for tell in (_not_fitted, _texts_for_numbers, _numbers_for_texts, _objects_for_boosters):
         told = tell(error, model, rows)
         if told:
             return f"; {told}"
@@ -37,18 +36,6 @@ def _not_fitted(error: Exception, model: Any, rows: Any) -> str | None:  # noqa:
     if type(error).__name__ != "NotFittedError":
         return None
     return "train it before you save it: model.fit(X, y), then joblib.dump(model, 'model.joblib')"
-
-
-def _imputes_none(error: Exception, model: Any, rows: Any) -> str | None:  # noqa: ARG001
-    if "NaN" not in str(error):
-        return None
-    found = next((part for part in _parts(model) if getattr(part, "missing_values", 0) is None), None)
-    if found is None:
-        return None
-    return (
-        f"its {type(found).__name__}(missing_values=None) fills None only, and a table from a file has NaN "
-        f"for a missing text: train it with {type(found).__name__}(missing_values=np.nan)"
-    )
 
 
 def _texts_for_numbers(error: Exception, model: Any, rows: Any) -> str | None:  # noqa: ARG001
@@ -95,11 +82,3 @@ def _objects_for_boosters(error: Exception, model: Any, rows: Any) -> str | None
         f"the columns {listed(texts)} hold texts, the model takes numbers and categories: train it on "
         "X[name].astype('category') of each, and write the training table as Parquet"
     )
-
-
-def _parts(model: Any) -> Iterator[Any]:
-    """The model and all that its pipelines and column transformers are made of."""
-    yield model
-    for name in ("steps", "transformers_", "transformer_list"):
-        for part in getattr(model, name, None) or ():
-            yield from _parts(part[1])

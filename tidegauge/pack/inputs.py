@@ -14,7 +14,7 @@ from tidegauge.data.frames import read_column
 from tidegauge.data.sources import chunks_of, is_csv, reading_of
 from tidegauge.data.times import epoch_seconds, require_clear_times
 from tidegauge.errors import ProfileError, SchemaError
-from tidegauge.model.asking import takes_texts
+from tidegauge.model.asking import Gap, gap_of, takes_texts
 from tidegauge.nearest import listed, or_nearest
 from tidegauge.pack.categories import columns_of, with_own_categories
 from tidegauge.protocol.coercion import TYPES_OF_KIND, ColumnType, Label
@@ -75,6 +75,8 @@ class Training:
         The rows' times if a time column was named.
     texts
         Whether the model takes its one column of texts as a sequence, not as rows.
+    gap
+        What a missing text or truth value is to the model; None for what the table's reader gives.
     """
 
     frame: pd.DataFrame
@@ -82,6 +84,7 @@ class Training:
     named: bool
     time: "pd.Series[Any] | None" = None
     texts: bool = False
+    gap: Gap | None = None
 
     @property
     def numeric(self) -> bool:
@@ -90,10 +93,24 @@ class Training:
 
     def model_input(self, frame: pd.DataFrame | None = None) -> pd.DataFrame | npt.NDArray[Any]:
         """The rows of training, or others of their columns, as the original model takes them."""
-        rows = self.frame if frame is None else frame
+        rows = _with_gaps(self.frame if frame is None else frame, self.gap)
         if self.texts:
             return rows.iloc[:, 0].astype(object).to_numpy()
         return rows if self.named else rows.to_numpy()
+
+
+def _with_gaps(rows: pd.DataFrame, gap: Gap | None) -> pd.DataFrame:
+    """The rows with what the model knows for a missing value in columns of texts and truth values."""
+    if gap is None:
+        return rows
+    fill = None if gap == "None" else np.nan
+    gaps = {
+        str(name): rows[name].astype(object).where(rows[name].notna(), fill)
+        for name in rows
+        if rows[name].dtype.kind == "O" and rows[name].isna().any()
+        if not isinstance(rows[name].dtype, pd.CategoricalDtype)
+    }
+    return rows.assign(**gaps)
 
 
 def load_table(path: Path | str) -> pd.DataFrame:
@@ -172,7 +189,8 @@ def training_rows(
     texts = takes_texts(model)
     if texts:
         _require_one_text(columns)
-    return Training(frame, columns, known is not None, None if time is None else _times(table, time), texts)
+    times = None if time is None else _times(table, time)
+    return Training(frame, columns, known is not None, times, texts, gap_of(model))
 
 
 def _require_one_text(columns: Sequence[Column]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -10,17 +11,21 @@ import numpy.typing as npt
 
 from tidegauge.errors import BundleError
 from tidegauge.protocol.bundle import Feature, ModelFile
+from tidegauge_serving.refusal import Refusal
 from tidegauge_serving.schema import Block, Value
 
 __all__ = [
     "Artefact",
     "Label",
     "Model",
+    "NoNumber",
     "Predictions",
     "frame_of",
-    "missing_as_nan",
     "require_features",
+    "require_number",
+    "require_numbers",
     "typed_labels",
+    "with_gaps",
 ]
 
 Label: TypeAlias = float | int | str | bool
@@ -40,6 +45,17 @@ class Predictions:
 
     labels: npt.NDArray[Any]
     probabilities: npt.NDArray[np.float64] | None = None
+
+    def require_probabilities(self) -> None:
+        """Raise a `Refusal` for the first row whose probabilities are NaN: JSON has no such number."""
+        if self.probabilities is None or np.isfinite(self.probabilities).all():
+            return
+        row = int(np.argmin(np.isfinite(self.probabilities).all(axis=1)))
+        raise Refusal(
+            "model_refused",
+            f"the model's probabilities of row {row} are no numbers: its values are too far from training's; "
+            "ask for the prediction alone",
+        )
 
     def __getitem__(self, rows: slice) -> "Predictions":
         probabilities = None if self.probabilities is None else self.probabilities[rows]
@@ -82,6 +98,25 @@ class Model(Protocol):
         """
 
 
+class NoNumber(ValueError):
+    """Raised where a prediction is NaN or infinite: JSON has no such number, so it is no answer."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__(f"its prediction is {'NaN' if value != value else 'infinite'}, which is no answer")
+
+
+def require_numbers(labels: npt.NDArray[Any]) -> None:
+    """Raise `NoNumber` unless every numeric prediction is finite."""
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise NoNumber(float(labels[~np.isfinite(labels)][0]))
+
+
+def require_number(label: float) -> None:
+    """Raise `NoNumber` unless one row's numeric prediction is finite."""
+    if not isfinite(label):
+        raise NoNumber(label)
+
+
 def typed_labels(labels: npt.NDArray[Any]) -> tuple[str, npt.NDArray[Any]]:
     """Labels with their datatype of the V2 protocol: INT64, BOOL, FP64 or BYTES."""
     kind = labels.dtype.kind
@@ -100,15 +135,15 @@ def require_features(found: int, wanted: int, what: str) -> None:
         )
 
 
-def missing_as_nan(column: Sequence[Value]) -> list[Any]:
-    """Texts with NaN for missing ones, as a table's reader gives them: None is another category."""
-    return [float("nan") if value is None else value for value in column]
+def with_gaps(column: Sequence[Value], gap: float | None) -> list[Any]:
+    """Texts with what the model knows for a missing one: NaN, as a table's reader gives, or None."""
+    return [gap if value is None else value for value in column]
 
 
-def frame_of(block: Block, features: Sequence[Feature]) -> Any:
+def frame_of(block: Block, features: Sequence[Feature], gap: float | None) -> Any:
     """The block as a pandas frame of the manifest's columns, for models that pick columns by name.
 
-    Category columns have the categories of training, in their order.
+    Category columns have the categories of training, in their order; a missing text is `gap`.
 
     Raises
     ------
@@ -123,9 +158,9 @@ def frame_of(block: Block, features: Sequence[Feature]) -> Any:
     def column(at: int, feature: Feature) -> Any:
         if at not in block.texts:
             return block.values[:, at]
-        labels = missing_as_nan(block.texts[at])
+        labels = with_gaps(block.texts[at], gap)
         known = set(feature.categories)
-        if feature.categories and all(label in known or label != label for label in labels):
+        if feature.categories and all(label in known or label is None or label != label for label in labels):
             return pd.Categorical(labels, categories=list(feature.categories))
         return pd.Series(labels, dtype=object)  # a label beyond the categories would become a missing one
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from tidegauge.errors import BundleError
-from tidegauge.model.asking import takes_texts
+from tidegauge.model.asking import gap_of, takes_texts
 from tidegauge.profile.profile import CategoricalFeature, NumericFeature, Profile
 from tidegauge.protocol.bundle import Feature
-from tidegauge_serving.models.base import Artefact, Predictions, frame_of, missing_as_nan, require_features
+from tidegauge_serving.models.base import Artefact, Predictions, frame_of, require_features, with_gaps
 from tidegauge_serving.schema import Block
 
 
@@ -56,7 +56,9 @@ class SklearnModel:
         categorical = any(isinstance(feature, CategoricalFeature) for feature in profile.features)
         by_name = bool(fitted) and (categorical or _has_parts(model))
         self._by_name = by_name if described.frame is None else described.frame
-        self._truths_with_gaps = any(map(_has_gaps, artefact.features, profile.features))
+        described_as = zip(artefact.features, profile.features, strict=True)
+        self._truths_with_gaps = [at for at, each in enumerate(described_as) if _has_gaps(*each)]
+        self._gap = None if gap_of(model) == "None" else float("nan")
         self._takes_texts = takes_texts(model)
         if self._takes_texts:
             _require_one_text(profile)
@@ -71,14 +73,16 @@ class SklearnModel:
 
     def _rows(self, block: Block) -> Any:
         if self._takes_texts:
-            return np.array(missing_as_nan(block.texts[0]), dtype=object)
+            return np.array(with_gaps(block.texts[0], self._gap), dtype=object)
         if self._by_name:
-            return frame_of(block, self._features)
+            return frame_of(block, self._features, self._gap)
         if not block.texts and not self._truths_with_gaps:
             return block.values
         rows = block.values.astype(object)
         for at, column in block.texts.items():
-            rows[:, at] = missing_as_nan(column)
+            rows[:, at] = with_gaps(column, self._gap)
+        for at in self._truths_with_gaps:
+            rows[np.isnan(block.values[:, at]), at] = self._gap
         return rows
 
 

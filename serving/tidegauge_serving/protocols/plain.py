@@ -72,6 +72,7 @@ class Plain:
     async def _answer_probabilities(self, row: tuple[Any, ...]) -> Answer:
         service = self._service
         answered = await service.answer(service.schema.block([row]))
+        answered.predictions.require_probabilities()
         label = answered.predictions.labels.tolist()[0]
         probabilities = answered.predictions.probabilities
         first = None if probabilities is None else probabilities[0].tolist()

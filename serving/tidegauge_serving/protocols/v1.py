@@ -37,6 +37,7 @@ class V1:
         labels = answered.predictions.labels.tolist()
         if not asks_probabilities:
             return self._encode({"predictions": labels}), len(labels), []
+        answered.predictions.require_probabilities()
         probabilities = answered.predictions.probabilities
         more = named_probabilities(self._service, None if probabilities is None else probabilities.tolist())
         return self._encode({"predictions": labels, **more}), len(labels), []
@@ -49,6 +50,7 @@ class V1:
         labels = answered.predictions.labels
         document: dict[str, Any] = {"predictions": await aside(encode_list, labels)}
         if asks_probabilities:
+            answered.predictions.require_probabilities()
             probabilities = await aside(encode_list, answered.predictions.probabilities)
             document |= named_probabilities(self._service, probabilities)
         return self._encode(document), len(labels), []

@@ -122,6 +122,8 @@ class V2:
         tensors = self._tensors(answered)
         binary_default = bool((request.parameters or {}).get("binary_data_output", False))
         names = request.outputs or [OutputTensor(name) for name in tensors if name != "drift_score"]
+        if any(OUTPUT_NAMES[output.name] == "probability" for output in names):
+            answered.predictions.require_probabilities()
         parts: list[bytes] = []
         outputs = []
         for output in names:
