@@ -42,4 +42,5 @@ def _install(new: Path) -> None:
     venv.create(new, with_pip=False)
     command = [sys.executable, "-m", "pip", "--python", str(new / "bin" / "python"), "install"]
     command += ["--quiet", "--no-input", "--no-deps", "--no-compile", "--requirement", str(REQUIREMENTS)]
+    command.append("--ignore-requires-python")  # of MLServer only a file is read
     subprocess.run(command, check=True, timeout=SECONDS)
