@@ -19,18 +19,20 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 
 from tidegauge.errors import TidegaugeError
 from tidegauge.http import Connection, Limits
+from tidegauge_aggregator.http.access import TokenGate
+from tidegauge_aggregator.http.app import make_app, refuse_connection
+from tidegauge_aggregator.http.metrics import ReportCollector
+from tidegauge_aggregator.http.panes_route import App
+from tidegauge_aggregator.service.aggregator import MAX_PROFILE_BYTES, Aggregator
+from tidegauge_aggregator.service.config import parse_config
+from tidegauge_aggregator.service.cycle import Cycle
+from tidegauge_aggregator.service.intake import Shard
+from tidegauge_aggregator.service.meters import Meters
+from tidegauge_aggregator.service.watched_file import WatchedFile
+from tidegauge_aggregator.store.base import StoreError
+from tidegauge_aggregator.store.sqlite.store import open_store
 
-from .access import TokenGate, WatchedFile
-from .aggregator import MAX_PROFILE_BYTES, Aggregator
-from .app import App, make_app, refuse_connection
-from .config import parse_config
-from .cycle import Cycle
-from .intake import Shard
-from .meters import Meters
-from .metrics import ReportCollector
 from .settings import Settings, parse_settings
-from .sqlite import open_store
-from .store import StoreError
 
 __all__ = ["main", "serve"]
 

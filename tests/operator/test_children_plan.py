@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 from support.golden_plan import cases, facts, planned, resource
-from tidegauge_aggregator.config import parse_config
+from tidegauge_aggregator.service.config import parse_config
 from tidegauge_aggregator.settings import parse_settings as aggregator_settings
 from tidegauge_operator.facts import Facts
 from tidegauge_operator.labels import Component, common_labels, selector

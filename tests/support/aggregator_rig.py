@@ -3,6 +3,7 @@
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +12,16 @@ from typing import Any
 import httpx
 import numpy as np
 from prometheus_client import CollectorRegistry
-from tidegauge_aggregator.access import TokenGate, WatchedFile
-from tidegauge_aggregator.aggregator import Aggregator
-from tidegauge_aggregator.app import make_app
-from tidegauge_aggregator.config import parse_config
-from tidegauge_aggregator.cycle import Cycle
-from tidegauge_aggregator.intake import Shard
-from tidegauge_aggregator.meters import Meters
-from tidegauge_aggregator.metrics import ReportCollector
-from tidegauge_aggregator.sqlite import SqliteStore, open_store
+from tidegauge_aggregator.http.access import TokenGate
+from tidegauge_aggregator.http.app import make_app
+from tidegauge_aggregator.http.metrics import ReportCollector
+from tidegauge_aggregator.service.aggregator import Aggregator
+from tidegauge_aggregator.service.config import parse_config
+from tidegauge_aggregator.service.cycle import Cycle
+from tidegauge_aggregator.service.intake import Shard
+from tidegauge_aggregator.service.meters import Meters
+from tidegauge_aggregator.service.watched_file import WatchedFile
+from tidegauge_aggregator.store.sqlite.store import SqliteStore, open_store
 
 from tidegauge.counting.counts import Counts
 from tidegauge.profile.profile import Profile
@@ -59,6 +61,24 @@ class Clock:
     def after(self, pane: int, seconds: float = 6.0) -> None:
         """Some seconds after a pane's end: late enough for it to be evaluated."""
         self.now = (pane + 1) * PANE_SECONDS + seconds
+
+
+class HookedExecutor(Executor):
+    """One thread that calls `before` ahead of each piece of work; a test may wait, send or fail in it."""
+
+    def __init__(self) -> None:
+        self.before: Callable[[], None] = lambda: None
+        self._thread = ThreadPoolExecutor(1)
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        return self._thread.submit(self._run, work, *arguments, **named)
+
+    def _run(self, work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        self.before()
+        return work(*arguments, **named)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._thread.shutdown(wait, cancel_futures=cancel_futures)
 
 
 @dataclass
@@ -154,12 +174,18 @@ async def running(
     retention_seconds: float = 720 * 3600,
     token: Path | None = None,
     config: Path | None = None,
+    executor: Executor | None = None,
 ) -> AsyncIterator[Rig]:
     """A loaded aggregator, closed in order on leaving."""
     registry = CollectorRegistry()
     store = open_store(folder)
     aggregator = Aggregator(
-        store, clock=clock, meters=Meters(registry), shard=shard, retention_seconds=retention_seconds
+        store,
+        clock=clock,
+        meters=Meters(registry),
+        shard=shard,
+        retention_seconds=retention_seconds,
+        executor=executor,
     )
     cycle = Cycle(aggregator, WatchedFile(config, parse_config) if config else None)
     registry.register(ReportCollector(aggregator))

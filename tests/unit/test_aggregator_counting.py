@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 from support.aggregator_rig import START, Clock, Pod, in_loop, running, small_profile
-from tidegauge_aggregator.housekeeping import LEDGER_SECONDS
+from tidegauge_aggregator.service.housekeeping import LEDGER_SECONDS
 
 from tidegauge.profile.profile import Profile
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 from support.aggregator_rig import START, Clock, Pod, in_loop, running, small_profile
-from tidegauge_aggregator.access import TokenGate
-from tidegauge_aggregator.app import make_routes
+from tidegauge_aggregator.http.access import TokenGate
+from tidegauge_aggregator.http.app import make_routes
 from tidegauge_aggregator.settings import parse_settings
 
 from tidegauge.protocol.names import Env, Metric, pane_path
@@ -31,7 +31,7 @@ async def test_each_route_is_described_and_each_described_route_is_there(tmp_pat
 
 
 def test_each_reason_of_a_refusal_is_described() -> None:
-    text = "".join(path.read_text() for path in CODE.glob("*.py"))
+    text = "".join(path.read_text() for path in CODE.rglob("*.py"))
     reasons = set(re.findall(r"Refusal\(\s*\d+,\s*\"([a-z_]+)\"", text)) | {
         "no_such_route",
         "method_not_allowed",

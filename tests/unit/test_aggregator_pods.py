@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from support.aggregator_rig import START, Clock, Pod, Rig, in_loop, running, small_profile
-from tidegauge_aggregator.cycle import SLEEP_SECONDS
-from tidegauge_aggregator.intake import MAX_PANE_ROWS, Shard
-from tidegauge_aggregator.recent_pods import ENTRY_BYTES, KEPT_BYTES, RecentPods
+from tidegauge_aggregator.domain.recent_pods import ENTRY_BYTES, KEPT_BYTES, RecentPods
+from tidegauge_aggregator.service.cycle import SLEEP_SECONDS
+from tidegauge_aggregator.service.intake import MAX_PANE_ROWS, Shard
 
 from tidegauge.counting.counts import Counts
 from tidegauge.monitor.monitor import Monitor

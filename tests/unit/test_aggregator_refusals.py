@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.aggregator_rig import START, Clock, Pod, Rig, in_loop, running, small_profile
-from tidegauge_aggregator.aggregator import MAX_PROFILE_BYTES
-from tidegauge_aggregator.config import parse_config
-from tidegauge_aggregator.intake import MAX_PANE_ROWS
-from tidegauge_aggregator.panes_route import read_body
-from tidegauge_aggregator.refusal import Refusal
+from tidegauge_aggregator.http.panes_route import read_body
+from tidegauge_aggregator.service.aggregator import MAX_PROFILE_BYTES
+from tidegauge_aggregator.service.config import parse_config
+from tidegauge_aggregator.service.intake import MAX_PANE_ROWS
+from tidegauge_aggregator.service.refusal import Refusal
 
 from tidegauge.counting.counts import Counts
 from tidegauge.errors import ResourceError

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from support.aggregator_rig import PANE_SECONDS, START, Clock, Pod, Rig, in_loop, running, small_profile
-from tidegauge_aggregator.compaction import BLOCK_PANES, FINE_PANES
-from tidegauge_aggregator.sqlite import FILE_NAME, SqliteStore, open_store
-from tidegauge_aggregator.store import StoreError, SumRow
+from tidegauge_aggregator.domain.blocks import BLOCK_PANES, FINE_PANES
+from tidegauge_aggregator.domain.rows import SumRow
+from tidegauge_aggregator.store.base import StoreError
+from tidegauge_aggregator.store.sqlite.store import FILE_NAME, SqliteStore, open_store
 
 from tidegauge.counting.counts import Counts
 from tidegauge.profile.profile import Profile
@@ -95,7 +96,7 @@ def test_a_damaged_file_is_moved_aside_and_said_loudly(
 
 
 def test_two_aggregators_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidegauge_aggregator.sqlite.LOCK_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("tidegauge_aggregator.store.sqlite.store.LOCK_WAIT_SECONDS", 0.05)
     first = open_store(tmp_path)
     with pytest.raises(StoreError, match="locked"):
         open_store(tmp_path)

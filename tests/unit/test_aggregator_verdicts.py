@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.aggregator_rig import START, Clock, Pod, Rig, in_loop, running, small_profile
-from tidegauge_aggregator.intake import Shard
+from tidegauge_aggregator.service.intake import Shard
 
 from tidegauge.profile.profile import Profile
 from tidegauge.report.model import Report

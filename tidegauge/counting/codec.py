@@ -16,7 +16,7 @@ from tidegauge.errors import ProfileMismatch, WireError
 from tidegauge.profile.features import MAX_ROWS, IntArray
 from tidegauge.profile.profile import Profile
 
-__all__ = ["Sums", "cell_order", "decode", "encode"]
+__all__ = ["EncodedSum", "Sums", "cell_order", "decode", "encode"]
 
 MAGIC: Final = b"TIDECNT1"
 HEAD_BYTES: Final = 41
@@ -55,6 +55,59 @@ def decode(data: bytes, profile: Profile) -> Sums:
     WireError
         They are torn, damaged, too long or cannot be counts of rows.
     """
+    head, cells = _read(data, profile)
+    cells = cells[profile.derived(_cell_places)].astype(np.int64)
+    features = len(profile.monitored)
+    sums = Sums(int(head[0]), cells, head[1 : features + 1], head[features + 1 :])
+    _check(profile, sums)
+    return sums
+
+
+class EncodedSum:
+    """Adds encoded counts of many panes without decoding each.
+
+    Only for bytes that were checked by `decode` before they were stored: of their numbers only the
+    checksum and the size are checked again.
+
+    Parameters
+    ----------
+    profile
+        The profile, or shard of one, that all of them are of.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        features = profile.monitored
+        self._head: IntArray = np.zeros(1 + 2 * len(features), dtype=np.int64)
+        self._cells: IntArray = np.zeros(profile.total_cells, dtype=np.int64)
+        points = np.array([f.cells // 2 if f.kind == "numeric" else 0 for f in features])
+        others = np.array([f.cells for f in features]) - points
+        self._with_points = np.flatnonzero(points)
+        self._starts = np.cumsum(np.concatenate(([0], others, points[self._with_points])))[:-1]
+
+    def add(self, data: bytes) -> None:
+        """Add one message's counts; raises as `decode` does."""
+        head, cells = _read(data, self._profile)
+        self._head += head
+        np.add(self._cells, cells, out=self._cells, dtype=np.int64, casting="unsafe")
+
+    def values_by_feature(self) -> IntArray:
+        """Values counted so far of each feature, missing ones left out; shape ``(features,)``."""
+        sums = np.add.reduceat(self._cells, self._starts)
+        features = len(self._profile.monitored)
+        values = sums[:features]
+        values[self._with_points] += sums[features:]
+        return values
+
+    def sums(self) -> Sums:
+        """All that was added."""
+        features, head = len(self._profile.monitored), self._head.copy()
+        cells = self._cells[self._profile.derived(_cell_places)]
+        return Sums(int(head[0]), cells, head[1 : features + 1], head[features + 1 :])
+
+
+def _read(data: bytes, profile: Profile) -> tuple[IntArray, npt.NDArray[Any]]:
+    """Rows, missing and beyond as int64; the cells in the order of the wire, as wide as they are sent."""
     if not isinstance(data, bytes | bytearray | memoryview):
         raise TypeError(f"counts of type {type(data).__name__}: they must be bytes, as to_bytes() gives them")
     if len(data) < HEAD_BYTES or data[:8] != MAGIC:
@@ -66,14 +119,9 @@ def decode(data: bytes, profile: Profile) -> Sums:
     width = data[40]
     if width not in _WIDTHS:
         raise WireError(f"counts of {width} bytes each: it must be one of {_WIDTHS}")
-    features = len(profile.monitored)
-    head_bytes = 8 * (1 + 2 * features)
+    head_bytes = 8 * (1 + 2 * len(profile.monitored))
     plain = _inflate(data[HEAD_BYTES:], head_bytes + width * profile.total_cells)
-    head = _numbers(plain[:head_bytes], 8)
-    cells = _numbers(plain[head_bytes:], width, profile.derived(_cell_places))
-    sums = Sums(int(head[0]), cells, head[1 : features + 1], head[features + 1 :])
-    _check(profile, sums)
-    return sums
+    return _numbers(plain[:head_bytes], 8).astype(np.int64), _numbers(plain[head_bytes:], width)
 
 
 def cell_order(profile: Profile) -> IntArray:
@@ -94,12 +142,12 @@ def _planes(numbers: IntArray, width: int) -> bytes:
     return numbers.astype(f"<u{width}").view(np.uint8).reshape(-1, width).T.tobytes()
 
 
-def _numbers(planes: bytes, width: int, places: IntArray | slice = slice(None)) -> IntArray:
+def _numbers(planes: bytes, width: int) -> npt.NDArray[Any]:
     interleaved = np.frombuffer(planes, dtype=np.uint8).reshape(width, -1).T
-    numbers: npt.NDArray[Any] = np.ascontiguousarray(interleaved).view(f"<u{width}").ravel()[places]
+    numbers: npt.NDArray[Any] = np.ascontiguousarray(interleaved).view(f"<u{width}").ravel()
     if width == 8 and numbers.size and int(numbers.max()) > MAX_ROWS:
         raise WireError(f"counts hold {numbers.max()}: at most {MAX_ROWS} rows are counted")
-    return numbers.astype(np.int64)
+    return numbers
 
 
 def _inflate(packed: bytes, size: int) -> bytes:

@@ -153,25 +153,30 @@ class Monitor:
             )
         if not counts.rows:
             return
-        last = pane_id + panes - 1
-        self._newest_rows = max(last, last if self._newest_rows is None else self._newest_rows)
         frontier = self.windows.frontier
+        self.note_rows(pane_id + panes - 1, is_closed=frontier is not None and pane_id <= frontier)
         if frontier is None or pane_id > frontier:
             self._keep(pane_id, counts)
             return
-        self._last_closed_rows = max(last, last if self._last_closed_rows is None else self._last_closed_rows)
         raw = np.zeros(self.evaluator.width, dtype=np.int64)
-        self.evaluator.fill(raw, counts, self._hours(pane_id, panes))
+        self.evaluator.fill(raw, counts, self.hours(pane_id, panes))
         if not self.windows.add(pane_id, self.evaluator.vector(raw), panes):
             self.late_rows += counts.rows
+
+    def note_rows(self, pane: int, *, is_closed: bool) -> None:
+        """Note that a pane has rows; `is_closed` where its looks are done."""
+        self._newest_rows = pane if self._newest_rows is None else max(pane, self._newest_rows)
+        if is_closed:
+            before = self._last_closed_rows
+            self._last_closed_rows = pane if before is None else max(pane, before)
 
     def _keep(self, pane: int, counts: Counts) -> None:
         raw = self._pending.get(pane)
         if raw is None:
             raw = self._pending[pane] = np.zeros(self.evaluator.width, dtype=np.int64)
-        self.evaluator.fill(raw, counts, self._hours(pane))
+        self.evaluator.fill(raw, counts, self.hours(pane))
 
-    def _hours(self, pane: int, panes: int = 1) -> IntArray | None:
+    def hours(self, pane: int, panes: int = 1) -> IntArray | None:
         """Weights of the hours of day, None where panes are longer than an hour or no times."""
         return hour_weights(pane, panes, self.pane_seconds) if self._has_hours else None
 

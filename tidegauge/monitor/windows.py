@@ -98,6 +98,18 @@ class Windows:
                 kept = True
         return kept
 
+    def finest_level(self, pane: int, panes: int = 1) -> int | None:
+        """The finest level with a kept block that holds this aligned run of panes, None for no block.
+
+        All panes with the same finest level and block may be summed first: ``add`` then takes the sum as the
+        whole block, with the same result.
+        """
+        for level in range((panes - 1).bit_length(), self._levels):
+            newest = self._newest(level)
+            if newest - RING < pane >> level <= newest:
+                return level
+        return None
+
     def window(self, scale: int) -> list[FloatArray]:
         """The blocks whose sum is the newest window of that scale: views, empty ones left out."""
         assert self.frontier is not None

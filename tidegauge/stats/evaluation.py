@@ -134,8 +134,13 @@ class Evaluator:
         raw[c : c + f] += counts.missing
         raw[c + f : c + 2 * f] += counts.beyond
         if self.has_hours and hours is not None:
-            rows = np.add.reduceat(counts.cells, self.reference.starts)
-            raw[c + 3 * f :].reshape(MIXTURES, 24, f)[...] += hours[:, :, None] * rows
+            self.fill_hours(raw, np.add.reduceat(counts.cells, self.reference.starts), hours)
+
+    def fill_hours(self, raw: IntArray, values: IntArray, hours: IntArray) -> None:
+        """Add values per feature, ``(features,)``, to the hours of day of a raw vector."""
+        raw[self.cells + 3 * self.features :].reshape(MIXTURES, 24, self.features)[...] += (
+            hours[:, :, None] * values
+        )
 
     def vector(self, raw: IntArray) -> FloatArray:
         """A pane's raw vector as the rings hold it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from .store import Fact, Outcome
+from tidegauge_aggregator.domain.rows import Fact, Outcome
 
 __all__ = ["LEDGER_SCHEMA", "LEDGER_TABLES", "Ledger"]
 

@@ -9,76 +9,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from tidegauge.counting.counts import Accumulator, Counts
+from tidegauge.counting.counts import Counts
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.pane import Pane
 from tidegauge.report.model import Report
+from tidegauge_aggregator.domain.accounts import Account, Totals
+from tidegauge_aggregator.domain.pane_sum import PaneSum
+from tidegauge_aggregator.domain.recent_pods import RecentPods
+from tidegauge_aggregator.domain.rows import Accepted, EvaluationRow, WatchRow
+from tidegauge_aggregator.evaluation.building import Building
+from tidegauge_aggregator.evaluation.gauge import Gauge
 
-from .accounts import Account, Totals
-from .evaluation import Gauge
-from .recent_pods import RecentPods
-from .store import Accepted, EvaluationRow, WatchRow
-
-__all__ = ["HEARD_PANES", "LIVE_SECONDS", "RECENT_PANES", "PaneSum", "Watch"]
+__all__ = ["HEARD_PANES", "LIVE_SECONDS", "RECENT_PANES", "SetAside", "Watch"]
 
 LIVE_SECONDS: Final = 600.0  # an instance that was silent for longer is no longer expected
 HEARD_PANES: Final = 3  # a pod with a pane among the last three is heard from
 RECENT_PANES: Final = 60  # panes in the recent share of rows that were counted
 
 
-class PaneSum:
-    """One pane's counts over all instances, as long as the store holds their messages one by one.
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """What was held of a watch when its wake began: all of it is in the store too."""
 
-    Attributes
-    ----------
-    ids
-        The messages' numbers in the store's inbox.
-    rows, lost
-        Rows counted and rows reported lost in them.
-    """
-
-    def __init__(self, profile: Profile) -> None:
-        self._total = Accumulator(profile)
-        self._late: Accumulator | None = None
-        self._seen = False
-        self.ids: list[int] = []
-        self.rows = 0
-        self.lost = 0
-
-    def add(self, inbox: int, pane: Pane, counts: Counts) -> None:
-        """Add one instance's pane."""
-        self._total.add_counts(counts)
-        if self._seen:
-            self._late = self._late or Accumulator(counts.profile)
-            self._late.add_counts(counts)
-        self.ids.append(inbox)
-        self.rows += pane.rows
-        self.lost += sum(pane.lost.values())
-
-    def add_sum(self, later: PaneSum) -> None:
-        """Add what came for the same pane after this sum was given up for merging."""
-        self._total.add_counts(later.counts())
-        self.ids += later.ids
-        self.rows += later.rows
-        self.lost += later.lost
-        if later.has_unseen:
-            self._late = self._late or Accumulator(self._total.profile)
-            self._late.add_counts(later.take_unseen())
-
-    def counts(self) -> Counts:
-        """All that was added."""
-        return self._total.counts()
-
-    @property
-    def has_unseen(self) -> bool:
-        """Whether something was added since `take_unseen`."""
-        return not self._seen or self._late is not None
-
-    def take_unseen(self) -> Counts:
-        """What was added since the last call."""
-        fresh = self._late if self._seen else self._total
-        self._seen, self._late = True, None
-        return fresh.counts() if fresh else Counts.zero(self._total.profile)
+    sums: dict[int, PaneSum]
+    recent: dict[int, tuple[int, int]]
 
 
 @dataclass(slots=True)
@@ -112,8 +66,11 @@ class Watch:
         Whether it is being dropped, and must not take any pane.
     unsaved
         An evaluation that the store could not take yet.
+    aside
+        While it wakes, what was held when the wake began.
     gauge, pods
         The monitor, and single pods' rows; None while the watch is asleep: then `sums` is not complete.
+        While it wakes, `pods` and `sums` hold what came since the wake began.
     """
 
     row: WatchRow
@@ -131,6 +88,7 @@ class Watch:
     pods: RecentPods | None = None
     unsaved: EvaluationRow | None = None
     is_going: bool = False
+    aside: SetAside | None = None
 
     @property
     def pane_seconds(self) -> int:
@@ -156,6 +114,39 @@ class Watch:
     def unload(self) -> None:
         """Hold neither windows nor single pods' rows, until all is loaded from the store again."""
         self.gauge = self.pods = None
+
+    def begin_wake(self, pods: RecentPods) -> None:
+        """Hold apart what comes from now on: all before it is in the store, and is read there."""
+        self.aside = SetAside(self.sums, dict(self.recent))
+        self.sums, self.pods = {}, pods
+
+    def end_wake(self, built: Building) -> None:
+        """Take what was built from the store, and add what came meanwhile."""
+        assert self.aside is not None
+        assert self.pods is not None
+        for pane, found in built.sums.items():
+            self.attach(pane, found)
+        built.pods.add_later(self.pods)
+        self._recall(built.panes, self.aside.recent)
+        self.row, self.evaluated, self.report = built.row, built.row.evaluated, built.report
+        self.gauge, self.pods, self.unsaved, self.aside = built.gauge, built.pods, None, None
+
+    def _recall(self, stored: dict[int, tuple[int, int]], known: dict[int, tuple[int, int]]) -> None:
+        """Take recent panes as stored, and add what came since they were known."""
+        later, self.recent = self.recent, {}
+        for pane, (rows, lost) in stored.items():
+            self.remember(pane, rows, lost)
+        for pane, (rows, lost) in later.items():
+            before = known.get(pane, (0, 0))
+            self.remember(pane, rows - before[0], lost - before[1])
+
+    def give_up_wake(self) -> None:
+        """Hold what was held before the wake, and what came meanwhile."""
+        assert self.aside is not None
+        for pane, found in self.aside.sums.items():
+            self.attach(pane, found)
+        self.aside = None
+        self.unload()
 
     def hear(self, instance: str, account: Account) -> None:
         """Take an instance's account; one that ended on purpose is no longer expected."""

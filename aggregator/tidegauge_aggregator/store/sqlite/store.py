@@ -15,22 +15,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from .accounts import Account, Totals
-from .ledger import LEDGER_SCHEMA, LEDGER_TABLES, Ledger
-from .store import (
+from tidegauge_aggregator.domain.accounts import Account, Totals
+from tidegauge_aggregator.domain.rows import (
     Accepted,
     EvaluationRow,
     Fact,
     InboxRow,
     Outcome,
-    StoreDamagedError,
-    StoreError,
-    StoreFullError,
     SumRow,
     TransitionRow,
     WatchKey,
     WatchRow,
 )
+from tidegauge_aggregator.store.base import StoreDamagedError, StoreError, StoreFullError
+
+from .ledger import LEDGER_SCHEMA, LEDGER_TABLES, Ledger
 
 __all__ = ["FILE_NAME", "SqliteStore", "open_store"]
 
@@ -182,9 +181,9 @@ class SqliteStore:
 
     # --- profiles --------------------------------------------------------------------------------------
 
-    def profiles(self) -> Iterator[tuple[str, str, bytes]]:
+    def profiles(self) -> list[tuple[str, str, bytes]]:
         """Model, hash and document of each profile."""
-        yield from self._db.execute("SELECT model, profile, document FROM profiles")
+        return self._db.execute("SELECT model, profile, document FROM profiles").fetchall()
 
     def add_profile(self, model: str, profile: str, document: bytes, now_seconds: float) -> None:
         """Keep a profile document."""
@@ -264,35 +263,34 @@ class SqliteStore:
             (*_account_values(account), instance),
         )
 
-    def accounts(self, watch: int) -> Iterator[tuple[str, Account]]:
+    def accounts(self, watch: int) -> list[tuple[str, Account]]:
         """Instances of a watch by name."""
-        for name, *row in self._db.execute(
-            f"SELECT name, {_ACCOUNT} FROM instances WHERE watch = ?", (watch,)
-        ):
-            yield name, _account(row)
+        rows = self._db.execute(f"SELECT name, {_ACCOUNT} FROM instances WHERE watch = ?", (watch,))
+        return [(name, _account(row)) for name, *row in rows]
 
-    def inbox(self, watch: int) -> Iterator[InboxRow]:
-        """Messages that are not merged yet, in order of pane."""
-        ids = self._db.execute(
-            "SELECT pane, id FROM inbox WHERE watch = ? ORDER BY pane, id", (watch,)
+    def inbox(self, watch: int, after: int = -1) -> list[tuple[int, int]]:
+        """Number and pane of each message that is not merged yet and of a later pane, in order of pane."""
+        return self._db.execute(
+            "SELECT id, pane FROM inbox WHERE watch = ? AND pane > ? ORDER BY pane, id", (watch, after)
         ).fetchall()
-        for pane, row_id in ids:
-            message = self._db.execute("SELECT message FROM inbox WHERE id = ?", (row_id,)).fetchone()[0]
-            yield InboxRow(row_id, pane, message)
+
+    def messages(self, ids: Sequence[int]) -> list[InboxRow]:
+        """Messages by their numbers in the inbox, in the order asked for."""
+        sql = "SELECT id, pane, message FROM inbox WHERE id = ?"
+        return [InboxRow(*self._db.execute(sql, (row_id,)).fetchone()) for row_id in ids]
 
     def take_from_inbox(self, ids: Sequence[int]) -> None:
         """Drop messages that have been merged."""
         self._db.executemany("DELETE FROM inbox WHERE id = ?", ((row_id,) for row_id in ids))
 
-    def sums(self, watch: int, panes: int, start: int, stop: int) -> Iterator[SumRow]:
-        """Sums of that many panes with ``start <= pane < stop``, in order."""
+    def sums(self, watch: int, panes: int, start: int, stop: int, limit: int) -> list[SumRow]:
+        """The first `limit` sums of that many panes with ``start <= pane < stop``, in order."""
         rows = self._db.execute(
             "SELECT pane, panes, row_count, lost, counts FROM sums"
-            " WHERE watch = ? AND panes = ? AND pane >= ? AND pane < ? ORDER BY pane",
-            (watch, panes, start, stop),
+            " WHERE watch = ? AND panes = ? AND pane >= ? AND pane < ? ORDER BY pane LIMIT ?",
+            (watch, panes, start, stop, limit),
         )
-        for row in rows:
-            yield SumRow(*row)
+        return [SumRow(*row) for row in rows]
 
     def sum_panes(self, watch: int, panes: int, stop: int) -> list[int]:
         """First panes of the sums of that many panes with ``pane < stop``, in order."""

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from functools import partial
-from typing import Final, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from tidegauge.counting.counts import Counts
 from tidegauge.errors import ProfileError
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.pane import MAX_PANE_BYTES, Pane
+from tidegauge_aggregator.domain.rows import Accepted, Fact, Outcome, WatchKey, WatchRow
+from tidegauge_aggregator.store import jobs
+from tidegauge_aggregator.store.base import Store, StoreError, StoreFullError
+from tidegauge_aggregator.store.writer import Writer
 
 from .config import Config
+from .evaluation_thread import EvaluationThread
 from .intake import PaneName, Shard, check_model, check_time, decode_counts, digest_of, known, parse_pane
-from .loading import load_asleep
 from .meters import Meters
 from .refusal import Refusal
-from .store import Accepted, Fact, Outcome, Store, StoreError, StoreFullError, WatchKey, WatchRow
+from .waking import Waker
 from .watch import Watch
-from .writer import Writer
 
 __all__ = ["MAX_PROFILE_BYTES", "Aggregator"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_PROFILE_BYTES: Final = 128 << 20
@@ -47,6 +51,8 @@ class Aggregator:
         Which share of the features is held here.
     retention_seconds
         How long counts are kept and how late a pane may come.
+    executor
+        Runs the evaluator's work, one piece at a time; None for a thread of its own.
 
     Attributes
     ----------
@@ -58,6 +64,10 @@ class Aggregator:
         Policies and expected pods as configured; `cycle.Cycle` keeps it fresh.
     evaluator
         The one thread that uses the watches' gauges.
+    writer
+        The one thread that uses the store.
+    waker
+        Reads watches from the store.
     """
 
     def __init__(
@@ -68,34 +78,35 @@ class Aggregator:
         meters: Meters,
         shard: Shard,
         retention_seconds: float,
+        executor: Executor | None = None,
     ) -> None:
         self.clock, self.meters, self.shard, self.retention_seconds = clock, meters, shard, retention_seconds
         self.profiles: dict[tuple[str, str], Profile] = {}
         self.watches: dict[WatchKey, Watch] = {}
         self.config = Config()
-        self.evaluator = ThreadPoolExecutor(1, thread_name_prefix="evaluate")
+        self.evaluator = EvaluationThread(executor)
         self.started_seconds = clock()
         self.is_ready = False
         self.store_bytes = 0
         self.writer = Writer(store, meters.store_seconds.observe)
+        self.waker = Waker(self.writer, self.evaluator)
         self._waiting_bytes = 0
 
     async def start(self) -> None:
         """Load the store; raises `StoreError`."""
-        documents, rows = await self.writer.submit(lambda store: (list(store.profiles()), store.watches()))
+        documents, rows = await self.writer.submit(jobs.read_all)
         for model, name, document in documents:
             self.profiles[model, name] = await asyncio.to_thread(Profile.from_bytes, document)
         for row in rows:
             whole = self.profiles.get((row.key.model, row.key.profile))
             if whole is not None and (row.key.shard, row.key.shards) == (self.shard.index, self.shard.of):
-                load = partial(load_asleep, row=row, profile=self._shard_of(whole))
-                self.watches[row.key] = await self.writer.submit(load)
+                self.watches[row.key] = await self.waker.load_asleep(row, self._shard_of(whole))
         self.started_seconds = self.clock()
         self.is_ready = True
 
     async def close(self) -> None:
         """Write down what was taken, then leave the store in order."""
-        await asyncio.to_thread(self.evaluator.shutdown)
+        await self.evaluator.close()
         await self.writer.close()
 
     def check_ready(self) -> None:
@@ -103,9 +114,9 @@ class Aggregator:
         if not self.is_ready:
             raise Refusal(503, "loading", "the store is being loaded: send it again in some seconds")
 
-    async def read(self, run: Callable[[Store], T]) -> T:
-        """Ask the store; a `Refusal` (503) when it cannot answer."""
-        return await self._stored(self.writer.submit(run))
+    async def read(self, job: Callable[Concatenate[Store, P], T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Run a job of `store.jobs`; a `Refusal` (503) when the store cannot answer."""
+        return await self._stored(self.writer.submit(job, *arguments, **named))
 
     # --- profiles --------------------------------------------------------------------------------------
 
@@ -131,7 +142,7 @@ class Aggregator:
             )
         self._shard_of(parsed)
         now = self.clock()
-        await self._stored(self.writer.submit(lambda store: store.add_profile(model, profile, document, now)))
+        await self._stored(self.writer.submit(jobs.add_profile, model, profile, document, now))
         self.profiles[model, profile] = parsed
         return True
 
@@ -194,9 +205,10 @@ class Aggregator:
             now = self.clock()
 
             def deliver(row: WatchRow) -> None:
+                """Watch it; in the event loop."""
                 self.watches.setdefault(key, Watch(row, profile))
 
-            await self._stored(self.writer.submit(lambda store: store.add_watch(key, now), deliver))
+            await self._stored(self.writer.submit_and_deliver(deliver, jobs.add_watch, key, now))
         return self.watches[key]
 
     def _check_room(self, watch: Watch, pane: Pane) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import Final
 
-from .compaction import merge_block, merge_pane, old_blocks
-from .store import Store, StoreError
-from .watch import PaneSum, Watch
-from .writer import Writer
+from tidegauge_aggregator.domain.blocks import BLOCK_PANES, block_of, fine_from
+from tidegauge_aggregator.domain.pane_sum import PaneSum
+from tidegauge_aggregator.evaluation.merging import Merging
+from tidegauge_aggregator.store import jobs
+from tidegauge_aggregator.store.base import StoreError
+from tidegauge_aggregator.store.writer import Writer
+
+from .evaluation_thread import EvaluationThread
+from .waking import read_sums
+from .watch import Watch
 
 __all__ = ["Housekeeper"]
 
@@ -18,7 +23,6 @@ logger = logging.getLogger(__name__)
 MERGE_AFTER_SECONDS: Final = 60.0  # most panes of one time are there by then, so that each is merged once
 CROWDED_PANES: Final = 24  # with more sums than that in memory, merging does not wait
 LEDGER_SECONDS: Final = 3600.0  # so long other bytes under a pane's name are told from the same
-FOLD_ROWS: Final = 5000
 FORGET_EVERY_SECONDS: Final = 30.0
 
 
@@ -28,13 +32,15 @@ class Housekeeper:
     Parameters
     ----------
     writer
-        Runs the work.
+        The store's thread: reads and writes.
+    evaluator
+        The evaluator's thread: adds counts up.
     retention_seconds
         How long counts and history are kept.
     """
 
-    def __init__(self, writer: Writer, retention_seconds: float) -> None:
-        self._writer = writer
+    def __init__(self, writer: Writer, evaluator: EvaluationThread, retention_seconds: float) -> None:
+        self._writer, self._evaluator = writer, evaluator
         self._retention = retention_seconds
         self._next_forget_seconds: dict[int, float] = {}
 
@@ -45,7 +51,7 @@ class Housekeeper:
                 await self._merge_panes(watch, now_seconds)
             if now_seconds >= self._next_forget_seconds.get(watch.row.id, 0.0):
                 self._next_forget_seconds[watch.row.id] = now_seconds + FORGET_EVERY_SECONDS
-                await self._writer.submit(partial(self._forget, watch=watch, now_seconds=now_seconds))
+                await self._forget(watch, now_seconds)
         except StoreError as error:
             logger.warning("the store of %s cannot be tidied now: %s", watch.row.key.model, error)
 
@@ -63,22 +69,40 @@ class Housekeeper:
                     await self._merge_pane(watch, pane, given)
 
     async def _merge_pane(self, watch: Watch, pane: int, given: PaneSum) -> None:
-        work = partial(
-            merge_pane, watch=watch.row.id, profile=watch.profile, pane=pane, given=given, newest=watch.newest
-        )
+        """Replace a pane's messages by their sum; one older than `fine_from` goes straight into its block."""
+        is_fine = pane >= fine_from(watch.newest)
+        first, panes = (pane, 1) if is_fine else (block_of(pane), BLOCK_PANES)
         try:
-            await self._writer.submit(work)
+            merging = Merging(watch.profile, first, panes)
+            await self._add_stored(merging, watch, panes, first, first + 1)
+            row = await self._evaluator.run(merging.total, given)
+            await self._writer.submit(jobs.replace_messages, watch.row.id, given.ids, row)
         except BaseException:
             watch.attach(pane, given)
             raise
 
-    def _forget(self, store: Store, watch: Watch, now_seconds: float) -> None:
+    async def _merge_block(self, watch: Watch) -> None:
+        """Replace the single panes of the oldest block by their sum."""
+        blocks = await self._writer.submit(jobs.old_blocks, watch.row.id, watch.newest)
+        if not blocks:
+            return
+        first = blocks[0]
+        merging = Merging(watch.profile, first, BLOCK_PANES)
+        await self._add_stored(merging, watch, 1, first, first + BLOCK_PANES)
+        await self._add_stored(merging, watch, BLOCK_PANES, first, first + 1)
+        row = await self._evaluator.run(merging.total)
+        await self._writer.submit(jobs.replace_panes, watch.row.id, row)
+
+    async def _add_stored(self, merging: Merging, watch: Watch, panes: int, start: int, stop: int) -> None:
+        async for rows in read_sums(self._writer, watch.row.id, panes, start, stop):
+            await self._evaluator.run(merging.add, rows)
+
+    async def _forget(self, watch: Watch, now_seconds: float) -> None:
         """One block, some of the ledger, and all that is older than the retention."""
         # A block that the stored evaluation has not seen could not be told apart from its panes after a
         # restart.
-        blocks = old_blocks(store, watch.row.id, watch.newest) if watch.unsaved is None else []
-        for block in blocks[:1]:
-            merge_block(store, watch.row.id, watch.profile, block)
-        store.fold_ledger(watch.row.id, now_seconds - LEDGER_SECONDS, FOLD_ROWS)
+        if watch.unsaved is None:
+            await self._merge_block(watch)
         before = now_seconds - self._retention
-        store.forget(watch.row.id, int(before // watch.pane_seconds), before)
+        pane = int(before // watch.pane_seconds)
+        await self._writer.submit(jobs.forget, watch.row.id, pane, before, now_seconds - LEDGER_SECONDS)

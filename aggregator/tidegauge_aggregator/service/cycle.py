@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from dataclasses import replace
 from typing import Final
 
 from tidegauge.protocol.names import Verdict
+from tidegauge_aggregator.domain.rows import WatchKey
+from tidegauge_aggregator.domain.schedule import MAX_CATCH_UP_PANES, due_pane
+from tidegauge_aggregator.evaluation.gauge import Gauge, Result
+from tidegauge_aggregator.store import jobs
+from tidegauge_aggregator.store.base import StoreError
 
-from .access import WatchedFile
 from .aggregator import Aggregator
 from .config import Config
-from .evaluation import Gauge, Result
 from .housekeeping import Housekeeper
-from .loading import load_awake
-from .schedule import MAX_CATCH_UP_PANES, due_pane, last_pane_over
-from .store import Store, StoreError, WatchKey
 from .watch import Watch
+from .watched_file import WatchedFile
 
 __all__ = ["Cycle"]
 
@@ -47,7 +46,7 @@ class Cycle:
         self._file = config
         if config is not None:
             aggregator.config = config.value
-        self._housekeeper = Housekeeper(aggregator.writer, aggregator.retention_seconds)
+        self._housekeeper = Housekeeper(aggregator.writer, aggregator.evaluator, aggregator.retention_seconds)
         self._seldom_seconds = 0.0
         self._retry_seconds: dict[WatchKey, float] = {}
 
@@ -69,19 +68,22 @@ class Cycle:
             for key, watch in list(aggregator.watches.items()):
                 if watch.gauge is None and watch.heard_seconds < before_seconds and not watch.sums:
                     await self._drop(key, watch)
-            unused = await aggregator.writer.submit(lambda store: store.drop_unused_profiles(before_seconds))
+            unused = await aggregator.writer.submit(jobs.drop_unused_profiles, before_seconds)
             for owner in unused:
                 aggregator.profiles.pop(owner, None)
-            aggregator.store_bytes = await aggregator.writer.submit(lambda store: store.size_bytes())
+            aggregator.store_bytes = await aggregator.writer.submit(jobs.size_bytes)
         except StoreError as error:
             logger.warning("the store cannot be tidied now: %s", error)
 
     async def _drop(self, key: WatchKey, watch: Watch) -> None:
         watch.is_going = True
+
+        def forget(_: None) -> None:
+            """Drop it from memory too; in the event loop."""
+            self._aggregator.forget(key)
+
         try:
-            await self._aggregator.writer.submit(
-                lambda store: store.drop_watch(watch.row.id), lambda _: self._aggregator.forget(key)
-            )
+            await self._aggregator.writer.submit_and_deliver(forget, jobs.drop_watch, watch.row.id)
         finally:
             watch.is_going = False
         self._housekeeper.drop(watch)
@@ -93,8 +95,7 @@ class Cycle:
             return
         try:
             if watch.gauge is None and self._should_wake(watch, now):
-                await self._wake(key)
-                watch = self._aggregator.watches[key]
+                await self._wake(key, now)
             if watch.gauge is not None:
                 await self._evaluate(watch, watch.gauge, now)
             await self._housekeeper.tidy(watch, now)
@@ -108,24 +109,11 @@ class Cycle:
         is_told = watch.report is not None and watch.report.verdict is Verdict.UNKNOWN
         return bool(watch.sums) or now - watch.heard_seconds < SLEEP_SECONDS or not is_told
 
-    async def _wake(self, key: WatchKey) -> None:
-        watches = self._aggregator.watches
-        watch, policy = watches[key], self._aggregator.config.model(key.model).policy
-        whole = self._aggregator.profiles[key.model, key.profile]
-
-        now = self._aggregator.clock()
-
-        def load(store: Store) -> Watch:
-            row = store.watch(watch.row.id)
-            if row.evaluated >= 0:
-                over = last_pane_over(now, row.key.pane_seconds)
-                row = replace(row, evaluated=max(row.evaluated, over - MAX_CATCH_UP_PANES))
-            return load_awake(store, row, watch.profile, Gauge(row, whole, watch.profile, policy))
-
-        def deliver(loaded: Watch) -> None:
-            watches[key] = loaded
-
-        await self._aggregator.writer.submit(load, deliver)
+    async def _wake(self, key: WatchKey, now: float) -> None:
+        aggregator = self._aggregator
+        policy = aggregator.config.model(key.model).policy
+        whole = aggregator.profiles[key.model, key.profile]
+        await aggregator.waker.wake(aggregator.watches[key], whole, policy, now)
 
     def _let_sleep(self, watch: Watch, now: float) -> None:
         is_quiet = now - watch.heard_seconds > SLEEP_SECONDS and not watch.sums
@@ -161,12 +149,9 @@ class Cycle:
     async def _look(self, watch: Watch, gauge: Gauge, first: int, last: int) -> None:
         fresh = watch.take_unseen(last)
         pods = [] if watch.pods is None else watch.pods.up_to(last)
-        loop = asyncio.get_running_loop()
         try:
             with self._aggregator.meters.evaluation_seconds.time():
-                result = await loop.run_in_executor(
-                    self._aggregator.evaluator, gauge.evaluate, first, last, fresh, pods
-                )
+                result = await self._aggregator.evaluator.run(gauge.evaluate, first, last, fresh, pods)
         except Exception:
             watch.unload()  # what it holds is not certain any more: the next turn builds it again
             raise
@@ -177,7 +162,7 @@ class Cycle:
         """Save; when the store cannot take it the report stands, and its changes wait for the next one."""
         row = watch.unsaved = result.row.following(watch.unsaved)
         try:
-            await self._aggregator.writer.submit(lambda store: store.save_evaluation(watch.row.id, row))
+            await self._aggregator.writer.submit(jobs.save_evaluation, watch.row.id, row)
             watch.unsaved = None
         except StoreError as error:
             logger.warning("evaluation of %s is not saved yet: %s", watch.row.key.model, error)

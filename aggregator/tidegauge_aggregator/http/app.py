@@ -15,12 +15,12 @@ from tidegauge.__about__ import __version__
 from tidegauge.http import Refused
 from tidegauge.http.openapi_page import PAGE_HEADERS, openapi_page
 from tidegauge.http.routes import HeadAsGet, allowed_methods
+from tidegauge_aggregator.service.aggregator import MAX_PROFILE_BYTES, Aggregator
+from tidegauge_aggregator.service.reading import Reading
+from tidegauge_aggregator.service.refusal import Refusal
 
 from .access import TokenGate
-from .aggregator import MAX_PROFILE_BYTES, Aggregator
 from .panes_route import App, PanesRoute, read_body
-from .reading import Reading
-from .refusal import Refusal
 
 __all__ = ["App", "make_app", "make_routes", "refuse_connection"]
 

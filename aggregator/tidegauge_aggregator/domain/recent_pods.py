@@ -45,13 +45,21 @@ class RecentPods:
         """Take a pane that was accepted for the first time."""
         if not pane.rows:
             return
-        rows = bin_rows(counts, self._reference)
-        self._pods[pane.instance] = pane.pod
-        kept = self._rows.setdefault(pane.instance, {})
-        kept[pane.pane] = rows
+        self._put(pane.instance, pane.pod, pane.pane, bin_rows(counts, self._reference))
+
+    def add_later(self, later: RecentPods) -> None:
+        """Add what others took of panes that were accepted after these."""
+        for instance, kept in later._rows.items():
+            for pane, rows in kept.items():
+                self._put(instance, later._pods[instance], pane, rows)
+
+    def _put(self, instance: str, pod: str, pane: int, rows: npt.NDArray[np.unsignedinteger]) -> None:
+        self._pods[instance] = pod
+        kept = self._rows.setdefault(instance, {})
+        kept[pane] = rows
         self._left -= rows.nbytes + ENTRY_BYTES
         if len(kept) > KEPT_PANES:
-            self._drop(pane.instance, min(kept))
+            self._drop(instance, min(kept))
         while self._left < 0:
             self._drop_oldest()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tidegauge.report.model import Coverage
+from tidegauge.report.coverage import Coverage
+from tidegauge_aggregator.domain.schedule import last_pane_over
 
-from .schedule import last_pane_over
 from .watch import HEARD_PANES, Watch
 
 __all__ = ["coverage_of"]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tidegauge.counting.ks import ks_two_sample
 from tidegauge.monitor.monitor import Monitor
-from tidegauge.profile.profile import CategoricalFeature, Feature, NumericFeature
+from tidegauge.profile.features import CategoricalFeature, Feature, NumericFeature
 from tidegauge.stats.statistics import total_variation
 from tidegauge.stats.tables import over_values, quantile_bins
 

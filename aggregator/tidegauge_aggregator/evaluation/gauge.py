@@ -15,8 +15,8 @@ from tidegauge.monitor.pods import PodRows, name_pods
 from tidegauge.monitor.policy import Policy
 from tidegauge.profile.profile import Profile
 from tidegauge.report.model import Report
+from tidegauge_aggregator.domain.rows import EvaluationRow, TransitionRow, WatchRow
 
-from .store import EvaluationRow, TransitionRow, WatchRow
 from .transitions import transitions
 
 __all__ = ["Gauge", "Result"]
@@ -84,9 +84,8 @@ class Gauge:
         """Older panes than that are in no window."""
         return self.monitor.windows.reach_panes
 
-    def restore(self, pane: int, counts: Counts, panes: int = 1) -> None:
-        """Add what was stored before the last evaluation."""
-        self.monitor.add(pane, counts, panes)
+    def restored(self) -> None:
+        """Count no row as late that was stored before the last evaluation."""
         self.monitor.late_rows = self._late_rows
 
     def evaluate(

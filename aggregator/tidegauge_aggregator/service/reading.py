@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,10 +12,11 @@ from tidegauge.nearest import or_nearest
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PANE_SECONDS, Verdict
 from tidegauge.report.model import Baseline, FeatureReport, Report
+from tidegauge_aggregator.evaluation.distribution import describe_feature
+from tidegauge_aggregator.store import jobs
 
 from .aggregator import Aggregator
 from .coverage import coverage_of
-from .distribution import describe_feature
 from .intake import known
 from .refusal import Refusal
 from .watch import Watch
@@ -145,9 +145,8 @@ class Reading:
         head = {key: document[key] for key in ("model", "profile", "pane", "time", "pane_seconds")}
         if watch is None or watch.gauge is None:
             return head | {"feature": feature, "distribution": [], "timeline": []}
-        loop = asyncio.get_running_loop()
-        shown = await loop.run_in_executor(
-            self._aggregator.evaluator, describe_feature, watch.gauge.monitor, name, feature["window"]
+        shown = await self._aggregator.evaluator.run(
+            describe_feature, watch.gauge.monitor, name, feature["window"]
         )
         return head | {"feature": feature} | shown
 
@@ -164,9 +163,7 @@ class Reading:
             for key, watch in self._aggregator.watches.items()
             if key.model == name and profile in (None, key.profile)
         ]
-        rows = await self._aggregator.read(
-            lambda store: [row for i in ids for row in store.transitions(i, moment, limit)]
-        )
+        rows = await self._aggregator.read(jobs.read_history, ids, moment, limit)
         newest = sorted(rows, key=lambda row: row.time_seconds, reverse=True)[:limit]
         return [json.loads(row.body) for row in newest]
 

@@ -13,15 +13,19 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from .store import Accepted, Fact, Store, StoreDamagedError
+from tidegauge_aggregator.domain.rows import Accepted, Fact
+
+from .base import Store, StoreDamagedError
 
 __all__ = ["Writer"]
 
 logger = logging.getLogger(__name__)
 
+P = ParamSpec("P")
 T = TypeVar("T")
 MAX_GROUP: Final = 512
 
@@ -43,7 +47,7 @@ class _Job:
     __slots__ = ("deliver", "future", "run")
 
     def __init__(
-        self, run: Callable[[Store], Any], deliver: Callable[[Any], None] | None, future: asyncio.Future[Any]
+        self, run: Callable[[Store], Any], deliver: Callable[[Any], None], future: asyncio.Future[Any]
     ) -> None:
         self.run, self.deliver, self.future = run, deliver, future
 
@@ -81,14 +85,24 @@ class Writer:
         return await future
 
     def submit(
-        self, run: Callable[[Store], T], deliver: Callable[[T], None] | None = None
+        self,
+        job: Callable[Concatenate[Store, P], T],
+        *arguments: P.args,
+        **named: P.kwargs,
     ) -> asyncio.Future[T]:
-        """Run a function of the store in a transaction of its own.
+        """Run a job of `store.jobs` in the store's thread, in a transaction of its own."""
+        return self.submit_and_deliver(_nothing, job, *arguments, **named)
 
-        `deliver` takes its result in the event loop, before anything queued later is delivered.
-        """
+    def submit_and_deliver(
+        self,
+        deliver: Callable[[T], None],
+        job: Callable[Concatenate[Store, P], T],
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> asyncio.Future[T]:
+        """`submit`; `deliver` takes the result in the event loop, before that of anything queued later."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Job(run, deliver, future))
+        self._queue.put(_Job(partial(_with_store, job, arguments, named), deliver, future))
         return future
 
     async def close(self) -> None:
@@ -159,14 +173,22 @@ class Writer:
 
     @staticmethod
     def _deliver_job(job: _Job, result: Any) -> None:
-        if job.deliver is not None:
-            job.deliver(result)
+        job.deliver(result)
         _resolve(job.future, result, None)
 
     @staticmethod
     def _fail(group: Sequence[_Write], error: Exception) -> None:
         for write in group:
             _resolve(write.future, None, error)
+
+
+def _with_store(job: Callable[..., T], arguments: Sequence[Any], named: Mapping[str, Any], store: Store) -> T:
+    """Run a job; in the store's thread."""
+    return job(store, *arguments, **named)
+
+
+def _nothing(_: object) -> None:
+    """Take a result that nobody keeps; in the event loop."""
 
 
 def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

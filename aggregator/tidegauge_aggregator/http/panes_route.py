@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from tidegauge.protocol.pane import MAX_PANE_BYTES
+from tidegauge_aggregator.domain.rows import Outcome
+from tidegauge_aggregator.service.aggregator import Aggregator
+from tidegauge_aggregator.service.intake import PaneName, check_size
+from tidegauge_aggregator.service.refusal import Refusal
 
 from .access import TokenGate
-from .aggregator import Aggregator
-from .intake import PaneName, check_size
-from .refusal import Refusal
-from .store import Outcome
 
 __all__ = ["PanesRoute", "read_body"]
 

@@ -1,16 +1,13 @@
-"""The bearer token of the write path, and files that are read again when they change."""
+"""Files that are read again when they change."""
 
 from __future__ import annotations
 
-import hmac
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from .refusal import Refusal
-
-__all__ = ["TokenGate", "WatchedFile"]
+__all__ = ["WatchedFile"]
 
 logger = logging.getLogger(__name__)
 
@@ -58,33 +55,3 @@ class WatchedFile(Generic[T]):
         except OSError:
             return None
         return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def parse_token(data: bytes) -> bytes:
-    """The token in a file, white space around it left out; raises `ValueError` when there is none."""
-    token = data.strip()
-    if not token:
-        raise ValueError("the token file is empty: put the token into it, or start without --token-file")
-    return token
-
-
-class TokenGate:
-    """Lets a write pass that carries the token; lets every write pass when no token file is set."""
-
-    def __init__(self, token_file: Path | None) -> None:
-        self._file = WatchedFile(token_file, parse_token) if token_file else None
-
-    def refresh(self) -> None:
-        """Look whether the token was changed."""
-        if self._file is not None:
-            self._file.refresh()
-
-    def check(self, authorization: bytes | None) -> None:
-        """Raise a `Refusal` unless the header `Authorization` carries the token."""
-        if self._file is None:
-            return
-        scheme, _, token = (authorization or b"").partition(b" ")
-        if scheme.lower() != b"bearer" or not token:
-            raise Refusal(401, "no_token", "this write needs the header 'Authorization: Bearer TOKEN'")
-        if not hmac.compare_digest(token.strip(), self._file.value):
-            raise Refusal(403, "wrong_token", "the bearer token is not the one of this aggregator")

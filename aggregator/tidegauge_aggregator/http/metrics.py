@@ -10,10 +10,9 @@ from prometheus_client.registry import Collector
 
 from tidegauge.protocol.names import Metric, Severity, Verdict
 from tidegauge.report.model import FeatureReport, Report
-
-from .aggregator import Aggregator
-from .reading import Reading
-from .watch import Watch
+from tidegauge_aggregator.service.aggregator import Aggregator
+from tidegauge_aggregator.service.reading import Reading
+from tidegauge_aggregator.service.watch import Watch
 
 __all__ = ["ReportCollector"]
 

@@ -1,0 +1,143 @@
+"""What passes between the store and the others: plain values, bytes as they came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Final
+
+from tidegauge.protocol.pane import Pane
+
+from .accounts import Account, Totals
+
+__all__ = [
+    "Accepted",
+    "EvaluationRow",
+    "Fact",
+    "InboxRow",
+    "Outcome",
+    "SumRow",
+    "TransitionRow",
+    "WatchKey",
+    "WatchRow",
+]
+
+MAX_UNSAVED_TRANSITIONS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class WatchKey:
+    """What counts are merged over: never across two of these."""
+
+    model: str
+    profile: str
+    pane_seconds: int
+    shard: int
+    shards: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRow:
+    """One watch as it stands in the store.
+
+    Parameters
+    ----------
+    id
+        The store's number for it.
+    key
+        What it watches.
+    created_seconds
+        When its first pane came.
+    evaluated
+        The last pane that was evaluated, -1 for none.
+    state, baseline, report
+        What the evaluation of that pane left; empty for none.
+    forgotten
+        Totals of instances that are no longer kept one by one.
+    """
+
+    id: int
+    key: WatchKey
+    created_seconds: float
+    evaluated: int = -1
+    state: bytes = b""
+    baseline: bytes = b""
+    report: bytes = b""
+    forgotten: Totals = field(default_factory=Totals)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One pane as it is to be written down."""
+
+    watch: int
+    pane: Pane
+    digest: bytes
+    message: bytes
+    received_seconds: float
+
+
+class Outcome(Enum):
+    """What accepting a fact came to."""
+
+    COUNTED = "counted"
+    KNOWN = "known"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Outcome of one fact, and the account it changed; `inbox` is its row's number there."""
+
+    outcome: Outcome
+    before: Account | None = None
+    after: Account | None = None
+    inbox: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """A pane message that is not merged yet."""
+
+    id: int
+    pane: int
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SumRow:
+    """Merged counts of `panes` panes from `pane` on."""
+
+    pane: int
+    panes: int
+    rows: int
+    lost: int
+    counts: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionRow:
+    """One change of a verdict."""
+
+    pane: int
+    time_seconds: float
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRow:
+    """What an evaluation leaves; a baseline of None stays as it is."""
+
+    pane: int
+    state: bytes
+    baseline: bytes | None
+    report: bytes
+    transitions: Sequence[TransitionRow]
+
+    def following(self, earlier: EvaluationRow | None) -> EvaluationRow:
+        """This one, with what of an earlier one could not be saved."""
+        if earlier is None:
+            return self
+        changes = [*earlier.transitions, *self.transitions][-MAX_UNSAVED_TRANSITIONS:]
+        return replace(self, baseline=self.baseline or earlier.baseline, transitions=changes)

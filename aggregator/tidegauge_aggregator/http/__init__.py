@@ -1,0 +1,5 @@
+"""The aggregator's HTTP edge: routes, tokens, metrics.
+
+May import `service` and what lies below it.
+Runs in the event loop, and is the only room that touches the network.
+"""

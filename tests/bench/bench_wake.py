@@ -1,0 +1,154 @@
+"""One model wakes with 6.4 hours of single panes; another model's panes are sent meanwhile.
+
+A model wakes after a restart and after each edit of its policy. Measured is how long the other model's PUTs
+wait, and, in a wake of its own, the processor time of the aggregator's process until the model is awake.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psutil
+from bench.rows import Row
+from support.aggregator_rig import Pod
+from support.stored_model import fill_store
+
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.names import profile_path
+
+FEATURES = 50
+MEDIAN_SECONDS, MAX_SECONDS = 0.2, 1.0
+BEFORE_SECONDS = 9.0  # of the processor, when the store's thread decoded and added each pane by itself
+WAIT_SECONDS = 300
+
+
+def run(quick: bool) -> list[Row]:
+    """Both wakes: after the start, and after an edit of the policy."""
+    features = 8 if quick else FEATURES
+    rng = np.random.default_rng(1)
+    names = [f"feature_{i}" for i in range(features)]
+    profile = Profile.fit(rng.normal(size=(20_000, features)), cut_points=1024, feature_names=names)
+    counts = profile.count(rng.normal(size=(500, features)))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fill_store(folder, "big", profile, counts, int(time.time()) // 10 - 2)
+        (folder / "config.json").write_text("{}")
+        with _aggregator(folder) as other:
+            rows = [_row("after a restart", other.watch_wake(), features)]
+            _edit_policy(folder, other, 2.0)
+            rows.append(_row("after an edit of its policy", other.watch_wake(), features))
+            _edit_policy(folder, other, 3.0)
+            rows.append(_processor_row(other.measure_wake(), features))
+    return rows
+
+
+def _edit_policy(folder: Path, other: "Other", false_alarms: float) -> None:
+    policy = {"models": {"big": {"policy": {"false_alarms": false_alarms}}}}
+    (folder / "config.json").write_text(json.dumps(policy))
+    other.wait_until_asleep()
+
+
+class Other:
+    """A model that sends panes while the big one wakes."""
+
+    def __init__(self, client: httpx.Client, process: psutil.Process) -> None:
+        self._client, self._process, self._sent = client, process, 0
+        rng = np.random.default_rng(2)
+        self._profile = Profile.fit(rng.normal(size=(200, 2)), cut_points=9, feature_names=["a", "b"])
+        self._counts = self._profile.count(rng.normal(size=(3, 2)))
+        self._waits = [self._put(profile_path("other", self._profile.hash), self._profile.to_bytes())]
+
+    def watch_wake(self) -> list[float]:
+        """Send panes until the big model is awake; returns how long each waited, in seconds."""
+        waits = self._waits
+        self._waits = []
+        end = time.monotonic() + WAIT_SECONDS
+        while not waits or not self._is_awake():
+            assert time.monotonic() < end, "the model does not wake"
+            for _ in range(4):
+                waits.append(self._send())
+                time.sleep(0.02)
+        return waits
+
+    def measure_wake(self) -> float:
+        """Wait until the big model is awake; returns the processor seconds until then."""
+        started, end = self._processor_seconds(), time.monotonic() + WAIT_SECONDS
+        while not self._is_awake():
+            assert time.monotonic() < end, "the model does not wake"
+            time.sleep(0.2)
+        return self._processor_seconds() - started
+
+    def wait_until_asleep(self) -> None:
+        """Wait until the edit has been seen."""
+        end = time.monotonic() + WAIT_SECONDS
+        while self._is_awake():
+            assert time.monotonic() < end, "the edit is not seen"
+            time.sleep(0.005)
+
+    def _send(self) -> float:
+        self._sent += 1
+        pod, pane = Pod(f"i{self._sent}", self._profile, model="other"), int(time.time()) // 10
+        message = pod.message(pane, self._counts)
+        return self._put(pod.path(pane), message)
+
+    def _put(self, path: str, content: bytes) -> float:
+        started = time.perf_counter()
+        assert self._client.put(path, content=content).status_code == 201
+        return time.perf_counter() - started
+
+    def _is_awake(self) -> bool:
+        query = {"model": "big"}
+        return bool(self._client.get("/v1/features/feature_0", params=query).json()["distribution"])
+
+    def _processor_seconds(self) -> float:
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
+
+@contextlib.contextmanager
+def _aggregator(folder: Path) -> Iterator[Other]:
+    arguments = ["--data-dir", str(folder), "--host", "127.0.0.1", "--port", "0"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tidegauge_aggregator", *arguments, "--config", str(folder / "config.json")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        url = f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}"
+        with httpx.Client(base_url=url, timeout=WAIT_SECONDS) as client:
+            while client.get("/readyz").status_code != 200:
+                time.sleep(0.01)
+            yield Other(client, psutil.Process(process.pid))
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _row(when: str, waits: list[float], features: int) -> Row:
+    median, longest = float(np.median(waits)), max(waits)
+    return Row(
+        f"{when}: PUTs of another model while a model of {features} features wakes",
+        f"median {median:.3f} s, longest {longest:.2f} s",
+        f"<= {MEDIAN_SECONDS} s, <= {MAX_SECONDS:.0f} s",
+        median <= MEDIAN_SECONDS and longest <= MAX_SECONDS,
+        {"puts": len(waits)},
+    )
+
+
+def _processor_row(seconds: float, features: int) -> Row:
+    target = BEFORE_SECONDS * features / FEATURES / 3
+    return Row(
+        f"processor time of the wake of {features} features, nothing else asked",
+        f"{seconds:.2f} s",
+        f"<= {target:.2f} s, a third of before",
+        seconds <= target,
+        {},
+    )
