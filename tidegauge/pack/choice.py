@@ -69,7 +69,7 @@ def _forms(
     model: Any, training: Training, model_format: ModelFormat
 ) -> Iterator[tuple[str, Callable[[], Form]]]:
     if isinstance(model, Native):
-        yield model.form.format, lambda: model.form
+        yield model.form.format, lambda: model.form_of([column.name for column in training.columns])
         return
     library = booster_library(model)
     if model_format == "auto" and library is not None:

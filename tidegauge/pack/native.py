@@ -5,7 +5,7 @@ What such a model answers is what its library's own `predict` answers.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ class Native:
         Of a classifier that has them: its probabilities, shape ``(n, classes)``.
     booster
         The library's object, for boosters.
+    named
+        From the features' names to the form's bytes, where the file must name them and does not.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class Native:
         classes: Sequence[Label] | None = None,
         predict_proba: Ask | None = None,
         booster: Any = None,
+        named: Callable[[Sequence[str]], bytes] | None = None,
     ) -> None:
         self.form = form
+        self._named = named
         self.predict = predict
         self.feature_names_in_ = names
         self.n_features_in_ = count
@@ -61,6 +65,10 @@ class Native:
             self.classes_ = np.array(classes)
         if predict_proba is not None:
             self.predict_proba = predict_proba
+
+    def form_of(self, names: Sequence[str]) -> Form:
+        """The form for features of these names."""
+        return self.form if self._named is None else replace(self.form, data=self._named(names))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """ONNX files of any maker, packed as they are. What such a graph answers, its onnxruntime session answers."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from tidegauge.errors import BundleError
 from tidegauge.model.inference import onnxruntime
 from tidegauge.pack.form import Form
 from tidegauge.pack.native import Native
+from tidegauge.pack.onnx_rewrite import from_columns, label_first, outputs_of, widths_of
 from tidegauge.protocol.bundle import Label
 
 __all__ = ["onnx_model"]
@@ -38,38 +40,57 @@ def onnx_model(data: bytes) -> Native:
     Raises
     ------
     BundleError
-        Its inputs are neither one tensor of all features nor one column for each, or its first output is
-        not one value a row; the message names the line that exports it right.
+        Its inputs have no fixed number of features, or no output is one value a row; the message names the
+        line that exports it right.
     """
     graph = onnx.load_model_from_string(data)
     _require_whole_file(graph)
     session = _session(data)
-    inputs = session.get_inputs()
+    inputs, outputs = session.get_inputs(), session.get_outputs()
     for each in inputs:
         _require_input(each)
+    found = outputs_of(graph, outputs)
     feed, names, count = _feed(inputs)
-    classes = _classes(graph, session.get_outputs())
+    classes = list(range(found.classes)) or _classes(graph, _by_name(outputs, found.label))
 
-    def answers(rows: Any) -> list[Any]:
-        return list(session.run(None, feed(rows)))
+    def answer(name: str | None, rows: Any) -> Any:
+        return session.run([name], feed(rows))[0]
 
     def predict(rows: Any) -> npt.NDArray[Any]:
-        return _one_a_row(answers(rows)[0], len(rows), session.get_outputs()[0].name)
+        if found.classes:
+            best: npt.NDArray[Any] = np.asarray(answer(found.scores, rows)).argmax(axis=1)
+            return best
+        return _one_a_row(answer(found.label, rows), len(rows), found.label)
 
     def probability(rows: Any) -> npt.NDArray[Any]:
-        return _probability(answers(rows)[1])
+        return _probability(answer(found.scores, rows))
 
+    served = graph if found.in_order(outputs) else label_first(graph, found)
     wide = any(each.type in ("tensor(double)", "tensor(int64)", "tensor(uint64)") for each in inputs)
-    form = Form(format="onnx", file="model.onnx", data=data, dtype="float64" if wide else "float32")
-    has_probability = classes and len(session.get_outputs()) > 1
+    form = Form(
+        format="onnx",
+        file="model.onnx",
+        data=data if served is graph else served.SerializeToString(),
+        dtype="float64" if wide else "float32",
+    )
     return Native(
         form,
         predict,
         names,
         count,
         classes=classes or None,
-        predict_proba=probability if has_probability else None,
+        predict_proba=probability if classes and found.scores else None,
+        named=None if _is_plain(inputs) else partial(_from_columns, served, inputs),
     )
+
+
+def _from_columns(graph: onnx.ModelProto, inputs: Sequence[Any], names: Sequence[str]) -> bytes:
+    return bytes(from_columns(graph, inputs, names).SerializeToString())
+
+
+def _by_name(tensors: Sequence[Any], name: str) -> Any:
+    """The tensor of that name; None for one that packing makes."""
+    return next((each for each in tensors if each.name == name), None)
 
 
 def _require_whole_file(graph: onnx.ModelProto) -> None:
@@ -92,10 +113,10 @@ def _require_input(each: Any) -> None:
         raise BundleError(
             f"the ONNX input {each.name!r} is of type {each.type}: numbers, truth values and texts are served"
         )
-    if len(each.shape) not in (1, 2):
+    if not each.shape:
         raise BundleError(
-            f"the ONNX input {each.name!r} has the shape {each.shape}: one value for each row and feature is "
-            "served, shape (n, features), (n, 1) or (n,)"
+            f"the ONNX input {each.name!r} is a single value, the same for all rows: give it that value, "
+            f"model.graph.initializer.append(onnx.numpy_helper.from_array(value, {each.name!r})), and save"
         )
     if isinstance(each.shape[0], int):
         raise BundleError(
@@ -111,23 +132,25 @@ def _feed(
     if len(inputs) == 1 and len(only.shape) == 2 and only.shape[1] != 1:
         count = only.shape[1] if isinstance(only.shape[1], int) else None
         return lambda rows: {only.name: _tensor(_table(rows), only.type)}, None, count
-    wide = next((each for each in inputs if len(each.shape) == 2 and each.shape[1] != 1), None)
-    if wide is not None:
-        raise BundleError(
-            f"the ONNX model has {len(inputs)} inputs and {wide.name!r} of shape {wide.shape}: "
-            "one tensor of all features is served, or an input of shape (n, 1) or (n,) for each"
-        )
-    names = [each.name for each in inputs]
+    widths = widths_of(inputs)
+    named = len(inputs) > 1 and _is_plain(inputs)
+    ends = np.cumsum(widths)
 
     def columns(rows: Any) -> dict[str, Any]:
         table = _table(rows)
-        shapes = [(-1, 1) if len(each.shape) == 2 else (-1,) for each in inputs]
         return {
-            each.name: _tensor(table.iloc[:, [at]], each.type).reshape(shape)
-            for at, (each, shape) in enumerate(zip(inputs, shapes, strict=True))
+            each.name: _tensor(table.iloc[:, end - width : end], each.type).reshape(-1, *each.shape[1:])
+            for each, width, end in zip(inputs, widths, ends, strict=True)
         }
 
-    return columns, names if len(inputs) > 1 else None, len(inputs)
+    return columns, [each.name for each in inputs] if named else None, int(ends[-1])
+
+
+def _is_plain(inputs: Sequence[Any]) -> bool:
+    """Whether a server feeds the graph as it is: one matrix, or an input for each feature."""
+    if len(inputs) == 1 and len(inputs[0].shape) == 2:
+        return True
+    return all(each.shape[1:] in ([], [1]) for each in inputs)
 
 
 def _table(rows: Any) -> pd.DataFrame:
@@ -151,18 +174,18 @@ def _tensor(table: pd.DataFrame, kind: str) -> npt.NDArray[Any]:
     return cast
 
 
-def _classes(graph: onnx.ModelProto, outputs: Sequence[Any]) -> list[Label]:
+def _classes(graph: onnx.ModelProto, label: Any) -> list[Label]:
     """A classifier's labels, which one of its nodes names; empty for a regressor."""
-    if outputs[0].type not in ("tensor(string)", "tensor(int64)"):
+    if label is None or label.type not in ("tensor(string)", "tensor(int64)"):
         return []
     found: list[Label] = []
     for node in graph.graph.node:
         for attribute in node.attribute:
             if attribute.name in _CLASSES and (attribute.strings or attribute.ints):
                 found = [text.decode() for text in attribute.strings] or list(attribute.ints)
-    if not found and outputs[0].type == "tensor(string)":
+    if not found and label.type == "tensor(string)":
         raise BundleError(
-            f"the ONNX output {outputs[0].name!r} holds texts and no node names the classes: let the graph "
+            f"the ONNX output {label.name!r} holds texts and no node names the classes: let the graph "
             "answer with the number of the class"
         )
     return found
@@ -172,8 +195,9 @@ def _one_a_row(answer: Any, rows: int, name: str) -> npt.NDArray[Any]:
     values = np.asarray(answer).reshape(-1)
     if len(values) != rows:
         raise BundleError(
-            f"the ONNX model's first output {name!r} has {len(values) // max(1, rows)} values a row, one is "
-            "served: put the label first, for scores of classes by an ArgMax node, and the scores second"
+            f"the ONNX output {name!r} has {len(values) // max(1, rows)} values a row, one is served. For "
+            "scores of classes end the graph with a Softmax node (torch.nn.Sequential(model, "
+            "torch.nn.Softmax(1))) or add an output of labels; for several targets export a graph for each"
         )
     return values
 
