@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 
-from tidegauge_operator.main import run
+from tidegauge_operator.controller.main import run
 from tidegauge_operator.settings import parse_settings
 
 

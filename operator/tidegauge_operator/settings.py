@@ -12,7 +12,7 @@ from typing import Final
 
 from tidegauge.__about__ import __version__
 from tidegauge.protocol.names import Env
-from tidegauge_operator.facts import Images
+from tidegauge_operator.children.facts import Images
 
 __all__ = ["Settings", "parse_settings"]
 

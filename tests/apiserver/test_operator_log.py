@@ -12,8 +12,8 @@ from support.operator_parts import operator_parts
 from support.operator_rig import RunningOperator, quiet
 from support.reports import DRIFTING, ReportServer, a_report
 from support.waiting import wait_for
-from tidegauge_operator.cluster import connect
-from tidegauge_operator.store import Key
+from tidegauge_operator.kube.cache import Key
+from tidegauge_operator.kube.client import connect
 
 Start = Callable[[], RunningOperator]
 

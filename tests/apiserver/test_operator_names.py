@@ -10,13 +10,13 @@ from support.controlplane.api import Api, Document
 from support.controlplane.cluster import Cluster
 from support.operator_rig import IMAGES, CountingCluster, RunningOperator, quiet
 from support.waiting import wait_for
-from tidegauge_operator import cluster as operator_cluster
-from tidegauge_operator.cluster import connect
-from tidegauge_operator.kinds import MODELS, Kind
-from tidegauge_operator.pod_failures import PodFailures
-from tidegauge_operator.reconcile import Reconciler
-from tidegauge_operator.store import Key, Store
-from tidegauge_operator.upkeep import Upkeep
+from tidegauge_operator.controller.applier import Upkeep
+from tidegauge_operator.controller.pod_failures import PodFailures
+from tidegauge_operator.controller.reconciler import Reconciler
+from tidegauge_operator.kube import client
+from tidegauge_operator.kube.cache import Key, Store
+from tidegauge_operator.kube.client import connect
+from tidegauge_operator.kube.kinds import MODELS, Kind
 
 
 def a_model(namespace: str, name: str = "house-prices", **spec: object) -> Document:
@@ -107,10 +107,10 @@ def test_of_two_models_that_come_together_one_gets_the_name(
     assert (taken, len(owners)) == (1, 1), (taken, owners)
 
 
-class LateCluster(operator_cluster.Cluster):
+class LateCluster(client.Cluster):
     """A cluster client before whose first write of a name somebody else makes an object of that name."""
 
-    def __init__(self, other: operator_cluster.Cluster, admin: Api, theirs: Document) -> None:
+    def __init__(self, other: client.Cluster, admin: Api, theirs: Document) -> None:
         super().__init__(other._api)
         self._admin, self._theirs = admin, theirs
 
@@ -137,8 +137,8 @@ class LaterCluster(LateCluster):
 
     async def apply(self, document: Document, *, force: bool = True, subresource: str = "") -> Document:
         if not force and "resourceVersion" in document["metadata"]:
-            raise operator_cluster.Refusal(self.code, self.reason, "not by a version")
-        return await operator_cluster.Cluster.apply(self, document, force=force, subresource=subresource)
+            raise client.Refusal(self.code, self.reason, "not by a version")
+        return await client.Cluster.apply(self, document, force=force, subresource=subresource)
 
 
 class StricterCluster(LaterCluster):
@@ -147,7 +147,7 @@ class StricterCluster(LaterCluster):
     code, reason = 422, "Invalid"
 
 
-async def reconciled(cluster: operator_cluster.Cluster, namespace: str) -> bool:
+async def reconciled(cluster: client.Cluster, namespace: str) -> bool:
     """One look of an operator that knows nothing yet."""
     store = Store()
     upkeep = Upkeep(cluster, store, IMAGES, lambda: "a-token", docs_url="")

@@ -19,11 +19,11 @@ from support.controlplane.programs import free_ports
 from support.controlplane.provide import uses_existing
 from support.operator_rig import IMAGES, RunningOperator, managed, quiet
 from support.waiting import wait_for
-from tidegauge_operator.cluster import Cluster, Refusal, connect
-from tidegauge_operator.pod_failures import PodFailures
-from tidegauge_operator.reconcile import Reconciler
-from tidegauge_operator.store import Key, Store
-from tidegauge_operator.upkeep import Upkeep
+from tidegauge_operator.controller.applier import Upkeep
+from tidegauge_operator.controller.pod_failures import PodFailures
+from tidegauge_operator.controller.reconciler import Reconciler
+from tidegauge_operator.kube.cache import Key, Store
+from tidegauge_operator.kube.client import Cluster, Refusal, connect
 
 
 def a_model(namespace: str, **spec: object) -> Document:

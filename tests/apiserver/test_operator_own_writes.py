@@ -8,11 +8,11 @@ from support.bad_input import SMALLEST, merged
 from support.controlplane import cluster as servers
 from support.controlplane.api import Document
 from support.operator_rig import IMAGES, CountingCluster
-from tidegauge_operator.cluster import connect
-from tidegauge_operator.pod_failures import PodFailures
-from tidegauge_operator.reconcile import Reconciler
-from tidegauge_operator.store import Key, Store
-from tidegauge_operator.upkeep import Upkeep
+from tidegauge_operator.controller.applier import Upkeep
+from tidegauge_operator.controller.pod_failures import PodFailures
+from tidegauge_operator.controller.reconciler import Reconciler
+from tidegauge_operator.kube.cache import Key, Store
+from tidegauge_operator.kube.client import connect
 
 KEY_NAME = "house-prices"
 

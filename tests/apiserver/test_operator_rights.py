@@ -13,7 +13,7 @@ from support.controlplane.provide import uses_existing
 from support.faulty_proxy import FaultyProxy
 from support.operator_rig import RunningOperator, crd_of, managed
 from support.waiting import wait_for
-from tidegauge_operator import watches
+from tidegauge_operator.kube import informer
 
 ROLE = Path(__file__).parents[2] / "deploy/operator/role.yaml"
 GROUP = "tidegauge-operators"
@@ -181,7 +181,7 @@ def test_a_kind_that_may_not_be_watched_leaves_the_others_watched(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(watches, "OPENING_SECONDS", 1.0)
+    monkeypatch.setattr(informer, "OPENING_SECONDS", 1.0)
     refused = [r for r in roles[0]["rules"] if "networkpolicies" in r["resources"]]
     less = {"apiVersion": roles[0]["apiVersion"], "kind": "ClusterRole", "metadata": {"name": "less"}}
     others = [r for r in roles[0]["rules"] if r not in refused]

@@ -7,8 +7,8 @@ from support.controlplane.cluster import Cluster
 from support.operator_parts import Parts, a_child, operator_parts
 from support.operator_rig import crd_of
 from support.pods import unscheduled
-from tidegauge_operator.cluster import Refusal, connect
-from tidegauge_operator.store import Key
+from tidegauge_operator.kube.cache import Key
+from tidegauge_operator.kube.client import Refusal, connect
 
 MONITOR = "ServiceMonitor"
 

@@ -15,7 +15,8 @@ from support.controlplane.provide import uses_existing
 from support.faulty_proxy import FaultyProxy
 from support.operator_rig import RunningOperator, crd_of, managed, quiet
 from support.waiting import wait_for
-from tidegauge_operator import main, watches
+from tidegauge_operator.controller import main
+from tidegauge_operator.kube import informer
 
 pytestmark = pytest.mark.skipif(uses_existing(), reason="the proxy acts by a client certificate")
 MODELS = "/driftmonitoredmodels"
@@ -165,7 +166,7 @@ def test_a_kind_that_is_never_named_has_the_others_opened_ever_less_often(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(watches, "OPENING_SECONDS", 1.0)
+    monkeypatch.setattr(informer, "OPENING_SECONDS", 1.0)
     cluster.admin.apply(a_model(namespace))
     nowhere = "/apis/example.com/v1/things"  # Kopf does not ask for what the API server does not name
     paths = main.watched_paths

@@ -28,7 +28,7 @@ from support.controlplane.cluster import OwnCluster
 from support.controlplane.programs import free_ports
 from support.controlplane.progress import progress
 from support.waiting import wait_for
-from tidegauge_operator.kinds import CHILDREN
+from tidegauge_operator.kube.kinds import CHILDREN
 
 REPOSITORY = Path(__file__).parents[2]
 CRD = REPOSITORY / "crds/driftmonitoredmodels.tidegauge.io.yaml"

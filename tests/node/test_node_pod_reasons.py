@@ -4,7 +4,7 @@ from support.controlplane.api import Document
 from support.node.node import Node
 from support.restricted import container, pod
 from support.waiting import wait_for
-from tidegauge_operator.pod_reasons import Failure, pod_failure
+from tidegauge_operator.status.pod_reasons import Failure, pod_failure
 
 from tidegauge.protocol.names import Exit
 

@@ -17,7 +17,7 @@ from support.serving_bundles import house_bundle
 from support.story import CLAIM, Story
 from support.story_rows import Rows, counted, in_one_pane, moved
 from support.waiting import wait_for
-from tidegauge_operator.kinds import CHILDREN, PODS, Kind
+from tidegauge_operator.kube.kinds import CHILDREN, PODS, Kind
 
 from tidegauge.monitor.monitor import Monitor
 from tidegauge.monitor.policy import Policy

@@ -9,9 +9,9 @@ import pytest
 from support.golden_plan import cases, facts, planned, resource
 from tidegauge_aggregator.service.config import parse_config
 from tidegauge_aggregator.settings import parse_settings as aggregator_settings
-from tidegauge_operator.facts import Facts
-from tidegauge_operator.labels import Component, common_labels, selector
-from tidegauge_operator.plan import plan
+from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.labels import Component, common_labels, selector
+from tidegauge_operator.children.plan import plan
 from tidegauge_serving.settings import parse_settings as serving_settings
 from tidegauge_sidecar.settings import read_settings as sidecar_settings
 

@@ -8,8 +8,8 @@ import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import ApiClient, Configuration
-from tidegauge_operator.cluster import Cluster, connect
-from tidegauge_operator.kinds import MODELS
+from tidegauge_operator.kube.client import Cluster, connect
+from tidegauge_operator.kube.kinds import MODELS
 
 
 @pytest.mark.parametrize(

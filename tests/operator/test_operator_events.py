@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from support.observed import IN_TROUBLE, WELL, condition, deployed, message, story, told
 from support.reports import DRIFTING, a_report
-from tidegauge_operator.events import Event, events
-from tidegauge_operator.status import Failure, Observed
+from tidegauge_operator.status.conditions import Failure, Observed
+from tidegauge_operator.status.events import Event, events
 
 from tidegauge.protocol.names import Severity, Verdict
 

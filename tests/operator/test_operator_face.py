@@ -9,9 +9,10 @@ from collections import Counter
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 from tidegauge_operator.__main__ import _JsonLines
-from tidegauge_operator.face import STUCK_SECONDS, Health, Meters, application
-from tidegauge_operator.queue import Backoff, Queue, Schedule
-from tidegauge_operator.store import Key
+from tidegauge_operator.backoff import Backoff
+from tidegauge_operator.controller.health import STUCK_SECONDS, Health, Meters, application
+from tidegauge_operator.controller.queue import Queue, Schedule
+from tidegauge_operator.kube.cache import Key
 
 KEY = Key("ml", "house-prices")
 
@@ -78,7 +79,7 @@ def test_a_line_of_the_log_names_the_model_it_is_about() -> None:
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(_JsonLines())
-    logger = logging.Logger("tidegauge_operator.reconcile")
+    logger = logging.Logger("tidegauge_operator.controller.reconciler")
     logger.addHandler(handler)
     logger.warning("%s: %s", "NameTaken", 'a Service of "that" name\nis there', extra={"key": str(KEY)})
     try:
@@ -89,7 +90,7 @@ def test_a_line_of_the_log_names_the_model_it_is_about() -> None:
     about_one.pop("time")
     assert about_one == {
         "level": "warning",
-        "logger": "tidegauge_operator.reconcile",
+        "logger": "tidegauge_operator.controller.reconciler",
         "message": 'NameTaken: a Service of "that" name\nis there',
         "key": "ml/house-prices",
     }

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 from support.pods import DONE, RUNNING, a_pod, container, ended, unscheduled, waiting
-from tidegauge_operator.labels import Component
-from tidegauge_operator.pod_failures import PodFailures
-from tidegauge_operator.pod_reasons import creation_failure, pod_failure
-from tidegauge_operator.store import Key
+from tidegauge_operator.children.labels import Component
+from tidegauge_operator.controller.pod_failures import PodFailures
+from tidegauge_operator.kube.cache import Key
+from tidegauge_operator.status.pod_reasons import creation_failure, pod_failure
 
 from tidegauge.protocol.names import Exit
 

@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from tidegauge_operator.queue import Backoff, Queue, Schedule
+from tidegauge_operator.backoff import Backoff
+from tidegauge_operator.controller.queue import Queue, Schedule
 
 
 def schedule(jitter: float = 0.0, random: float = 0.0) -> Schedule[str]:

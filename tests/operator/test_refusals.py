@@ -1,10 +1,10 @@
 """Which of the API server's refusals are told, and when."""
 
 import pytest
-from tidegauge_operator.cluster import Refusal
-from tidegauge_operator.refusals import Told
-from tidegauge_operator.store import Ref
-from tidegauge_operator.upkeep import NameTaken, Refused
+from tidegauge_operator.controller.applier import NameTaken, Refused
+from tidegauge_operator.controller.failures import Told
+from tidegauge_operator.kube.cache import Ref
+from tidegauge_operator.kube.client import Refusal
 
 FORBIDDEN = Refusal(403, "Forbidden", "may not")
 

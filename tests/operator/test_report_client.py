@@ -10,7 +10,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import aiohttp
 import pytest
 from support.reports import DRIFTING, ReportServer, a_report
-from tidegauge_operator.report_client import MOST_BYTES, REQUEST_SECONDS, NoReport, ReportClient, Told
+from tidegauge_operator.controller.report_client import (
+    MOST_BYTES,
+    REQUEST_SECONDS,
+    NoReport,
+    ReportClient,
+    Told,
+)
 
 from tidegauge.protocol.names import Verdict
 from tidegauge.report.model import Report

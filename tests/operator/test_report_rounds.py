@@ -7,8 +7,8 @@ from kubernetes.aio.client import ApiClient, Configuration
 from support.bad_input import SMALLEST, merged
 from support.operator_parts import a_child, operator_parts
 from support.reports import DRIFTING, ReportServer
-from tidegauge_operator.cluster import Cluster
-from tidegauge_operator.store import Key
+from tidegauge_operator.kube.cache import Key
+from tidegauge_operator.kube.client import Cluster
 
 HEARD = Key("ml", "house-prices")
 UNREADABLE = Key("ml", "unreadable")
@@ -37,7 +37,7 @@ def test_a_model_that_cannot_be_read_keeps_no_other_from_being_heard(
     finally:
         server.stop()
     assert server.asked == 1
-    (told,) = (record for record in caplog.records if record.name == "tidegauge_operator.rounds")
+    (told,) = (record for record in caplog.records if record.name == "tidegauge_operator.controller.periodic")
     assert told.key == str(UNREADABLE)  # type: ignore[attr-defined]
     assert "replicas" in caplog.text
 

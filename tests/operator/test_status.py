@@ -19,7 +19,7 @@ from support.observed import (
     told,
 )
 from support.reports import DRIFTING, a_report, in_pods
-from tidegauge_operator.status import Failure, has_happened, status
+from tidegauge_operator.status.conditions import Failure, has_happened, status
 
 from tidegauge.protocol.names import Extent, Severity, Verdict
 from tidegauge.report.model import Report

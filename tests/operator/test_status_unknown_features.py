@@ -5,7 +5,7 @@ from typing import Any
 
 from support.observed import DEPLOYMENT, LATER, NOW, WELL, condition, deployed, message, story, told
 from support.reports import a_report
-from tidegauge_operator.status import Observed
+from tidegauge_operator.status.conditions import Observed
 
 KIND = "DriftMonitoringDegraded"
 MISSPELT = replace(WELL, report=a_report(unknown_features=("idd", "sqfeet")))

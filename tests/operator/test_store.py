@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tidegauge_operator.kinds import CHILDREN, MODELS, kind_of
-from tidegauge_operator.store import Key, Ref, Store, orphan_of, owner_of
+from tidegauge_operator.kube.cache import Key, Ref, Store, orphan_of, owner_of
+from tidegauge_operator.kube.kinds import CHILDREN, MODELS, kind_of
 
 KEY = Key("ml", "house-prices")
 OWNER = {

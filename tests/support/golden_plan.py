@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tidegauge_operator.facts import Facts, Images
-from tidegauge_operator.plan import plan
+from tidegauge_operator.children.facts import Facts, Images
+from tidegauge_operator.children.plan import plan
 
 from tidegauge.resource import DriftMonitoredModel, load
 

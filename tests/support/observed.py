@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 from support.bad_input import SMALLEST, merged
 from support.reports import a_report
-from tidegauge_operator.events import events
-from tidegauge_operator.status import Failure, Observed, status
+from tidegauge_operator.status.conditions import Failure, Observed, status
+from tidegauge_operator.status.events import events
 
 from tidegauge.resource import DriftMonitoredModel
 

@@ -10,14 +10,15 @@ from typing import Any
 
 import aiohttp
 from support.operator_rig import IMAGES, Addresses, nowhere
-from tidegauge_operator.cluster import Cluster
-from tidegauge_operator.pod_failures import PodFailures
-from tidegauge_operator.queue import Backoff, Queue, Schedule
-from tidegauge_operator.reconcile import Reconciler
-from tidegauge_operator.report_client import ReportClient
-from tidegauge_operator.rounds import Rounds
-from tidegauge_operator.store import Key, Store
-from tidegauge_operator.upkeep import Upkeep
+from tidegauge_operator.backoff import Backoff
+from tidegauge_operator.controller.applier import Upkeep
+from tidegauge_operator.controller.periodic import Rounds
+from tidegauge_operator.controller.pod_failures import PodFailures
+from tidegauge_operator.controller.queue import Queue, Schedule
+from tidegauge_operator.controller.reconciler import Reconciler
+from tidegauge_operator.controller.report_client import ReportClient
+from tidegauge_operator.kube.cache import Key, Store
+from tidegauge_operator.kube.client import Cluster
 
 OWNER_UID = "uid-of-house-prices"
 

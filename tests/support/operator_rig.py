@@ -10,11 +10,11 @@ from typing import Any
 from support.controlplane.api import Document
 from support.controlplane.cluster import Cluster as Servers
 from support.waiting import wait_for
-from tidegauge_operator.cluster import Cluster, connect
-from tidegauge_operator.facts import Images
-from tidegauge_operator.kinds import CHILDREN
-from tidegauge_operator.main import Operator
-from tidegauge_operator.queue import Backoff
+from tidegauge_operator.backoff import Backoff
+from tidegauge_operator.children.facts import Images
+from tidegauge_operator.controller.main import Operator
+from tidegauge_operator.kube.client import Cluster, connect
+from tidegauge_operator.kube.kinds import CHILDREN
 from tidegauge_operator.settings import Settings
 
 from tidegauge.resource import DriftMonitoredModel

@@ -1,1 +1,5 @@
-"""Builders of the objects made for one resource: one file a kind, plain documents out, no I/O."""
+"""The objects of one resource: the plan of all, a builder each, their labels, the facts they need.
+
+It imports the library's resource and names.
+Pure: plain documents out.
+"""

@@ -3,8 +3,8 @@
 from typing import Any
 
 from tidegauge.resource import DriftMonitoredModel
-from tidegauge_operator.facts import Facts
-from tidegauge_operator.labels import Component, aggregator_name, metadata
+from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.labels import Component, aggregator_name, metadata
 
 __all__ = ["build_aggregator", "build_model"]
 

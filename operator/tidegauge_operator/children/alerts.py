@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from tidegauge.protocol.names import PREDICTION, Metric
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge.resource.monitoring import AlertThresholds
-from tidegauge_operator.labels import aggregator_name
+from tidegauge_operator.children.labels import aggregator_name
 
 __all__ = ["Alert", "alerts"]
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from tidegauge.resource import DriftMonitoredModel, bytes_of
 from tidegauge.resource.schema import Storage
-from tidegauge_operator.facts import Facts
-from tidegauge_operator.labels import Component, aggregator_name, metadata
+from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.labels import Component, aggregator_name, metadata
 
 __all__ = ["TEMPLATE_NAME", "build_grown", "build_new", "claim_spec"]
 

@@ -4,8 +4,8 @@ import json
 from typing import Any, Final
 
 from tidegauge.resource import DriftMonitoredModel, policy_of
-from tidegauge_operator.facts import Facts
-from tidegauge_operator.labels import Component, aggregator_name, metadata
+from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.labels import Component, aggregator_name, metadata
 
 __all__ = ["CONFIG_FILE", "build", "config_name"]
 

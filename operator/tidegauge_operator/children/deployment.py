@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from tidegauge.protocol.names import PROFILE_FILE, PVC_MOUNT, SERVING_PORT, SIDECAR_PORT, Env
 from tidegauge.resource import DriftMonitoredModel
-from tidegauge_operator.facts import Facts
-from tidegauge_operator.labels import Component, labels, metadata, selector, token_name
+from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.labels import Component, labels, metadata, selector, token_name
 
 from . import pods
 from .urls import aggregator_urls

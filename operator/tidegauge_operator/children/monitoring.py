@@ -4,8 +4,8 @@ from typing import Any
 
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge.resource.monitoring import Monitored
-from tidegauge_operator.facts import Facts
-from tidegauge_operator.labels import Component, common_labels, metadata
+from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.labels import Component, common_labels, metadata
 
 from .alerts import alerts
 

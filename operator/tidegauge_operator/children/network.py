@@ -4,8 +4,8 @@ from typing import Any
 
 from tidegauge.protocol.names import AGGREGATOR_PORT, SERVING_PORT, SIDECAR_PORT
 from tidegauge.resource import DriftMonitoredModel
-from tidegauge_operator.facts import Facts
-from tidegauge_operator.labels import Component, aggregator_name, metadata, selector
+from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.labels import Component, aggregator_name, metadata, selector
 
 __all__ = ["build_aggregator", "build_model"]
 

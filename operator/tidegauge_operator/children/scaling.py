@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from tidegauge.resource import DriftMonitoredModel
-from tidegauge_operator.facts import Facts
-from tidegauge_operator.labels import Component, metadata, selector
+from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.labels import Component, metadata, selector
 
 __all__ = ["build_autoscaler", "build_budget"]
 

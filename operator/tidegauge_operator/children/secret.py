@@ -4,8 +4,8 @@ import base64
 from typing import Any
 
 from tidegauge.resource import DriftMonitoredModel
-from tidegauge_operator.facts import Facts
-from tidegauge_operator.labels import Component, metadata, token_name
+from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.labels import Component, metadata, token_name
 
 from .pods import TOKEN_KEY
 

@@ -4,8 +4,15 @@ from typing import Any, Final
 
 from tidegauge.protocol.names import AGGREGATOR_PORT, Env
 from tidegauge.resource import DriftMonitoredModel
-from tidegauge_operator.facts import Facts
-from tidegauge_operator.labels import Component, aggregator_name, labels, metadata, selector, token_name
+from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.labels import (
+    Component,
+    aggregator_name,
+    labels,
+    metadata,
+    selector,
+    token_name,
+)
 
 from . import pods
 from .claims import TEMPLATE_NAME, claim_spec

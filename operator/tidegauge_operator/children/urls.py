@@ -2,7 +2,7 @@
 
 from tidegauge.protocol.names import AGGREGATOR_PORT
 from tidegauge.resource import DriftMonitoredModel
-from tidegauge_operator.labels import aggregator_name
+from tidegauge_operator.children.labels import aggregator_name
 
 __all__ = ["aggregator_urls", "model_url"]
 

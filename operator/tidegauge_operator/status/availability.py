@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tidegauge_operator.pod_reasons import Failure, creation_failure
+from tidegauge_operator.status.pod_reasons import Failure, creation_failure
 
 __all__ = [
     "State",

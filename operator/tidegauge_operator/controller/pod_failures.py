@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import Any, NamedTuple
 
-from tidegauge_operator.labels import COMPONENT_LABEL, MODEL_LABEL, Component
-from tidegauge_operator.pod_reasons import Failure, pod_failure
-from tidegauge_operator.store import Key
+from tidegauge_operator.children.labels import COMPONENT_LABEL, MODEL_LABEL, Component
+from tidegauge_operator.kube.cache import Key
+from tidegauge_operator.status.pod_reasons import Failure, pod_failure
 
 __all__ = ["PodFailures"]
 

@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 import aiohttp
 import kopf
 
-from tidegauge_operator.cluster import Credentials
-from tidegauge_operator.kinds import CHILDREN, MODELS, PODS, Kind
-from tidegauge_operator.labels import MANAGED_BY
-from tidegauge_operator.queue import Backoff
+from tidegauge_operator.backoff import Backoff
+from tidegauge_operator.children.labels import MANAGED_BY
+from tidegauge_operator.kube.client import Credentials
+from tidegauge_operator.kube.kinds import CHILDREN, MODELS, PODS, Kind
 
 __all__ = ["SELECTOR", "Watches", "watched_paths"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tidegauge.protocol.names import Exit
-from tidegauge_operator.labels import COMPONENT_LABEL, Component
+from tidegauge_operator.children.labels import COMPONENT_LABEL, Component
 
 __all__ = ["Failure", "creation_failure", "pod_failure"]
 

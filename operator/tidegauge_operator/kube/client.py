@@ -12,7 +12,7 @@ import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
 
-from tidegauge_operator.kinds import EVENTS, Kind, kind_of
+from tidegauge_operator.kube.kinds import EVENTS, Kind, kind_of
 
 __all__ = ["MANAGER", "REPAIR", "Cluster", "Credentials", "Refusal", "connect"]
 

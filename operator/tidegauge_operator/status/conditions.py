@@ -14,7 +14,7 @@ from typing import Any, Final
 from tidegauge.protocol.names import Severity, Verdict
 from tidegauge.report.model import Coverage, Report
 from tidegauge.resource import DriftMonitoredModel
-from tidegauge_operator.availability import (
+from tidegauge_operator.status.availability import (
     State,
     aggregator_available,
     aggregator_complete,
@@ -24,9 +24,9 @@ from tidegauge_operator.availability import (
     model_available,
     model_complete,
 )
-from tidegauge_operator.drift import by_severity, drift, expected_pods, located, shards, silent
-from tidegauge_operator.events import Event, bad_reason, events
-from tidegauge_operator.pod_reasons import Failure
+from tidegauge_operator.status.drift import by_severity, drift, expected_pods, located, shards, silent
+from tidegauge_operator.status.events import Event, bad_reason, events
+from tidegauge_operator.status.pod_reasons import Failure
 
 __all__ = ["Event", "Failure", "Observed", "events", "has_happened", "monitoring_kinds", "status"]
 

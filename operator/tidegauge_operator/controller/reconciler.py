@@ -11,17 +11,25 @@ from typing import Any, Final
 
 from tidegauge.report.model import Report
 from tidegauge.resource import DriftMonitoredModel, of_stored
-from tidegauge_operator.availability import lacks_pods
+from tidegauge_operator.children.labels import Component, aggregator_name
 from tidegauge_operator.children.urls import model_url
-from tidegauge_operator.cluster import Cluster, Refusal
-from tidegauge_operator.kinds import MODELS
-from tidegauge_operator.labels import Component, aggregator_name
-from tidegauge_operator.pod_failures import PodFailures
-from tidegauge_operator.pod_reasons import creation_failure
-from tidegauge_operator.refusals import Told
-from tidegauge_operator.status import Event, Failure, Observed, events, has_happened, monitoring_kinds, status
-from tidegauge_operator.store import Child, Key, Ref, Store
-from tidegauge_operator.upkeep import NameTaken, Refused, Upkeep
+from tidegauge_operator.controller.applier import NameTaken, Refused, Upkeep
+from tidegauge_operator.controller.failures import Told
+from tidegauge_operator.controller.pod_failures import PodFailures
+from tidegauge_operator.kube.cache import Child, Key, Ref, Store
+from tidegauge_operator.kube.client import Cluster, Refusal
+from tidegauge_operator.kube.kinds import MODELS
+from tidegauge_operator.status.availability import lacks_pods
+from tidegauge_operator.status.conditions import (
+    Event,
+    Failure,
+    Observed,
+    events,
+    has_happened,
+    monitoring_kinds,
+    status,
+)
+from tidegauge_operator.status.pod_reasons import creation_failure
 
 __all__ = ["NO_REPORT_YET", "Heard", "Reconciler"]
 

@@ -9,15 +9,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from tidegauge.resource import DriftMonitoredModel, of_stored
-from tidegauge_operator.cluster import Cluster, Refusal
-from tidegauge_operator.kinds import CHILDREN, MODELS, PODS, Kind
-from tidegauge_operator.labels import aggregator_name
-from tidegauge_operator.pod_failures import PodFailures
-from tidegauge_operator.queue import Queue
-from tidegauge_operator.reconcile import NO_REPORT_YET, Heard, Reconciler
-from tidegauge_operator.report_client import NoReport, ReportClient
-from tidegauge_operator.store import Key, Ref, Store
-from tidegauge_operator.watches import SELECTOR
+from tidegauge_operator.children.labels import aggregator_name
+from tidegauge_operator.controller.pod_failures import PodFailures
+from tidegauge_operator.controller.queue import Queue
+from tidegauge_operator.controller.reconciler import NO_REPORT_YET, Heard, Reconciler
+from tidegauge_operator.controller.report_client import NoReport, ReportClient
+from tidegauge_operator.kube.cache import Key, Ref, Store
+from tidegauge_operator.kube.client import Cluster, Refusal
+from tidegauge_operator.kube.informer import SELECTOR
+from tidegauge_operator.kube.kinds import CHILDREN, MODELS, PODS, Kind
 
 __all__ = ["Rounds", "every", "tried"]
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from tidegauge.resource import DriftMonitoredModel
+from tidegauge_operator.children.facts import Facts, Images
+from tidegauge_operator.children.labels import aggregator_name, token_name
+from tidegauge_operator.children.plan import plan
 from tidegauge_operator.children.pods import TOKEN_KEY
-from tidegauge_operator.cluster import MANAGER, REPAIR, Cluster, Refusal
-from tidegauge_operator.facts import Facts, Images
-from tidegauge_operator.kinds import CHILDREN, Kind, kind_of
-from tidegauge_operator.labels import aggregator_name, token_name
-from tidegauge_operator.plan import plan
-from tidegauge_operator.store import Child, Key, Ref, Store, orphan_of, owner_of, print_of
+from tidegauge_operator.kube.cache import Child, Key, Ref, Store, orphan_of, owner_of, print_of
+from tidegauge_operator.kube.client import MANAGER, REPAIR, Cluster, Refusal
+from tidegauge_operator.kube.kinds import CHILDREN, Kind, kind_of
 
 __all__ = ["NameTaken", "Refused", "Upkeep"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from tidegauge.protocol.names import API_GROUP, RESOURCE_KIND
-from tidegauge_operator.kinds import Kind
-from tidegauge_operator.labels import MANAGED_BY, MODEL_LABEL
+from tidegauge_operator.children.labels import MANAGED_BY, MODEL_LABEL
+from tidegauge_operator.kube.kinds import Kind
 
 __all__ = ["Child", "Key", "Ref", "Store", "orphan_of", "owner_of", "print_of"]
 

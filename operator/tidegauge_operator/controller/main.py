@@ -18,20 +18,21 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from tidegauge.resource import DriftMonitoredModel
-from tidegauge_operator import face
+from tidegauge_operator.backoff import Backoff
 from tidegauge_operator.children.urls import aggregator_urls
-from tidegauge_operator.cluster import Cluster, Refusal, connect
-from tidegauge_operator.handlers import Notes
-from tidegauge_operator.pod_failures import PodFailures
-from tidegauge_operator.queue import Backoff, Queue, Schedule
-from tidegauge_operator.reconcile import Reconciler
-from tidegauge_operator.refusals import explained
-from tidegauge_operator.report_client import ReportClient
-from tidegauge_operator.rounds import Rounds, every, tried
+from tidegauge_operator.controller import health
+from tidegauge_operator.controller.applier import Upkeep
+from tidegauge_operator.controller.failures import explained
+from tidegauge_operator.controller.handlers import Notes
+from tidegauge_operator.controller.periodic import Rounds, every, tried
+from tidegauge_operator.controller.pod_failures import PodFailures
+from tidegauge_operator.controller.queue import Queue, Schedule
+from tidegauge_operator.controller.reconciler import Reconciler
+from tidegauge_operator.controller.report_client import ReportClient
+from tidegauge_operator.kube.cache import Key, Store
+from tidegauge_operator.kube.client import Cluster, Refusal, connect
+from tidegauge_operator.kube.informer import Watches, watched_paths
 from tidegauge_operator.settings import Settings
-from tidegauge_operator.store import Key, Store
-from tidegauge_operator.upkeep import Upkeep
-from tidegauge_operator.watches import Watches, watched_paths
 
 __all__ = ["Operator"]
 
@@ -83,8 +84,8 @@ class Operator:
             lambda: secrets.token_urlsafe(TOKEN_BYTES),
             settings.docs_url,
         )
-        self.health = face.Health(clock, lambda: self.queue.overdue_seconds)
-        self.meters = face.Meters(
+        self.health = health.Health(clock, lambda: self.queue.overdue_seconds)
+        self.meters = health.Meters(
             CollectorRegistry(), lambda: len(self.queue), lambda: len(self._watches.closed()), self._verdicts
         )
         self.reconciler = Reconciler(
@@ -203,7 +204,7 @@ class Operator:
             self.health.end(key)
 
     async def _show_pages(self) -> web.AppRunner:
-        runner = web.AppRunner(face.application(self.health, self.meters), access_log=None)
+        runner = web.AppRunner(health.application(self.health, self.meters), access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, self._settings.host, self._settings.port)
         await site.start()

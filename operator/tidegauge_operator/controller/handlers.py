@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegauge_operator.kinds import MODELS, PODS
-from tidegauge_operator.pod_failures import PodFailures
-from tidegauge_operator.queue import Queue
-from tidegauge_operator.reconcile import Reconciler
-from tidegauge_operator.store import Key, Store
+from tidegauge_operator.controller.pod_failures import PodFailures
+from tidegauge_operator.controller.queue import Queue
+from tidegauge_operator.controller.reconciler import Reconciler
+from tidegauge_operator.kube.cache import Key, Store
+from tidegauge_operator.kube.kinds import MODELS, PODS
 
 __all__ = ["Notes"]
 

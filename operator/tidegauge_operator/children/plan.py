@@ -5,7 +5,7 @@ from typing import Any
 
 from tidegauge.resource import DriftMonitoredModel
 
-from .children import (
+from . import (
     accounts,
     claims,
     config,

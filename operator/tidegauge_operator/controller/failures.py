@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tidegauge_operator.cluster import Refusal
-from tidegauge_operator.pod_reasons import Failure
-from tidegauge_operator.upkeep import NameTaken, Refused
+from tidegauge_operator.controller.applier import NameTaken, Refused
+from tidegauge_operator.kube.client import Refusal
+from tidegauge_operator.status.pod_reasons import Failure
 
 __all__ = ["Told", "explained"]
 

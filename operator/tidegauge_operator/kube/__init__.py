@@ -1,0 +1,5 @@
+"""The cluster: the client of its API, what the watches have shown, and Kopf, which brings the events.
+
+It imports `children` for labels. `client` alone imports the Kubernetes client, `informer` alone Kopf.
+Network: the API server. Kopf has a thread and an event loop to itself; all else is in the operator's loop.
+"""

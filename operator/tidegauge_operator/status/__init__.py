@@ -1,0 +1,5 @@
+"""What a model's status says: conditions, availability, drift, events, reasons of pods.
+
+It imports `children` for labels, and the library's report.
+Pure.
+"""
