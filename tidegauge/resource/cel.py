@@ -1,6 +1,6 @@
 """Rules between fields, as the API server keeps them: CEL in the resource's definition.
 
-Each stands beside its twin in `tidegauge.resource.rules`, except those that compare with the object before
+Each has a twin in `tidegauge.resource.rules`, except those that compare with the object before
 (`oldSelf`), which only the API server has. `tests/apiserver/bad-input.yaml` holds both to the same verdicts.
 """
 

@@ -18,9 +18,9 @@ __all__ = ["PLURAL", "definition", "to_yaml"]
 PLURAL: Final = "driftmonitoredmodels"
 _HEADER: Final = "# Made by `make crds` from the types in tidegauge/resource; edit those.\n"
 _ABOUT: Final = (
-    "A machine-learning model that is served by pods, each with a sidecar that counts every row it answers, "
-    "and whose live data is measured against the data it was trained on. The verdict stands in status.drift "
-    "and in the condition DataDriftDetected: kubectl wait --for=condition=DataDriftDetected dmm/NAME."
+    "A machine-learning model that is served by pods. A sidecar in each pod counts every answered row, and "
+    "the counts are compared with the training data. The verdict is in status.drift and in the condition "
+    "DataDriftDetected: kubectl wait --for=condition=DataDriftDetected dmm/NAME."
 )
 # Heading, type, path and priority: 0 is always shown, 1 with `-o wide`.
 _COLUMNS: Final = (
@@ -108,7 +108,7 @@ def _root() -> Schema:
 
 
 class _Plain(yaml.SafeDumper):
-    """YAML without anchors: every part of the schema is written where it stands."""
+    """YAML without anchors: every part of the schema is written in full."""
 
     def ignore_aliases(self, _data: object) -> bool:
         """Write repeated parts out."""

@@ -18,8 +18,8 @@ _HEAD: Final = """\
 
 <!-- Made by `make crds` from the types in tidegauge/resource; edit those. -->
 
-One `DriftMonitoredModel` (short name `dmm`, also among `kubectl get all`) is one model that is served and
-watched. `tidegauge up` reads the same document. Only `spec.model.storageUri` must be given:
+One `DriftMonitoredModel` (short name `dmm`, also in `kubectl get all`) is one model that is served and
+watched. `tidegauge up` reads the same document. Only `spec.model.storageUri` is required:
 
 ```yaml
 apiVersion: tidegauge.io/v1alpha1
@@ -29,13 +29,13 @@ spec:
   model: {storageUri: s3://models/house-prices/3}
 ```
 
-`kubectl explain dmm.spec.drift` prints what this page says. The API server refuses unknown fields and
-whatever breaks one of the [rules](#rules), with the field and the rule in its message.
+`kubectl explain dmm.spec.drift` prints the same as this page. The API server refuses unknown fields and
+broken [rules](#rules), with the field and the rule in its message.
 """
 _RULES: Final = """
 ## Rules
 
-What a field's type alone cannot say.
+These rules are stricter than the fields' types.
 
 | field | rule |
 |---|---|

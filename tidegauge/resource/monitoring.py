@@ -1,4 +1,4 @@
-"""What is asked for of Prometheus and Grafana: `spec.monitoring`."""
+"""Objects for Prometheus and Grafana: `spec.monitoring`."""
 
 from typing import Annotated, Final
 
@@ -8,30 +8,30 @@ from tidegauge.resource.fields import Duration, Labels, Part, Share, says, secon
 
 __all__ = ["AlertThresholds", "Monitored", "MonitoredRule", "Monitoring"]
 
-SLOWEST_SECONDS: Final = 2  # below the last bound of the server's histogram: no quantile is told above that
+SLOWEST_SECONDS: Final = 2  # below the last bound of the server's histogram, which knows no quantile above
 
 
 class Monitored(Part):
     """One object for the Prometheus operator or Grafana."""
 
     enabled: Annotated[bool, says("Whether the object is made.")] = False
-    labels: Annotated[Labels, says("Labels it carries, for example those your Prometheus selects by.")] = (
-        field(default_factory=dict)
-    )
+    labels: Annotated[
+        Labels, says("Labels of the object, for example those that your Prometheus selects.")
+    ] = field(default_factory=dict)
 
 
 class AlertThresholds(Part):
-    """From where on the alerts fire that are not about drift; those on drift go by spec.drift."""
+    """Thresholds of the alerts that are not about drift; those on drift follow spec.drift."""
 
     stale_after: Annotated[
         Duration,
         says(
-            "TidegaugeMonitoringStale: how long ago the newest pane of counts ended; at least 1m. It moves "
-            "the alert alone: the verdict is Unknown after 5m."
+            "TidegaugeMonitoringStale: how long ago the newest pane of counts ended; at least 1m. It only "
+            "changes the alert: the verdict is Unknown after 5m."
         ),
     ] = "5m"
     pod_coverage: Annotated[
-        Share, says("TidegaugeCoverageLow: share of the expected pods below which too few are heard.")
+        Share, says("TidegaugeCoverageLow: fires when fewer than this share of the expected pods are heard.")
     ] = 0.9
     rows_lost: Annotated[
         Share, says("TidegaugeCoverageLow: share of the rows of the last 30 minutes that were not counted.")
@@ -48,9 +48,9 @@ class AlertThresholds(Part):
     latency_seconds: Annotated[
         float,
         says(
-            "TidegaugeLatencyHigh: seconds in the server that one request in a hundred takes longer than "
-            "(p99). The p99 is interpolated between the bounds of a histogram (0.01, 0.025, 0.05, 0.1, 0.25, "
-            "0.5, 1 and 2.5 among them): a bound is exact, and above 2.5 nothing is told apart.",
+            "TidegaugeLatencyHigh: the p99 in the server, in seconds: one request in a hundred takes longer. "
+            "It is interpolated between the bounds of a histogram (among them 0.01, 0.025, 0.05, 0.1, 0.25, "
+            "0.5, 1 and 2.5). A bound is exact. Values above 2.5 are not distinguished.",
             gt=0,
             le=SLOWEST_SECONDS,
         ),
@@ -59,7 +59,7 @@ class AlertThresholds(Part):
         Share,
         says(
             "TidegaugeLowRequestVolume: requests of the last hour as a share of those in the same hour "
-            "yesterday, and a week ago; 0 for a model that may be idle."
+            "yesterday and a week ago. Use 0 for a model that may be idle."
         ),
     ] = 0.1
 
@@ -74,16 +74,16 @@ class MonitoredRule(Monitored):
 
     thresholds: Annotated[
         AlertThresholds,
-        says("From where on the alerts fire that are not about drift; those on drift go by spec.drift."),
+        says("Thresholds of the alerts that are not about drift; those on drift follow spec.drift."),
     ] = field(default_factory=AlertThresholds)
 
 
 class Monitoring(Part):
     """Objects for Prometheus and Grafana."""
 
-    service_monitor: Annotated[Monitored, says("A ServiceMonitor, so that Prometheus reads the metrics.")] = (
-        field(default_factory=Monitored)
-    )
+    service_monitor: Annotated[
+        Monitored, says("A ServiceMonitor, so that Prometheus scrapes the metrics.")
+    ] = field(default_factory=Monitored)
     prometheus_rule: Annotated[MonitoredRule, says("A PrometheusRule with the alerts.")] = field(
         default_factory=MonitoredRule
     )

@@ -29,7 +29,7 @@ def object_schema(kind: type, validations: Validations, keys: Keys, defaults: bo
     validations
         Entries of ``x-kubernetes-validations`` by the struct whose fields they are about.
     keys
-        The field by which entries of a list are told apart, by the struct of an entry.
+        The field that identifies the entries of a list, by the struct of an entry.
     defaults
         Whether defaults are written; they are asked for, so they belong to a spec and not to a status.
     """

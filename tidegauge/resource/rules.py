@@ -1,6 +1,6 @@
 """Rules between fields of one resource, each with the fields' paths in its message.
 
-In the cluster the same rules stand in the resource's definition: `tidegauge.resource.cel`.
+In the cluster the resource's definition has the same rules: `tidegauge.resource.cel`.
 """
 
 from collections.abc import Iterator

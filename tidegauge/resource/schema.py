@@ -1,7 +1,7 @@
 """The fields of a `DriftMonitoredModel`: what a user asks for.
 
 These types are the one source of the resource's schema: names, types, defaults, ranges and the text that
-``kubectl explain`` prints. What one field cannot say alone stands in `tidegauge.resource.rules`.
+``kubectl explain`` prints. Rules between fields are in `tidegauge.resource.rules`.
 """
 
 import re
@@ -37,7 +37,7 @@ __all__ = ["DriftMonitoredModel", "MinEffect", "PerFeature", "Spec"]
 
 
 class Metadata(Struct, rename="camel", omit_defaults=True):
-    """What Kubernetes keeps of every object; only what Tidegauge reads is named here."""
+    """What Kubernetes keeps of every object; only the fields that Tidegauge reads."""
 
     name: Annotated[
         Name,
@@ -54,15 +54,15 @@ class Metadata(Struct, rename="camel", omit_defaults=True):
 
 
 class Resources(Part):
-    """What a container asks of its node, as in a pod."""
+    """Requests and limits of a container, as in a pod."""
 
     requests: Annotated[
         Quantities,
-        says("What the container is promised, for example {cpu: 200m, memory: 256Mi}."),
+        says("What the container is guaranteed, for example {cpu: 200m, memory: 256Mi}."),
     ] = field(default_factory=dict)
     limits: Annotated[
         Quantities,
-        says("What the container may use at most; above its memory limit it is killed."),
+        says("What the container may use at most. It is killed above its memory limit."),
     ] = field(default_factory=dict)
 
 
@@ -71,7 +71,7 @@ class ModelFormat(Part):
 
     name: Annotated[
         Literal["sklearn", "onnx", "xgboost", "lightgbm"],
-        says("Framework the model was trained with. The file's own format stands in the bundle's manifest."),
+        says("Framework the model was trained with. The bundle's manifest has the file's own format."),
     ] = "sklearn"
 
 
@@ -81,7 +81,7 @@ class Model(Part):
     storage_uri: Annotated[
         Uri,
         says(
-            "Where the bundle lies that `tidegauge pack` wrote: file://, pvc://, http(s)://, s3://, gs:// "
+            "Address of the bundle that `tidegauge pack` wrote: file://, pvc://, http(s)://, s3://, gs:// "
             "or abfs://. A path without a scheme is relative to the YAML file and works with `tidegauge "
             "up` only."
         ),
@@ -89,9 +89,9 @@ class Model(Part):
     storage_secret_name: Annotated[
         ObjectName | None,
         says(
-            "Secret in the model's namespace whose keys become environment of the storage initializer, and "
-            "of nothing else: AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and the like. `tidegauge up` does not read "
-            "it."
+            "Secret in the model's namespace, for example with AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL. Its "
+            "keys become environment variables of the storage initializer, and of nothing else. `tidegauge "
+            "up` does not read it."
         ),
     ] = None
     model_format: Annotated[ModelFormat, says("What the model was made with.")] = field(
@@ -100,8 +100,8 @@ class Model(Part):
     resources: Annotated[
         Resources,
         says(
-            "Requests and limits of the model's container. Where neither names cpu, 200m are requested: an "
-            "autoscaler counts in shares of the request."
+            "Requests and limits of the model's container. If neither has cpu, 200m are requested, because "
+            "an autoscaler counts in shares of the request."
         ),
     ] = field(default_factory=Resources)
     node_selector: Annotated[Labels, says("Labels that a node must have to run the model's pods.")] = field(
@@ -113,14 +113,15 @@ class Model(Part):
     allow_pickle: Annotated[
         bool,
         says(
-            "Whether a bundle may hold a pickle or joblib file. Loading one runs whatever code it holds: "
-            "allow it only for files you made yourself."
+            "Whether a bundle may hold a pickle or joblib file. Loading one runs the code in it: allow it "
+            "only for files you made yourself."
         ),
     ] = False
     trusted_types: Annotated[
         tuple[FeatureName, ...],
         says(
-            "Full names of Python types that a skops file may hold beside scikit-learn's own.", max_length=256
+            "Full names of Python types that a skops file may hold in addition to scikit-learn's own.",
+            max_length=256,
         ),
     ] = ()
     request_log: Annotated[bool, says("Whether the server writes one JSON line per request to its log.")] = (
@@ -131,8 +132,8 @@ class Model(Part):
 class Autoscaling(Part):
     """A HorizontalPodAutoscaler for the model's pods."""
 
-    max_replicas: Annotated[int, says("Pods there are at most.", ge=1, le=MOST)]
-    min_replicas: Annotated[int, says("Pods there are at least.", ge=1, le=MOST)] = 1
+    max_replicas: Annotated[int, says("Largest number of pods.", ge=1, le=MOST)]
+    min_replicas: Annotated[int, says("Smallest number of pods.", ge=1, le=MOST)] = 1
     metrics: Annotated[
         tuple[HpaMetric, ...],
         says(
@@ -160,7 +161,7 @@ class Budget(Part):
 
     false_alarms: Annotated[
         float,
-        says("False alarms per period to expect at most, over all features of this model together.", gt=0),
+        says("False alarms to expect per period, at most, over all features of this model together.", gt=0),
     ] = 1.0
     period: Annotated[Duration, says("The period the budget is for, for example 720h (30 days).")] = "720h"
 
@@ -171,26 +172,24 @@ class Budget(Part):
 
 
 class MinEffect(Part):
-    """From which distance on a change matters, whatever its significance."""
+    """How large a change must be to matter. It must be significant as well."""
 
     warning: Annotated[
         Effect,
-        says("Smallest certain distance (the lower bound of D, 0 to 1) that raises a warning."),
+        says("Warn when at least this share of rows has certainly moved (the lower bound of D, 0 to 1)."),
     ] = 0.05
     critical: Annotated[
-        Effect, says("Smallest certain distance (the lower bound of D, 0 to 1) that is critical.")
+        Effect, says("Critical from this share of rows on (the lower bound of D, 0 to 1).")
     ] = 0.15
 
 
 class FeatureMinEffect(Part):
-    """As `MinEffect`; what is left out is taken from `spec.drift.minEffect`."""
+    """Like `MinEffect`; a field left out comes from `spec.drift.minEffect`."""
 
     warning: Annotated[
-        Effect | None, says("Smallest certain distance that raises a warning for this feature.")
+        Effect | None, says("Warn for this feature when at least this share of rows has certainly moved.")
     ] = None
-    critical: Annotated[
-        Effect | None, says("Smallest certain distance that is critical for this feature.")
-    ] = None
+    critical: Annotated[Effect | None, says("Critical for this feature from this share of rows on.")] = None
 
 
 class PerFeature(Part):
@@ -201,7 +200,7 @@ class PerFeature(Part):
 
 
 class Capture(Part):
-    """How answered rows get from the server to the sidecar."""
+    """The log that carries answered rows from the server to the sidecar."""
 
     sample_rate: Annotated[
         float,
@@ -210,8 +209,8 @@ class Capture(Part):
     log_size: Annotated[
         Size,
         says(
-            "Memory that rows may take while they wait for the sidecar. When it is used up the server "
-            "goes on answering, and the rows are reported as lost."
+            "Memory for rows that wait for the sidecar. When it is full the server goes on answering, and "
+            "further rows are reported as lost."
         ),
     ] = "64Mi"
 
@@ -230,27 +229,25 @@ class Sidecar(Part):
 
 
 class Drift(Part):
-    """What is watched, and when it is called drift."""
+    """What is watched, and when a change counts as drift."""
 
     profile_uri: Annotated[
         Uri | None,
-        says("Where the reference profile lies, as storageUri. Default: profile.json beside the model."),
+        says("Address of the reference profile, like storageUri. Default: profile.json beside the model."),
     ] = None
     features: Annotated[Features, says("Which features are watched.")] = field(default_factory=Features)
     budget: Annotated[Budget, says("How many false alarms are acceptable.")] = field(default_factory=Budget)
     min_effect: Annotated[
-        MinEffect, says("From which distance on a change matters, whatever its significance.")
+        MinEffect, says("How large a change must be to matter. It must be significant as well.")
     ] = field(default_factory=MinEffect)
-    per_feature: Annotated[
-        tuple[PerFeature, ...], says("Settings that single features have of their own.", max_length=256)
-    ] = ()
+    per_feature: Annotated[tuple[PerFeature, ...], says("Settings of single features.", max_length=256)] = ()
     row_score_threshold: Annotated[
         float,
-        says("Mean |z| of one row over its features from which on the row counts as unusual.", gt=0),
+        says("A row is unusual from this mean |z| over its features on.", gt=0),
     ] = 2.0
-    capture: Annotated[Capture, says("How answered rows get from the server to the sidecar.")] = field(
-        default_factory=Capture
-    )
+    capture: Annotated[
+        Capture, says("The log that carries answered rows from the server to the sidecar.")
+    ] = field(default_factory=Capture)
     sidecar: Annotated[Sidecar, says("The drift sidecar's container.")] = field(default_factory=Sidecar)
 
 
@@ -264,8 +261,8 @@ class Storage(Part):
     when_deleted: Annotated[
         Literal["Delete", "Retain"],
         says(
-            "What becomes of the volumes' claims when the model is deleted, or its StatefulSet: Retain keeps "
-            "them, and a model of the same name goes on with their counts."
+            "What happens to the volumes' claims when the model, or its StatefulSet, is deleted. Retain "
+            "keeps them, and a later model of the same name continues with their counts."
         ),
     ] = "Delete"
 
@@ -277,7 +274,7 @@ class Aggregator(Part):
         int,
         says(
             "Replicas over which the features are divided; at most as many as there are monitored features. "
-            "A change divides them anew, and every replica begins with an empty record.",
+            "A change divides them again, and every replica begins with an empty record.",
             ge=1,
             le=64,
         ),
@@ -289,8 +286,8 @@ class Aggregator(Part):
     resources: Annotated[
         Resources,
         says(
-            "Requests and limits of the aggregator's container. It holds counts in memory: with 5 features "
-            "it needs less than 128Mi, 50 features came to 390Mi."
+            "Requests and limits of the aggregator's container. It holds counts in memory: 5 features need "
+            "less than 128Mi, 50 features took 390Mi."
         ),
     ] = field(default_factory=lambda: Resources(requests={"cpu": "50m", "memory": "128Mi"}))
     node_selector: Annotated[Labels, says("Labels that a node must have to run the aggregators.")] = field(
@@ -321,11 +318,11 @@ class Spec(Part):
     drift: Annotated[
         Drift,
         says(
-            "What is watched, and when it is called drift. The live values of each feature are counted "
-            "among the cut points of the reference profile, over all pods and over windows from 10 s to "
-            "11 h. D, 0 to 1, is the largest distance between the live and the reference distribution "
-            "(Kolmogorov-Smirnov). A feature drifts when the part of D that is certain within the budget "
-            "is above minEffect."
+            "What is watched, and when a change counts as drift. The live values of each feature are "
+            "counted between the cut points of the reference profile, over all pods and over windows from "
+            "10 s to 11 h. D, 0 to 1, is the largest distance between the live and the reference "
+            "distribution (Kolmogorov-Smirnov). A feature drifts when the lower bound of D, at the "
+            "budget's confidence, is above minEffect."
         ),
     ] = field(default_factory=Drift)
     aggregator: Annotated[Aggregator, says("The program that merges all pods' counts into the verdict.")] = (
@@ -335,19 +332,19 @@ class Spec(Part):
         default_factory=Monitoring
     )
     paused: Annotated[
-        bool, says("Whether the operator leaves everything as it is until this is false again.")
+        bool, says("Whether the operator leaves all objects unchanged until this is false again.")
     ] = False
 
     @property
     def pods(self) -> int:
-        """How many pods there are at first."""
+        """Return the number of pods at the start."""
         if self.autoscaling is not None:
             return self.autoscaling.min_replicas
         return 1 if self.replicas is None else self.replicas
 
 
 class DriftMonitoredModel(Part):
-    """A model that is served, and whose live data is measured against its training data."""
+    """A served model whose live data is compared with its training data."""
 
     api_version: Annotated[str, Meta(pattern=f"^{re.escape(API_VERSION)}$")]
     kind: Annotated[str, Meta(pattern=f"^{RESOURCE_KIND}$")]

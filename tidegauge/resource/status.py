@@ -17,8 +17,8 @@ class Coverage(Part):
     shards: Annotated[
         str | None,
         says(
-            "Aggregators that answer, of spec.aggregator.replicas, for example 1/2; only where there are "
-            "more than one. The features of one that does not are not watched."
+            "Aggregators that answer, of spec.aggregator.replicas, for example 1/2; only if there are "
+            "several. The features of a silent one are not watched."
         ),
     ] = None
     rows: Annotated[float | None, says("Rows counted, of rows answered, 0 to 1.")] = None
@@ -28,13 +28,13 @@ class TopFeature(Part):
     """One drifting feature."""
 
     name: Annotated[str, says("The feature's name.")]
-    statistic: Annotated[float, says("D of the window that shows most.")]
-    lower_bound: Annotated[float, says("Distance that is certain within the budget.")]
+    statistic: Annotated[float, says("D of the window with the largest lower bound.")]
+    lower_bound: Annotated[float, says("Lower bound of D at the budget's confidence.")]
     window: Annotated[Duration, says("Length of that window.")]
     severity: Annotated[Severity | None, says("warning or critical.")] = None
     pods: Annotated[
         tuple[str, ...],
-        says("Where the drift is certainly confined to up to three of several pods: their names."),
+        says("Names of the pods, if the drift is certainly confined to at most three of several."),
     ] = ()
 
 
@@ -43,13 +43,13 @@ class DriftStatus(Part):
 
     verdict: Annotated[Verdict, says("Learning, Stable, Drifting or Unknown.")] = Verdict.UNKNOWN
     since: Annotated[Time | None, says("When the verdict became this, RFC 3339.")] = None
-    rows: Annotated[int, says("Rows the verdict rests on.", ge=0)] = 0
+    rows: Annotated[int, says("Rows behind the verdict.", ge=0)] = 0
     coverage: Annotated[Coverage, says("How much of the traffic the verdict has seen.")] = field(
         default_factory=Coverage
     )
     drifting_features: Annotated[int, says("Number of features that drift.", ge=0)] = 0
     top_features: Annotated[
-        tuple[TopFeature, ...], says("The features that drift most, first the worst.")
+        tuple[TopFeature, ...], says("The features that drift most, the worst first.")
     ] = ()
 
 
@@ -71,15 +71,15 @@ class Condition(Part):
     reason: Annotated[str, says("Why, in one CamelCase word.")]
     last_transition_time: Annotated[Time, says("When the status changed last, RFC 3339.")]
     message: Annotated[str, says("Why, in words.")] = ""
-    observed_generation: Annotated[int, says("metadata.generation it was set for.", ge=0)] = 0
+    observed_generation: Annotated[int, says("metadata.generation that it describes.", ge=0)] = 0
 
 
 class Status(Part):
     """What the cluster answers."""
 
-    observed_generation: Annotated[int, says("metadata.generation this status is of.", ge=0)] = 0
-    url: Annotated[str | None, says("Where the model answers inside the cluster.")] = None
-    replicas: Annotated[int, says("Pods there are; read by the scale subresource.", ge=0)] = 0
+    observed_generation: Annotated[int, says("metadata.generation that this status describes.", ge=0)] = 0
+    url: Annotated[str | None, says("Address of the model inside the cluster.")] = None
+    replicas: Annotated[int, says("Present pods; read by the scale subresource.", ge=0)] = 0
     selector: Annotated[str, says("Label selector of the pods; read by the scale subresource.")] = ""
     drift: Annotated[DriftStatus | None, says("The verdict.")] = None
     conditions: Annotated[tuple[Condition, ...], says("State in the usual form.")] = ()

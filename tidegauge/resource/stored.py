@@ -17,7 +17,7 @@ def of_stored(document: Mapping[str, Any]) -> DriftMonitoredModel:
     """A stored resource, typed, without its status and without fields that this version does not know.
 
     The installed definition may be newer than the program, while an upgrade rolls and after a roll back. Its
-    defaults then stand in every resource, and nobody has misspelt them: the API server has checked that.
+    defaults are then in every resource, and nobody has misspelt them: the API server has checked that.
 
     Raises
     ------
