@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -13,13 +13,24 @@ from tidegauge_serving.models.base import require_number, require_numbers
 from tidegauge_serving.refusal import Refusal
 from tidegauge_serving.schema import Block
 
-__all__ = ["INLINE_BLOCK_SECONDS", "INLINE_SECONDS", "Engine", "Speed", "accepted_missing", "measure"]
+__all__ = [
+    "INLINE_BLOCK_SECONDS",
+    "INLINE_SECONDS",
+    "Engine",
+    "Speed",
+    "accepted_missing",
+    "measure",
+    "together",
+]
 
 INLINE_SECONDS: Final = 200e-6  # a model at most this slow for one row is asked on the event loop
 INLINE_BLOCK_SECONDS: Final = 1e-3  # longer blocks go to the worker thread even then
 _PROBE_ROWS: Final = 64
 _MOST_INLINE_ROWS: Final = 64 * _PROBE_ROWS  # what was measured says nothing of a million rows
 _PROBE_CALLS: Final = 15
+MOST_TOGETHER: Final = 16
+"""Rows of different requests that are predicted by one call on the event loop."""
+Together: TypeAlias = Callable[[Sequence[tuple[float, ...]]], list[Label]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,24 @@ def _least_seconds(model: Model, block: Block, clock: Callable[[], float]) -> fl
         model.predict(block)
         times.append(clock() - start)
     return min(times)
+
+
+def together(model: Model, example: Block) -> Together | None:
+    """The model's way to predict several rows at once, if it changes no bit of any answer.
+
+    A row's answer must not depend on what arrives with it: a sum may be taken in another order for several
+    rows. Asked at rows around the example.
+    """
+    if model.one is None or model.many is None or example.texts:
+        return None
+    first = example.values[0]
+    rows = [tuple((factor * (first + 1.0)).tolist()) for factor in np.linspace(0.5, 1.5, MOST_TOGETHER)]
+    try:
+        alone = [model.one(row) for row in rows]
+        same = all(model.many(rows[:n]) == alone[:n] for n in range(2, MOST_TOGETHER + 1))
+    except Exception:  # it need not take such rows
+        return None
+    return model.many if same else None
 
 
 def accepted_missing(model: Model, example: Block, candidates: Sequence[bool]) -> tuple[bool, ...]:
@@ -117,6 +146,8 @@ class Engine:
         Predicts in the worker thread.
     blame
         From rows and what the model raised at them to the refusal; it may ask the model again.
+    together
+        Predicts several rows of numbers on the event loop with the labels that `one` gives them, if anything.
     """
 
     def __init__(
@@ -125,9 +156,11 @@ class Engine:
         speed: Speed,
         batcher: Batcher,
         blame: Callable[[Block, Exception], Refusal] | None = None,
+        together: Together | None = None,
     ) -> None:
         self.inline_rows = speed.inline_rows
         self.one = model.one if self.inline_rows else None
+        self._together = together
         self._model = model
         self._batcher = batcher
         self._blame = blame or (lambda _, error: refused(error))
@@ -155,6 +188,16 @@ class Engine:
         except Exception as error:
             raise self._blame(Block(np.array([values], dtype=np.float64), {}), error) from error
         return label
+
+    def predict_rows(self, rows: Sequence[tuple[float, ...]]) -> list[Label]:
+        """Predict several rows of numbers at once; only where `one` is there."""
+        assert self.one is not None
+        if self._together is None or len(rows) == 1:
+            return [self.one(row) for row in rows]
+        found: list[Label] = []
+        for start in range(0, len(rows), MOST_TOGETHER):
+            found += self._together(rows[start : start + MOST_TOGETHER])
+        return found
 
     def close(self) -> None:
         """End the worker thread."""

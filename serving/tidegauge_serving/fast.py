@@ -1,15 +1,17 @@
 """The short way of a prediction: from the parser to the socket in one go.
 
 A request that is sure to be answered at once needs no task, no ASGI message and no event. It is recognised
-when its head is complete; everything else goes the ordinary way (`tidegauge_serving.hot`). Both ways run the
+when its head is complete; everything else goes the ordinary way (`tidegauge_serving.hot`). A row that a quick
+model takes is answered when the turn ends (`tidegauge_serving.turn`). For other requests both ways run the
 same handler: here it is run until it has to wait, and what is left then goes the ordinary way too.
 
-Answers of one turn of the event loop leave together, after one commit of their rows to the log.
+A client sends the same few heads again and again. A request in one piece whose head has been read before,
+byte for byte, is not parsed.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any, Final
 
 from uvicorn.config import Config
@@ -17,11 +19,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from tidegauge.http import Connection, Limits
+from tidegauge_serving.heads import Heads
 from tidegauge_serving.hot import JSON_HEADERS, HotPath
 from tidegauge_serving.parts import LARGE_BYTES
-from tidegauge_serving.protocols import Answer, Handler, Headers
+from tidegauge_serving.protocols import Answer, Headers, Route
+from tidegauge_serving.turn import Turn
 
-__all__ = ["FastConnection", "Rest", "Turn"]
+__all__ = ["FastConnection", "Rest"]
 
 _ORDINARY: Final = frozenset(
     (b"expect", b"upgrade", b"connection", b"content-encoding", b"transfer-encoding")
@@ -34,32 +38,6 @@ def _is_plain(headers: Headers) -> bool:
         name in _ORDINARY and not (name == b"connection" and value.lower() == b"keep-alive")
         for name, value in headers
     )
-
-
-class Turn:
-    """The answers of one turn of the event loop.
-
-    Parameters
-    ----------
-    commit
-        Brings the rows of all answers so far into the log.
-    """
-
-    def __init__(self, commit: Callable[[], None]) -> None:
-        self._commit = commit
-        self._due: list[tuple[FastConnection, bytes]] = []
-
-    def add(self, connection: "FastConnection", answer: bytes) -> None:
-        """Write an answer when the turn ends."""
-        if not self._due:
-            connection.loop.call_soon(self._end)
-        self._due.append((connection, answer))
-
-    def _end(self) -> None:
-        due, self._due = self._due, []
-        self._commit()
-        for connection, answer in due:
-            connection.answer(answer)
 
 
 class Rest:
@@ -98,7 +76,7 @@ class FastConnection(Connection):
         Bounds of each request.
     hot
         The ordinary way.
-    turn
+    turn, heads
         Shared by all connections of the event loop.
     """
 
@@ -112,12 +90,16 @@ class FastConnection(Connection):
         limits: Limits,
         hot: HotPath,
         turn: Turn,
+        heads: Heads,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop, limits=limits, refuse=hot.refuse)
         self._hot = hot
         self._gate = hot.gate
         self._turn = turn
-        self._route: tuple[str, Handler] | None = None  # of the request that takes the short way
+        self._heads = heads
+        self._unlearned = b""  # the head of the request that the parser is given, until it has been read
+        self._is_clear = True  # nothing came since the short way's last answer
+        self._route: Route | None = None  # of the request that takes the short way
         self._body = b""
         self._started = 0.0
         self._due = False  # an answer leaves when the turn ends
@@ -127,8 +109,24 @@ class FastConnection(Connection):
 
     # --- which way ---------------------------------------------------------------------------------------
 
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent: a request whose head is known at once, all else with the parser."""
+        if self._is_clear and self.is_between:
+            self._is_clear = False
+            end = data.find(b"\r\n\r\n") + 4
+            self._unlearned = head = data[:end]
+            known = self._heads.get(head)
+            if (
+                known is not None
+                and len(data) == end + known.length
+                and self._takes(known.route, data[end:], known.headers)
+            ):
+                return
+        super().data_received(data)
+
     def begin(self, length: int) -> None:
         """Take the short way if the request can."""
+        head, self._unlearned, self._is_clear = self._unlearned, b"", False
         route = self._gate.routes.get(self.url.decode("latin-1"))
         if (
             route is None
@@ -142,6 +140,7 @@ class FastConnection(Connection):
             super().begin(length)
             return
         self._route, self._body, self._started = route, b"", time.perf_counter()
+        self._heads.learn(head, route, self.headers, length)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
@@ -159,27 +158,51 @@ class FastConnection(Connection):
             return
         self._route = None
         self.ended()
-        if self.flow.write_paused or self._gate.draining:  # since its head came
+        if self._must_wait:  # since its head came
             self._go_on(route[0], route[1](self._body, self.headers))
-        else:
-            self._answer(route)
+        elif not self._takes(route, self._body, self.headers):
+            self._run(route)
 
-    def _answer(self, route: tuple[str, Handler]) -> None:
+    @property
+    def _must_wait(self) -> bool:
+        return self.flow.write_paused or self._gate.draining
+
+    def _takes(self, route: Route, body: bytes, headers: Headers) -> bool:
+        """Answer a request of one row that a quick model takes, when the turn ends; whether it is one."""
+        if self._must_wait:
+            return False
+        started = time.perf_counter()
+        try:
+            found = route[1].read_one(body, headers)
+        except Exception as error:
+            self._answer(route[0], *self._hot.refused(error), 0, started)
+            return True
+        if found is None:
+            return False
+        self._due = True
+        self._turn.ask(self, route, found, started)
+        return True
+
+    def _run(self, route: Route) -> None:
+        """Run the handler until it has to wait."""
         coroutine: Any = route[1](self._body, self.headers)
         try:
             waits_for = coroutine.send(None)
         except StopIteration as answered:
             body, rows, more = answered.value
-            status, headers = 200, self._hot.headers_of(more)
+            self._answer(route[0], 200, body, self._hot.headers_of(more), rows, self._started)
         except Exception as error:
-            status, body, headers = self._hot.refused(error)
-            rows = 0
+            self._answer(route[0], *self._hot.refused(error), 0, self._started)
         else:
             self._go_on(route[0], Rest(coroutine, waits_for))
-            return
-        self._hot.count(route[0], status, rows, self._started)
+
+    def _answer(
+        self, protocol: str, status: int, body: bytes, headers: Headers, rows: int, started: float
+    ) -> None:
+        """Answer when the turn ends."""
+        self._hot.count(protocol, status, rows, started)
         self._due = True
-        self._turn.add(self, self._encoded(status, headers, body))
+        self._turn.add(self, self.encoded(status, headers, body))
 
     def _go_on(self, protocol: str, work: Any) -> None:
         """Let the ordinary way finish what the short one began."""
@@ -190,13 +213,15 @@ class FastConnection(Connection):
     def answer(self, data: bytes) -> None:
         """Write an answer; its rows are in the log."""
         self._due = False
+        self._is_clear = not self.is_deaf and not super().is_answering
         self.responded()
         if not self.transport.is_closing():
             self.transport.write(data)
             if self._closes and not super().is_answering:
                 self.transport.close()
 
-    def _encoded(self, status: int, headers: Headers, body: bytes) -> bytes:
+    def encoded(self, status: int, headers: Headers, body: bytes) -> bytes:
+        """An answer's bytes."""
         dated = self.server_state.default_headers
         if status == 200 and headers is JSON_HEADERS:
             if dated is not self._dated:

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from tidegauge_serving.metrics import ServingMetrics
-from tidegauge_serving.protocols import Handler
+from tidegauge_serving.protocols import Route
 from tidegauge_serving.protocols.plain import Plain
 from tidegauge_serving.protocols.v1 import V1
 from tidegauge_serving.protocols.v2 import V2
@@ -39,7 +39,7 @@ class Gate:
     def __init__(self, metrics: ServingMetrics) -> None:
         self.metrics = metrics
         self.service: Service | None = None
-        self.routes: dict[str, tuple[str, Handler]] = {}
+        self.routes: dict[str, Route] = {}
         self.reason = "the model is being loaded"
         self.failure = ""
         self.draining = False
@@ -72,7 +72,7 @@ class Gate:
         self.reason = "the server is stopping"
         self.metrics.ready = False
 
-    def route(self, path: str) -> tuple[str, Handler] | None:
+    def route(self, path: str) -> Route | None:
         """The protocol's name and handler for a prediction's path; None if there is none.
 
         A bundle has no version, so the Open Inference Protocol's path of any version is the model's.

@@ -33,11 +33,17 @@ class NamedRows:
         self._values: Callable[[Any], Row] = astuple if plain else self._by_name
         body = msgspec.defstruct("Predict", [("features", row)], gc=False)
         self._one: _Decode = msgspec.json.Decoder(body).decode
+        only = msgspec.defstruct("V1", [("instances", tuple[row])], forbid_unknown_fields=True, gc=False)  # type: ignore[valid-type]
+        self._only: _Decode = msgspec.json.Decoder(only).decode
         self._many: _Decode = msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
 
     def decode_one(self, body: bytes) -> Row:
         """Return the values of ``{"features": {...}}``; raise `msgspec.MsgspecError`."""
         return self._values(self._one(body).features)
+
+    def decode_only(self, body: bytes) -> Row:
+        """Return the values of ``{"instances": [{...}]}``; raise `msgspec.MsgspecError`."""
+        return self._values(self._only(body).instances[0])
 
     def decode_many(self, rows: bytes | msgspec.Raw) -> list[Row]:
         """Return the values of each object of a list; raise `msgspec.MsgspecError`."""

@@ -98,11 +98,24 @@ class RowSchema:
             "Row", fields, array_like=True, forbid_unknown_fields=True, gc=False
         )
         self._named = NamedRows(self.names, listed)
+        alone: Any = tuple[listed]  # type: ignore[valid-type]
+        only = msgspec.defstruct("V1", [("instances", alone)], forbid_unknown_fields=True, gc=False)
+        self._listed_only: _Decode = msgspec.json.Decoder(only).decode
         self._listed_rows: _Decode = msgspec.json.Decoder(list[listed]).decode  # type: ignore[valid-type]
 
     def decode_row(self, body: bytes) -> tuple[Value, ...]:
         """The values of ``{"features": {...}}`` in the model's order; raises `msgspec.MsgspecError`."""
         return self._named.decode_one(body)
+
+    def decode_only_row(self, body: bytes) -> tuple[Value, ...] | None:
+        """The values of ``{"instances": [ROW]}``; None for a body that is anything else."""
+        try:
+            if first_of(body[body.find(b"[") :][:64]) == b"{":
+                return self._named.decode_only(body)
+            values: tuple[Value, ...] = astuple(self._listed_only(body).instances[0])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        return values
 
     def decode_rows(self, instances: bytes | msgspec.Raw) -> list[tuple[Value, ...]]:
         """The rows of a list of objects or of lists; raises `msgspec.MsgspecError`."""

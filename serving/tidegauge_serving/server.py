@@ -21,8 +21,9 @@ from tidegauge.http import Connection, Limits
 from tidegauge.profile.profile import CategoricalFeature, Profile
 from tidegauge.protocol.names import Exit
 from tidegauge_serving.cors import Cors
-from tidegauge_serving.fast import FastConnection, Turn
+from tidegauge_serving.fast import FastConnection
 from tidegauge_serving.gate import Gate
+from tidegauge_serving.heads import Heads
 from tidegauge_serving.health import Health, LateApp
 from tidegauge_serving.hot import App, HotPath, write_stderr
 from tidegauge_serving.metrics import ServingMetrics
@@ -30,6 +31,7 @@ from tidegauge_serving.service import Service
 from tidegauge_serving.settings import Settings
 from tidegauge_serving.startup import Loaded, load
 from tidegauge_serving.tap import Tap
+from tidegauge_serving.turn import Turn
 
 __all__ = ["run"]
 
@@ -96,7 +98,7 @@ def _uvicorn_config(settings: Settings, gate: Gate, rest: LateApp) -> uvicorn.Co
     hot = HotPath(Health(rest, gate, settings.stack), gate, settings.max_body_bytes, log_line, rest.made)
     limits = Limits(body_bytes=settings.max_body_bytes, idle_seconds=KEEP_ALIVE_SECONDS)
     app: App = hot
-    protocol: Any = partial(FastConnection, limits=limits, hot=hot, turn=Turn(gate.commit))
+    protocol: Any = partial(FastConnection, limits=limits, hot=hot, turn=Turn(hot), heads=Heads())
     if settings.cors_origins:  # each answer has headers for browsers, which the short way does not know
         app = cors = Cors(hot, settings.cors_origins)
         protocol = partial(Connection, limits=limits, refuse=hot.refuse, more_headers=cors.more_headers)

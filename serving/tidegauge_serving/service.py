@@ -4,7 +4,7 @@ Protocols decode before it and encode after it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -102,7 +102,7 @@ class Service:
         self._sample_rate = sample_rate
         self._random = random
         self._prediction_number = _prediction_number(profile)
-        self._quick = engine.one is not None and not self.schema.categorical
+        self.is_quick = engine.one is not None and not self.schema.categorical
         metrics.predictions = prediction_histogram(profile)
         if tap is not None:
             metrics.tap_counts = lambda: (tap.appended, tap.dropped)
@@ -124,7 +124,7 @@ class Service:
 
         As with `answer`, `commit` must be called before the answer leaves.
         """
-        if not self._quick:
+        if not self.is_quick:
             answered = await self.answer(self.schema.block([row]))
             return answered.predictions.labels.tolist()[0], float(answered.scores[0]), self.now_ns()
         return self.answer_at_once(row)
@@ -135,11 +135,32 @@ class Service:
         The row is not in the log yet: `commit` must be called before the answer leaves. So the rows of all
         requests that arrive in one turn of the event loop share one commit.
         """
-        values: tuple[float, ...] = row if None not in row else _with_nan(row)  # type: ignore[assignment]
-        label = self._engine.predict_one(values)
+        values = _with_nan(row)
+        return *self._counted(values, self._engine.predict_one(values)), self.now_ns()
+
+    def answer_rows(self, rows: Sequence[tuple[Value, ...]]) -> list[tuple[Label, float] | Exception]:
+        """Prediction and drift score of each row of several requests; its error where the model has one.
+
+        As with `answer_at_once`, `commit` must be called before the answers leave.
+        """
+        each = [_with_nan(row) for row in rows]
+        try:
+            labels = self._engine.predict_rows(each)
+        except Exception:  # of one of them: none fails for another
+            return [self._alone(values) for values in each]
+        return [self._counted(values, label) for values, label in zip(each, labels, strict=True)]
+
+    def _alone(self, values: tuple[float, ...]) -> tuple[Label, float] | Exception:
+        try:
+            return self._counted(values, self._engine.predict_one(values))
+        except Exception as error:
+            return error
+
+    def _counted(self, values: tuple[float, ...], label: Label) -> tuple[Label, float]:
+        """The prediction with the drift score; the row is counted, and staged for the log."""
         score = self._score(values)
         self._record_row(values, label, score)
-        return label, score, self.now_ns()
+        return label, score
 
     def commit(self) -> None:
         """Bring the rows that were answered into the log. Never raises."""
@@ -148,7 +169,7 @@ class Service:
 
     async def answer(self, block: Block) -> Answered:
         """Predict a block, count it and leave it in the log, where `commit` brings it at the latest."""
-        if self._quick and len(block) == 1 and not self.has_probabilities:
+        if self.is_quick and len(block) == 1 and not self.has_probabilities:
             label, score, _ = await self.answer_row(tuple(block.values[0].tolist()))
             return Answered(Predictions(np.array([label])), np.array([score]))
         predictions = await self._engine.predict(block)
@@ -231,5 +252,8 @@ def _prediction_number(profile: Profile) -> Callable[[Any], float] | None:
     return prediction.code if isinstance(prediction, CategoricalFeature) else None
 
 
-def _with_nan(row: tuple[Value, ...]) -> tuple[Value, ...]:
-    return tuple(_NAN if value is None else value for value in row)
+def _with_nan(row: tuple[Value, ...]) -> tuple[float, ...]:
+    """A row of numbers, missing ones as NaN."""
+    if None not in row:
+        return row  # type: ignore[return-value]
+    return tuple(_NAN if value is None else value for value in row)  # type: ignore[misc]

@@ -13,7 +13,7 @@ from tidegauge.profile.profile import NumericFeature, Profile
 from tidegauge.protocol.bundle import Manifest
 from tidegauge_serving.batching import Batcher
 from tidegauge_serving.blame import Blame
-from tidegauge_serving.engine import Engine, Speed, accepted_missing, measure
+from tidegauge_serving.engine import Engine, Speed, accepted_missing, measure, together
 from tidegauge_serving.explain import explain_features
 from tidegauge_serving.models import Model, Predictions, load_model
 from tidegauge_serving.models.base import typed_labels
@@ -53,8 +53,10 @@ class Loaded:
     def engine(self, settings: Settings) -> Engine:
         """Where the model runs."""
         batcher = Batcher(self.model.predict, settings.batch_rows, settings.batch_wait_seconds)
-        blame = Blame(self.model.predict, _example(self.manifest, self.profile), self.schema.names)
-        return Engine(self.model, self.speed, batcher, blame)
+        example = _example(self.manifest, self.profile)
+        blame = Blame(self.model.predict, example, self.schema.names)
+        many = together(self.model, example) if self.speed.inline_rows else None
+        return Engine(self.model, self.speed, batcher, blame, many)
 
 
 def load(settings: Settings, clock: Callable[[], float] = time.perf_counter) -> Loaded:

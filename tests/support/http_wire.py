@@ -74,12 +74,14 @@ class Wire:
         Runs the server.
     config
         uvicorn's, with the protocol class under test.
+    state
+        What connections of one server share; None for a server of its own.
     """
 
-    def __init__(self, loop: ClockLoop, config: Config) -> None:
+    def __init__(self, loop: ClockLoop, config: Config, state: ServerState | None = None) -> None:
         self.loop = loop
         self.pipe = Pipe()
-        self.state = ServerState()
+        self.state = state or ServerState()
         self.state.default_headers = [DATE]
         self.waiting: deque[bytes] = deque()
         make: Any = config.http_protocol_class

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from support.http_wire import ClockLoop, Wire, configured
 from support.serving_app import App, read_log
-from tidegauge_serving.fast import FastConnection, Turn
+from tidegauge_serving.fast import FastConnection
+from tidegauge_serving.heads import Heads
+from tidegauge_serving.turn import Turn
+from uvicorn.server import ServerState
 
 from tidegauge.http import Connection, Limits
 
@@ -38,13 +41,15 @@ class Way:
         limits = Limits(body_bytes=BODY_BYTES)
         hot = self.app.asgi
         protocol: Any = partial(Connection, limits=limits, refuse=hot.refuse)
+        self.heads = Heads()
         if name == "short":
-            protocol = partial(FastConnection, limits=limits, hot=hot, turn=Turn(self.app.gate.commit))
+            protocol = partial(FastConnection, limits=limits, hot=hot, turn=Turn(hot), heads=self.heads)
         self.config = configured(hot, protocol)
+        self.server = ServerState()
         self.wires: list[Wire] = []
 
     def connect(self) -> Wire:
-        self.wires.append(Wire(self.loop, self.config))
+        self.wires.append(Wire(self.loop, self.config, self.server))
         return self.wires[-1]
 
     def tell(self, *parts: bytes, seconds: float = 0, ends: bool = False) -> tuple[bytes, bool]:

@@ -17,7 +17,7 @@ from tidegauge_serving.schema import Block
 class SlowModel:
     """Adds 1; waits for the gate in each call, and refuses negative numbers."""
 
-    one = None
+    one = many = None
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -153,7 +153,7 @@ def test_the_model_s_own_refusal_is_the_client_s_fault() -> None:
 class Lonely:
     """Refuses negative numbers; each call waits a moment for a second one to come in beside it."""
 
-    one = None
+    one = many = None
 
     def __init__(self) -> None:
         self.calls = 0
@@ -209,7 +209,7 @@ def test_speed_is_measured_by_the_given_clock() -> None:
 
 def test_a_model_is_asked_which_values_may_be_missing() -> None:
     class Model:
-        one = None
+        one = many = None
 
         def predict(self, block: Block) -> Predictions:
             if np.isnan(block.values[:, 1]).any():

@@ -315,7 +315,7 @@ def slow(request: pytest.FixtureRequest, bundle: Path, tmp_path: Path) -> Iterat
     """A model that is not asked on the event loop."""
     made = Way(bundle, tmp_path / "log", request.param)
     engine = made.app.service._engine
-    engine.inline_rows, engine.one, made.app.service._quick = 0, None, False
+    engine.inline_rows, engine.one, made.app.service.is_quick = 0, None, False
     yield made
     made.close()
 

@@ -184,7 +184,7 @@ def test_whole_numbers_are_taken_exactly_where_numpy_takes_them(app: App, value:
 class _Broken:
     """A model that raises, as models do."""
 
-    one = None
+    one = many = None
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -206,7 +206,7 @@ def test_only_what_the_model_raises_is_its_failure(
     app: App, error: Exception, status: int, reason: str, inline: bool
 ) -> None:
     model, engine = _Broken(error), app.service._engine
-    quick, app.service._quick = app.service._quick, False
+    quick, app.service.is_quick = app.service.is_quick, False
     app.service._engine = Engine(model, Speed(0.0 if inline else 1.0, 0.0), Batcher(model.predict, 64, 0.001))
     try:
         for path, body in BODIES.items():
@@ -214,7 +214,7 @@ def test_only_what_the_model_raises_is_its_failure(
             assert (found, answer["reason"]) == (status, reason)
     finally:
         app.service._engine.close()
-        app.service._engine, app.service._quick = engine, quick
+        app.service._engine, app.service.is_quick = engine, quick
 
 
 @pytest.mark.parametrize("path", BODIES)

@@ -234,6 +234,16 @@ class Connection(HttpToolsProtocol):
         self._begin(cycle, app)
 
     @property
+    def is_between(self) -> bool:
+        """Whether the parser is between two requests."""
+        return self._at is _At.BETWEEN
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether a refusal is the last answer."""
+        return self._deaf
+
+    @property
     def is_answering(self) -> bool:
         """Whether a request has begun whose answer is not out."""
         return self.cycle is not None and not self.cycle.response_complete

@@ -90,6 +90,9 @@ class Model(Protocol):
     one: Callable[[tuple[float, ...]], Label] | None
     """Predicts one row of numbers the quick way, on the event loop's thread only; None if none."""
 
+    many: Callable[[Sequence[tuple[float, ...]]], list[Label]] | None
+    """Predicts a few rows of numbers the quick way, as `one` does one; None if none."""
+
     def predict(self, block: Block) -> Predictions:
         """Predict a block.
 

@@ -40,6 +40,7 @@ class CodedModel:
     """
 
     one: Callable[[tuple[float, ...]], Label] | None = None
+    many: Callable[[Sequence[tuple[float, ...]]], list[Label]] | None = None
 
     def __init__(self, model: Model, features: Sequence[Feature], *, refuses_unknown: bool) -> None:
         self._model = model

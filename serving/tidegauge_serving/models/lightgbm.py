@@ -29,7 +29,7 @@ class LightGBMModel:
         Gives the features.
     """
 
-    one = None
+    one = many = None
 
     def __init__(self, booster: Any, described: ModelFile, profile: Profile) -> None:
         self._booster = booster

@@ -1,7 +1,8 @@
 """ONNX models through onnxruntime, one thread each."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,9 @@ _DTYPES: Final[dict[str, Any]] = {
     "tensor(bool)": np.bool_,
     "tensor(string)": np.object_,
 }
+_One: TypeAlias = Callable[[tuple[float, ...]], Label]
+_Many: TypeAlias = Callable[[Sequence[tuple[float, ...]]], list[Label]]
+_Bound: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[Any], Callable[[], None]]
 
 
 def load(artefact: Artefact, profile: Profile) -> "OnnxModel":
@@ -68,7 +72,8 @@ class OnnxModel:
                     f"the ONNX input {each.name!r} is {each.type}: this server feeds {sorted(_DTYPES)}"
                 )
         self._feed = self._feed_of(names)
-        self.one = self._quick_way(len(names), outputs[0])
+        self._output = outputs[0]
+        self.one, self.many = self._quick_ways(len(names))
 
     def predict(self, block: Block) -> Predictions:
         """Predict a block of rows."""
@@ -98,34 +103,46 @@ class OnnxModel:
             name: _column(block, at, names[at], dtype).reshape(shape) for at, name, dtype, shape in columns
         }
 
-    def _quick_way(self, features: int, output: Any) -> Callable[[tuple[float, ...]], Label] | None:
+    def _quick_ways(self, features: int) -> tuple[_One | None, _Many | None]:
         """One float tensor in, numbers out: bound to memory once, so that a call only fills and reads it."""
-        dtype = _DTYPES[self._inputs[0].type]
-        if len(self._inputs) != 1 or dtype not in (np.float32, np.float64):
-            return None
-        if output.type not in ("tensor(float)", "tensor(double)", "tensor(int64)"):
-            return None
-        row = np.zeros((1, features), dtype)
-        shape = (1,) * len(output.shape)
-        answer = np.zeros(shape, _DTYPES[output.type])
-        binding = self._session.io_binding()
-        binding.bind_cpu_input(self._inputs[0].name, row)
-        binding.bind_output(self._label, "cpu", 0, answer.dtype.type, shape, answer.ctypes.data)
-        run, flat, fill = self._session.run_with_iobinding, answer.reshape(-1), row[0]
+        if len(self._inputs) != 1 or _DTYPES[self._inputs[0].type] not in (np.float32, np.float64):
+            return None, None
+        if self._output.type not in ("tensor(float)", "tensor(double)", "tensor(int64)"):
+            return None, None
+        values, answers, run = self._bound(1, features)
         try:
-            run(binding)
+            run()
         except Exception:  # of a row it takes, or answers, an array of another shape
-            return None
+            return None, None
+        row = values[0]
+        bound: dict[int, _Bound] = {}
 
         def one(values: tuple[float, ...]) -> Label:
-            fill[:] = values
-            run(binding)
-            return flat.item()  # type: ignore[no-any-return]
+            row[:] = values
+            run()
+            return answers.item()  # type: ignore[no-any-return]
+
+        def many(rows: Sequence[tuple[float, ...]]) -> list[Label]:
+            size = len(rows)
+            values, answers, run = bound.get(size) or bound.setdefault(size, self._bound(size, features))
+            values[:] = rows
+            run()
+            return answers.tolist()  # type: ignore[no-any-return]
 
         if self._label_dtype is None:
-            return one
+            return one, many
         label: Callable[[Label], Label] = bool if self._label_dtype.kind == "b" else float
-        return lambda values: label(one(values))
+        return lambda values: label(one(values)), lambda rows: list(map(label, many(rows)))
+
+    def _bound(self, rows: int, features: int) -> _Bound:
+        """Memory for rows and for their answers, and the call that predicts what is in it."""
+        values = np.zeros((rows, features), _DTYPES[self._inputs[0].type])
+        shape = (rows, *(1,) * (len(self._output.shape) - 1))
+        answers = np.zeros(shape, _DTYPES[self._output.type])
+        binding = self._session.io_binding()
+        binding.bind_cpu_input(self._inputs[0].name, values)
+        binding.bind_output(self._label, "cpu", 0, answers.dtype.type, shape, answers.ctypes.data)
+        return values, answers.reshape(-1), partial(self._session.run_with_iobinding, binding)
 
 
 def _shape(tensor: Any) -> tuple[int, ...]:

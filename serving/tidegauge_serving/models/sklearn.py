@@ -38,7 +38,7 @@ class SklearnModel:
         Says whether it is asked with a frame, of which columns, and whether it answers probabilities.
     """
 
-    one = None
+    one = many = None
 
     def __init__(self, model: Any, profile: Profile, artefact: Artefact) -> None:
         described = artefact.described

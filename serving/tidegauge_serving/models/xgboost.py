@@ -44,7 +44,7 @@ class XGBoostModel:
         Gives the features.
     """
 
-    one = None
+    one = many = None
 
     def __init__(self, booster: Any, described: ModelFile, profile: Profile) -> None:
         self._booster = booster

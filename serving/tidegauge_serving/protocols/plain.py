@@ -7,7 +7,7 @@ import msgspec
 
 from tidegauge_serving.explain import explain
 from tidegauge_serving.models import Label
-from tidegauge_serving.protocols import Answer, Headers
+from tidegauge_serving.protocols import Answer, Headers, Single
 from tidegauge_serving.protocols.parameters import Parameters, named_probabilities, require_probabilities
 from tidegauge_serving.service import Service
 
@@ -55,9 +55,18 @@ class Plain:
             return await self._answer_probabilities(row)
         return self._answer(*await self._service.answer_row(row))
 
+    def read_one(self, body: bytes, headers: Headers) -> Single | None:  # noqa: ARG002
+        """Read a request without wishes."""
+        if not self._service.is_quick or _PARAMETERS in body:
+            return None
+        return self._decode(body), None
+
+    def write_one(self, label: Label, score: float, time_ns: int, asked: None = None) -> bytes:  # noqa: ARG002
+        """Write the answer."""
+        return self._encode(PredictAnswer(label, score, self._timestamp(time_ns), self._features))
+
     def _answer(self, label: Label, score: float, time_ns: int) -> Answer:
-        answer = PredictAnswer(label, score, self._timestamp(time_ns), self._features)
-        return self._encode(answer), 1, []
+        return self.write_one(label, score, time_ns), 1, []
 
     def _asks_probabilities(self, body: bytes) -> bool:
         try:

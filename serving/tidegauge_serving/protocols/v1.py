@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 
 from tidegauge_serving.explain import explain
+from tidegauge_serving.models import Label
 from tidegauge_serving.parts import encode_list, first_of, list_parts
-from tidegauge_serving.protocols import Answer, Headers
+from tidegauge_serving.protocols import Answer, Headers, Single
 from tidegauge_serving.protocols.parameters import Parameters, named_probabilities, require_probabilities
 from tidegauge_serving.refusal import Refusal
 from tidegauge_serving.schema import Block
@@ -54,6 +55,17 @@ class V1:
             probabilities = await aside(encode_list, answered.predictions.probabilities)
             document |= named_probabilities(self._service, probabilities)
         return self._encode(document), len(labels), []
+
+    def read_one(self, body: bytes, headers: Headers) -> Single | None:  # noqa: ARG002
+        """Read a request of one row without wishes."""
+        if not self._service.is_quick:
+            return None
+        row = self._service.schema.decode_only_row(body)
+        return None if row is None else (row, None)
+
+    def write_one(self, label: Label, score: float, time_ns: int, asked: None) -> bytes:  # noqa: ARG002
+        """Write the answer."""
+        return self._encode({"predictions": [label]})
 
     def _read(self, body: bytes) -> tuple[Block, bool]:
         """The rows, and whether the request asks for probabilities."""

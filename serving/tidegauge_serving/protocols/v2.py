@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 
 from tidegauge_serving.explain import MAX_EXPLAINED_BYTES, check_names, no_json, read_json
-from tidegauge_serving.models.base import typed_labels
+from tidegauge_serving.models.base import Label, typed_labels
 from tidegauge_serving.parts import SHORT_LIST, encode_list
-from tidegauge_serving.protocols import Answer, Headers
+from tidegauge_serving.protocols import Answer, Headers, Single
 from tidegauge_serving.protocols.explain_v2 import explain_request
 from tidegauge_serving.protocols.one_row import OneRow
 from tidegauge_serving.protocols.tensors import InputTensor, encode_binary, tensor_values
@@ -71,12 +71,10 @@ class V2:
 
     async def __call__(self, body: bytes, headers: Headers) -> Answer:
         """Answer one request."""
-        if self._one_row is not None and not _has_binary(headers):
-            found = self._one_row.read(body)
-            if found is not None:
-                row, request_id = found
-                label, _, _ = await self._service.answer_row(row)
-                return self._one_row.answer(label, request_id), 1, []
+        found = self._read_row(body, headers)
+        if found is not None:
+            label, score, time_ns = await self._service.answer_row(found[0])
+            return self.write_one(label, score, time_ns, found[1]), 1, []
         request, block = self._read(body, headers)
         return self._answer(request, await self._service.answer(block))
 
@@ -85,6 +83,20 @@ class V2:
         aside = self._service.aside
         request, block = await aside(self._read, body, headers)
         return await aside(self._answer, request, await self._service.answer(block))
+
+    def read_one(self, body: bytes, headers: Headers) -> Single | None:
+        """Read a request of the commonest form."""
+        return self._read_row(body, headers) if self._service.is_quick else None
+
+    def write_one(self, label: Label, score: float, time_ns: int, asked: str | None) -> bytes:  # noqa: ARG002
+        """Write the answer to the request of this id."""
+        assert self._one_row is not None
+        return self._one_row.answer(label, asked)
+
+    def _read_row(self, body: bytes, headers: Headers) -> Single | None:
+        if self._one_row is None or _has_binary(headers):
+            return None
+        return self._one_row.read(body)
 
     def _read(self, body: bytes, headers: Headers) -> tuple[Request, Block]:
         try:
