@@ -192,11 +192,14 @@ class Engine:
     def predict_rows(self, rows: Sequence[tuple[float, ...]]) -> list[Label]:
         """Predict several rows of numbers at once; only where `one` is there."""
         assert self.one is not None
-        if self._together is None or len(rows) == 1:
-            return [self.one(row) for row in rows]
         found: list[Label] = []
-        for start in range(0, len(rows), MOST_TOGETHER):
-            found += self._together(rows[start : start + MOST_TOGETHER])
+        if self._together is None or len(rows) == 1:
+            found = [self.one(row) for row in rows]
+        else:
+            for start in range(0, len(rows), MOST_TOGETHER):
+                found += self._together(rows[start : start + MOST_TOGETHER])
+        for label in found:
+            require_number(label)  # type: ignore[arg-type]  # this way has numbers only
         return found
 
     def close(self) -> None:

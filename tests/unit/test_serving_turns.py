@@ -83,12 +83,15 @@ def test_requests_of_one_turn_have_the_answers_they_have_alone(way: Way, many: i
     assert logged[:many, :5].tolist() == ROWS[:many]
 
 
-def test_a_row_that_the_model_fails_at_fails_no_other(way: Way) -> None:
+@pytest.mark.parametrize("answer", [None, float("nan"), float("inf")])
+def test_a_row_that_the_model_fails_at_fails_no_other(way: Way, answer: float | None) -> None:
     engine = way.app.service._engine
     one = engine.one
 
     def failing(values: tuple[float, ...]) -> Any:
         if values[0] == 13.0:
+            if answer is not None:
+                return answer
             raise RuntimeError("not this one")
         return one(values)
 
