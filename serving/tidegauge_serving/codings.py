@@ -80,7 +80,9 @@ def _inflate_member(data: bytes, coding: str, room: int) -> tuple[bytes, bytes]:
     try:
         part = engine.decompress(data, room + 1)
     except zlib.error as error:
-        raise _wrong(coding, str(error).rpartition(": ")[2]) from None
+        damaged = str(error).endswith(("data check", "length check"))
+        why = "its checksum is another" if damaged else "these bytes are none"
+        raise _wrong(coding, why) from None
     if not engine.eof and len(part) <= room:
         raise _wrong(coding, "it ends too early")
     return part, engine.unused_data

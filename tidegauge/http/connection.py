@@ -25,6 +25,7 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from tidegauge.http.cycle import Cycle, Flow, disconnect
+from tidegauge.http.head import head_fault, syntax_fault
 from tidegauge.http.limits import Limits
 from tidegauge.http.refused import Refuse, Refused, last_answer
 
@@ -33,6 +34,7 @@ __all__ = ["Connection"]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 _FRAMING: Final = (b"content-length", b"transfer-encoding")
+_VERSIONS: Final = ("1.0", "1.1")
 _CONTINUE: Final = b"100-continue"
 _SLOW_HEAD: Final = "the request's head took more than {:g} s: send it at once"
 _CUT_HEAD: Final = "the client closed its side in a head: end it with an empty line"
@@ -91,11 +93,11 @@ class Connection(HttpToolsProtocol):
         self._moved = False
         self._past_head = False  # while a second parser reads the head again
         self._deaf = False  # a refusal is the last answer: what comes after it is thrown away
+        self._host = b""  # the last that was checked
         self._ended = False  # the client has closed its side
         self._refused: Refused | None = None
-        self._active: RequestResponseCycle | None = (
-            None  # the one that is answered now; `cycle` is the newest
-        )
+        # The one that is answered now; `cycle` is the newest.
+        self._active: RequestResponseCycle | None = None
         self._look: asyncio.TimerHandle | None = None
 
     # --- the transport -----------------------------------------------------------------------------------
@@ -126,14 +128,12 @@ class Connection(HttpToolsProtocol):
         try:
             self._feed(data)
         except httptools.HttpParserError:
-            self._refuse(
-                self._refused or Refused(400, "bad_http", "this is not HTTP/1.1: the connection is closed")
-            )
+            said = syntax_fault(self.headers, in_body=self._at is _At.BODY)
+            self._refuse(self._refused or Refused(400, "bad_http", said))
             return
         self._stalled_bytes = 0 if self._moved else self._stalled_bytes + len(data)
-        if (
-            self._stalled_bytes > 2 * self._most_head
-        ):  # white space and chunk extensions, which nothing else counts
+        # White space and chunk extensions, which nothing else counts.
+        if self._stalled_bytes > 2 * self._most_head:
             self._refuse(self._too_large())
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -212,15 +212,21 @@ class Connection(HttpToolsProtocol):
             return
         if len(self.headers) > self._most_fields:
             self._break(self._too_large())
-        length = 0
-        for name, value in self.headers:
-            if name == b"content-length":
-                length = int(value)
+        fields = dict(self.headers)
+        is_known = fields.get(b"host") == self._host and len(fields) == len(self.headers)
+        if not is_known or b"transfer-encoding" in fields:
+            self._check_fields(fields.get(b"host"))
+        length = int(fields.get(b"content-length", 0))
         if length > self._limits.body_bytes:
             self._break(self._body_too_large(length))
         self.begin(length)
         self._moved = True
         self._at, self._since = _At.BODY, self.loop.time()
+
+    def _check_fields(self, host: bytes | None) -> None:
+        if fault := head_fault(self.headers, self.parser.get_http_version()):
+            self._break(self._named(400, "bad_http", fault))
+        self._host = host or b""
 
     def begin(self, length: int) -> None:  # noqa: ARG002
         """Begin to answer a request whose head is complete and whose body has this declared length."""
@@ -251,12 +257,14 @@ class Connection(HttpToolsProtocol):
     def _make_cycle(self) -> Cycle:
         """The cycle of the request whose head is complete."""
         version = self.parser.get_http_version()
+        if version not in _VERSIONS:
+            self._break(self._named(400, "bad_http", f"this is HTTP/{version}: HTTP/1.1 is spoken here"))
         target = httptools.parse_url(self.url)
         path = target.path or b"/"
         method = self.parser.get_method().decode("ascii")
         self.scope = self._scope(method, version, path, target.query or b"")
         keep_alive = version != "1.0" and self.parser.should_keep_alive()
-        expects = any(
+        expects = version != "1.0" and any(
             name == b"expect" and value.strip().lower() == _CONTINUE for name, value in self.headers
         )
         return self._cycle_of(self.scope, keep_alive=keep_alive, expects=expects)
