@@ -178,7 +178,7 @@ def test_a_kind_that_is_never_named_has_the_others_opened_ever_less_often(
 
 
 def waits(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return re.findall(r"the watches ended, and are opened anew in ([\d.]+) s", caplog.text)
+    return re.findall(r"the watches ended, and are opened again in ([\d.]+) s", caplog.text)
 
 
 def opened(proxy: FaultyProxy) -> int:

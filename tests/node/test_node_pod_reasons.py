@@ -46,7 +46,7 @@ def cases(image: str) -> dict[str, Case]:
             [initializer, sidecar],
             [shell("model", says("the profile cannot be used", Exit.BUNDLE))],
             "BundleInvalid",
-            ": the profile cannot be used. Pack the model anew",
+            ": the profile cannot be used. Pack the model again",
         ),
         "sidecar": (
             [initializer, shell("drift-sidecar", says("no token", 1), restartPolicy="Always")],

@@ -83,8 +83,8 @@ CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     # case: what is changed in the spec, reason, a word of what is wrong, what to do
     "storage": (NOWHERE, "StorageUnreadable", "127.0.0.1:9", "Check the address"),
     "missing": (NOTHING, "StorageUnreadable", "manifest.json", "Check the address"),
-    "profile": ({}, "BundleInvalid", "profile", "Pack the model anew"),
-    "model": ({}, "BundleInvalid", "model.onnx", "Pack the model anew"),
+    "profile": ({}, "BundleInvalid", "profile", "Pack the model again"),
+    "model": ({}, "BundleInvalid", "model.onnx", "Pack the model again"),
     "quota": ({}, "QuotaExceeded", "quota", "Raise the quota"),
     "claim": (NO_CLAIM, "Unschedulable", "not-there", "Look at the claim"),
 }

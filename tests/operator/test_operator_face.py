@@ -59,7 +59,7 @@ def test_a_queue_that_no_worker_takes_from_is_not_healthy_and_a_long_one_that_mo
     schedule.add(Key("ml", "fraud"), clock.seconds)
     assert asyncio.run(pages_of(health, "/healthz")) == [(200, "ok\n")]
     clock.seconds += STUCK_SECONDS + 1
-    text = "no model was looked at for more than 300 s, though some are due\n"
+    text = "no model was processed for more than 300 s, though some are due\n"
     assert asyncio.run(pages_of(health, "/healthz")) == [(503, text)]
     taken = schedule.take(clock.seconds)
     health.begin(taken)

@@ -101,7 +101,7 @@ FAILING: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
             container("storage-initializer", ended(Exit.BUNDLE, "profile.json has the sha256 ab\n")), LATER
         ),
         "BundleInvalid",
-        ("profile.json has the sha256 ab. Pack the model anew",),
+        ("profile.json has the sha256 ab. Pack the model again",),
     ),
     "initializer that fails otherwise": (
         a_pod(container("storage-initializer", ended(1, "No space left on device\n")), LATER),
@@ -111,7 +111,7 @@ FAILING: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "bad model": (
         a_pod(BROUGHT, SIDECAR, container("model", LOOPING, ended(Exit.BUNDLE, LOG))),
         "BundleInvalid",
-        (": no such type. Pack the model anew",),
+        (": no such type. Pack the model again",),
     ),
     "bad profile, which ends the sidecar and the server": (
         a_pod(

@@ -30,7 +30,7 @@ def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
 
 
 def _expected_pods(model: DriftMonitoredModel, facts: Facts) -> int:
-    """The pods that there ought to be: where the resource leaves it open, as an autoscaler has decided."""
+    """The wanted number of pods; if the resource leaves it open, the autoscaler's number."""
     if model.spec.replicas is not None or facts.replicas is None:
         return model.spec.pods
     return facts.replicas

@@ -176,7 +176,7 @@ def _server_settings(model: DriftMonitoredModel) -> dict[Env, object]:
 def _server_resources(model: DriftMonitoredModel) -> dict[str, Any]:
     """With a request for cpu in any case: an autoscaler counts in shares of it.
 
-    Also without autoscaling, so that switching it on starts no pod anew.
+    Also without autoscaling, so that switching it on restarts no pod.
     """
     found = pods.resources(model.spec.model.resources)
     if not any("cpu" in of for of in found.values()):

@@ -28,20 +28,20 @@ class Facts:
     token
         Token of the aggregators' write path: the existing Secret's, or a new random one.
     replicas
-        `spec.replicas` of the Deployment as it stands; None where there is none yet.
+        `spec.replicas` of the present Deployment; None if there is none yet.
     scale_owned_elsewhere
         Whether another field manager owns that field: an autoscaler or ``kubectl scale`` wrote it last.
     deployment_version
         `metadata.resourceVersion` of the Deployment that `replicas` was read from; None where there is none.
         An apply that must not overtake an autoscaler's first write carries it: it fails with 409 instead.
     aggregators
-        `spec.replicas` of the StatefulSet as it stands; 0 where there is none yet.
+        `spec.replicas` of the present StatefulSet; 0 if there is none yet.
     claim_size
         Size in the existing StatefulSet's claim template; None where there is none yet.
     monitoring_kinds
         Which of ``ServiceMonitor`` and ``PrometheusRule`` the cluster knows.
     docs_url
-        Where the documentation lies that alerts point to; empty where nobody said.
+        Address of the documentation that alerts point to; empty if none is set.
     """
 
     uid: str

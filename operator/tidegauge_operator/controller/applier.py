@@ -1,4 +1,4 @@
-"""A model's objects brought to what they ought to be: apply what differs, delete what is no longer wanted."""
+"""Bring a model's objects to their wanted state: apply what differs, delete what is no longer wanted."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ logger = logging.getLogger(__name__)
 TRIES: Final = 3
 NO_VERSION: Final = "1"  # no object has it: a cluster's store begins with it, and each write makes it larger
 _KINDS: Final = {kind.name: kind for kind in CHILDREN}
-# No to one object, by a right, a quota, a rule of admission (500 where its webhook does not answer) or the
-# object itself. Any other no, as of an API server that is busy or away, would be said to the next one too.
+# One object is refused: by a right, a quota, an admission rule (500 if its webhook does not answer) or for
+# what it holds. Any other failure, such as a busy API server, would meet the next object too.
 _OF_ONE_OBJECT: Final = frozenset({400, 403, 404, 413, 422, 500})
 
 
 class NameTaken(Exception):
-    """An object of the name that one of ours must have belongs to somebody else."""
+    """An object with the name that one of ours needs belongs to somebody else."""
 
 
 class Refused(NamedTuple):
-    """An object that could not be brought to what it ought to be, and why."""
+    """An object that could not be brought to its wanted state, and why."""
 
     ref: Ref
     error: Refusal | NameTaken
@@ -50,7 +50,7 @@ class Refused(NamedTuple):
 
 @dataclass(slots=True)
 class _Changes:
-    """What was changed in one go, in order."""
+    """The changes of one pass, in order."""
 
     applied: list[Ref] = field(default_factory=list)
     deleted: list[Ref] = field(default_factory=list)
@@ -70,13 +70,13 @@ class Upkeep:
     Parameters
     ----------
     cluster, store
-        The API server, and what the watches have told of it.
+        The API server, and its state as the watches saw it.
     images
         Images of the programs.
     new_token
         A new random token.
     docs_url
-        Where the documentation can be read; empty where nobody said.
+        Address of the documentation; empty if none is set.
     """
 
     def __init__(
@@ -94,22 +94,22 @@ class Upkeep:
         self._applied.pop(key, None)
 
     def stands(self, key: Key) -> bool:
-        """Whether the objects of a model, as they were seen last, are those that were applied last."""
+        """Whether the cluster holds the objects of a model as they were applied last."""
         applied = {ref: done for ref, (_, done) in self._applied.get(key, {}).items()}
         return applied == {ref: child.print for ref, child in self._store.children(key).items()}
 
     async def bring(
         self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str]
     ) -> list[Refused]:
-        """Apply all objects of a model that are not as they ought to be, then delete those no longer wanted.
+        """Apply all objects of a model that differ from their wanted state, then delete the unwanted ones.
 
-        One line of the log tells what changed.
+        One line of the log says what changed.
 
         Returns
         -------
         list of Refused
-            The objects that were refused, in order, while all others went well. A name that is taken is the
-            last one: what comes after it may lean on it, as pods on a Secret that is somebody else's.
+            The refused objects, in order; all others are applied. A name that is taken is the last one:
+            later objects may depend on it, as pods on a Secret that is somebody else's.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What the API server's refusals come to: which are told, when, and with which next step. Pure."""
+"""Failures from the API server's refusals: which are shown, when, and with which next step. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tidegauge_operator.status.pod_reasons import Failure
 __all__ = ["Told", "explained"]
 
 NOT_EXPANDABLE: Final = "storageclass that provisions the pvc must support resize"
-TOLD_FROM: Final = 3  # in a row: a conflict or a busy API server is mended by the next try as a rule
+TOLD_FROM: Final = 3  # in a row: the next try usually cures a conflict or a busy API server
 _NEXT_STEP: Final[Mapping[int, tuple[str, str]]] = {
     0: ("ApiServerUnreachable", "it is tried again"),
     403: ("Forbidden", "give the operator this right, or lift the quota or policy that says no"),
@@ -22,7 +22,7 @@ _NEXT_STEP: Final[Mapping[int, tuple[str, str]]] = {
 
 
 def explained(error: Refusal | NameTaken) -> Failure:
-    """What a refusal comes to, with the next step."""
+    """Return the failure that a refusal means, with the next step."""
     if isinstance(error, NameTaken):
         return Failure("NameTaken", str(error))
     if NOT_EXPANDABLE in str(error):
@@ -33,12 +33,12 @@ def explained(error: Refusal | NameTaken) -> Failure:
 
 
 class Told:
-    """The failure that is told of one model.
+    """The failure that a model's status shows.
 
     Attributes
     ----------
     failure
-        What stands in its way, or None; one that may pass by itself not before it came three times in a row.
+        The present failure, or None; one that may pass by itself only after three times in a row.
     """
 
     __slots__ = ("_passing", "failure")
@@ -48,7 +48,7 @@ class Told:
         self._passing = 0
 
     def fail(self, error: Refusal | NameTaken, others: Sequence[str] = ()) -> Failure:
-        """A try failed, `others` are objects that were refused too; returns what it comes to, told or not."""
+        """Record a failed try, `others` were refused too; return the failure, shown in the status or not."""
         found = explained(error)
         if others:
             found = Failure(found.reason, f"{found.message}; refused as well: {', '.join(others)}")
@@ -58,15 +58,15 @@ class Told:
         return found
 
     def fail_all(self, refused: Sequence[Refused]) -> Failure:
-        """A try failed for these objects; the first whose refusal does not pass by itself is told first."""
+        """Record a failed try for these objects; the first that does not pass by itself leads the message."""
         chief = next((one for one in refused if not _may_pass(one.error)), refused[0])
         return self.fail(chief.error, [f"{ref.kind}/{ref.name}" for ref, _ in refused if ref != chief.ref])
 
     def succeed(self) -> None:
-        """A try went well."""
+        """Record a successful try."""
         self.failure, self._passing = None, 0
 
 
 def _may_pass(error: Refusal | NameTaken) -> bool:
-    """Not reached, another's write, too many requests, or a fault of the API server's own."""
+    """Not reached, another's write, too many requests, or an internal fault of the API server."""
     return isinstance(error, Refusal) and (error.code in (0, 409, 429) or error.code >= 500)

@@ -1,4 +1,4 @@
-"""The operator's own face: is it alive, is it ready, what has it done."""
+"""The operator's own pages: health, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Health:
         self._began[key] = self._taken_at = self._clock()
 
     def end(self, key: object) -> None:
-        """It is through with it."""
+        """A worker has finished this key."""
         self._began.pop(key, None)
 
     def stuck(self) -> list[str]:
@@ -54,7 +54,7 @@ class Health:
         return [str(key) for key, began in self._began.items() if now - began > STUCK_SECONDS]
 
     def is_idle_though_due(self) -> bool:
-        """Whether no worker took any key for too long while one was due; a long queue that moves is well."""
+        """Whether no worker took a key for too long while one was due; a long queue that moves is fine."""
         waited = min(self._overdue_seconds(), self._clock() - self._taken_at)
         return waited > STUCK_SECONDS
 
@@ -71,23 +71,23 @@ class Meters:
     ) -> None:
         self.registry = registry
         self._verdicts = verdicts
-        queue = Gauge(Metric.OPERATOR_QUEUE_DEPTH, "Models that wait to be looked at.", registry=registry)
+        queue = Gauge(Metric.OPERATOR_QUEUE_DEPTH, "Models that wait for a pass.", registry=registry)
         queue.set_function(depth)
         watches = Gauge(
             Metric.OPERATOR_CLOSED_WATCHES,
-            "Watches that ought to be open and are not: changes of such objects are not seen.",
+            "Watches that should be open and are not: changes of such objects are not seen.",
             registry=registry,
         )
         watches.set_function(closed)
         self.reconcile_seconds = Histogram(
             Metric.OPERATOR_RECONCILE_SECONDS,
-            "Time that one look at a model took.",
+            "Time of one pass over a model.",
             buckets=(0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0),
             registry=registry,
         )
         self._errors = Counter(
             Metric.OPERATOR_ERRORS,
-            "Looks at a model that failed, by reason.",
+            "Failed passes over a model, by reason.",
             ["reason"],
             registry=registry,
         )
@@ -99,11 +99,11 @@ class Meters:
         )
 
     def count_error(self, reason: str) -> None:
-        """A look at a model failed."""
+        """A pass over a model failed."""
         self._errors.labels(reason).inc()
 
     def page(self) -> bytes:
-        """The page that Prometheus reads."""
+        """Return the page that Prometheus reads."""
         verdicts = self._verdicts()
         for verdict in Verdict:
             self._models.labels(verdict.value).set(verdicts[verdict.value])
@@ -119,7 +119,7 @@ def application(health: Health, meters: Meters) -> web.Application:
                 status=503, text=f"stuck for more than {STUCK_SECONDS:g} s: {', '.join(stuck)}\n"
             )
         if health.is_idle_though_due():
-            text = f"no model was looked at for more than {STUCK_SECONDS:g} s, though some are due\n"
+            text = f"no model was processed for more than {STUCK_SECONDS:g} s, though some are due\n"
             return web.Response(status=503, text=text)
         return web.Response(text="ok\n")
 

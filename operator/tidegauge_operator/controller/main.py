@@ -1,4 +1,4 @@
-"""The operator's parts put together, and run until it is told to stop."""
+"""Put the operator's parts together, and run them until a signal comes."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ class Operator:
     Parameters
     ----------
     settings
-        What it is told.
+        Its settings.
     cluster
         The API server.
     addresses
         Where a model's aggregators answer.
     definitions_seconds
-        How often it looks for definitions of other products.
+        How often it looks for the definitions of other products.
     backoff
         How long a model that failed waits for its next try.
     """
@@ -114,7 +114,7 @@ class Operator:
         return Counter(self.reconciler.verdict(key) for key in self.store.models)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until the flag `stop` is set; then finish what is under way."""
+        """Work until the flag `stop` is set, then finish the passes under way."""
         async with aiohttp.ClientSession() as session:
             pages = await self._show_pages()
             watching = asyncio.create_task(self._watches.run())
@@ -123,7 +123,7 @@ class Operator:
             try:
                 done, _ = await asyncio.wait([watching, *rounds, *workers], return_when="FIRST_COMPLETED")
                 for task in done:
-                    task.result()  # a part that failed: better to be started anew than to be half there
+                    task.result()  # a part failed: end, so that Kubernetes restarts the whole program
             finally:
                 self._watches.stop()
                 for task in rounds:
@@ -159,7 +159,7 @@ class Operator:
         self._may_be_ready()
 
     async def _find_missed_deletions(self, rounds: Rounds) -> None:
-        """Soon after a watch began with a list, and now and then."""
+        """Check soon after a watch began with a list, and every few minutes."""
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._relisted.wait(), DELETIONS_SECONDS)
@@ -186,7 +186,7 @@ class Operator:
         await self.queue.work(self._work)
 
     async def _work(self, key: Key, is_try: bool) -> bool:
-        """Look at one model; whatever goes wrong, the worker goes on."""
+        """Reconcile one model; the worker survives any failure."""
         self.health.begin(key)
         try:
             with self.meters.reconcile_seconds.time():

@@ -23,19 +23,19 @@ __all__ = ["Rounds", "every", "tried"]
 
 logger = logging.getLogger(__name__)
 
-SILENT_ROUNDS: Final = 3  # one answer that does not come is no news yet
+SILENT_ROUNDS: Final = 3  # a single missing answer is not reported yet
 _NOT_READY: Final = Heard(None, NO_REPORT_YET, asked=False)
 
 
 async def every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
-    """Act now and then every so many seconds, whatever comes of it."""
+    """Act every so many seconds, even if one act fails."""
     while True:
         await tried(act, seconds)
         await asyncio.sleep(seconds)
 
 
 async def tried(act: Callable[[], Awaitable[None]], seconds: float) -> bool:
-    """Act, and say whether that went well; it is to be tried again in so many seconds."""
+    """Act and return whether it succeeded; the log says that the next try is in so many seconds."""
     try:
         await act()
     except Refusal as refusal:
@@ -78,7 +78,7 @@ class Rounds:
         self._silent: Counter[Key] = Counter()
 
     async def ask_for_reports(self) -> None:
-        """Ask the aggregators of every model; one that fails keeps no other from being heard."""
+        """Ask the aggregators of every model; one that fails does not stop the others."""
         keys = list(self._store.models)
         ends = await asyncio.gather(*(self._ask(key) for key in keys), return_exceptions=True)
         for key, end in zip(keys, ends, strict=True):
@@ -97,7 +97,7 @@ class Rounds:
             await self._queue.add(key)
 
     async def _heard(self, key: Key, document: dict[str, object]) -> Heard | None:
-        """What came of asking; None where an answer, or a part of it, failed to come for the first time."""
+        """The result of asking; None if an answer, or a part of it, is missing for the first time."""
         model = of_stored(document)
         aggregator = self._store.children(key).get(Ref("apps/v1", "StatefulSet", aggregator_name(model)))
         if aggregator is None:  # deleted, or not listed yet by an operator that has just begun
@@ -120,14 +120,14 @@ class Rounds:
         return Heard(told.report, told.silence, silent_shards=told.silent_shards)
 
     async def look_for_definitions(self) -> bool:
-        """See which optional kinds the cluster knows; where that changed, every model is looked at."""
+        """See which optional kinds the cluster knows; if that changed, reconcile every model."""
         optional = [kind for kind in CHILDREN if kind.optional]
         known = frozenset([kind.name for kind in optional if await self._cluster.serves(kind)])
         if known == self._reconciler.known_kinds:
             return False
         for kind in optional:
             if kind.name in known - self._reconciler.known_kinds:
-                await self._find_missed(kind)  # what is known of it may have gone with an earlier definition
+                await self._find_missed(kind)  # its objects may have gone with an earlier definition
         self._reconciler.known_kinds = known
         for key in list(self._store.models):
             self._reconciler.doubt(key)
@@ -135,7 +135,7 @@ class Rounds:
         return True
 
     async def find_missed_deletions(self) -> None:
-        """Find what vanished while no watch was there to tell of it."""
+        """Find objects that vanished while no watch was open."""
         before = {key: model["metadata"]["uid"] for key, model in self._store.models.items()}
         there = await self._uids(MODELS, "") if before else set()
         for key, uid in before.items():
@@ -156,7 +156,7 @@ class Rounds:
                 await self._queue.add(key, hurry=True)
 
     async def _missing(self, kind: Kind, known: set[str]) -> set[str]:
-        """Those of the known uids that are no more; none of a kind that may not be listed."""
+        """Return the known uids that no longer exist; none of a kind that may not be listed."""
         try:
             return known - await self._uids(kind, SELECTOR)
         except Refusal as refusal:

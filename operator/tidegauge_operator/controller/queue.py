@@ -19,7 +19,7 @@ DEBOUNCE_SECONDS: Final = 0.1
 class Schedule(Generic[Key]):
     """When which key is due, as plain state: times come in as arguments.
 
-    A key is in here once, however often it is added, and of two times the earlier one stands. A key
+    A key is in here once, even if it is added often, and the earlier of two times counts. A key
     that failed is tried again after a wait, unless it is hurried; what is added meanwhile is worked on
     without a try. One that is added while it is being worked on is due again after that.
     """

@@ -72,7 +72,7 @@ class _Account:
     """What is remembered of one model between two reconciles; all of it may be lost."""
 
     uid: str = ""
-    stale: bool = True  # what its objects ought to be may have changed, or not all were applied
+    stale: bool = True  # its wanted objects may have changed, or not all were applied
     touched: bool = False  # somebody, and be it ourselves, wrote one of its objects
     applied_generation: int = 0
     applied_kinds: frozenset[str] | None = None  # those of other products among what was applied
@@ -134,7 +134,7 @@ class Reconciler:
         return self._accounts.setdefault(key, _Account())
 
     def _account_of(self, key: Key, uid: str) -> _Account:
-        """The account, opened anew where another model has taken the name."""
+        """Return the account, a new one if another model has taken the name."""
         account = self._account(key)
         if account.uid not in ("", uid):
             account = self._accounts[key] = _Account()
@@ -144,7 +144,7 @@ class Reconciler:
     async def reconcile(self, key: Key, is_try: bool = True) -> bool:
         """Bring one model in order; False asks for another try later.
 
-        What is no try applies nothing, for that failed and waits; what was seen meanwhile is told still.
+        Without a try nothing is applied, because the last try failed; the status is still written.
         """
         document = await self._model(key)
         if document is None or "deletionTimestamp" in document["metadata"]:
@@ -263,7 +263,7 @@ class Reconciler:
     async def _post(self, document: Document, event: Event, now: float) -> None:
         try:
             await self._cluster.post_event(_event_document(document, event, now, self._identity))
-        except Refusal as refusal:  # an Event is a courtesy: what it tells stands in the status
+        except Refusal as refusal:  # an Event is a courtesy: the status says the same
             logger.warning("an Event was not posted: %s", refusal)
 
 
@@ -285,7 +285,7 @@ def _log_verdict(key: Key, before: Mapping[str, Any], after: Document) -> None:
 
 
 def _with_known_drift(before: Mapping[str, Any], after: Document) -> Document:
-    """Until the aggregators have been asked, what an operator before this one said of drift stands."""
+    """Until the aggregators have been asked, the drift status of an earlier operator stays."""
     known = {c["type"]: c for c in before.get("conditions", ()) if c["type"] in _OF_DRIFT}
     conditions = [known.get(c["type"], c) for c in after["conditions"]]
     drift = {"drift": before["drift"]} if "drift" in before else {}

@@ -91,7 +91,7 @@ class Cluster:
         """Apply a document's fields as ours and return the object; `force` takes fields over from others."""
         metadata = document["metadata"]
         path = kind_of(document).path(metadata["namespace"], metadata["name"])
-        # Not strict: that parses each document once more, to find what stands twice in it, and only warns.
+        # Not strict: that parses each document once more to find duplicate fields, and only warns.
         query = {
             "fieldManager": MANAGER,
             "force": "true" if force else "false",
@@ -113,7 +113,7 @@ class Cluster:
         Parameters
         ----------
         document
-            The object as it stands; one that was written since is a conflict.
+            The present object; if it was written since, that is a conflict.
         """
         metadata = document["metadata"]
         kept = [entry for entry in metadata["managedFields"] if entry["manager"] != REPAIR]

@@ -1,10 +1,9 @@
-"""Kopf as a bringer of events, brought back whenever it ends.
+"""Events from Kopf, which is restarted whenever it ends.
 
-Kopf takes every task of its event loop for one of its own and ends them all when it ends, so it has a thread
-and a loop to itself. It ends for good when one watch gets an answer it did not expect: an API server that
-comes back, for instance, answers 404 for a custom resource until it has read its definition again. It is then
-started anew; the queue, and what is known of the cluster, stay. What it is refused (403) it tries again by
-itself, and leaves all other watches open.
+Kopf ends every task of its event loop when it ends, so it has a thread and a loop of its own. It ends when
+one watch gets an unexpected answer. For example, an API server that has restarted answers 404 for a custom
+resource until it has read its definition again. Then Kopf is started again; the queue and the known state of
+the cluster stay. A refused watch (403) is tried again by Kopf itself, which leaves all other watches open.
 """
 
 from __future__ import annotations
@@ -58,14 +57,14 @@ class Watches:
     credentials
         How the API server is reached; asked for in the loop that made this.
     note
-        Is told of each event in the loop that made this: its type (None for what was there), its object.
+        Called with each event in the loop that made this: its type (None for a listed object), its object.
     opened
-        Is told in that loop that one more watch is open, with all that was there before it told; `True`
-        where it was listed for that, so that deletions may have gone by unseen.
+        Called in that loop when one more watch is open and its first list was passed on; `True` if it
+        began with a list, so that deletions may have been missed.
     count_error
-        Is told when Kopf ended, and when a watch is refused.
+        Called when Kopf ended, and when a watch is refused.
     wanted
-        The paths whose watches ought to be open now; asked for in another thread.
+        The paths whose watches should be open now; called in another thread.
     """
 
     def __init__(
@@ -118,11 +117,11 @@ class Watches:
         self._end()
 
     def renew(self) -> None:
-        """Open the watches anew, where kinds are known now that were not before."""
+        """Open the watches again, because new kinds are known."""
         self._end()
 
     def closed(self) -> set[str]:
-        """The paths that ought to be watched and are not yet."""
+        """Return the paths that should be watched and are not yet."""
         return self._wanted() - self._open
 
     # --- in the thread ----------------------------------------------------------------------------------
@@ -135,7 +134,7 @@ class Watches:
                 self._failures += 1
                 self._count_error("WatchesEnded")
                 wait_seconds = _BACKOFF.wait_seconds(self._failures, 0.0)
-                logger.warning("the watches ended, and are opened anew in %g s: %r", wait_seconds, error)
+                logger.warning("the watches ended, and are opened again in %g s: %r", wait_seconds, error)
                 self._stop.wait(wait_seconds)
 
     async def _watch(self) -> None:
@@ -195,7 +194,7 @@ class Watches:
         self._home.call_soon_threadsafe(self._arrived.set)
 
     async def _at_home(self, act: Any) -> Any:
-        """Have something done in the loop that made this."""
+        """Run something in the loop that made this."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(act, self._home))
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:

@@ -22,7 +22,7 @@ class Kind:
     optional
         Another product brings its definition.
     watched
-        Objects of the kind are kept as they ought to be, and deleted when they are no longer wanted.
+        Objects of the kind are kept in their wanted state, and deleted when they are no longer wanted.
     """
 
     api_version: str

@@ -1,7 +1,7 @@
-"""What is said of a model: its status, from what was observed.
+"""Compute a model's status from what was observed.
 
-Pure: what was seen and the time come in as arguments. Figures that change with every report stand in
-`status.drift` alone, never in a condition's message, so that a condition changes when something happened.
+Pure: observations and the time come in as arguments. Figures that change with every report are in
+`status.drift` alone, never in a condition's message. So a condition only changes when something happened.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["Event", "Failure", "Observed", "events", "has_happened", "monitoring
 Document = dict[str, Any]
 
 ENOUGH_ROWS_RATIO: Final = 0.99
-AGAIN_ENOUGH_ROWS_RATIO: Final = 0.995  # so that a share around the bound is not news every time it moves
+AGAIN_ENOUGH_ROWS_RATIO: Final = 0.995  # so that a share around the bound does not flap
 HEARING_SECONDS: Final = 60.0  # a pod that has begun to answer is heard after its first pane
 NAMING_SECONDS: Final = (
     120.0  # after a rollout profile and policy may be of two specs: a ConfigMap is read late
@@ -47,20 +47,20 @@ _NO_FRESH_ROWS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What was seen of a model.
+    """The observations of a model.
 
     Parameters
     ----------
     generation
         The generation whose objects were applied last; 0 before the first.
     failure
-        What went wrong when they were applied, or None.
+        The failure of applying them, or None.
     deployment, stateful_set
         The objects of the model and of its aggregator, with `spec` and `status`; None where there is none.
     model_pods, aggregator_pods
-        What is wrong with one of the pods of each; None where nothing is.
+        What is wrong with one of their pods; None if nothing is.
     missing_kinds
-        Kinds that are asked for and that the cluster does not know.
+        Wanted kinds that the cluster does not know.
     applied_kinds
         Those kinds of other products that were applied; None before the objects were gone through once.
     report
@@ -91,7 +91,7 @@ class Observed:
 
 
 def status(model: DriftMonitoredModel, observed: Observed, before: Mapping[str, Any], now: str) -> Document:
-    """The status as it ought to be written; `now` is RFC 3339, `before` the status there is."""
+    """Return the status to write; `now` is RFC 3339, `before` the present status."""
     known = {c["type"]: c for c in before.get("conditions", ())}
     states = _states(model, observed, before, now)
     generation = model.metadata.generation
@@ -115,7 +115,7 @@ def status(model: DriftMonitoredModel, observed: Observed, before: Mapping[str, 
 
 
 def has_happened(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether more than figures changed, so that the status ought to be written at once."""
+    """Whether more than figures changed, so that the status should be written at once."""
     return _without_figures(before) != _without_figures(after)
 
 
@@ -128,7 +128,7 @@ def _applied_generation(observed: Observed, before: Mapping[str, Any]) -> int:
 
 
 def _is_settling(model: DriftMonitoredModel, observed: Observed, before: Mapping[str, Any]) -> bool:
-    """Whether what was observed is of a spec before: it is not applied yet, or not looked at yet."""
+    """Whether the observations belong to an older spec: the new one is not applied or not seen yet."""
     if not model.spec.paused and _applied_generation(observed, before) < model.metadata.generation:
         return True
     return is_settling(observed.deployment) or is_settling(observed.stateful_set)
@@ -259,9 +259,9 @@ def _is_rolling(observed: Observed, now: str) -> bool:
 
 
 def _answering_pods(coverage: Coverage, deployment: Document | None, now: str) -> int | None:
-    """Pods that ought to be heard by now; None where that cannot be said.
+    """Pods that should be heard by now; None if that is unknown.
 
-    One that does not answer has nothing to count, and one that has just begun to is not heard yet.
+    A pod that does not answer has nothing to count, and one that has just begun is not heard yet.
     """
     expected = expected_pods(coverage, deployment)
     if expected is None or deployment is None:
@@ -277,7 +277,7 @@ def _seconds_between(earlier: str, later: str) -> float:
 
 
 def _lacks_rows(coverage: Coverage, lacked: bool) -> bool:
-    """Of the last panes: what was lost a week ago is no fault of today, and today's losses show today."""
+    """Over the last panes: old losses do not count today, and today's losses show today."""
     counted, lost = coverage.recent_rows_counted, coverage.recent_rows_lost
     enough = AGAIN_ENOUGH_ROWS_RATIO if lacked else ENOUGH_ROWS_RATIO
     return counted < enough * (counted + lost)
@@ -298,7 +298,7 @@ def _condition(
 
 
 def _message(kind: str, state: State, known: Mapping[str, Any] | None) -> str:
-    """An Unknown keeps the bad state before it, so that its end, and not its going on, is an Event."""
+    """An Unknown keeps the bad state before it, so that only the end of that state is an Event."""
     told = bad_reason(kind, known)
     return f"{state.message}; {told} before that" if told and state.status == "Unknown" else state.message
 

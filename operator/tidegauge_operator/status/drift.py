@@ -40,12 +40,12 @@ def _coverage(coverage: Coverage | None, deployment: Document | None) -> Documen
 
 
 def shards(replicas: int, silent: int) -> Document:
-    """How many shards of how many are heard; nothing to be told of a single one."""
+    """How many shards of how many are heard; nothing for a single one."""
     return {"shards": f"{max(0, replicas - silent)}/{replicas}"} if replicas > 1 else {}
 
 
 def expected_pods(coverage: Coverage, deployment: Document | None) -> int | None:
-    """As the aggregator counts, but no more than there ought to be: that pods go, it hears later."""
+    """The aggregator's number, but at most the wanted one: it learns later that pods were removed."""
     if coverage.pods_expected is None or deployment is None:
         return coverage.pods_expected
     wanted: int = deployment.get("spec", {}).get("replicas", 1)

@@ -67,7 +67,7 @@ def _unless_told(event: Event | None, whole: Event | None) -> Event | None:
 
 
 def _event(old: Mapping[str, Any] | None, new: Mapping[str, Any], drifts_since: str) -> Event | None:
-    """A bad state is told when it begins or its reason changes, a good one when it ends a bad one."""
+    """Report a bad state when it begins or its reason changes, a good one when it ends a bad one."""
     kind = new["type"]
     if kind not in _BAD:
         return None
@@ -94,6 +94,6 @@ def bad_reason(kind: str, condition: Mapping[str, Any] | None) -> str:
 
 
 def _drifts_anew(old: Mapping[str, Any] | None, new: Mapping[str, Any], since: str) -> bool:
-    """Whether drift is told of that began after the verdict was lost: not the drift of before."""
+    """Whether this drift began after the verdict was lost, so that it is not the drift of before."""
     unknown = old is not None and old["status"] == "Unknown"
     return unknown and new["type"] == "DataDriftDetected" and since > (old or {})["lastTransitionTime"]

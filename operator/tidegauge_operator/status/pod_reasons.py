@@ -153,7 +153,7 @@ def _no_image(status: Document, reason: str, said: str) -> Failure:
 
 
 def _ended(status: Document) -> Document | None:
-    """How a container ended that ought to run; also while it is tried again and has not come up yet."""
+    """How a container ended that should run; also while it is restarted and not up yet."""
     state = status.get("state", {})
     now, before = state.get("terminated"), status.get("lastState", {}).get("terminated")
     if now is not None:
@@ -175,7 +175,7 @@ def _why_it_ended(name: str, ended: Document, reader: str) -> Failure:
         return Failure("StorageUnreadable", f"{said}. Check the address, and that {reader} may read it.")
     if name in (_INITIALIZER, "model") and code == Exit.BUNDLE:
         return Failure(
-            "BundleInvalid", f"{said}. Pack the model anew (tidegauge pack), or change what spec says of it."
+            "BundleInvalid", f"{said}. Pack the model again (tidegauge pack), or correct spec.model."
         )
     tail = f": {said}" if said else ""
     return Failure(
