@@ -21,7 +21,7 @@ from support.packs import SERVER
 from support.serving_app import App, read_log
 
 from tidegauge.cli.simulate import file_rows
-from tidegauge.data.frames import feature_columns
+from tidegauge.data.frames import RowReader
 from tidegauge.errors import BundleError, SchemaError
 from tidegauge.pack import pack_model
 from tidegauge.profile.profile import Profile
@@ -146,7 +146,7 @@ def test_the_log_holds_what_the_library_counts(app: App) -> None:
         assert app.post("/predict", {"features": row})[0] == 200
     logged = logged_values(app)[-40:]
     for counted in (frame.head(40), instances(frame, "to_dict")[:40]):
-        np.testing.assert_array_equal(np.column_stack(feature_columns(profile, counted)), logged)
+        np.testing.assert_array_equal(np.column_stack(RowReader(profile).read(counted)), logged)
 
 
 def test_rows_of_a_file_are_sent_as_the_server_takes_them(app: App) -> None:
@@ -379,6 +379,58 @@ def test_a_profile_counts_what_the_server_takes(app: App) -> None:
     counts = profile.count([{**GOOD, "member": True}, {**GOOD, "member": 1}, {**GOOD, "size": "3"}])
     for name, value in (("member", 1.0), ("size", profile.feature("size").code("3"))):
         index = profile.names.index(name)
-        rows = feature_columns(profile, [{**GOOD}])
+        rows = RowReader(profile).read([{**GOOD}])
         assert rows[index].tolist() == [value]
     assert counts.rows == 3
+
+
+VALUES = [
+    True,
+    False,
+    0,
+    1,
+    2,
+    -3,
+    2.0,
+    2.5,
+    1e300,
+    "2",
+    "2.0",
+    "true",
+    "yes",
+    "",
+    "oslo",
+    None,
+    [1],
+    {"a": 1},
+]
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_counting_and_the_server_give_the_same_yes_or_no(app: App, name: str, value: Any) -> None:
+    row = {**GOOD, name: value}
+    status, answer = app.post("/predict", {"features": row})
+    assert status in (200, 422), answer
+    profile = app.loaded.profile
+    if value is None and status == 422:
+        assert answer["reason"] == "missing_value", "whether it may be missing, the model decides"
+        return
+    told = ""
+    try:
+        profile.count([row])
+    except SchemaError as error:
+        told = str(error)
+    assert bool(told) == (status == 422), (told, answer)
+    if told:
+        assert repr(name) in told
+        assert repr(name) in answer["error"]
+
+
+def test_the_profile_and_the_manifest_know_the_same_types(app: App) -> None:
+    takes_the_same = {"integer": "number"}
+    found = {feature.name: feature.type for feature in app.loaded.profile.features}
+    wanted = types_of(app.settings.bundle)
+    assert {k: takes_the_same.get(v, v) for k, v in found.items()} == {
+        k: takes_the_same.get(v, v) for k, v in wanted.items()
+    }

@@ -75,10 +75,11 @@ def test_an_array_may_hold_the_prediction_in_its_last_column() -> None:
         profile.count(np.zeros((3, 4)))
 
 
-def test_what_is_no_number_is_missing() -> None:
+def test_what_is_no_number_is_missing_where_no_type_is_known() -> None:
     values = [1, "2", "x", None, float("nan"), pd.NA, pd.NaT, "1_0", True, 10**400]
+    profile = Profile.fit({"x": [1.0, 2.0, "y"]}, dtypes={"x": "float64"})
     with pytest.warns(UserWarning, match="2 values that are no numbers"):
-        counts = Profile.fit({"x": [1.0, 2.0]}).count([{"x": value} for value in values])
+        counts = profile.count([{"x": value} for value in values])
     assert counts.missing.tolist() == [6]
     assert counts.feature("x").cells.tolist() == [0, 2, 0, 1, 1]
 

@@ -41,7 +41,10 @@ DOCUMENT = PROFILE.to_dict()
 
 def signed(document: dict[str, Any]) -> dict[str, Any]:
     """The document with the hash that its contents would have, were they valid."""
-    body = {name: document[name] for name in ("rows", "features", "prediction")}
+    body = copy.deepcopy({name: document[name] for name in ("rows", "features", "prediction")})
+    for feature in (*body["features"], body["prediction"]):
+        if isinstance(feature, dict):
+            feature.pop("type", None)
     text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return {**document, "hash": hashlib.sha256(text.encode()).hexdigest()}
 
@@ -78,6 +81,12 @@ def test_the_document_is_json_with_infinities_as_texts() -> None:
     wide = document["features"][0]
     assert (wide["min"], wide["max"]) == ("-inf", "inf")
     assert document["features"][3]["mean"] is None
+
+
+@pytest.mark.parametrize("wrong", ["date", "text", 3, None, ["number"]])
+def test_a_type_that_a_number_cannot_have_is_refused(wrong: object) -> None:
+    with pytest.raises(ProfileError, match="type"):
+        Profile.from_dict(changed(("features", 0, "type"), wrong))
 
 
 def test_every_feature_has_a_line_of_its_own() -> None:

@@ -44,7 +44,7 @@ def build(
 
 _SHOWN: Final = (
     Column("feature", names=True),
-    *(Column(title) for title in ("kind", "dtype")),
+    *(Column(title) for title in ("kind", "type", "dtype")),
     *(Column(title, "right") for title in ("cells", "missing", "mean", "sd", "min", "max")),
 )
 
@@ -71,16 +71,22 @@ def _knowledge(profile: Profile) -> list[str]:
         effect += f"; not known for {', '.join(unknown)}" if unknown else ", known for all features"
     hourly = any(f.hourly is not None for f in monitored)
     hours = "a reference for each" if hourly else "one reference for all: --hour-of-day keeps one for each"
-    return [f"design effect: {effect}", f"hours of the day: {hours}"]
+    lines = [f"design effect: {effect}", f"hours of the day: {hours}"]
+    if untyped := [f.name for f in monitored if f.type is None]:
+        lines.append(
+            f"types: not known for {', '.join(untyped)}; texts there that are no numbers are missing"
+        )
+    return lines
 
 
 def _described(feature: Feature) -> list[str]:
+    named = [feature.name, feature.kind, feature.type or ""]
     common = [str(feature.cells), str(feature.missing)]
     if isinstance(feature, NumericFeature):
         numbers = (feature.mean, feature.sd, feature.min, feature.max)
-        return [feature.name, feature.kind, feature.dtype, *common, *(_number(x) for x in numbers)]
+        return [*named, feature.dtype, *common, *(_number(x) for x in numbers)]
     assert isinstance(feature, CategoricalFeature)
-    return [feature.name, feature.kind, "", *common, "", "", "", ""]
+    return [*named, "", *common, "", "", "", ""]
 
 
 _DIFFERING: Final = (

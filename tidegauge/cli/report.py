@@ -108,11 +108,16 @@ def _headline(report: Report, caution: str | None) -> str:
         parts.append(f"[bold yellow]the policy names what the profile does not have: {names}[/]")
     if report.baseline.state == "learning":
         parts.append(_learned(report.baseline))
+    if report.hours_of_day is not None:
+        parts.append(f"hours of the day: {'a reference for each' if report.hours_of_day else _NO_HOURS}")
     if (coverage := report.coverage) is not None:
         expected = "?" if coverage.pods_expected is None else coverage.pods_expected
         parts.append(f"pods heard: {coverage.pods_heard}/{expected}")
         parts.append(f"rows counted: {coverage.rows_counted:,}, lost: {coverage.rows_lost:,}")
     return "\n".join(parts)
+
+
+_NO_HOURS: Final = "one reference for all, so a daily cycle may look like drift"
 
 
 def _shown(text: str) -> str:

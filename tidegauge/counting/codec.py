@@ -111,14 +111,14 @@ def _read(data: bytes, profile: Profile) -> tuple[IntArray, npt.NDArray[Any]]:
     if not isinstance(data, bytes | bytearray | memoryview):
         raise TypeError(f"counts of type {type(data).__name__}: they must be bytes, as to_bytes() gives them")
     if len(data) < HEAD_BYTES or data[:8] != MAGIC:
-        raise WireError(f"not counts: they open with {data[:8]!r}, not {MAGIC!r}")
+        raise WireError(f"not counts: their first 8 bytes are not {MAGIC.decode()}")
     if data[8:40] != bytes.fromhex(profile.hash):
         raise ProfileMismatch(
             f"counts of profile {data[8:40].hex()[:12]}, wanted those of {profile.hash[:12]}"
         )
     width = data[40]
     if width not in _WIDTHS:
-        raise WireError(f"counts of {width} bytes each: it must be one of {_WIDTHS}")
+        raise WireError(f"counts of {width} bytes each: it must be one of {', '.join(map(str, _WIDTHS))}")
     head_bytes = 8 * (1 + 2 * len(profile.monitored))
     plain = _inflate(data[HEAD_BYTES:], head_bytes + width * profile.total_cells)
     return _numbers(plain[:head_bytes], 8).astype(np.int64), _numbers(plain[head_bytes:], width)

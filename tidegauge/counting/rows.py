@@ -1,13 +1,11 @@
 """Rows as people bring them, counted: frames, arrays, lists of dicts, files."""
 
-import warnings
-from collections import Counter
 from typing import Any
 
 import numpy as np
 
 from tidegauge.counting.counts import Accumulator, Counts
-from tidegauge.data.frames import feature_columns, stream_of
+from tidegauge.data.frames import RowReader, stream_of
 from tidegauge.data.sources import chunks_of, is_path, reading_for
 from tidegauge.profile.profile import Profile
 
@@ -23,13 +21,8 @@ def count_rows(profile: Profile, rows: Any, prediction: Any = None) -> Counts:
         return accumulator.counts()
     named = prediction if isinstance(prediction, str) else None
     parts = chunks_of(rows, reading_for(profile, named)) if is_path(rows) else stream_of(rows) or (rows,)
-    lost: Counter[str] = Counter()
-    for chunk in parts:
-        accumulator.add_columns(feature_columns(profile, chunk, prediction, lost))
-    for name, values in (+lost).items():
-        what = "1 value that is no number" if values == 1 else f"{values} values that are no numbers"
-        warnings.warn(
-            f"column {name!r} holds {what}, counted as missing: write numbers, or leave the values out",
-            stacklevel=3,
-        )
+    reader = RowReader(profile, prediction)
+    for part in parts:
+        accumulator.add_columns(reader.read(part))
+    reader.warn()
     return accumulator.counts()

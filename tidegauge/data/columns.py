@@ -12,8 +12,22 @@ import numpy.typing as npt
 
 from tidegauge.errors import SchemaError
 from tidegauge.profile.features import CategoricalFeature, Feature, FloatArray, NumericFeature, category_text
+from tidegauge.protocol.coercion import takes, wanted
 
-__all__ = ["UNFIT", "Column", "Kind", "Unfit", "codes_of", "feature_values", "floats_of", "kind_of", "unread"]
+__all__ = [
+    "UNFIT",
+    "Column",
+    "Kind",
+    "Unfit",
+    "codes_of",
+    "feature_values",
+    "floats_of",
+    "kind_of",
+    "require_taken",
+    "text_number",
+    "unread",
+    "value_types",
+]
 
 Unfit: TypeAlias = Literal["time", "duration", "clock", "period", "bytes", "nested", "complex"]
 Kind: TypeAlias = Literal["numeric", "categorical", "mixed", "empty"] | Unfit
@@ -101,6 +115,25 @@ def _types_of(column: Column) -> set[type]:
     return {t for t in types if not _may_be_missing(t) or any(_is_present(t, value) for value in values)}
 
 
+_PLAIN: Final[tuple[tuple[type, tuple[type, ...]], ...]] = (
+    (bool, (bool, np.bool_)),
+    (int, (int, np.integer)),
+    (float, (float, np.floating, Decimal)),
+    (str, (str,)),
+)
+
+
+def value_types(column: Column) -> set[type]:
+    """The Python types of a column's values, NumPy's as the plain ones; missing values have none."""
+    if column.values.dtype.kind == "O":
+        return {_plain(kind) for kind in _types_of(column)}
+    return {_plain(column.values.dtype.type)} if len(column) else set()
+
+
+def _plain(kind: type) -> type:
+    return next((plain for plain, kinds in _PLAIN if issubclass(kind, kinds)), kind)
+
+
 def _may_be_missing(kind: type) -> bool:
     by_value = issubclass(kind, float | np.floating | Decimal)
     return by_value or kind.__name__ in ("NoneType", "NAType", "NaTType")
@@ -130,7 +163,7 @@ def floats_of(column: Column, dtype: str = "float64") -> FloatArray:
 def _float(value: Any) -> float:
     try:
         if isinstance(value, str):
-            return _text_number(value)
+            return text_number(value)
         return float(value)
     except OverflowError:  # a whole number beyond float64
         return math.inf if value > 0 else -math.inf
@@ -138,11 +171,14 @@ def _float(value: Any) -> float:
         return math.nan
 
 
-def _text_number(text: str) -> float:
-    """The number that a CSV file's field of this text would be; Python alone also takes ``1_000``."""
+def text_number(text: str) -> float:
+    """The number that a CSV file's field of this text would be, else NaN; Python also takes ``1_000``."""
     if text in _TRUTH:
         return _TRUTH[text]
-    return float(text) if text.isascii() and "_" not in text else math.nan
+    try:
+        return float(text) if text.isascii() and "_" not in text else math.nan
+    except ValueError:
+        return math.nan
 
 
 def unread(column: Column, numbers: FloatArray) -> int:
@@ -176,6 +212,37 @@ def feature_values(column: Column, feature: Feature) -> npt.NDArray[Any]:
     if isinstance(feature, NumericFeature):
         return floats_of(column, feature.dtype)
     return codes_of(column, feature)
+
+
+def require_taken(column: Column, feature: Feature, first_row: int = 0) -> None:
+    """Raise `SchemaError` for a value that a numeric feature of a known type does not take.
+
+    Parameters
+    ----------
+    column, feature
+        The values, and what they must be.
+    first_row
+        How many rows were before them, for the message.
+    """
+    if feature.type is None or not isinstance(feature, NumericFeature):
+        return
+    refused = {kind for kind in value_types(column) if not takes(feature.type, kind)}
+    if not refused:
+        return
+    values = enumerate(column.values.tolist(), first_row)
+    row, value = next((row, v) for row, v in values if _plain(type(v)) in refused and _is_present(type(v), v))
+    advice = ", which it was in training; write 1 or 0" if _plain(type(value)) is bool else ""
+    raise SchemaError(
+        f"feature {feature.name!r} of row {row} is {_told(value)}: it must be {wanted(feature.type)}"
+        f"{advice or '; write one, or leave the value out where it is missing'}"
+    )
+
+
+def _told(value: object) -> str:
+    if _plain(type(value)) is bool:
+        return "a truth value"
+    text = str(value)
+    return f"{'the text ' if isinstance(value, str) else ''}{text[:100]!r}{'...' if len(text) > 100 else ''}"
 
 
 def _unfit_column(column: Column) -> Unfit | None:

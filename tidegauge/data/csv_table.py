@@ -6,6 +6,7 @@ and the rows that it reads are compared with the records that were counted.
 
 import csv
 import io
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.data.columns import Column
+from tidegauge.data.columns import Column, text_number
 from tidegauge.data.csv_records import Block, first_record, record_blocks
 from tidegauge.data.frames import read_column
 from tidegauge.errors import ProfileError, SchemaError
@@ -335,8 +336,9 @@ def _uneven(rows: _Rows, bad: Any) -> ProfileError:
 def _column(read: Any, name: str, reading: Reading) -> Column:
     kind = reading.kinds.get(name, "text")
     if kind not in ("text", "category"):
-        column = read_column(read, name)
-        return _texts(read, MISSING) if column.values.dtype.kind == "O" and _is_text(read) else column
+        if not _is_text(read):
+            return read_column(read, name)
+        return _texts(read, MISSING) if kind == "time" else Column(_looked_up(read, _number_or_text))
     known = reading.categories.get(name, ())
     if kind == "text":
         return _texts(read, MISSING.difference(known))
@@ -351,12 +353,20 @@ def _texts(read: Any, missing: Collection[str]) -> Column:
     return Column(_looked_up(read, lambda text: None if text in missing else text))
 
 
-def _looked_up(read: Any, of: Callable[[str], str | None]) -> npt.NDArray[Any]:
+def _looked_up(read: Any, of: Callable[[str], str | float | None]) -> npt.NDArray[Any]:
     """What `of` makes of each text; it is asked once for each different one."""
     encoded = read.combine_chunks().dictionary_encode()
     encoded = encoded.combine_chunks() if hasattr(encoded, "combine_chunks") else encoded
     texts = np.array([*map(of, encoded.dictionary.to_pylist()), None], dtype=object)
     return np.asarray(texts[encoded.indices.to_numpy(zero_copy_only=False)])
+
+
+def _number_or_text(text: str) -> str | float | None:
+    """What a field is in a column of numbers where not all are some."""
+    if text in MISSING:
+        return None
+    number = text_number(text)
+    return text if math.isnan(number) else text in _TRUE if text in (*_TRUE, *_FALSE) else number
 
 
 def _category(text: str, known: Collection[str]) -> str | None:

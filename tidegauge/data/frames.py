@@ -3,6 +3,7 @@
 pandas, polars and pyarrow objects are known by the methods they have; none of the three is imported.
 """
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,16 +12,21 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.data.columns import Column, feature_values, unread
+from tidegauge.data.columns import Column, feature_values, require_taken, unread
 from tidegauge.errors import SchemaError
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.features import Feature, NumericFeature
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PREDICTION
+from tidegauge.telling import told
 
-__all__ = ["feature_columns", "named_column", "read_column", "read_columns", "stream_of"]
+__all__ = ["RowReader", "named_column", "read_column", "read_columns", "stream_of"]
 
 _RECORDS_AT_ONCE: Final = 65_536
+_RECORDS: Final = (
+    "in a list each row must name its values, {'x': 1, 'y': 2}; of rows without names make an array, "
+    "numpy.array(rows), and pass feature_names"
+)
 
 # --- rows to columns ---------------------------------------------------------------------------------------
 
@@ -59,8 +65,8 @@ def read_columns(rows: Any, names: Sequence[str] | None = None) -> dict[str, Col
         pairs = _record_columns(rows, names or ())
     else:
         raise SchemaError(
-            f"rows of type {type(rows).__name__}: they must be a frame, an array of shape (n, features) or a "
-            "list of dicts"
+            f"rows are {told(rows)}: they must be a frame, an array of shape (n, features), a list of dicts "
+            "or the path of a CSV or Parquet file"
         )
     return _checked(pairs)
 
@@ -123,7 +129,7 @@ def _joined(parts: Sequence[dict[str, Column]]) -> dict[str, Column]:
 
 def _chained(columns: Sequence[Column]) -> Column:
     kinds = {column.values.dtype.kind for column in columns}
-    mixed = len(kinds) > 1 and not kinds <= set("iufb")
+    mixed = len(kinds) > 1 and not kinds <= set("iuf")  # a truth value is no 1 where it is a category
     values = [column.values.astype(object) if mixed else column.values for column in columns]
     return Column(np.concatenate(values), any(column.categorical for column in columns), columns[0].index)
 
@@ -151,7 +157,7 @@ def _array_columns(array: npt.NDArray[Any], names: Sequence[str] | None) -> dict
 def _record_columns(records: Sequence[Any], names: Sequence[str]) -> list[tuple[str, npt.NDArray[Any]]]:
     for index, record in enumerate(records):
         if not isinstance(record, Mapping):
-            raise SchemaError(f"row {index} is of type {type(record).__name__}: rows in a list must be dicts")
+            raise SchemaError(f"row {index} is {told(record)}: {_RECORDS}")
     keys = dict.fromkeys(name for record in records for name in record) if records else names
     return [(key, _object_array([record.get(key) for record in records])) for key in keys]
 
@@ -191,7 +197,7 @@ def read_column(values: Any, name: str) -> Column:
     elif isinstance(values, Iterable):
         array = _object_array(list(values))
     else:
-        raise SchemaError(f"column {name!r} is {values!r}: one value a row is needed")
+        raise SchemaError(f"column {name!r} is {told(values)}: one value a row is needed")
     if array.ndim != 1:
         raise SchemaError(f"column {name!r} has shape {array.shape}: one value a row is needed")
     return Column(array, str(dtype).lower().startswith(("category", "categorical", "enum")))
@@ -204,7 +210,11 @@ def _series_values(series: Any, dtype: Any) -> npt.NDArray[Any]:
         return np.asarray(series.to_numpy())
     if kind is None:  # polars, which turns short integers with nulls into float32
         return np.asarray((series.cast(float) if dtype.is_integer() else series).to_numpy())
-    if kind in "iufb" and not str(dtype).startswith("category"):
+    if kind == "b" and not str(dtype).startswith("category"):
+        return np.asarray(
+            series.to_numpy(dtype=object, na_value=None) if series.hasnans else series.to_numpy(dtype=bool)
+        )
+    if kind in "iuf" and not str(dtype).startswith("category"):
         wanted = "float32" if getattr(dtype, "itemsize", 8) == 4 and kind == "f" else "float64"
         return np.asarray(series.to_numpy(dtype=wanted, na_value=np.nan))
     if kind == "M":
@@ -231,46 +241,74 @@ def _object_array(values: list[Any]) -> npt.NDArray[Any]:
 # --- a profile's columns -----------------------------------------------------------------------------------
 
 
-def feature_columns(
-    profile: Profile, rows: Any, prediction: Any = None, lost: Counter[str] | None = None
-) -> list[npt.NDArray[Any]]:
-    """Floats and codes of a profile's monitored features, in order; the prediction's only if it is given.
+class RowReader:
+    """Reads rows as a profile's cells are counted from, part by part: one way for counting and replay.
 
     Parameters
     ----------
-    profile, rows, prediction
+    profile, prediction
         As `Profile.count` takes them.
-    lost
-        Grows by the values, by feature, that are neither missing nor the numbers that they should be.
 
-    Raises
-    ------
-    SchemaError
-        A feature has no column, or the shape is another.
+    Attributes
+    ----------
+    rows
+        Rows read so far.
     """
-    names = [feature.name for feature in profile.features]
-    if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[1] == len(profile.names):
-        names = list(profile.names)
-    columns = read_columns(rows, names)
-    missing = [name for name in names if name not in columns]
+
+    def __init__(self, profile: Profile, prediction: Any = None) -> None:
+        self.rows = 0
+        self._profile, self._prediction = profile, prediction
+        self._unread: Counter[str] = Counter()
+
+    def read(self, rows: Any) -> list[npt.NDArray[Any]]:
+        """Floats and codes of the monitored features, in order; the prediction's only if it is given.
+
+        Raises
+        ------
+        SchemaError
+            A feature has no column, a value is not of its feature's type, or the shape is another.
+        """
+        profile = self._profile
+        columns = read_columns(rows, self.names_of(rows))
+        _require_features(profile, columns)
+        taken = [self._taken(columns[feature.name], feature) for feature in profile.features]
+        given = _given_prediction(columns, self._prediction) if profile.prediction is not None else None
+        if given is not None and profile.prediction is not None:
+            taken.append(self._taken(given, profile.prediction))
+            if len({len(values) for values in taken}) > 1:
+                raise SchemaError(f"{len(given)} predictions for {len(taken[0])} rows: one a row is needed")
+        self.rows += len(taken[0])
+        return taken
+
+    def names_of(self, rows: Any) -> tuple[str, ...]:
+        """Names of an array's columns: the features, and the prediction where there is one column more."""
+        profile = self._profile
+        if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[1] == len(profile.names):
+            return profile.names
+        return tuple(feature.name for feature in profile.features)
+
+    def _taken(self, column: Column, feature: Feature) -> npt.NDArray[Any]:
+        values = feature_values(column, feature)
+        require_taken(column, feature, self.rows)
+        if isinstance(feature, NumericFeature):
+            self._unread[feature.name] += unread(column, values)
+        return values
+
+    def warn(self) -> None:
+        """Warn of values that were read as missing, where the profile knows no type to refuse them by."""
+        for name, values in (+self._unread).items():
+            what = "1 value that is no number" if values == 1 else f"{values} values that are no numbers"
+            warnings.warn(
+                f"column {name!r} holds {what}, counted as missing: write numbers, or leave the values out",
+                stacklevel=4,
+            )
+
+
+def _require_features(profile: Profile, columns: Mapping[str, Column]) -> None:
+    missing = [feature.name for feature in profile.features if feature.name not in columns]
     if missing:
         more = f" and {len(missing) - 1} more of the profile's features" if missing[1:] else ""
         raise SchemaError(f"rows have no column {missing[0]}{more}; {or_nearest(missing[0], columns)}")
-    taken = [_taken(columns[feature.name], feature, lost) for feature in profile.features]
-    if profile.prediction is not None:
-        given = _given_prediction(columns, prediction)
-        if given is not None:
-            taken.append(_taken(given, profile.prediction, lost))
-            if len({len(values) for values in taken}) > 1:
-                raise SchemaError(f"{len(given)} predictions for {len(taken[0])} rows: one a row is needed")
-    return taken
-
-
-def _taken(column: Column, feature: Feature, lost: Counter[str] | None) -> npt.NDArray[Any]:
-    values = feature_values(column, feature)
-    if lost is not None and isinstance(feature, NumericFeature):
-        lost[feature.name] += unread(column, values)
-    return values
 
 
 def _given_prediction(columns: dict[str, Column], prediction: Any) -> Column | None:
@@ -284,5 +322,5 @@ def named_column(columns: dict[str, Column], given: Any, what: str) -> Column:
     if not isinstance(given, str):
         return read_column(given, what)
     if given not in columns:
-        raise SchemaError(f"{what}={given!r}: no such column; {or_nearest(given, columns)}")
+        raise SchemaError(f"{what}={told(given)}: no such column; {or_nearest(given, columns)}")
     return columns[given]

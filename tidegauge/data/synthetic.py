@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.errors import ProfileError
+from tidegauge.nearest import or_nearest
 from tidegauge.profile.profile import CategoricalFeature, Feature, NumericFeature, Profile
+from tidegauge.telling import told
 
 __all__ = ["Scenario", "columns", "rows"]
 
@@ -69,13 +71,11 @@ def columns(
     names = [feature.name for feature in profile.features]
     unknown = sorted(set(features or ()) - set(names))
     if unknown:
-        raise ProfileError(f"no features {unknown} to move: the profile has {names}")
+        raise ProfileError(f"no feature {unknown[0]!r} to move; {or_nearest(unknown[0], names)}")
     try:
         scenario = Scenario(scenario)
     except ValueError:
-        raise ProfileError(
-            f"no scenario {scenario!r}: there are {[each.value for each in Scenario]}"
-        ) from None
+        raise ProfileError(f"no scenario {told(scenario)}; {or_nearest(str(scenario), Scenario)}") from None
     moved = set(names if features is None else features)
     return {
         feature.name: _draw(feature, n, scenario if feature.name in moved else Scenario.BASELINE, rng)

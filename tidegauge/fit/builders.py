@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.data.columns import Column
+from tidegauge.data.columns import Column, floats_of, value_types
 from tidegauge.data.text_columns import require_no_times, warn_of_written_numbers
 from tidegauge.fit.rounding import with_rounding_limits
 from tidegauge.profile.features import (
@@ -20,6 +20,7 @@ from tidegauge.profile.features import (
     NumericFeature,
     category_text,
 )
+from tidegauge.protocol.coercion import numeric_type
 from tidegauge.protocol.names import PREDICTION
 
 __all__ = ["CategoricalDraft", "NumericDraft", "choose_cut_points", "warn_of_mixture"]
@@ -43,11 +44,14 @@ class NumericDraft:
         At most so many cut points.
     sample
         Values to keep at most, None for all.
+    typed
+        Whether the data say what type the values are of; a CSV file does not.
     """
 
-    def __init__(self, name: str, dtype: str, limit: int, sample: int | None) -> None:
+    def __init__(self, name: str, dtype: str, limit: int, sample: int | None, *, typed: bool = True) -> None:
         self.name, self.dtype, self.limit, self.sample = name, dtype, limit, sample
         self.whole = True  # whether the sample still is every value, in order
+        self._typed, self._types = typed, set[type]()
         self._values: list[FloatArray] = []
         self._priorities: list[npt.NDArray[np.float32]] = []
         self._held = self._present = 0
@@ -55,8 +59,10 @@ class NumericDraft:
         self._moments = (0, 0.0, 0.0)
         self._min, self._max = math.inf, -math.inf
 
-    def add(self, values: FloatArray, priorities: npt.NDArray[np.float32] | None) -> None:
-        """Add a chunk's values, NaN where missing; `priorities` are random and decide what is sampled."""
+    def add(self, column: Column, priorities: npt.NDArray[np.float32] | None) -> None:
+        """Add a chunk's values; `priorities` are random and decide what is sampled."""
+        self._types |= value_types(column)
+        values = floats_of(column, self.dtype)
         present = ~np.isnan(values)
         values = values[present]
         if not values.size:
@@ -116,6 +122,7 @@ class NumericDraft:
             max=math.nan if self.empty else self._max,
             beyond=0,
             distinct=None if distinct is None else int(distinct.size),
+            type=numeric_type(self._types) if self._typed else None,
         )
 
     def _warn_of_identifier(self, values: FloatArray, distinct: FloatArray | None) -> None:
@@ -225,11 +232,13 @@ class CategoricalDraft:
     def __init__(self, name: str, *, meant: bool = True, declared: bool = True) -> None:
         self.name, self.meant, self.declared = name, meant, declared
         self._tally: dict[str, int] = {}
+        self._texts_alone = True
         self._total = 0
         self._more = False
 
     def add(self, column: Column) -> None:
         """Add a chunk's values."""
+        self._texts_alone &= not column.categorical and value_types(column) <= {str}
         for value, times in _value_counts(column):
             text = category_text(value)
             if text is None:
@@ -263,6 +272,7 @@ class CategoricalDraft:
             missing=0,
             held_out=None if held_out is None else np.append(held_out[kept], held_out[-1]),
             distinct=None if self._more else times.size,
+            type="text" if self._texts_alone else "category",
         )
 
     def _warn(self) -> None:

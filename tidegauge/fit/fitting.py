@@ -14,17 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.counting.cells import CellCounter
-from tidegauge.data.columns import UNFIT, Column, Kind, feature_values, floats_of, kind_of
+from tidegauge.data.columns import UNFIT, Column, Kind, feature_values, kind_of
 from tidegauge.data.csv_table import Kind as CsvKind
 from tidegauge.data.frames import named_column, read_columns
 from tidegauge.data.sources import chunks_of, is_csv, is_path, reading_of
 from tidegauge.data.times import TimeOrder, epoch_seconds, require_clear_times
 from tidegauge.errors import ProfileError, SchemaError
 from tidegauge.fit.builders import CategoricalDraft, NumericDraft, warn_of_mixture
-from tidegauge.nearest import or_nearest
+from tidegauge.nearest import listed, or_nearest
 from tidegauge.profile.features import DTYPES, HOURS, MAX_CUT_POINTS, DesignEffect, Feature, NumericFeature
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PREDICTION
+from tidegauge.telling import told
 
 __all__ = ["SAMPLE_ROWS", "FitOptions", "fit_profile"]
 
@@ -54,17 +55,20 @@ class FitOptions:
     def __post_init__(self) -> None:
         if not _is_whole(self.cut_points) or not 1 <= self.cut_points <= MAX_CUT_POINTS:
             raise ProfileError(
-                f"cut_points={self.cut_points!r}: it must be a whole number from 1 to {MAX_CUT_POINTS}"
+                f"cut_points={told(self.cut_points)}: it must be a whole number from 1 to {MAX_CUT_POINTS}"
             )
         if self.feature_names == ():
-            raise ProfileError("feature_names=[]: name one feature at least, or leave it out to take all")
+            raise ProfileError(
+                "feature_names is empty: name one feature at least, or leave it out to take all"
+            )
         for name, dtype in self.dtypes.items():
             if dtype not in DTYPES:
-                raise ProfileError(f"dtypes[{name!r}]={dtype!r}: it must be one of {DTYPES}")
+                raise ProfileError(f"dtypes[{name!r}]={told(dtype)}: it must be {' or '.join(DTYPES)}")
         both = sorted(self.categorical & self.dtypes.keys())
         if both:
             raise ProfileError(
-                f"{both} are both in categorical= and dtypes=: a categorical feature has no dtype"
+                f"{listed(both)}: in categorical= and in dtypes=, give one of them; "
+                "a categorical feature has no dtype"
             )
         if self.hour_of_day and self.time is None:
             raise ProfileError("hour_of_day=True needs the rows' times: pass time= with their column")
@@ -193,7 +197,7 @@ def _first_pass(parts: Iterator[_Part], options: FitOptions, *, whole: bool, typ
             draft = drafts.setdefault(name, None) or _draft(name, column, options, sample, typed=typed)
             drafts[name] = draft
             if isinstance(draft, NumericDraft):
-                draft.add(floats_of(column, draft.dtype), priorities)
+                draft.add(column, priorities)
             elif draft is not None:
                 draft.add(column)
     if rows == 0:
@@ -215,7 +219,7 @@ def _draft(
 ) -> Draft | None:
     """An empty draft of the column's kind; None while it has no values to tell by.
 
-    `typed` says whether texts are texts because the data say so, not because some are no numbers.
+    `typed` says whether the data say of what type a value is: in a CSV file all are texts.
     """
     kind = kind_of(column)
     if kind in UNFIT:
@@ -223,10 +227,10 @@ def _draft(
     if name in options.categorical:
         return CategoricalDraft(name)
     if name in options.dtypes:
-        return NumericDraft(name, options.dtypes[name], options.cut_points, sample)
+        return NumericDraft(name, options.dtypes[name], options.cut_points, sample, typed=typed)
     if kind == "numeric":
         dtype = "float32" if column.values.dtype in (np.float32, np.float16) else "float64"
-        return NumericDraft(name, dtype, options.cut_points, sample)
+        return NumericDraft(name, dtype, options.cut_points, sample, typed=typed)
     if kind == "mixed":
         warn_of_mixture(name)
     if kind == "empty":

@@ -132,5 +132,5 @@ class Alarms:
             except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise WireError(f"an alarm state without a readable {name!r}") from error
             if array.shape != self.owner.shape:
-                raise WireError(f"an alarm state of shape {array.shape}, where {self.owner.shape} is needed")
+                raise WireError(f"an alarm state of {array.size} values, where {self.owner.size} are needed")
             setattr(self, name, array)

@@ -30,6 +30,7 @@ from tidegauge.stats.design_effect import profile_table
 from tidegauge.stats.evaluation import Evaluator, Limits
 from tidegauge.stats.seasonality import HOUR_SECONDS, hour_weights
 from tidegauge.stats.tables import Reference
+from tidegauge.telling import told
 
 __all__ = ["Monitor"]
 
@@ -144,9 +145,11 @@ class Monitor:
         """
         pane_id = _whole(pane_id)
         if not isinstance(counts, Counts):
-            raise TypeError(f"counts={counts!r}: they must be Counts, as Profile.count(rows) gives them")
+            raise TypeError(f"counts={told(counts)}: they must be Counts, as Profile.count(rows) gives them")
         if type(panes) is not int or panes < 1 or panes & (panes - 1) or pane_id % panes:
-            raise PolicyError(f"panes={panes!r} at pane {pane_id}: a power of two that divides the pane's id")
+            raise PolicyError(
+                f"panes={told(panes)} at pane {pane_id}: a power of two that divides the pane's id"
+            )
         if counts.profile is not self.profile and counts.profile != self.profile:
             raise ProfileMismatch(
                 f"counts of profile {counts.profile.hash[:12]} given to a monitor of {self.profile.hash[:12]}"
@@ -391,5 +394,5 @@ def _whole(pane_id: object) -> int:
         return operator.index(pane_id)  # type: ignore[arg-type]
     except TypeError:
         raise PolicyError(
-            f"pane_id={pane_id!r}: it must be a whole number, floor(epoch seconds / pane_seconds)"
+            f"pane_id={told(pane_id)}: it must be a whole number, floor(epoch seconds / pane_seconds)"
         ) from None

@@ -22,7 +22,9 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from tidegauge.errors import PolicyError
+from tidegauge.nearest import or_nearest
 from tidegauge.protocol.names import Severity
+from tidegauge.telling import told
 
 __all__ = ["DEFAULT_MIN_EFFECT", "MAX_SCALES", "Budget", "Policy", "duration_seconds"]
 
@@ -57,7 +59,7 @@ def duration_seconds(value: Duration, name: str = "a duration") -> float:
         seconds = float(value) if number_given else 0.0
     if not 0 < seconds < math.inf:
         raise PolicyError(
-            f"{name}={value!r}: it must be above 0 and have units out of d, h, m and s, "
+            f"{name}={told(value)}: it must be above 0 and have units out of d, h, m and s, "
             "such as '30d', '1h30m' or '10s'; a bare number is seconds"
         )
     return seconds
@@ -136,7 +138,7 @@ class Policy:
     def __post_init__(self) -> None:
         _number("false_alarms", self.false_alarms, 0, 1e6, open_below=True)
         if type(self.scales) is not int or not 1 <= self.scales <= MAX_SCALES:
-            raise PolicyError(f"scales={self.scales!r}: it must be a whole number from 1 to {MAX_SCALES}")
+            raise PolicyError(f"scales={told(self.scales)}: it must be a whole number from 1 to {MAX_SCALES}")
         for name in ("period", "learning", "stale"):
             duration_seconds(getattr(self, name), name)
         if self.design_effect is not None:
@@ -145,7 +147,9 @@ class Policy:
         _ordered("min_effect", base)
         object.__setattr__(self, "min_effect", base)
         if not isinstance(self.per_feature, Mapping):
-            raise PolicyError(f"per_feature={self.per_feature!r}: it must map feature names to their floors")
+            raise PolicyError(
+                f"per_feature={told(self.per_feature)}: it must map feature names to their floors"
+            )
         own = {name: {**base, **_floors(f"per_feature[{name!r}]", v)} for name, v in self.per_feature.items()}
         for name, floors in own.items():
             _ordered(f"per_feature[{name!r}]", floors)
@@ -204,15 +208,18 @@ def _number(name: str, value: object, low: float, high: float, *, open_below: bo
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not (is_number and low <= value <= high and not (open_below and value == low)):  # type: ignore[operator]
         rule = f"above {low} and at most {high:g}" if open_below else f"from {low} to {high:g}"
-        raise PolicyError(f"{name}={value!r}: it must be a number {rule}")
+        raise PolicyError(f"{name}={told(value)}: it must be a number {rule}")
 
 
 def _floors(name: str, given: object) -> dict[str, float]:
     known = [severity.value for severity in Severity]
-    if not isinstance(given, Mapping) or not set(given) <= set(known):
+    if not isinstance(given, Mapping):
         raise PolicyError(
-            f"{name}={given!r}: it must map {' and '.join(known)} to shares of rows from 0 to 1"
+            f"{name}={told(given)}: it must map {' and '.join(known)} to shares of rows from 0 to 1"
         )
+    if unknown := [severity for severity in given if severity not in known]:
+        near = or_nearest(str(unknown[0]), known)
+        raise PolicyError(f"{name} has a share for {told(unknown[0])}: it is no severity; {near}")
     for severity, value in given.items():
         _number(f"{name}[{severity!r}]", value, 0, 1)
     return {str(severity): float(value) for severity, value in given.items()}

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tidegauge.counting.counts import Accumulator, Counts
 from tidegauge.data.columns import Column
-from tidegauge.data.frames import feature_columns, named_column, read_columns
+from tidegauge.data.frames import RowReader, named_column, read_columns
 from tidegauge.data.sources import Reading, chunks_of, is_path, reading_for
 from tidegauge.data.times import epoch_seconds, require_clear_times
 from tidegauge.errors import PolicyError, ProfileError, SchemaError
@@ -25,6 +25,7 @@ from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PANE_SECONDS, Severity, Verdict
 from tidegauge.report.model import Report, published_share
 from tidegauge.stats.tables import STATISTICS
+from tidegauge.telling import told
 
 __all__ = ["Transition", "replay", "replayed"]
 
@@ -117,7 +118,7 @@ def replay(
     Warns
     -----
     UserWarning
-        The profile holds the model's predictions, and the rows have none.
+        The profile holds the model's predictions, and the rows have none; or what `Profile.count` warns of.
 
     Returns
     -------
@@ -132,7 +133,7 @@ def replay(
         `policy` is something else, neither or both of `pane` and `rows_per_pane`, `pane` without `time`, or
         a number that is not possible.
     SchemaError
-        A column is not there, or a time cannot be read.
+        A column is not there, a value is not of its feature's type, or a time cannot be read.
     """
     return list(
         replayed(
@@ -192,10 +193,10 @@ def _check(time: str | None, pane: str | float | None, rows_per_pane: int | None
     if rows_per_pane is not None:
         whole = isinstance(rows_per_pane, int | np.integer) and not isinstance(rows_per_pane, bool)
         if not whole or rows_per_pane < 1:
-            raise PolicyError(f"rows_per_pane={rows_per_pane!r}: it must be a whole number from 1 on")
+            raise PolicyError(f"rows_per_pane={told(rows_per_pane)}: it must be a whole number from 1 on")
         return None
     if time is None:
-        raise PolicyError(f"pane={pane!r} needs time=, the column of the rows' times")
+        raise PolicyError(f"pane={told(pane)} needs time=, the column of the rows' times")
     return duration_seconds(pane or 0, "pane")
 
 
@@ -208,28 +209,20 @@ def _rows(
     profile: Profile, data: Any, time: str | None, prediction: Any, *, ordered: bool
 ) -> Iterator[_Rows]:
     """Chunks of the features' values and their times, in the order of rows or, where asked for, of time."""
+    reader = RowReader(profile, prediction)
     if is_path(data):
         reading = reading_for(profile, prediction if isinstance(prediction, str) else None, time)
-        chunks = (
-            _values(profile, chunk, time, prediction, first=i == 0)
-            for i, chunk in enumerate(chunks_of(data, reading))
-        )
-        return _in_order(data, time, chunks) if ordered and time is not None else chunks
-    columns = read_columns(
-        data, profile.names if _is_full(profile, data) else [f.name for f in profile.features]
-    )
-    return iter([_sorted(_values(profile, columns, time, prediction, first=True))])
+        chunks = (_values(reader, profile, chunk, time) for chunk in chunks_of(data, reading))
+        yield from _in_order(data, time, chunks) if ordered and time is not None else chunks
+    else:
+        columns = read_columns(data, reader.names_of(data))
+        yield _sorted(_values(reader, profile, columns, time))
+    reader.warn()
 
 
-def _is_full(profile: Profile, data: Any) -> bool:
-    return isinstance(data, np.ndarray) and data.ndim == 2 and data.shape[1] == len(profile.names)
-
-
-def _values(
-    profile: Profile, columns: dict[str, Column], time: str | None, prediction: Any, *, first: bool
-) -> _Rows:
-    seconds = None if time is None else _seconds(columns, time, first=first)
-    values = feature_columns(profile, columns, prediction)
+def _values(reader: RowReader, profile: Profile, columns: dict[str, Column], time: str | None) -> _Rows:
+    seconds = None if time is None else _seconds(columns, time, first=reader.rows == 0)
+    values = reader.read(columns)
     if len(values) < len(profile.monitored):
         warnings.warn(_UNPREDICTED, stacklevel=2)
     if seconds is not None and len(seconds) != len(values[0]):

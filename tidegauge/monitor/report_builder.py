@@ -80,6 +80,7 @@ def summarise(monitor: Judged, pane: int) -> Report:
         ),
         late_rows=monitor.late_rows,
         stale=stale,
+        hours_of_day=any(feature.hourly is not None for feature in monitor.profile.monitored),
         policy={**monitor.policy.to_dict(), "pairs": monitor.reference.pairs},
     )
 

@@ -21,12 +21,14 @@ from tidegauge.profile.features import (
     NumericFeature,
 )
 from tidegauge.protocol.names import PROFILE_SCHEMA
+from tidegauge.telling import told
 
 __all__ = ["Contents", "body_hash", "decode", "encode", "profile_body", "read_document", "whole_document"]
 
 _SHARED: Final = ("name", "kind", "counts", "missing", "distinct", "hourly", "design_effect")
 _NUMERIC: Final = frozenset((*_SHARED, "dtype", "cut_points", "mean", "sd", "min", "max", "beyond"))
 _CATEGORICAL: Final = frozenset((*_SHARED, "categories"))
+_IN_WORDS: Final[dict[type, str]] = {list: "a list", str: "a text", int: "a whole number"}
 _T = TypeVar("_T")
 Document: TypeAlias = dict[str, Any]
 
@@ -43,17 +45,19 @@ class Contents(NamedTuple):
 # --- profile to document -----------------------------------------------------------------------------------
 
 
-def profile_body(features: Sequence[Feature], prediction: Feature | None, rows: int) -> Document:
-    """The document of a whole profile, without `schema` and `hash`."""
+def profile_body(
+    features: Sequence[Feature], prediction: Feature | None, rows: int, *, typed: bool = False
+) -> Document:
+    """The document of a whole profile, without `schema` and `hash`; types only where `typed`."""
     return {
         "rows": rows,
-        "features": [_feature_document(feature) for feature in features],
-        "prediction": None if prediction is None else _feature_document(prediction),
+        "features": [_feature_document(feature, typed) for feature in features],
+        "prediction": None if prediction is None else _feature_document(prediction, typed),
     }
 
 
 def body_hash(body: Document) -> str:
-    """SHA-256 of a document without `schema` and `hash`: JSON, keys sorted, no spaces."""
+    """SHA-256 of a document without `schema`, `hash` and types: JSON, keys sorted, no spaces."""
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -75,9 +79,10 @@ def _json(value: object) -> str:
     return json.dumps(value, allow_nan=False)
 
 
-def _feature_document(feature: Feature) -> dict[str, Any]:
+def _feature_document(feature: Feature, typed: bool) -> dict[str, Any]:
     effect = feature.design_effect
     shared = {
+        **({"type": feature.type} if typed and feature.type is not None else {}),
         "name": feature.name,
         "kind": feature.kind,
         "counts": feature.counts.tolist(),
@@ -134,7 +139,7 @@ def read_document(document: object) -> Contents:
     """Read a document and check every rule but its hash."""
     fields = _fields(document, "a profile", {"schema", "hash", "rows", "features", "prediction"})
     if fields["schema"] != PROFILE_SCHEMA:
-        raise ProfileError(f"schema is {fields['schema']!r}, this version reads {PROFILE_SCHEMA!r}")
+        raise ProfileError(f"schema is {told(fields['schema'])}, this version reads {PROFILE_SCHEMA}")
     prediction = fields["prediction"]
     items = enumerate(_list(fields["features"], "features"))
     return Contents(
@@ -153,10 +158,11 @@ def _feature(item: object, where: str) -> Feature:
     held = item if isinstance(item, dict) else {}
     kind = held.get("kind")
     if kind == "numeric":
-        return _numeric(_fields(item, where, _NUMERIC), where)
+        return _numeric(_fields(item, where, _NUMERIC | ({"type"} & held.keys())), where)
     if kind == "categorical":
-        return _categorical(_fields(item, where, _CATEGORICAL | ({"held_out"} & held.keys())), where)
-    raise ProfileError(f"{where} is of kind {kind!r}: it must be numeric or categorical")
+        optional = {"held_out", "type"} & held.keys()
+        return _categorical(_fields(item, where, _CATEGORICAL | optional), where)
+    raise ProfileError(f"{where} is of kind {told(kind)}: it must be numeric or categorical")
 
 
 def _numeric(fields: dict[str, Any], where: str) -> NumericFeature:
@@ -195,6 +201,7 @@ def _shared(fields: dict[str, Any], where: str, cells: int) -> dict[str, Any]:
         "distinct": None if distinct is None else _count(distinct, f"{where}.distinct"),
         "hourly": None if hourly is None else _unpack(hourly, cells, f"{where}.hourly"),
         "design_effect": None if effect is None else _design_effect(effect, f"{where}.design_effect"),
+        "type": _text(fields["type"], f"{where}.type") if "type" in fields else None,
     }
 
 
@@ -229,14 +236,14 @@ def _unpack(text: object, cells: int, where: str) -> IntArray:
 
 def _fields(item: object, where: str, names: set[str] | frozenset[str]) -> dict[str, Any]:
     if not isinstance(item, dict) or item.keys() != names:
-        held = sorted(map(str, item)) if isinstance(item, dict) else type(item).__name__
-        raise ProfileError(f"{where} must have exactly the fields {sorted(names)}, not {held}")
+        held = ", ".join(sorted(map(str, item))) if isinstance(item, dict) and item else told(item)
+        raise ProfileError(f"{where} must have exactly the fields {', '.join(sorted(names))}; it is {held}")
     return item
 
 
 def _typed(value: object, wanted: type[_T], where: str) -> _T:
     if type(value) is not wanted:
-        raise ProfileError(f"{where} holds {value!r}: it must be of type {wanted.__name__}")
+        raise ProfileError(f"{where} holds {told(value)}: it must be {_IN_WORDS[wanted]}")
     return value
 
 
@@ -249,7 +256,7 @@ def _text(value: object, where: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ProfileError(f"{where} holds {text!r}, which is not Unicode text") from error
+        raise ProfileError(f"{where} holds {told(text)}, which is not Unicode text") from error
     return text
 
 
@@ -271,4 +278,4 @@ def _number(value: object, where: str) -> float:
         return value
     if type(value) is int and abs(value) <= 1 << 53:
         return float(value)
-    raise ProfileError(f'{where} holds {value!r}: it must be a number, "inf" or "-inf"')
+    raise ProfileError(f'{where} holds {told(value)}: it must be a number, "inf" or "-inf"')

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.errors import ProfileError
+from tidegauge.protocol.coercion import TYPES_OF_KIND, ColumnType
+from tidegauge.telling import told
 
 __all__ = [
     "DISCRETE_LIMIT",
@@ -99,6 +101,9 @@ class NumericFeature:
         Reference values per hour of day (UTC) and cell, shape ``(24, 2k + 1)``, or None.
     design_effect
         How much rows of one time resemble each other, or None where the reference had no timestamps.
+    type
+        What the column was in the reference, which says what values are taken (`tidegauge.coercion`); None
+        where it is not known. It decides no cell, and is no part of the profile's hash.
     """
 
     kind: ClassVar[Literal["numeric"]] = "numeric"
@@ -115,10 +120,11 @@ class NumericFeature:
     distinct: int | None = None
     hourly: IntArray | None = None
     design_effect: DesignEffect | None = None
+    type: ColumnType | None = None
 
     def __post_init__(self) -> None:
         where = f"feature {self.name!r}"
-        require(self.dtype in DTYPES, where, f"a dtype of {DTYPES}, not {self.dtype!r}")
+        require(self.dtype in DTYPES, where, f"a dtype of {' or '.join(DTYPES)}, not {self.dtype!r}")
         _freeze(self, "cut_points", np.dtype(self.dtype))
         cuts = self.cut_points
         require(cuts.ndim == 1 and cuts.size <= MAX_CUT_POINTS, where, f"at most {MAX_CUT_POINTS} cut points")
@@ -176,7 +182,7 @@ class CategoricalFeature:
     held_out
         Of `counts`, the rows that had no part in the choice of the categories; None where every text of the
         reference is a category, so that nothing was chosen.
-    missing, distinct, hourly, design_effect
+    missing, distinct, hourly, design_effect, type
         As for `NumericFeature`.
 
     Notes
@@ -194,6 +200,7 @@ class CategoricalFeature:
     distinct: int | None = None
     hourly: IntArray | None = None
     design_effect: DesignEffect | None = None
+    type: ColumnType | None = None
 
     def __post_init__(self) -> None:
         where = f"feature {self.name!r}"
@@ -290,13 +297,15 @@ def _freeze(feature: Feature, name: str, dtype: np.dtype[Any]) -> None:
 def _check_counts(feature: Feature, cells: int) -> None:
     where = f"feature {feature.name!r}"
     require(bool(feature.name), where, "a name")
+    types = TYPES_OF_KIND[feature.kind]
+    require(feature.type in (None, *types), where, f"a type of {', '.join(types)}, not {told(feature.type)}")
     _freeze(feature, "counts", np.dtype(np.int64))
     require(feature.counts.shape == (cells,), where, f"{cells} counts, one per cell")
     require(not (feature.counts < 0).any() and feature.missing >= 0, where, "counts from 0 on")
     if feature.hourly is not None:
         _freeze(feature, "hourly", np.dtype(np.int64))
         hourly = feature.hourly
-        require(hourly.shape == (HOURS, cells), where, f"hourly counts of shape {(HOURS, cells)}")
+        require(hourly.shape == (HOURS, cells), where, f"hourly counts of {HOURS} hours and {cells} cells")
         require(not (hourly < 0).any(), where, "hourly counts from 0 on")
         require(
             bool((hourly.sum(axis=0) == feature.counts).all()), where, "hourly counts that sum to its counts"

@@ -37,6 +37,7 @@ from tidegauge.profile.features import (
     require,
 )
 from tidegauge.protocol.names import PREDICTION
+from tidegauge.telling import told
 
 if TYPE_CHECKING:
     from tidegauge.counting.counts import Counts
@@ -270,12 +271,14 @@ class Profile:
         Warns
         -----
         UserWarning
-            Texts that spell no number, in a column of numbers: they count as missing.
+            Texts that spell no number, in a column of numbers of which the profile knows no type: they count
+            as missing.
 
         Raises
         ------
         SchemaError
-            A feature is not there, or the shape is another.
+            A feature is not there, a value is not of its feature's type (`tidegauge.coercion`), or the shape
+            is another.
         """
         from tidegauge.counting.rows import count_rows
 
@@ -300,12 +303,12 @@ class Profile:
 
     def to_dict(self) -> dict[str, Any]:
         """The profile's document; raises `ProfileError` for a shard."""
-        return whole_document(self._body(), self.hash)
+        return whole_document(self._body(typed=True), self.hash)
 
-    def _body(self) -> dict[str, Any]:
+    def _body(self, *, typed: bool = False) -> dict[str, Any]:
         if self.share is not None:
             raise ProfileError("a shard has no document: write the whole profile, and take its shard again")
-        return profile_body(self.features, self.prediction, self.rows)
+        return profile_body(self.features, self.prediction, self.rows, typed=typed)
 
     @staticmethod
     def from_dict(document: object) -> Profile:
@@ -314,7 +317,7 @@ class Profile:
         profile = Profile(features, prediction, rows)
         if profile.hash != stated:
             raise ProfileError(
-                f"hash is {stated!r}, but the contents hash to {profile.hash}: the document was changed, "
+                f"hash is {told(stated)}, but the contents hash to {profile.hash}: the document was changed, "
                 "build it again"
             )
         return profile
@@ -351,7 +354,7 @@ class Profile:
 def _names(argument: str, names: Sequence[str]) -> tuple[str, ...]:
     """The names; one alone would pass for a list of its letters."""
     if isinstance(names, str):
-        raise ProfileError(f"{argument}={names!r}: it must be a list of names, such as [{names!r}]")
+        raise ProfileError(f"{argument}={names!r}: it must be a list of names, as [{names!r}] is")
     if twice := sorted({name for name in names if list(names).count(name) > 1}):
         raise SchemaError(f"{argument}: {twice[0]!r} is there twice: name each once")
     return tuple(names)

@@ -12,18 +12,19 @@ category   texts, numbers, truths      the category that has the same text
 text       texts, numbers, truths      the text (`tidegauge.profile.features.category_text`)
 =========  ==========================  =============================================
 
-`Profile.count` and `replay` take rows that were logged already, and refuse no value for its type: a truth
-value is 1 or 0, a text that spells a number is that number, and any other text in a column of numbers counts
-as missing (`Profile.count` warns of it).
+The rule holds for the model server, and for `Profile.count` and `replay`: a profile knows the types that it
+was fitted on. A CSV file has texts alone, so there a text that spells a number is that number. A profile made
+before types were kept, of a CSV file, or of texts as numbers (`dtypes`), knows no type of its numbers: then a
+truth value is 1 or 0, and a text that spells no number counts as missing, with a warning.
 
 Whether a value may be missing is another question, which the model decides. Standard library only, as the
 manifest is read with it. `tidegauge.data.values` does what the last column says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["TYPES_OF_KIND", "ColumnType", "Label", "default_type", "takes", "wanted"]
+__all__ = ["TYPES_OF_KIND", "ColumnType", "Label", "default_type", "numeric_type", "takes", "wanted"]
 
 ColumnType: TypeAlias = Literal["boolean", "integer", "number", "category", "text"]
 Label: TypeAlias = str | int | float | bool
@@ -61,3 +62,12 @@ def takes(column: ColumnType, kind: type) -> bool:
 def wanted(column: ColumnType) -> str:
     """What a value of the column must be, in words."""
     return _WANTED[column]
+
+
+def numeric_type(kinds: Collection[type]) -> ColumnType | None:
+    """The type of a column that held values of these Python types; None where not all are numbers."""
+    if not kinds or any(kind not in _TAKEN["boolean"] for kind in kinds):
+        return None
+    if bool in kinds:
+        return "boolean"
+    return "number" if float in kinds else "integer"

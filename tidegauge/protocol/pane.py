@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Self
 
 from tidegauge.errors import WireError
+from tidegauge.telling import told
 
 __all__ = ["MAX_PANE_BYTES", "Pane"]
 
@@ -98,7 +99,7 @@ class Pane:
         if len(data) > MAX_PANE_BYTES:
             raise WireError(f"a pane message of {len(data)} bytes: at most {MAX_PANE_BYTES} are taken")
         if len(data) < 16 or data[:8] != MAGIC:
-            raise WireError(f"not a pane message: it opens with {data[:8]!r}, not {MAGIC!r}")
+            raise WireError(f"not a pane message: its first 8 bytes are not {MAGIC.decode()}")
         if zlib.crc32(memoryview(data)[:-4]) != _LENGTH.unpack(data[-4:])[0]:
             raise WireError("a torn or damaged pane message: its checksum does not fit")
         end = 12 + _LENGTH.unpack_from(data, 8)[0]
@@ -107,6 +108,7 @@ class Pane:
         return cls(**_read_meta(data[12:end]), counts=data[end:-4])
 
 
+_IN_WORDS: Final = {str: "a text", int: "a whole number", dict: "an object", bool: "true or false"}
 _TYPES: Final[dict[str, type]] = {
     **dict.fromkeys(("model", "profile", "instance", "pod"), str),
     **dict.fromkeys(("pane", "pane_seconds", "rows", "shard", "shards", "rows_before", "lost_before"), int),
@@ -121,13 +123,15 @@ def _read_meta(text: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise WireError(f"a pane message whose JSON part cannot be read: {error}") from error
     if not isinstance(meta, dict) or set(meta) != {f.name for f in fields(Pane)} - {"counts"}:
-        raise WireError(f"a pane message whose JSON part has not exactly the fields {sorted(_TYPES)}")
+        raise WireError(
+            f"a pane message whose JSON part has not exactly the fields {', '.join(sorted(_TYPES))}"
+        )
     for name, value in meta.items():
-        _require(type(value) is _TYPES[name], name, value, f"of type {_TYPES[name].__name__}")
+        _require(type(value) is _TYPES[name], name, value, _IN_WORDS[_TYPES[name]])
     _require(all(type(n) is int for n in meta["lost"].values()), "lost", meta["lost"], "whole numbers")
     return meta
 
 
 def _require(holds: object, name: str, value: object, rule: str) -> None:
     if not holds:
-        raise WireError(f"a pane message with {name}={value!r}: it must be {rule}")
+        raise WireError(f"a pane message with {name}={told(value)}: it must be {rule}")

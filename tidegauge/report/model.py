@@ -15,6 +15,7 @@ from typing import Any
 from tidegauge.errors import WireError
 from tidegauge.protocol.names import REPORT_SCHEMA, Extent, Severity, Verdict
 from tidegauge.report.coverage import Coverage, worst_coverage
+from tidegauge.telling import told
 
 __all__ = ["Baseline", "Coverage", "FeatureReport", "PodReport", "Report", "by_urgency", "published_share"]
 
@@ -160,6 +161,8 @@ class Report:
         Rows of panes that came too late for every window.
     coverage
         Attached by the aggregator.
+    hours_of_day
+        Whether live rows are compared with the reference of their own hour of the day; None if not known.
     """
 
     verdict: Verdict
@@ -176,6 +179,7 @@ class Report:
     model: str | None = None
     policy: Mapping[str, Any] = field(default_factory=dict)
     coverage: Coverage | None = None
+    hours_of_day: bool | None = None
 
     @property
     def drifting(self) -> list[FeatureReport]:
@@ -282,6 +286,7 @@ class Report:
             "stale": self.stale,
             "drifting": [f.name for f in self.drifting],
             "baseline": asdict(self.baseline),
+            "hours_of_day": self.hours_of_day,
             "coverage": self.coverage and asdict(self.coverage),
             "policy": dict(self.policy),
             "features": [self._feature(f) for f in self.features.values()],
@@ -298,7 +303,7 @@ class Report:
         """Read a document; raises `WireError` when it is not a report of this version."""
         if not isinstance(document, Mapping) or document.get("schema") != REPORT_SCHEMA:
             schema = document.get("schema") if isinstance(document, Mapping) else document
-            raise WireError(f"not a report of schema {REPORT_SCHEMA}: {schema!r}")
+            raise WireError(f"not a report of schema {REPORT_SCHEMA}: {told(schema)}")
         try:
             features = [_read_feature(item) for item in document["features"]]
             coverage = document["coverage"]
@@ -310,6 +315,7 @@ class Report:
                 features={f.name: f for f in features},
                 baseline=Baseline(**document["baseline"]),
                 coverage=None if coverage is None else Coverage(**coverage),
+                hours_of_day=document.get("hours_of_day"),
                 **{name: document[name] for name in _PLAIN},
             )
         except (KeyError, TypeError, ValueError) as error:

@@ -19,6 +19,7 @@ from tidegauge.resource.schema import (
     Resources,
     Spec,
 )
+from tidegauge.telling import told
 
 __all__ = ["broken_rules"]
 
@@ -64,7 +65,7 @@ def _metrics(scaling: Autoscaling) -> Iterator[str]:
     for index, metric in enumerate(scaling.metrics):
         if metric.get("type") not in METRIC_TYPES:
             yield (
-                f"spec.autoscaling.metrics[{index}].type is {metric.get('type')!r}: "
+                f"spec.autoscaling.metrics[{index}].type is {told(metric.get('type'))}: "
                 f"it must be one of {', '.join(METRIC_TYPES)}"
             )
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from tidegauge.errors import PolicyError, ResourceError
 from tidegauge.monitor.policy import Policy
+from tidegauge.nearest import or_nearest
+from tidegauge.telling import told
 
 __all__ = ["Config", "ModelConfig", "parse_config"]
 
@@ -63,7 +65,7 @@ def _model(value: Any, where: str, default: Policy) -> ModelConfig:
     given = _object(value, where, {"policy", "expected_pods"})
     pods = given.get("expected_pods")
     if pods is not None and (type(pods) is not int or pods < 0):
-        raise ResourceError(f"{where}.expected_pods is {pods!r}: it must be a whole number from 0 on")
+        raise ResourceError(f"{where}.expected_pods is {told(pods)}: it must be a whole number from 0 on")
     return ModelConfig(_policy(given.get("policy", {}), f"{where}.policy", default), pods)
 
 
@@ -79,10 +81,9 @@ def _policy(value: Any, where: str, default: Policy) -> Policy:
 
 def _object(value: Any, where: str, names: set[str] | None) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ResourceError(f"{where} is {value!r}: it must be an object")
-    unknown = set(value) - names if names is not None else set()
+        raise ResourceError(f"{where} is {told(value)}: it must be an object")
+    unknown = sorted(set(value) - names) if names is not None else []
     if unknown:
-        raise ResourceError(
-            f"{where} has unknown fields {sorted(unknown)}: it may have {sorted(names or ())}"
-        )
+        near = or_nearest(unknown[0], sorted(names or ()))
+        raise ResourceError(f"{where} has {unknown[0]!r}, which is no field of it; {near}")
     return value

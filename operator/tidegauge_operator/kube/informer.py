@@ -183,7 +183,9 @@ class Watches:
             await asyncio.sleep(LOOK_SECONDS)
             closed = self.closed() - self._asked if self._answered else set()
             closed_seconds = closed_seconds + LOOK_SECONDS if closed else 0.0
-        raise RuntimeError(f"not asked for within {OPENING_SECONDS:g} s: the watches of {sorted(closed)}")
+        raise RuntimeError(
+            f"not asked for within {OPENING_SECONDS:g} s: the watches of {', '.join(sorted(closed))}"
+        )
 
     async def _tell(self, event: Any, **_: Any) -> None:
         self._told.append((event["type"], event["object"]))

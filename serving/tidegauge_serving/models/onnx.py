@@ -11,6 +11,7 @@ from tidegauge.data.values import texts_of
 from tidegauge.errors import BundleError
 from tidegauge.model.inference import label_dtype
 from tidegauge.model.inference import onnxruntime as ort
+from tidegauge.nearest import listed
 from tidegauge.profile.profile import Profile
 from tidegauge_serving.models.base import Artefact, Label, Predictions, require_features
 from tidegauge_serving.refusal import Refusal
@@ -68,9 +69,8 @@ class OnnxModel:
         self._all = [output.name for output in outputs[: 1 + probability]]
         for each in self._inputs:
             if each.type not in _DTYPES:
-                raise BundleError(
-                    f"the ONNX input {each.name!r} is {each.type}: this server feeds {sorted(_DTYPES)}"
-                )
+                fed = ", ".join(sorted(_DTYPES))
+                raise BundleError(f"the ONNX input {each.name!r} is {each.type}: this server feeds {fed}")
         self._feed = self._feed_of(names)
         self._output = outputs[0]
         self.one, self.many = self._quick_ways(len(names))
@@ -162,8 +162,8 @@ def _columns_by_name(inputs: dict[str, Any], names: tuple[str, ...]) -> list[str
         if set(spelled) == set(inputs) and len(set(spelled)) == len(names):
             return spelled
     raise BundleError(
-        f"the ONNX model's inputs are {sorted(inputs)}, the profile's features {sorted(names)}: "
-        "they are of two different models"
+        f"the ONNX model's inputs are {listed(sorted(inputs))}, the profile's features "
+        f"{listed(sorted(names))}: they are of two different models, pack the model again"
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from tidegauge.errors import BundleError
 from tidegauge.model.asking import gap_of, takes_texts
+from tidegauge.nearest import listed
 from tidegauge.profile.profile import CategoricalFeature, NumericFeature, Profile
 from tidegauge.protocol.bundle import Feature
 from tidegauge_serving.models.base import Artefact, Predictions, frame_of, require_features, with_gaps
@@ -51,7 +52,8 @@ class SklearnModel:
         fitted = [str(name) for name in getattr(model, "feature_names_in_", ())]
         if fitted and fitted != list(self._names):
             raise BundleError(
-                f"the model was fitted on {fitted}, the profile has {list(self._names)}: they differ"
+                f"the model was fitted on {listed(fitted)}, the profile has {listed(self._names)}: pack it "
+                "again with the data that it was fitted on"
             )
         categorical = any(isinstance(feature, CategoricalFeature) for feature in profile.features)
         by_name = bool(fitted) and (categorical or _has_parts(model))
