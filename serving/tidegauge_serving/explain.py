@@ -1,14 +1,14 @@
 """Why a body was refused: the field and the rule, in words. Only refused requests come here."""
 
-import difflib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
+from tidegauge.nearest import or_nearest
 from tidegauge.profile.profile import NumericFeature
 from tidegauge.protocol.coercion import takes, wanted
 from tidegauge_serving.refusal import Refusal, unreadable
@@ -186,8 +186,10 @@ def check_names(schema: RowSchema, names: Mapping[str, object], where: str) -> N
     missing = [name for name in schema.names if name not in names]
     extra = [name for name in names if name not in schema.names]
     if extra:
-        hint = _near(extra[0], missing or schema.names)
-        raise Refusal("unknown_feature", f"{where} has {_quoted(extra)}, which the model does not have{hint}")
+        hint = or_nearest(extra[0], missing or schema.names)
+        raise Refusal(
+            "unknown_feature", f"{where} has {_quoted(extra)}, which the model does not have; {hint}"
+        )
     if missing:
         raise Refusal("missing_feature", f"{where} lacks {_quoted(missing)}: every feature must be sent")
 
@@ -264,11 +266,6 @@ def _fits(value: Any, largest: float) -> bool:
         return abs(float(value)) <= largest
     except OverflowError:
         return False
-
-
-def _near(name: str, others: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(others), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _quoted(names: list[str]) -> str:

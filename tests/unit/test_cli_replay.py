@@ -57,9 +57,9 @@ def test_rows_without_the_models_predictions_are_told_and_their_column_can_be_na
     rows.assign(answer=rows.temp * 9).to_parquet(past)
     arguments = ("replay", past, "--profile", tmp_path, "--rows-per-pane", 100, "--json")
     without, named = tidegauge(*arguments), tidegauge(*arguments, "--prediction", "answer")
-    assert without.stderr.count("\n") == 1
+    assert without.stderr.count("\n") == 2, "the warning and the answer"
     assert "--prediction" in without.stderr
-    assert named.stderr == ""
+    assert named.stderr.count("\n") == 1
     drifting = {line["feature"] for line in map(json.loads, named.stdout.splitlines())}
     assert "prediction" in drifting
 
@@ -152,3 +152,30 @@ def test_a_feature_that_drifts_twice_is_two_alarms(tmp_path):
 )
 def test_ways_to_cut_panes_that_contradict_each_other_are_refused(past, tmp_path, arguments, words):
     assert_one_line_error(tidegauge("replay", past, "--profile", tmp_path, *arguments), words)
+
+
+def test_with_json_the_answer_is_on_standard_error(past, tmp_path):
+    arguments = ("replay", past, "--profile", tmp_path, "--time", "time", "--pane", "1h", "--json")
+    result = tidegauge(*arguments)
+    assert all(json.loads(line) for line in result.stdout.splitlines())
+    assert result.stderr.startswith("1 alarm in 17 days: temp; still drifting: temp")
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_a_pipeline_can_fail_on_drift(past, tmp_path, as_json):
+    rows = ("--profile", tmp_path, "--rows-per-pane", 100, *as_json)
+    assert tidegauge("replay", past, *rows).exit_code == 0
+    drifted = tidegauge("replay", past, *rows, "--fail-on-drift")
+    assert drifted.exit_code == 3
+    assert "temp" in drifted.stdout
+    quiet = pd.read_parquet(past).head(2000)
+    quiet.to_parquet(tmp_path / "quiet.parquet")
+    assert tidegauge("replay", tmp_path / "quiet.parquet", *rows, "--fail-on-drift").exit_code == 0
+
+
+def test_what_is_no_number_is_refused_with_its_row(past, tmp_path):
+    rows = pd.read_parquet(past).astype({"temp": object})
+    rows.loc[7, "temp"] = "calm"
+    rows.to_csv(tmp_path / "past.csv", index=False)
+    arguments = ("replay", tmp_path / "past.csv", "--profile", tmp_path, "--rows-per-pane", 100)
+    assert_one_line_error(tidegauge(*arguments), "feature 'temp' of row 7 is the text 'calm'")

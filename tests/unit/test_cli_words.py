@@ -1,5 +1,9 @@
 """What a command says names its options: a user of the command line has no arguments of Python."""
 
+import re
+import subprocess
+from pathlib import Path
+
 import joblib
 import numpy as np
 import pandas as pd
@@ -47,7 +51,7 @@ BUILD = {
     "plain.csv --hour-of-day": "--hour-of-day needs the rows' times: pass --time with their column",
     "plain.csv --time when": "--time when: no such column",
     "plain.csv --prediction price": "--prediction price: no such column",
-    "plain.csv --categorical x --float32 x": "are both in --categorical and --float32",
+    "plain.csv --categorical x --float32 x": "'x' is in both --categorical and --float32",
 }
 REPLAY = {
     "": "--time COLUMN --pane 1h, or --rows-per-pane 1000",
@@ -87,3 +91,41 @@ def test_the_form_to_pack_in_is_named_as_an_option():
         in_options("model_format='joblib' packs the object itself")
         == "--format joblib packs the object itself"
     )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Unnamed: 0", "it's", 'say "x"', "rain [mm]", "a\\b", "$HOME", "t`x`", "tab\there", "größe", "-x"],
+)
+def test_a_name_that_a_shell_would_break_is_quoted_for_it(name):
+    """What is suggested can be typed: the shell hands the command the name as it is."""
+    for message in (f"exclude=[{name!r}] says", f"time={name!r}: no such column"):
+        line = in_options(message).removesuffix(" says").removesuffix(": no such column")
+        words = subprocess.run(
+            ["sh", "-c", f"printf '%s\\0' {line}"], capture_output=True, text=True, check=True
+        ).stdout.split("\0")
+        assert words[1] == name, line
+
+
+def test_the_index_that_to_csv_writes_is_excluded_by_the_line_that_is_suggested():
+    pd.read_csv("plain.csv").to_csv("indexed.csv")
+    told = tidegauge("profile", "build", "indexed.csv", "-o", "made.json").stderr
+    assert "--exclude 'Unnamed: 0' says" in told
+
+
+def test_contradicting_options_are_told_as_they_can_be_typed():
+    line = ("replay", "plain.csv", "--profile", "profile.json", "--rows-per-pane", 9, "--pane", "1 h")
+    assert "--pane '1 h' and --rows-per-pane 9" in tidegauge(*line).stderr
+
+
+def test_no_suggested_command_has_a_bare_name_in_it():
+    """Values in options go through one function, which quotes."""
+    bare = re.compile(r'f"[^"]*--[a-z][a-z-]* \{(?!shlex|typed|place|given\[.timeout|shift)')
+    folder = Path(__file__).parents[2] / "tidegauge"
+    found = [
+        f"{path}: {line.strip()}"
+        for path in [*folder.glob("cli/**/*.py"), *folder.glob("local/*.py"), *folder.glob("pack/*.py")]
+        for line in path.read_text().splitlines()
+        if bare.search(line)
+    ]
+    assert not found

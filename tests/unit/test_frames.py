@@ -134,7 +134,7 @@ def test_a_feature_without_a_column_is_named() -> None:
 
 
 def test_a_row_that_is_no_dict_is_named() -> None:
-    with pytest.raises(SchemaError, match="row 1 is of type int"):
+    with pytest.raises(SchemaError, match="row 1 is 7: in a list each row must name its values"):
         PROFILE.count([RECORDS[0], 7])
 
 

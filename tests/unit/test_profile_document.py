@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegauge import NumericFeature, Profile, ProfileError
-from tidegauge.profile.document import body_hash
 from tidegauge.profile.profile import DesignEffect
 
 
@@ -42,7 +41,8 @@ DOCUMENT = PROFILE.to_dict()
 def signed(document: dict[str, Any]) -> dict[str, Any]:
     """The document with the hash that its contents would have, were they valid."""
     body = copy.deepcopy({name: document[name] for name in ("rows", "features", "prediction")})
-    for feature in (*body["features"], body["prediction"]):
+    features = body["features"] if isinstance(body["features"], list) else []
+    for feature in (*features, body["prediction"]):
         if isinstance(feature, dict):
             feature.pop("type", None)
     text = json.dumps(body, sort_keys=True, separators=(",", ":"))
@@ -94,8 +94,7 @@ def test_every_feature_has_a_line_of_its_own() -> None:
 
 
 def test_the_hash_is_that_of_the_documents_contents() -> None:
-    body = {name: value for name, value in DOCUMENT.items() if name not in ("schema", "hash")}
-    assert signed(DOCUMENT)["hash"] == PROFILE.hash == body_hash(body)
+    assert signed(DOCUMENT)["hash"] == PROFILE.hash
 
 
 def test_the_hash_tells_apart_all_that_decides() -> None:

@@ -336,9 +336,12 @@ def test_complex_numbers_are_refused_by_the_columns_name(values: Any) -> None:
     assert Profile.fit({"x": values, "y": [1, 2]}, exclude=["x"]).names == ("y",)
 
 
-@pytest.mark.parametrize("cut_points", [2.5, 0, 10**9, "7", None, True])
-def test_cut_points_that_are_no_whole_number_in_range_are_refused(cut_points: Any) -> None:
-    with pytest.raises(ProfileError, match=rf"cut_points={cut_points!r}: it must be a whole number from 1"):
+@pytest.mark.parametrize(
+    ("cut_points", "words"),
+    [(2.5, "2.5"), (0, "0"), (10**9, "1000000000"), ("7", "'7'"), (None, "nothing"), (True, "true")],
+)
+def test_cut_points_that_are_no_whole_number_in_range_are_refused(cut_points: Any, words: str) -> None:
+    with pytest.raises(ProfileError, match=rf"cut_points={words}: it must be a whole number from 1"):
         fit_one([1, 2, 3], cut_points=cut_points)
 
 

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 
 import click
 
-__all__ = ["INTERRUPTED", "Failure", "needs_extra"]
+from tidegauge.protocol.names import Verdict
+
+__all__ = ["EXIT_CODES", "INTERRUPTED", "Failure", "needs_extra"]
 
 INTERRUPTED = 130  # what shells say of a program that ended by Ctrl-C
+EXIT_CODES = {Verdict.STABLE: 0, Verdict.DRIFTING: 3, Verdict.UNKNOWN: 4, Verdict.LEARNING: 5}
 
 
 class Failure(click.ClickException):

@@ -7,6 +7,7 @@ import click
 from click.core import ParameterSource
 
 from tidegauge.cli.failure import Failure
+from tidegauge.cli.words import typed
 
 __all__ = [
     "DEFAULT_ROWS",
@@ -66,4 +67,4 @@ def _typed(name: str) -> str:
     value: Any = context.params[name]
     values = value if isinstance(value, tuple) else (value,)
     option = max(parameter.opts, key=len)
-    return option if value is True else " ".join(f"{option} {each}" for each in values)
+    return option if value is True else " ".join(typed(option, each) for each in values)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from tidegauge.cli.parts import warnings_as_lines
 from tidegauge.cli.tables import printable, screen
+from tidegauge.cli.words import typed
 from tidegauge.pack import ModelFormat, Packed, pack_model
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.bundle import ModelFile
@@ -62,7 +63,8 @@ def summary(packed: Packed, data: Path) -> list[str]:
     ]
     if not _has_times(profile) and (names := _time_columns(data)):
         lines.append(
-            f"  times      column {printable(names[0])} was not used: {_WHY_TIMES} --time {names[0]}"
+            f"  times      column {printable(names[0])} was not used: {_WHY_TIMES} "
+            f"{typed('--time', names[0])}"
         )
     return lines
 

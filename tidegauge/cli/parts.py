@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidegauge.cli.words import in_options
+from tidegauge.cli.words import in_options, typed
 from tidegauge.errors import ProfileError, ResourceError
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PROFILE_FILE
@@ -37,7 +37,7 @@ def load_resource(path: Path) -> "DriftMonitoredModel":
 def check_folder(output: Path) -> None:
     """Raise `ProfileError` when the folder of a file to be written is not there, before any work."""
     if not output.parent.is_dir():
-        raise ProfileError(f"--output {output}: there is no folder {output.parent}, make it first")
+        raise ProfileError(f"{typed('--output', output)}: there is no folder {output.parent}, make it first")
 
 
 @contextlib.contextmanager

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import click
 
-from tidegauge.cli.failure import INTERRUPTED
+from tidegauge.cli.failure import EXIT_CODES, INTERRUPTED
 from tidegauge.cli.parts import load_profile, load_resource, warnings_as_lines
 from tidegauge.cli.tables import Column, duration, print_table, printable, screen
+from tidegauge.cli.words import typed
 from tidegauge.errors import PolicyError, SchemaError
 from tidegauge.monitor.policy import DEFAULT_MIN_EFFECT, Policy
 from tidegauge.monitor.replay import Transition, replayed
@@ -31,13 +32,14 @@ def run(
     warning: float | None,
     critical: float | None,
     as_json: bool,
+    fail_on_drift: bool,
 ) -> None:
     """Run the production policy over DATA, CSV or Parquet, and print each change of a verdict."""
     policy = _policy(document, false_alarms, period, {"warning": warning, "critical": critical})
     profile, span, found = load_profile(path), Span(), list[Transition]()
     if prediction is not None and profile.prediction is None:
         raise SchemaError(
-            f"--prediction {prediction}: {path} holds no predictions to compare with, leave it out"
+            f"{typed('--prediction', prediction)}: {path} holds no predictions to compare with, leave it out"
         )
     with warnings_as_lines(), screen(to_stderr=True).status("rows replayed: 0", spinner="line") as status:
 
@@ -53,6 +55,8 @@ def run(
     if interrupted:
         click.echo(f"tidegauge: interrupted after {span.rows:,} rows", err=True)
         raise click.exceptions.Exit(INTERRUPTED)
+    if fail_on_drift and _raised(found):
+        raise click.exceptions.Exit(EXIT_CODES[Verdict.DRIFTING])
 
 
 def collect(history: Iterator[Transition], found: list[Transition]) -> bool:
@@ -68,6 +72,7 @@ def _print(found: list[Transition], span: "Span", *, as_json: bool) -> None:
     if as_json:
         for transition in found:
             click.echo(json.dumps(transition.to_dict()))
+        click.echo(answer(found, span), err=True)
         return
     print_table(_COLUMNS, map(_row, found))
     screen().print(answer(found, span), markup=False)

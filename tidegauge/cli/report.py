@@ -12,6 +12,7 @@ import click
 from rich.markup import escape
 from rich.text import Text
 
+from tidegauge.cli.failure import EXIT_CODES
 from tidegauge.cli.tables import Column, duration, print_table, printable, screen
 from tidegauge.errors import ResourceError, TidegaugeError
 from tidegauge.local.reports import ShardsReport, fetch_shards
@@ -20,7 +21,6 @@ from tidegauge.protocol.names import Extent, Verdict
 from tidegauge.report.explanation import rounding, why
 from tidegauge.report.model import Baseline, FeatureReport, Report
 
-EXIT_CODES: Final = {Verdict.STABLE: 0, Verdict.DRIFTING: 3, Verdict.UNKNOWN: 4, Verdict.LEARNING: 5}
 NOT_IN_TIME: Final = 1
 _POLL_SECONDS: Final = 0.5
 _EXPLAINED: Final = 5  # drifting features of which the cause is told, the clearest ones

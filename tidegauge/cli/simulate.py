@@ -14,6 +14,7 @@ from tidegauge.cli.failure import INTERRUPTED
 from tidegauge.cli.options import DEFAULT_ROWS
 from tidegauge.cli.parts import load_profile
 from tidegauge.cli.tables import screen
+from tidegauge.cli.words import typed
 from tidegauge.data.sources import chunks_of, reading_for
 from tidegauge.data.synthetic import Scenario, rows
 from tidegauge.data.values import json_cell
@@ -107,7 +108,9 @@ def _check_features(profile: Profile, features: tuple[str, ...]) -> None:
     known = [feature.name for feature in profile.features]
     for name in features:
         if name not in known:
-            raise SchemaError(f"--move {name}: the profile has no such feature; {or_nearest(name, known)}")
+            raise SchemaError(
+                f"{typed('--move', name)}: the profile has no such feature; {or_nearest(name, known)}"
+            )
 
 
 def _steps(profile: Profile, features: tuple[str, ...], shift: float | None) -> dict[str, float]:
@@ -118,8 +121,8 @@ def _steps(profile: Profile, features: tuple[str, ...], shift: float | None) -> 
     wrong = [feature.name for feature in named if feature.kind != "numeric"]
     if wrong and features:
         raise SchemaError(
-            f"--move {wrong[0]} --shift {shift:g}: {wrong[0]} is categorical and has no standard deviation; "
-            "use --scenario in place of --shift"
+            f"{typed('--move', wrong[0])} --shift {shift:g}: {wrong[0]} is categorical and has no standard "
+            "deviation; use --scenario in place of --shift"
         )
     return {
         feature.name: shift * (getattr(feature, "sd", 0.0) or 1.0)

@@ -1,9 +1,11 @@
 """The library's messages in the words of the command line."""
 
+import ast
 import re
+import shlex
 from typing import Final
 
-__all__ = ["in_options"]
+__all__ = ["in_options", "typed"]
 
 _OPTIONS: Final = {
     "allow_pickle": "--allow-pickle",
@@ -25,7 +27,7 @@ _OPTIONS: Final = {
     "trusted_types": "--trusted-type",
     "warning": "--warning",
 }
-_QUOTED: Final = r"(['\"])(?P<text>.*?)\2"
+_QUOTED: Final = r"""(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 _ARGUMENT: Final = re.compile(
     rf"\b(?P<name>{'|'.join(_OPTIONS)})=(?:[\[{{]?{_QUOTED}[\]}}]?|True\b|(?P<number>-?(?:inf|\d[\w.+-]*)))?"
 )
@@ -37,6 +39,11 @@ _KEYED: Final = (
 )
 
 
+def typed(option: str, value: object) -> str:
+    """An option with its value as a shell takes it: ``--exclude 'Unnamed: 0'``."""
+    return f"{option} {shlex.quote(str(value))}"
+
+
 def in_options(message: str) -> str:
     """A message that names arguments of Python, such as ``exclude=['id']``, with options in their place."""
     for pattern, plain in _KEYED:
@@ -45,5 +52,7 @@ def in_options(message: str) -> str:
 
 
 def _option(found: re.Match[str]) -> str:
-    value = found["text"] or found["number"]
-    return _OPTIONS[found["name"]] + (f" {value}" if value else "")
+    option = _OPTIONS[found["name"]]
+    if found["text"]:
+        return typed(option, ast.literal_eval(found["text"]))
+    return f"{option} {found['number']}" if found["number"] else option

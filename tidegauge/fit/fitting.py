@@ -21,7 +21,7 @@ from tidegauge.data.sources import chunks_of, is_csv, is_path, reading_of
 from tidegauge.data.times import TimeOrder, epoch_seconds, require_clear_times
 from tidegauge.errors import ProfileError, SchemaError
 from tidegauge.fit.builders import CategoricalDraft, NumericDraft, warn_of_mixture
-from tidegauge.nearest import listed, or_nearest
+from tidegauge.nearest import or_nearest
 from tidegauge.profile.features import DTYPES, HOURS, MAX_CUT_POINTS, DesignEffect, Feature, NumericFeature
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PREDICTION
@@ -64,11 +64,10 @@ class FitOptions:
         for name, dtype in self.dtypes.items():
             if dtype not in DTYPES:
                 raise ProfileError(f"dtypes[{name!r}]={told(dtype)}: it must be {' or '.join(DTYPES)}")
-        both = sorted(self.categorical & self.dtypes.keys())
-        if both:
+        if both := sorted(self.categorical & self.dtypes.keys()):
             raise ProfileError(
-                f"{listed(both)}: in categorical= and in dtypes=, give one of them; "
-                "a categorical feature has no dtype"
+                f"{both[0]!r} is in both categorical= and dtypes=: a categorical feature has no dtype, "
+                "leave one of them out"
             )
         if self.hour_of_day and self.time is None:
             raise ProfileError("hour_of_day=True needs the rows' times: pass time= with their column")

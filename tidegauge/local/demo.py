@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 from rich.console import Console
 
 from tidegauge.errors import ResourceError, TidegaugeError
-from tidegauge.local.reports import fetch_report
+from tidegauge.local.reports import fetch_shards
 from tidegauge.local.stack import STOP_GRACE_SECONDS
 from tidegauge.local.state import STATE_FILE, StackState, load_state
 from tidegauge.local.supervisor import Role
@@ -139,7 +139,8 @@ class Demo:
         """The first report for which something holds, or the last one in time."""
         deadline = time.monotonic() + VERDICT_SECONDS
         while True:
-            report = fetch_report(self._state.aggregator_urls)
+            state = self._state
+            report = fetch_shards(state.aggregator_urls, state.model, state.id).report
             if holds(report) or time.monotonic() > deadline:
                 return report
             time.sleep(PANE_SECONDS / 4)

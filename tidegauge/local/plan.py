@@ -1,6 +1,7 @@
 """From a custom resource to the processes of its local stack, as the operator makes pods of it."""
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -155,7 +156,7 @@ def check_allowed(resource: DriftMonitoredModel, model: ModelFile) -> None:
             "if it is yours, pass --allow-pickle (spec.model.allowPickle)"
         )
     if missing := [name for name in model.trusted_types if name not in allowed.trusted_types]:
-        options = " ".join(f"--trusted-type {name}" for name in missing)
+        options = " ".join(f"--trusted-type {shlex.quote(name)}" for name in missing)
         raise ResourceError(
             f"the bundle's model holds types that are not trusted: if they are yours, pass {options} "
             "(spec.model.trustedTypes)"

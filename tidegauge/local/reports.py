@@ -9,7 +9,7 @@ from tidegauge.errors import ResourceError, WireError
 from tidegauge.protocol.names import AGGREGATOR_PORT
 from tidegauge.report.model import Report
 
-__all__ = ["ShardsReport", "fetch_report", "fetch_shards"]
+__all__ = ["ShardsReport", "fetch_shards"]
 
 _TIMEOUT_SECONDS: Final = 10.0
 
@@ -37,11 +37,6 @@ class ShardsReport:
             return None
         all_of_them = "give all their addresses (--aggregator-url once per shard)"
         return f"{self.asked} of {self.of} shards asked: {all_of_them}"
-
-
-def fetch_report(urls: list[str], model: str | None = None) -> Report:
-    """The report alone: see `fetch_shards`."""
-    return fetch_shards(urls, model).report
 
 
 def fetch_shards(urls: list[str], model: str | None = None, stack: str = "") -> ShardsReport:

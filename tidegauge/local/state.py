@@ -1,6 +1,7 @@
 """``stack.json``: what runs where, for other commands and for scripts."""
 
 import fcntl
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,7 +81,8 @@ def load_running(folder: Path) -> StackState:
     state = load_state(folder)
     if not _is_locked(folder):
         raise ResourceError(
-            f"{folder}: this stack is not running: start it again with `tidegauge up`, with --dir {folder}"
+            f"{folder}: this stack is not running: start it again with `tidegauge up`, "
+            f"with --dir {shlex.quote(str(folder))}"
         )
     return state
 

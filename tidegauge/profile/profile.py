@@ -354,7 +354,7 @@ class Profile:
 def _names(argument: str, names: Sequence[str]) -> tuple[str, ...]:
     """The names; one alone would pass for a list of its letters."""
     if isinstance(names, str):
-        raise ProfileError(f"{argument}={names!r}: it must be a list of names, as [{names!r}] is")
+        raise ProfileError(f"{argument}={names!r}: it must be a list of names, such as [{names!r}]")
     if twice := sorted({name for name in names if list(names).count(name) > 1}):
         raise SchemaError(f"{argument}: {twice[0]!r} is there twice: name each once")
     return tuple(names)

@@ -6,6 +6,7 @@ import click
 
 from tidegauge.cli.failure import Failure, needs_extra
 from tidegauge.cli.options import existing_file, give_one, profile_path
+from tidegauge.cli.words import typed
 
 
 @click.command(name="replay", short_help="Show what would have alarmed on past data.")
@@ -32,14 +33,15 @@ from tidegauge.cli.options import existing_file, give_one, profile_path
 )
 @click.option("--warning", type=float, help="Warn when at least this share of rows moved.  [default: 0.05]")
 @click.option("--critical", type=float, help="Critical from this share of rows on.  [default: 0.15]")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document per line; the answer on stderr.")
+@click.option("--fail-on-drift", is_flag=True, help="Exit code 3 when there was an alarm.")
 def command(**given: Any) -> None:
     """Run the production policy over DATA, CSV or Parquet, and print each change of a verdict."""
     give_one("pane", "rows_per_pane", because="panes have a length in time or in rows")
     if given["pane"] is None and given["rows_per_pane"] is None:
         raise Failure("say how long a pane is: --time COLUMN --pane 1h, or --rows-per-pane 1000")
     if given["pane"] is not None and given["time"] is None:
-        raise Failure(f"--pane {given['pane']} needs the rows' times: add --time COLUMN")
+        raise Failure(f"{typed('--pane', given['pane'])} needs the rows' times: add --time COLUMN")
     with needs_extra("cli"):
         from tidegauge.cli.replay import run
     run(**given)
