@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tidegauge_aggregator.config import parse_config
+from tidegauge_aggregator.service.config import parse_config
 
 from tidegauge import Monitor, Policy, Profile, Report, TidegaugeError, replay
 from tidegauge.protocol.bundle import Manifest
