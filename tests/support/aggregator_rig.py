@@ -21,7 +21,8 @@ from tidegauge_aggregator.service.cycle import Cycle
 from tidegauge_aggregator.service.intake import Shard
 from tidegauge_aggregator.service.meters import Meters
 from tidegauge_aggregator.service.watched_file import WatchedFile
-from tidegauge_aggregator.store.sqlite.store import SqliteStore, open_store
+from tidegauge_aggregator.store.base import Store
+from tidegauge_aggregator.store.sqlite.store import open_store
 
 from tidegauge.counting.counts import Counts
 from tidegauge.profile.profile import Profile
@@ -129,7 +130,7 @@ class Rig:
     cycle: Cycle
     client: httpx.AsyncClient
     clock: Clock
-    store: SqliteStore
+    store: Store
     gate: TokenGate
 
     async def put_profile(self, profile: Profile, model: str = "m") -> httpx.Response:
@@ -175,10 +176,11 @@ async def running(
     token: Path | None = None,
     config: Path | None = None,
     executor: Executor | None = None,
+    store: Store | None = None,
 ) -> AsyncIterator[Rig]:
     """A loaded aggregator, closed in order on leaving."""
     registry = CollectorRegistry()
-    store = open_store(folder)
+    store = store or open_store(folder)
     aggregator = Aggregator(
         store,
         clock=clock,

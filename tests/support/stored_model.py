@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tidegauge_aggregator.domain.blocks import BLOCK_PANES, FINE_PANES, block_of
 from tidegauge_aggregator.domain.rows import EvaluationRow, Fact, SumRow, WatchKey
+from tidegauge_aggregator.store.ledger import accept
 from tidegauge_aggregator.store.sqlite.store import open_store
 
 from tidegauge.counting.counts import Counts
@@ -23,7 +24,7 @@ def fill_store(folder: Path, model: str, profile: Profile, counts: Counts, newes
     with store.transaction():
         store.add_profile(model, profile.hash, profile.to_bytes(), time.time())
         watch = store.add_watch(WatchKey(model, profile.hash, PANE_SECONDS, 0, 1), time.time()).id
-        store.accept(_fact(watch, model, profile, counts, newest))
+        accept(store, _fact(watch, model, profile, counts, newest))
         first = block_of(newest - FINE_PANES)
         for pane in range(first - 23 * BLOCK_PANES, first, BLOCK_PANES):
             store.put_sum(watch, SumRow(pane, BLOCK_PANES, counts.rows, 0, data))

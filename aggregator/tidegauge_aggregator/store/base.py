@@ -1,8 +1,8 @@
 """What the aggregator needs of a durable store. `sqlite.store.SqliteStore` is the embedded one.
 
-Synchronous, used by one thread at a time (`writer.Writer`). Every change happens inside `Store.transaction`,
-which is durable when it is left without an error and undone when it is left with one. Bytes are kept as they
-came: what they mean is the business of the callers.
+Synchronous, used by one thread at a time (`writer.Writer`). It knows no rules: `ledger` has them, for every
+store. Every change happens inside `Store.transaction`, which is durable when it is left without an error and
+undone when it is left with one. Bytes are kept as they came: what they mean is the business of the callers.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from tidegauge_aggregator.domain.accounts import Account
+from tidegauge_aggregator.domain.accounts import Account, Totals
 from tidegauge_aggregator.domain.rows import (
-    Accepted,
     EvaluationRow,
-    Fact,
     InboxRow,
     SumRow,
     TransitionRow,
@@ -73,12 +71,49 @@ class Store(Protocol):
     def drop_unused_profiles(self, before_seconds: float) -> list[tuple[str, str]]:
         """Forget profiles which no watch uses and which came before; returns model and hash of each."""
 
-    # panes
-    def accept(self, fact: Fact) -> Accepted:
-        """Write a pane down unless it is there already."""
+    # instances, by name and by number
+    def instance(self, watch: int, name: str) -> tuple[int, Account] | None:
+        """An instance's number and account, None where it is not known."""
+
+    def add_instance(self, watch: int, name: str, account: Account) -> int:
+        """Add an instance; returns its number."""
+
+    def set_account(self, instance: int, account: Account) -> None:
+        """Replace an instance's account."""
 
     def accounts(self, watch: int) -> list[tuple[str, Account]]:
         """Instances of a watch by name."""
+
+    def silent_instances(self, watch: int, before_seconds: float) -> list[tuple[int, Account]]:
+        """Instances that were last heard before that time."""
+
+    def drop_instances(self, instances: Sequence[int]) -> None:
+        """Forget instances."""
+
+    # accepted panes; `domain.ledger` has the rules
+    def digest(self, watch: int, pane: int, instance: int) -> bytes | None:
+        """The digest kept of a pane's message, None for none."""
+
+    def add_digest(
+        self, watch: int, pane: int, instance: int, digest: bytes, received_seconds: float
+    ) -> None:
+        """Keep the digest of a pane's message."""
+
+    def digests(self, watch: int, before_seconds: float, limit: int) -> list[tuple[int, int]]:
+        """Pane and instance of up to `limit` digests received before that time."""
+
+    def drop_digests(self, watch: int, accepted: Sequence[tuple[int, int]]) -> None:
+        """Forget digests by pane and instance."""
+
+    def bits(self, watch: int, block: int, instance: int) -> bytes:
+        """The bits of a block of panes, empty for none."""
+
+    def set_bits(self, watch: int, block: int, instance: int, bits: bytes) -> None:
+        """Keep the bits of a block of panes."""
+
+    # panes
+    def add_message(self, watch: int, pane: int, message: bytes) -> int:
+        """Add a message to the inbox; returns its number, higher than any before."""
 
     def inbox(self, watch: int, after: int = -1) -> list[tuple[int, int]]:
         """Number and pane of each message that is not merged yet and of a later pane, in order of pane."""
@@ -112,8 +147,8 @@ class Store(Protocol):
         """Changes of verdict, newest first."""
 
     # housekeeping
-    def fold_ledger(self, watch: int, before_seconds: float, limit: int) -> int:
-        """Keep of panes received before that time only *that* they came; returns how many."""
+    def drop_before(self, watch: int, pane: int, block: int, seconds: float) -> None:
+        """Forget sums that end before a pane, bits before a block, transitions before a time."""
 
-    def forget(self, watch: int, before_pane: int, before_seconds: float) -> None:
-        """Forget panes, transitions and instances older than that."""
+    def set_forgotten(self, watch: int, forgotten: Totals) -> None:
+        """Keep the totals of instances that are no longer kept one by one."""

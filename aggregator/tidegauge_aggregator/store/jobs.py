@@ -20,6 +20,7 @@ from tidegauge_aggregator.domain.rows import (
     WatchRow,
 )
 
+from . import ledger
 from .base import Store
 
 __all__ = [
@@ -154,5 +155,5 @@ def replace_panes(store: Store, watch: int, row: SumRow) -> None:
 
 def forget(store: Store, watch: int, before_pane: int, before_seconds: float, fold_seconds: float) -> None:
     """Fold a part of the ledger, and forget all that is older than the retention."""
-    store.fold_ledger(watch, fold_seconds, FOLD_ROWS)
-    store.forget(watch, before_pane, before_seconds)
+    ledger.fold_ledger(store, watch, fold_seconds, FOLD_ROWS)
+    ledger.forget(store, watch, before_pane, before_seconds)

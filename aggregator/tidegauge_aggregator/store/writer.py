@@ -20,6 +20,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from tidegauge_aggregator.domain.rows import Accepted, Fact
 
 from .base import Store, StoreDamagedError
+from .ledger import accept
 
 __all__ = ["Writer"]
 
@@ -134,7 +135,7 @@ class Writer:
 
     def _accept(self, group: Sequence[_Write]) -> None:
         try:
-            accepted = self._transaction(lambda store: [store.accept(write.fact) for write in group])
+            accepted = self._transaction(lambda store: [accept(store, write.fact) for write in group])
         except Exception as error:
             self._call(self._fail, group, error)
         else:

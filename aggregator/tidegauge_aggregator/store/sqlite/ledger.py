@@ -1,23 +1,21 @@
-"""Which panes were accepted, kept in two stages.
-
-For an hour the `ledger` holds a digest, so that other bytes under the same name are found out. Then `fold`
-turns it into one bit per instance and pane (`ledger_blocks`, 256 panes a row), kept as long as a pane of
-that age would be taken: once counted, a pane is never counted again.
-"""
+"""The tables of instances and of accepted panes."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
-from tidegauge_aggregator.domain.rows import Fact, Outcome
+from tidegauge_aggregator.domain.accounts import Account
 
-__all__ = ["LEDGER_SCHEMA", "LEDGER_TABLES", "Ledger"]
+__all__ = ["LEDGER_SCHEMA", "LEDGER_TABLES", "LedgerTables"]
 
-PANES_PER_BLOCK: Final = 256
-
-LEDGER_TABLES: Final = ("ledger", "ledger_blocks")
+LEDGER_TABLES: Final = ("instances", "ledger", "ledger_blocks")
 LEDGER_SCHEMA: Final = """
+CREATE TABLE instances (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, name TEXT, pod TEXT, highest INTEGER, heard REAL,
+    final INTEGER, answered INTEGER, counted INTEGER, lost TEXT, UNIQUE (watch, name));
 CREATE TABLE ledger (
     watch INTEGER, pane INTEGER, instance INTEGER, digest BLOB, received REAL,
     PRIMARY KEY (watch, pane, instance)) WITHOUT ROWID;
@@ -25,69 +23,114 @@ CREATE TABLE ledger_blocks (
     watch INTEGER, block INTEGER, instance INTEGER, bits BLOB, PRIMARY KEY (watch, block, instance)) WITHOUT
     ROWID;
 """
+_ACCOUNT: Final = "pod, highest, heard, final, answered, counted, lost"
 
 
-class Ledger:
-    """The store's tables of accepted panes; its transactions are the store's.
+class LedgerTables:
+    """The part of the SQLite store that knows instances; `store.base.Store` says what each method does."""
 
-    Parameters
-    ----------
-    db
-        The store's connection.
-    """
+    _db: sqlite3.Connection
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    # --- instances -------------------------------------------------------------------------------------
 
-    def find(self, fact: Fact, instance: int) -> Outcome | None:
-        """What a pane is that was accepted before, known or in conflict; None for a new one."""
-        key = (fact.watch, fact.pane.pane, instance)
+    def instance(self, watch: int, name: str) -> tuple[int, Account] | None:
+        """An instance's number and account."""
         row = self._db.execute(
-            "SELECT digest FROM ledger WHERE watch = ? AND pane = ? AND instance = ?", key
+            f"SELECT id, {_ACCOUNT} FROM instances WHERE watch = ? AND name = ?", (watch, name)
         ).fetchone()
-        if row:
-            return Outcome.KNOWN if row[0] == fact.digest else Outcome.CONFLICT
-        block, bit = divmod(fact.pane.pane, PANES_PER_BLOCK)
-        bits = self._bits(fact.watch, block, instance)
-        return Outcome.KNOWN if bits >> bit & 1 else None
+        return (row[0], _account(row[1:])) if row else None
 
-    def add(self, fact: Fact, instance: int) -> None:
-        """Write down that a pane was accepted."""
+    def add_instance(self, watch: int, name: str, account: Account) -> int:
+        """Add an instance; returns its number."""
+        cursor = self._db.execute(
+            f"INSERT INTO instances (watch, name, {_ACCOUNT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (watch, name, *_account_values(account)),
+        )
+        return cursor.lastrowid or 0
+
+    def set_account(self, instance: int, account: Account) -> None:
+        """Replace an instance's account."""
         self._db.execute(
-            "INSERT INTO ledger VALUES (?, ?, ?, ?, ?)",
-            (fact.watch, fact.pane.pane, instance, fact.digest, fact.received_seconds),
+            "UPDATE instances SET pod = ?, highest = ?, heard = ?, final = ?, answered = ?, counted = ?,"
+            " lost = ? WHERE id = ?",
+            (*_account_values(account), instance),
         )
 
-    def fold(self, watch: int, before_seconds: float, limit: int) -> int:
-        """Keep of panes received before that time only *that* they came; returns how many."""
+    def accounts(self, watch: int) -> list[tuple[str, Account]]:
+        """Instances of a watch by name."""
+        rows = self._db.execute(f"SELECT name, {_ACCOUNT} FROM instances WHERE watch = ?", (watch,))
+        return [(name, _account(row)) for name, *row in rows]
+
+    def silent_instances(self, watch: int, before_seconds: float) -> list[tuple[int, Account]]:
+        """Instances that were last heard before that time."""
         rows = self._db.execute(
+            f"SELECT id, {_ACCOUNT} FROM instances WHERE watch = ? AND heard < ?", (watch, before_seconds)
+        )
+        return [(number, _account(row)) for number, *row in rows]
+
+    def drop_instances(self, instances: Sequence[int]) -> None:
+        """Forget instances."""
+        self._db.executemany("DELETE FROM instances WHERE id = ?", ((number,) for number in instances))
+
+    # --- accepted panes --------------------------------------------------------------------------------
+
+    def digest(self, watch: int, pane: int, instance: int) -> bytes | None:
+        """The digest kept of a pane's message."""
+        row = self._db.execute(
+            "SELECT digest FROM ledger WHERE watch = ? AND pane = ? AND instance = ?", (watch, pane, instance)
+        ).fetchone()
+        return row[0] if row else None
+
+    def add_digest(
+        self, watch: int, pane: int, instance: int, digest: bytes, received_seconds: float
+    ) -> None:
+        """Keep the digest of a pane's message."""
+        self._db.execute(
+            "INSERT INTO ledger VALUES (?, ?, ?, ?, ?)", (watch, pane, instance, digest, received_seconds)
+        )
+
+    def digests(self, watch: int, before_seconds: float, limit: int) -> list[tuple[int, int]]:
+        """Pane and instance of up to `limit` digests received before that time."""
+        return self._db.execute(
             "SELECT pane, instance FROM ledger WHERE watch = ? AND received < ? LIMIT ?",
             (watch, before_seconds, limit),
         ).fetchall()
-        bits: dict[tuple[int, int], int] = {}
-        for pane, instance in rows:
-            block, bit = divmod(pane, PANES_PER_BLOCK)
-            bits[block, instance] = bits.get((block, instance), 0) | 1 << bit
-        for (block, instance), mask in bits.items():
-            both = mask | self._bits(watch, block, instance)
-            self._db.execute(
-                "INSERT OR REPLACE INTO ledger_blocks VALUES (?, ?, ?, ?)",
-                (watch, block, instance, both.to_bytes(PANES_PER_BLOCK // 8, "little")),
-            )
+
+    def drop_digests(self, watch: int, accepted: Sequence[tuple[int, int]]) -> None:
+        """Forget digests by pane and instance."""
         self._db.executemany(
             "DELETE FROM ledger WHERE watch = ? AND pane = ? AND instance = ?",
-            ((watch, *row) for row in rows),
+            ((watch, *one) for one in accepted),
         )
-        return len(rows)
 
-    def forget(self, watch: int, before_pane: int) -> None:
-        """Forget whole blocks of panes older than that."""
-        block = before_pane // PANES_PER_BLOCK
-        self._db.execute("DELETE FROM ledger_blocks WHERE watch = ? AND block < ?", (watch, block))
-
-    def _bits(self, watch: int, block: int, instance: int) -> int:
+    def bits(self, watch: int, block: int, instance: int) -> bytes:
+        """The bits of a block of panes, empty for none."""
         row = self._db.execute(
             "SELECT bits FROM ledger_blocks WHERE watch = ? AND block = ? AND instance = ?",
             (watch, block, instance),
         ).fetchone()
-        return int.from_bytes(row[0], "little") if row else 0
+        return row[0] if row else b""
+
+    def set_bits(self, watch: int, block: int, instance: int, bits: bytes) -> None:
+        """Keep the bits of a block of panes."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO ledger_blocks VALUES (?, ?, ?, ?)", (watch, block, instance, bits)
+        )
+
+
+def _account(row: Sequence[Any]) -> Account:
+    pod, highest, heard, final, answered, counted, lost = row
+    return Account(pod, highest, heard, bool(final), answered, counted, json.loads(lost))
+
+
+def _account_values(account: Account) -> tuple[Any, ...]:
+    lost = json.dumps(account.lost) if account.lost else "{}"
+    return (
+        account.pod,
+        account.highest,
+        account.heard_seconds,
+        int(account.final),
+        account.answered,
+        account.counted,
+        lost,
+    )

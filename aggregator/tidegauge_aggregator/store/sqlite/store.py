@@ -15,13 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tidegauge_aggregator.domain.accounts import Account, Totals
+from tidegauge_aggregator.domain.accounts import Totals
 from tidegauge_aggregator.domain.rows import (
-    Accepted,
     EvaluationRow,
-    Fact,
     InboxRow,
-    Outcome,
     SumRow,
     TransitionRow,
     WatchKey,
@@ -29,7 +26,7 @@ from tidegauge_aggregator.domain.rows import (
 )
 from tidegauge_aggregator.store.base import StoreDamagedError, StoreError, StoreFullError
 
-from .ledger import LEDGER_SCHEMA, LEDGER_TABLES, Ledger
+from .ledger import LEDGER_SCHEMA, LEDGER_TABLES, LedgerTables
 
 __all__ = ["FILE_NAME", "SqliteStore", "open_store"]
 
@@ -48,9 +45,6 @@ CREATE TABLE watches (
     x'', report BLOB DEFAULT x'',
     forgotten_counted INTEGER DEFAULT 0, forgotten_lost TEXT DEFAULT '{}',
     UNIQUE (model, profile, pane_seconds, shard, shards));
-CREATE TABLE instances (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, name TEXT, pod TEXT, highest INTEGER, heard REAL,
-    final INTEGER, answered INTEGER, counted INTEGER, lost TEXT, UNIQUE (watch, name));
 CREATE TABLE inbox (id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, pane INTEGER, message BLOB);
 CREATE TABLE sums (
     watch INTEGER, panes INTEGER, pane INTEGER, row_count INTEGER, lost INTEGER, counts BLOB,
@@ -62,7 +56,6 @@ _WATCH: Final = (
     "id, model, profile, pane_seconds, shard, shards, created, evaluated, state, baseline, report,"
     " forgotten_counted, forgotten_lost"
 )
-_ACCOUNT: Final = "pod, highest, heard, final, answered, counted, lost"
 
 
 def open_store(folder: Path) -> SqliteStore:
@@ -107,7 +100,7 @@ def _errors_of_the_store() -> Iterator[None]:
         raise StoreError(str(error)) from error
 
 
-class SqliteStore:
+class SqliteStore(LedgerTables):
     """The store in one SQLite file; `store.Store` says what each method does.
 
     Parameters
@@ -126,7 +119,6 @@ class SqliteStore:
                 check_same_thread=False,
                 cached_statements=256,
             )
-            self._ledger = Ledger(self._db)
             try:
                 self._prepare()
             except BaseException:
@@ -213,7 +205,7 @@ class SqliteStore:
 
     def drop_watch(self, watch: int) -> None:
         """Forget a watch and all that belongs to it."""
-        for table in ("instances", *LEDGER_TABLES, "inbox", "sums", "transitions"):
+        for table in (*LEDGER_TABLES, "inbox", "sums", "transitions"):
             self._db.execute(f"DELETE FROM {table} WHERE watch = ?", (watch,))
         self._db.execute("DELETE FROM watches WHERE id = ?", (watch,))
 
@@ -228,45 +220,12 @@ class SqliteStore:
 
     # --- panes -----------------------------------------------------------------------------------------
 
-    def accept(self, fact: Fact) -> Accepted:
-        """Write a pane down unless it is there already."""
-        pane, watch = fact.pane, fact.watch
-        row = self._db.execute(
-            f"SELECT id, {_ACCOUNT} FROM instances WHERE watch = ? AND name = ?", (watch, pane.instance)
-        ).fetchone()
-        before = _account(row[1:]) if row else None
-        after = Account.after(before, pane, fact.received_seconds)
-        if row:
-            instance = row[0]
-            if (known := self._ledger.find(fact, instance)) is not None:
-                return Accepted(known)
-            self._update_instance(instance, after)
-        else:
-            instance = self._insert_instance(watch, pane.instance, after)
-        self._ledger.add(fact, instance)
-        inbox = self._db.execute(
-            "INSERT INTO inbox (watch, pane, message) VALUES (?, ?, ?)", (watch, pane.pane, fact.message)
-        ).lastrowid
-        return Accepted(Outcome.COUNTED, before, after, inbox or 0)
-
-    def _insert_instance(self, watch: int, name: str, account: Account) -> int:
+    def add_message(self, watch: int, pane: int, message: bytes) -> int:
+        """Add a message to the inbox; returns its number."""
         cursor = self._db.execute(
-            f"INSERT INTO instances (watch, name, {_ACCOUNT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (watch, name, *_account_values(account)),
+            "INSERT INTO inbox (watch, pane, message) VALUES (?, ?, ?)", (watch, pane, message)
         )
         return cursor.lastrowid or 0
-
-    def _update_instance(self, instance: int, account: Account) -> None:
-        self._db.execute(
-            "UPDATE instances SET pod = ?, highest = ?, heard = ?, final = ?, answered = ?, counted = ?,"
-            " lost = ? WHERE id = ?",
-            (*_account_values(account), instance),
-        )
-
-    def accounts(self, watch: int) -> list[tuple[str, Account]]:
-        """Instances of a watch by name."""
-        rows = self._db.execute(f"SELECT name, {_ACCOUNT} FROM instances WHERE watch = ?", (watch,))
-        return [(name, _account(row)) for name, *row in rows]
 
     def inbox(self, watch: int, after: int = -1) -> list[tuple[int, int]]:
         """Number and pane of each message that is not merged yet and of a later pane, in order of pane."""
@@ -345,26 +304,14 @@ class SqliteStore:
 
     # --- housekeeping ----------------------------------------------------------------------------------
 
-    def fold_ledger(self, watch: int, before_seconds: float, limit: int) -> int:
-        """Keep of panes received before that time only *that* they came; returns how many."""
-        return self._ledger.fold(watch, before_seconds, limit)
+    def drop_before(self, watch: int, pane: int, block: int, seconds: float) -> None:
+        """Forget sums that end before a pane, bits before a block, transitions before a time."""
+        self._db.execute("DELETE FROM ledger_blocks WHERE watch = ? AND block < ?", (watch, block))
+        self._db.execute("DELETE FROM sums WHERE watch = ? AND pane + panes <= ?", (watch, pane))
+        self._db.execute("DELETE FROM transitions WHERE watch = ? AND time < ?", (watch, seconds))
 
-    def forget(self, watch: int, before_pane: int, before_seconds: float) -> None:
-        """Forget panes, transitions and instances older than that."""
-        self._ledger.forget(watch, before_pane)
-        self._db.execute("DELETE FROM sums WHERE watch = ? AND pane + panes <= ?", (watch, before_pane))
-        self._db.execute("DELETE FROM transitions WHERE watch = ? AND time < ?", (watch, before_seconds))
-        self._forget_instances(watch, before_seconds)
-
-    def _forget_instances(self, watch: int, before_seconds: float) -> None:
-        forgotten = self.watch(watch).forgotten
-        ids = []
-        for row_id, *row in self._db.execute(
-            f"SELECT id, {_ACCOUNT} FROM instances WHERE watch = ? AND heard < ?", (watch, before_seconds)
-        ):
-            ids.append((row_id,))
-            forgotten.change(None, _account(row))
-        self._db.executemany("DELETE FROM instances WHERE id = ?", ids)
+    def set_forgotten(self, watch: int, forgotten: Totals) -> None:
+        """Keep the totals of instances that are no longer kept one by one."""
         self._db.execute(
             "UPDATE watches SET forgotten_counted = ?, forgotten_lost = ? WHERE id = ?",
             (forgotten.counted, json.dumps(forgotten.lost), watch),
@@ -375,21 +322,3 @@ def _watch_row(row: tuple[Any, ...]) -> WatchRow:
     created, evaluated, state, baseline, report, counted, lost = row[6:]
     forgotten = Totals(counted, json.loads(lost))
     return WatchRow(row[0], WatchKey(*row[1:6]), created, evaluated, state, baseline, report, forgotten)
-
-
-def _account(row: Sequence[Any]) -> Account:
-    pod, highest, heard, final, answered, counted, lost = row
-    return Account(pod, highest, heard, bool(final), answered, counted, json.loads(lost))
-
-
-def _account_values(account: Account) -> tuple[Any, ...]:
-    lost = json.dumps(account.lost) if account.lost else "{}"
-    return (
-        account.pod,
-        account.highest,
-        account.heard_seconds,
-        int(account.final),
-        account.answered,
-        account.counted,
-        lost,
-    )

@@ -1,0 +1,236 @@
+"""What the aggregator asks of a store: the same tests on the embedded one and on one in memory."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.aggregator_rig import START, Clock, Pod, in_loop, running, small_profile
+from support.memory_store import MemoryStore
+from tidegauge_aggregator.domain.accounts import Totals
+from tidegauge_aggregator.domain.ledger import PANES_PER_BLOCK
+from tidegauge_aggregator.domain.rows import EvaluationRow, Fact, Outcome, SumRow, TransitionRow, WatchKey
+from tidegauge_aggregator.store import jobs
+from tidegauge_aggregator.store.base import Store
+from tidegauge_aggregator.store.ledger import accept, fold_ledger, forget
+from tidegauge_aggregator.store.sqlite.store import open_store
+
+from tidegauge.protocol.pane import Pane
+
+KEY = WatchKey("m", "f" * 64, 10, 0, 1)
+KINDS = ("sqlite", "memory")
+
+
+def make(kind: str, folder: Path) -> Store:
+    return open_store(folder) if kind == "sqlite" else MemoryStore()
+
+
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made = make(request.param, tmp_path)
+    yield made
+    made.close()
+
+
+def watch_of(store: Store, key: WatchKey = KEY) -> int:
+    with store.transaction():
+        return store.add_watch(key, 5.0).id
+
+
+def fact(watch: int, pane: int, name: str = "a", body: str = "body", at: float = 0.0, **other: Any) -> Fact:
+    given = {"rows": 7, "rows_before": 0, "lost": {}, "lost_before": 0} | other
+    sent = Pane(
+        model="m",
+        profile=KEY.profile,
+        pane=pane,
+        pane_seconds=10,
+        instance=name,
+        pod=name,
+        counts=b"",
+        **given,
+    )
+    return Fact(watch, sent, body.encode(), f"{name} {pane} {body}".encode(), at)
+
+
+def do(store: Store, job: Callable[..., Any], *arguments: Any) -> Any:
+    with store.transaction():
+        return job(store, *arguments)
+
+
+def test_a_pane_is_counted_once_and_other_bytes_are_found_out(store: Store) -> None:
+    watch = watch_of(store)
+    first = do(store, accept, fact(watch, 4))
+    assert (first.outcome, first.before, first.after.counted) == (Outcome.COUNTED, None, 7)
+    assert do(store, accept, fact(watch, 4)).outcome is Outcome.KNOWN
+    assert do(store, accept, fact(watch, 4, body="other")).outcome is Outcome.CONFLICT
+    assert do(store, accept, fact(watch, 4, name="b")).outcome is Outcome.COUNTED
+    assert [number for number, _ in store.inbox(watch)] == jobs.read_inbox(store, watch)
+    assert [row.message for row in store.messages(jobs.read_inbox(store, watch))] == [
+        b"a 4 body",
+        b"b 4 body",
+    ]
+
+
+def test_a_folded_pane_stays_known_whatever_its_bytes(store: Store) -> None:
+    watch = watch_of(store)
+    panes = [0, 1, PANES_PER_BLOCK - 1, PANES_PER_BLOCK, 9 * PANES_PER_BLOCK + 3]
+    for pane in panes:
+        do(store, accept, fact(watch, pane, at=float(pane)))
+    assert do(store, fold_ledger, watch, PANES_PER_BLOCK + 0.5, 3) == 3
+    assert do(store, fold_ledger, watch, PANES_PER_BLOCK + 0.5, 100) == 1
+    assert do(store, fold_ledger, watch, PANES_PER_BLOCK + 0.5, 100) == 0
+    again = [do(store, accept, fact(watch, pane, body="other")).outcome for pane in panes]
+    assert again == [Outcome.KNOWN] * 4 + [Outcome.CONFLICT]
+    assert do(store, accept, fact(watch, 2)).outcome is Outcome.COUNTED
+    assert do(store, accept, fact(watch, 1, name="b")).outcome is Outcome.COUNTED
+
+
+def test_what_fails_leaves_nothing(store: Store) -> None:
+    watch = watch_of(store)
+
+    def fail(store: Store) -> None:
+        accept(store, fact(watch, 1))
+        store.put_sum(watch, SumRow(0, 1, 1, 0, b"x"))
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        do(store, fail)
+    assert (store.accounts(watch), store.inbox(watch), store.sum_panes(watch, 1, 99)) == ([], [], [])
+
+
+def test_forgetting_keeps_the_totals(store: Store) -> None:
+    watch = watch_of(store)
+    for pane, name in ((0, "old"), (300, "old"), (700, "new")):
+        do(store, accept, fact(watch, pane, name=name, at=float(pane), lost={"full": 2}))
+    do(store, fold_ledger, watch, 1000.0, 100)
+    for row in (SumRow(0, 256, 7, 0, b"a"), SumRow(300, 1, 7, 0, b"b"), SumRow(700, 1, 7, 0, b"c")):
+        do(store, jobs.replace_messages, watch, [], row)
+    do(store, forget, watch, 600, 600.0)
+    assert [name for name, _ in store.accounts(watch)] == ["new"]
+    # Of the older instance's rows before pane 300 nobody has told: its account says what was counted.
+    assert store.watch(watch).forgotten == Totals(14, {"full": 4})
+    assert (store.sum_panes(watch, 256, 9999), store.sum_panes(watch, 1, 9999)) == ([], [700])
+    assert store.newest_rows(watch) == 700
+    do(store, forget, watch, 600, 600.0)
+    assert store.watch(watch).forgotten == Totals(14, {"full": 4}), "forgotten twice"
+
+
+def test_sums_come_in_order_and_in_parts(store: Store) -> None:
+    watch, other = watch_of(store), watch_of(store, WatchKey("n", "e" * 64, 10, 0, 1))
+    for pane in (5, 3, 9, 700):
+        do(store, jobs.replace_messages, watch, [], SumRow(pane, 1, pane, 0, bytes([pane % 256])))
+    do(store, jobs.replace_messages, other, [], SumRow(4, 1, 1, 0, b"!"))
+    assert [row.pane for row in store.sums(watch, 1, 0, 100, 2)] == [3, 5]
+    assert [row.pane for row in store.sums(watch, 1, 4, 9, 100)] == [5]
+    do(store, jobs.replace_messages, watch, [], SumRow(5, 1, 50, 1, b"new"))
+    assert store.sums(watch, 1, 5, 6, 9) == [SumRow(5, 1, 50, 1, b"new")]
+    do(store, jobs.replace_panes, watch, SumRow(0, 256, 99, 0, b"block"))
+    assert (store.sum_panes(watch, 1, 9999), store.sum_panes(watch, 256, 9999)) == ([700], [0])
+    assert store.sum_panes(other, 1, 9999) == [4]
+
+
+def test_messages_are_listed_by_pane_and_go_with_their_sum(store: Store) -> None:
+    watch = watch_of(store)
+    for pane, name in ((8, "a"), (2, "a"), (8, "b"), (5, "b")):
+        do(store, accept, fact(watch, pane, name=name))
+    assert [pane for _, pane in store.inbox(watch)] == [2, 5, 8, 8]
+    assert [pane for _, pane in store.inbox(watch, 5)] == [8, 8]
+    numbers = [number for number, pane in store.inbox(watch) if pane == 8]
+    do(store, jobs.replace_messages, watch, numbers, SumRow(8, 1, 14, 0, b"sum"))
+    assert [pane for _, pane in store.inbox(watch)] == [2, 5]
+    later = do(store, accept, fact(watch, 9)).inbox
+    assert later > max(numbers), "a number is never given twice"
+
+
+def test_an_evaluation_keeps_its_baseline_until_a_new_one_comes(store: Store) -> None:
+    watch = watch_of(store)
+    rows = [TransitionRow(pane, float(pane), str(pane).encode()) for pane in (1, 2, 3)]
+    do(store, jobs.save_evaluation, watch, EvaluationRow(2, b"s", b"b", b"r", rows[:2]))
+    do(store, jobs.save_evaluation, watch, EvaluationRow(3, b"S", None, b"R", rows[2:]))
+    found = store.watch(watch)
+    assert (found.evaluated, found.state, found.baseline, found.report) == (3, b"S", b"b", b"R")
+    assert [row.pane for row in store.transitions(watch, 0.0, 2)] == [3, 2]
+    assert [row.pane for row in do(store, jobs.read_history, [watch, watch], 2.0, 9)] == [3, 2, 3, 2]
+
+
+def test_a_watch_that_is_dropped_leaves_nothing_and_its_profile_goes(store: Store) -> None:
+    watch = watch_of(store)
+    assert watch_of(store) == watch, "a key has one watch"
+    do(store, jobs.add_profile, "m", KEY.profile, b"document", 1.0)
+    do(store, jobs.add_profile, "n", "e" * 64, b"young", 9.0)
+    do(store, accept, fact(watch, 1))
+    assert do(store, jobs.drop_unused_profiles, 5.0) == []
+    do(store, jobs.drop_watch, watch)
+    assert do(store, jobs.drop_unused_profiles, 5.0) == [("m", KEY.profile)]
+    assert (store.watches(), store.profiles()) == ([], [("n", "e" * 64, b"young")])
+    again = watch_of(store)
+    assert do(store, accept, fact(again, 1)).outcome is Outcome.COUNTED
+
+
+Act = tuple[str, int, str, str]
+ACTS = st.lists(
+    st.tuples(
+        st.sampled_from(["accept", "accept", "accept", "fold", "forget"]),
+        st.integers(0, 600),
+        st.sampled_from(["a", "b"]),
+        st.sampled_from(["one", "two"]),
+    ),
+    max_size=40,
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(acts=ACTS)
+def test_two_stores_that_are_told_the_same_say_the_same(tmp_path_factory: Any, acts: list[Act]) -> None:
+    stores = [make(kind, tmp_path_factory.mktemp("store")) for kind in KINDS]
+    said = [
+        [act(store, number, one) for number, one in enumerate(acts)]
+        for store in stores
+        for _ in [watch_of(store)]
+    ]
+    ends = [
+        (store.watch(1), sorted(store.accounts(1)), [pane for _, pane in store.inbox(1)]) for store in stores
+    ]
+    for store in stores:
+        store.close()
+    for mine, yours in itertools.pairwise(said):
+        assert mine == yours
+    assert ends[0] == ends[1]
+
+
+def act(store: Store, number: int, one: Act) -> Any:
+    what, pane, name, body = one
+    if what == "accept":
+        found = do(store, accept, fact(1, pane, name=name, body=body, at=float(number)))
+        return found.outcome, found.before, found.after
+    if what == "fold":
+        return do(store, fold_ledger, 1, float(number), 1 + pane % 7)
+    return do(store, forget, 1, pane, float(number - pane % 20))
+
+
+@in_loop
+async def test_the_aggregator_needs_no_other_store(tmp_path: Path) -> None:
+    """Panes, a conflict, merging and a verdict on the store in memory; no file is made."""
+    profile, pod = small_profile(cut_points=8), Pod("a", small_profile(cut_points=8))
+    rng = np.random.default_rng(1)
+    async with running(tmp_path, Clock(), store=MemoryStore()) as rig:
+        await rig.put_profile(profile)
+        for pane in range(START, START + 20):
+            rig.clock.after(pane)
+            shift = 0.0 if pane < START + 10 else 3.0
+            assert (await rig.send(pod, pane, rng.normal(shift, size=(500, 2)))).status_code == 201
+            await rig.evaluate(pane)
+        assert (await rig.send(Pod("a", profile), START, rng.normal(size=(5, 2)))).status_code == 409
+        report = await rig.report()
+        rig.clock.now += 120
+        await rig.cycle.step()
+        watch = next(iter(rig.aggregator.watches.values())).row.id
+        merged = await rig.aggregator.read(jobs.read_sums, watch, 1, 0, 1 << 60)
+    assert report["coverage"]["rows_counted"] == 20 * 500
+    assert sum(row.rows for row in merged) == 20 * 500
+    assert {feature["verdict"] for feature in report["features"]} == {"Drifting"}
+    assert not list(tmp_path.iterdir())
