@@ -10,7 +10,7 @@
     ├── PolicyError        an alarm policy that cannot be kept
     ├── WireError          bytes that are not what they claim to be
     ├── BundleError        a packed model that is not what it says
-    │   └── StorageError       a bundle cannot be read from where it lies
+    │   └── StorageError       a bundle cannot be read from its address
     └── ResourceError      a DriftMonitoredModel document that breaks a rule
 
 A message names the offending value, the rule it broke and, where there is one, the next step.
@@ -63,7 +63,7 @@ class BundleError(TidegaugeError):
 
 
 class StorageError(BundleError):
-    """A bundle cannot be read from where it lies: not there, not reached, or not allowed."""
+    """A bundle cannot be read from its address: not there, not reached, or not allowed."""
 
 
 class ResourceError(TidegaugeError):

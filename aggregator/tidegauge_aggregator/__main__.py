@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 async def serve(settings: Settings, clock: Callable[[], float] = time.time) -> None:
-    """Open the store, listen, and work until the server is told to stop.
+    """Open the store, listen, and work until a signal stops the server.
 
     Parameters
     ----------

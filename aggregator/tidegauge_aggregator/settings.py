@@ -20,7 +20,7 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the program is told.
+    """The program's settings.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ from tidegauge_sidecar.position import WriterPosition
 
 __all__ = ["Layout", "Sight", "Sink", "WriterReader", "look", "writers_in"]
 
-CHUNK_BYTES: Final = 1 << 18  # read at once, so that memory does not grow with what stands in the log
+CHUNK_BYTES: Final = 1 << 18  # read at once, so that memory does not grow with the log
 MAX_GAP_ROWS: Final = 1 << 40  # a larger jump of the sequence numbers is damage, not rows
 
 
@@ -214,7 +214,7 @@ class WriterReader:
         """Parse a chunk, or as much more as is needed to get anywhere.
 
         Zeros that fill a chunk are taken for room, not read to the segment's end at every look, unless the
-        counter tells that rows may stand behind them (`is_behind`).
+        counter shows that more rows may follow (`is_behind`).
         """
         size = CHUNK_BYTES
         while True:

@@ -96,7 +96,7 @@ def message_for(spooled: Spooled, state: ShardState, index: int, profile: Profil
     spooled
         The closed pane.
     state
-        What the shard has been told before.
+        What the shard has acknowledged before.
     index, shards
         Which shard, of how many.
     profile
@@ -105,9 +105,9 @@ def message_for(spooled: Spooled, state: ShardState, index: int, profile: Profil
     Returns
     -------
     Pane
-        With the counts of the shard's features, and with totals of what this shard has taken. What it should
-        have been told before and was not (a spool file that went bad) is reported as lost too, so that the
-        totals always meet.
+        With the counts of the shard's features, and with totals of what this shard has taken. Rows
+        that it never got (a damaged spool file) are reported as lost too, so that the totals always
+        match.
 
     Raises
     ------

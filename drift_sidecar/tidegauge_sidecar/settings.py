@@ -16,7 +16,7 @@ _MODEL: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the program was told.
+    """The program's settings.
 
     Parameters
     ----------

@@ -124,7 +124,7 @@ def _pane_of(name: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ShardState:
-    """What one shard's aggregator has been told, once and for all.
+    """The acknowledged totals of one shard's aggregator.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server until it is told to stop; the exit code."""
+    """Run the server until a signal stops it; return the exit code."""
     settings = parse_settings(sys.argv[1:] if arguments is None else arguments, os.environ)
     configure_log(settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -27,7 +27,7 @@ __all__ = [
 MOST_DIGITS: Final = 1_000
 MAX_EXPLAINED_BYTES: Final = (
     1 << 20
-)  # of a longer body only the place is told, so that a refusal is never slow
+)  # for a longer body only the place is named, so that a refusal is never slow
 _FORMS: Final = {
     "features": '{"features": {name: value, ...}}',
     "instances": '{"instances": [row, ...]}',

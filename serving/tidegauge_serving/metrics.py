@@ -67,7 +67,7 @@ class ServingMetrics:
     tap_counts
         Set once the tap is there: returns rows appended and rows dropped.
     standing_bytes
-        Set once the tap is there: returns the bytes that stand in the log.
+        Set once the tap exists: returns the bytes in the log.
     """
 
     def __init__(self, model: str = "") -> None:

@@ -21,7 +21,7 @@ def list_parts(text: bytes | msgspec.Raw) -> Iterator[bytes]:
     """A JSON list as shorter lists of its elements, in order.
 
     Cut at commas that look as if they stood between two elements. A comma inside a text may look so too: then
-    the parts are no JSON, and whoever decodes them must take the whole. Parts that are JSON are right.
+    the parts are no JSON, and the caller must decode the whole. Parts that are JSON are right.
 
     Parameters
     ----------

@@ -142,7 +142,7 @@ def _listen(settings: Settings) -> socket.socket:
     own = socket.socket(family, socket.SOCK_STREAM)
     own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     own.bind((settings.host, settings.port))
-    own.listen(BACKLOG)  # before the port is told: whoever hears of it may connect at once
+    own.listen(BACKLOG)  # before the port is printed: a reader may connect at once
     return own
 
 
@@ -153,7 +153,7 @@ def _stop_on_signals(server: uvicorn.Server, gate: Gate, settings: Settings) -> 
         server.should_exit = True
 
     def stop_accepting() -> None:
-        for listener in getattr(server, "servers", ()):  # none yet if it was told to stop at once
+        for listener in getattr(server, "servers", ()):  # none yet if it was stopped at once
             listener.close()
         loop.call_later(LAST_CONNECTION_SECONDS, finish)
 

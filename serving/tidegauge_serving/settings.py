@@ -30,7 +30,7 @@ class Settings:
     log_dir
         Folder of the tap's log; None: nothing is logged.
     log_bytes
-        Most bytes that may stand in it.
+        Largest size of it, in bytes.
     sample_rate
         Share of rows that go into the log, 0 to 1.
     row_score_threshold

@@ -36,7 +36,7 @@ def fetch(uri: str, destination: Path, profile_uri: str = "", authorization: str
     destination
         The folder, made if it is not there.
     profile_uri
-        Where the profile's file lies, if not in the bundle's folder; it must be the one of the manifest.
+        Address of the profile, if it is not in the bundle's folder; it must be the one of the manifest.
     authorization
         The header ``Authorization`` that web servers are sent; object stores have their clients' own ways.
 
@@ -105,7 +105,7 @@ def _from_folder(folder: Path) -> _Copy:
 
 
 def _from_http(uri: str, authorization: str) -> _Copy:
-    import urllib.request  # a third of what the initializer imports, and few bundles lie there
+    import urllib.request  # a third of the initializer's imports, and few bundles need it
 
     parts = urlsplit(uri)
 

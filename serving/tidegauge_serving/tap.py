@@ -48,7 +48,7 @@ class Tap:
     folder
         The log folder, made if it is not there. While it cannot be written, rows are dropped.
     budget_bytes
-        Most bytes that may stand in the folder, whoever wrote them.
+        Largest size of the folder, with the files of all writers.
     columns
         Values in a row: the model's features, and the prediction if the profile has one.
     value_bytes
@@ -149,7 +149,7 @@ class Tap:
             self._append(frame, len(part))
 
     def standing_bytes(self) -> int:
-        """Bytes that stand in the log folder now, of all writers."""
+        """Bytes in the log folder now, of all writers."""
         return standing_bytes(self._folder)
 
     def close(self) -> None:
@@ -228,8 +228,8 @@ class Tap:
     def _make_room(self, size: int) -> bool:
         """Find room for `size` bytes, in a new segment if the open one holds frames; whether there is any.
 
-        That one is left even if there is no more room: what stands may be this very segment, already read,
-        and only one that has a next one can be removed. After a failure not again for `RETRY_SECONDS`.
+        The open segment is left even if there is no more room: it may fill the folder, already read,
+        and a reader only removes a segment that has a next one. After a failure not again for `RETRY_SECONDS`.
         """
         now = self._monotonic()
         if now < self._retry_at:
@@ -314,7 +314,7 @@ class Tap:
             self._map.close()
             self._room = self._map = None
         if self._segment >= 0:
-            with suppress(OSError):  # zeros at its end do no harm, but stand in the budget
+            with suppress(OSError):  # zeros at its end do no harm, but count in the budget
                 os.ftruncate(self._segment, self._at)
             os.close(self._segment)
             self._segment = -1

@@ -46,6 +46,24 @@ def test_a_page_is_in_plain_words(name: str) -> None:
     assert not long_lines(page, COLUMNS), f"fold lines at {COLUMNS} columns"
 
 
+BANNED_IN_CODE = re.compile(
+    r"\b(?:whoever|whosoever|ought|anew|of whom|hence(?:forth)?|lest|(?:is|are|was|were|been) told)\b",
+    re.IGNORECASE,
+)
+PACKAGES = ("tidegauge", "serving", "drift_sidecar", "aggregator", "operator")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_comments_docstrings_and_messages_have_none_of_these_words(package: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if BANNED_IN_CODE.search(line)
+    ]
+    assert not found
+
+
 def test_the_list_of_pages_to_rewrite_holds_no_other() -> None:
     assert set(NAMES) >= TO_REWRITE
 

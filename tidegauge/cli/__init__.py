@@ -55,7 +55,7 @@ def _told() -> Iterator[None]:
     except TidegaugeError as error:
         raise Failure(in_options(str(error))) from error
     except OSError as error:
-        if error.errno == errno.EPIPE:  # whoever read our output has enough; click ends quietly
+        if error.errno == errno.EPIPE:  # the reader of our output has enough; click ends quietly
             raise
         where = f"{error.filename}: " if error.filename else ""
         raise Failure(f"{where}{error.strerror or error}") from error

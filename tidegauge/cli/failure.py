@@ -14,7 +14,7 @@ EXIT_CODES = {Verdict.STABLE: 0, Verdict.DRIFTING: 3, Verdict.UNKNOWN: 4, Verdic
 
 
 class Failure(click.ClickException):
-    """An error the user can do something about, told in one line."""
+    """An error that the user can fix, printed in one line."""
 
     exit_code = 2
 

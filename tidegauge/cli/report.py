@@ -23,7 +23,7 @@ from tidegauge.report.model import Baseline, FeatureReport, Report
 
 NOT_IN_TIME: Final = 1
 _POLL_SECONDS: Final = 0.5
-_EXPLAINED: Final = 5  # drifting features of which the cause is told, the clearest ones
+_EXPLAINED: Final = 5  # drifting features whose cause is printed, the clearest ones
 
 
 def run(

@@ -157,7 +157,7 @@ def _send(
     seconds: float | None,
 ) -> Tally:
     check_answers(url)
-    first = list(itertools.islice(drawn, 1))  # what is wrong with the rows is told before a bar begins
+    first = list(itertools.islice(drawn, 1))  # errors in the rows are printed before a bar begins
     bodies = (json.dumps({"features": row}).encode() for row in itertools.chain(first, drawn))
     columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=screen(to_stderr=True)) as bar:

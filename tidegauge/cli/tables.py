@@ -22,7 +22,7 @@ _Row = Sequence[Text]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column; the one that `names` its row may stand on a line of its own."""
+    """A column; the one that `names` its row may have a line of its own."""
 
     title: str
     justify: Literal["left", "right"] = "left"
@@ -94,7 +94,7 @@ def _aligned(columns: Sequence[Column], table: Sequence[_Row], widths: list[int]
 
 
 def _row(columns: Sequence[Column], row: _Row, widths: list[int]) -> list[Text]:
-    """A row as one line, or as two: a name that is too long stands above the rest."""
+    """A row as one line, or as two: a name that is too long is above the rest."""
     first, cells = [], list(row)
     if cells[0].cell_len > widths[0]:
         first, cells[0] = [cells[0]], Text()

@@ -113,7 +113,7 @@ def _ready_lines(state: StackState, folder: Path) -> str:
     place = shlex.quote(str(folder))
     return (
         f"Ready: {state.model} answers at {state.url} (try {state.url}/docs), "
-        f"the verdict stands at {' '.join(state.aggregator_urls)}. Ctrl-C ends it.\n"
+        f"the verdict is at {' '.join(state.aggregator_urls)}. Ctrl-C ends it.\n"
         "In another terminal:\n"
         f"  tidegauge simulate --dir {place} --scenario high\n"
         f"  tidegauge report --dir {place}"

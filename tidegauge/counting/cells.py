@@ -6,7 +6,7 @@ A batch is sorted first, all its numeric columns in one call; then there are two
 position of a cut point is the number of values below it, and these positions **add up** over batches, so one
 search and one addition per feature is all there is to do; the differences that make cells of them are taken
 when the counts are read. Further keys of the same search give the values beyond three standard deviations
-and the values that are not missing (NaN sorts last). A value that equals a cut point stands right at
+and the values that are not missing (NaN sorts last). A value that equals a cut point is right at
 its position, so one gathering finds those few cut points for which a second search counts the equal values.
 
 *A shorter batch:* its values are searched in the cut points.

@@ -1,4 +1,4 @@
-"""CSV files as tables of columns: what a column holds is told from all its rows, and no row is made up.
+"""CSV files as tables of columns: all rows decide what a column holds, and no row is made up.
 
 The file is cut at the ends of its records (`csv_records`), so that pyarrow never sees half of one,
 and the rows that it reads are compared with the records that were counted.
@@ -92,7 +92,7 @@ def csv_columns(path: Path, reading: Reading) -> Iterator[dict[str, Column]]:
 
 
 def csv_kinds(path: Path, known: Mapping[str, Kind]) -> dict[str, Kind]:
-    """What each column of a CSV file holds, told from all rows; `known` ones are not looked at."""
+    """What each column of a CSV file holds, decided by all rows; `known` ones are skipped."""
     with _Stream(path) as stream:
         table = _opened(path, stream.read)
         kinds: dict[str, Kind] = {name: known.get(name, "empty") for name in table.names}
@@ -119,7 +119,7 @@ def _joined(one: Kind, other: Kind) -> Kind:
 
 
 class _Stream:
-    """A file's bytes, unpacked: how it was packed is told from its first bytes, not from its name."""
+    """A file's bytes, unpacked: its first bytes tell how it was packed, not its name."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._begin = path, b""
@@ -287,7 +287,7 @@ def _unreadable(rows: _Rows, message: str) -> Exception:
 
 
 def _read(rows: _Rows, types: dict[str, Any], names: Sequence[str] = (), *, threads: bool = True) -> Any:
-    """One block as a pyarrow table: all of it at once, since a boundary may lie in a quoted value."""
+    """One block as a pyarrow table: all of it at once, since a boundary may be in a quoted value."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
@@ -370,7 +370,7 @@ def _number_or_text(text: str) -> str | float | None:
 
 
 def _category(text: str, known: Collection[str]) -> str | None:
-    """The category that a field stands for: its text, or that of the number or truth value."""
+    """The category of a field: its text, or that of the number or truth value."""
     if text in known:
         return text
     if text in MISSING:

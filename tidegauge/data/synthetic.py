@@ -19,7 +19,7 @@ from tidegauge.telling import told
 
 __all__ = ["Scenario", "columns", "rows"]
 
-OTHER: Final = "other"  # stands for any value that is no category
+OTHER: Final = "other"  # for any value that is no category
 
 
 class Scenario(StrEnum):

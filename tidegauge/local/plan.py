@@ -36,7 +36,7 @@ _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a stack's parts lie: folders, ports, the shared socket.
+    """The places of a stack's parts: folders, ports, the shared socket.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ class _Kept:
 
 
 class Supervisor:
-    """Runs programs until told to stop; single-threaded: nothing happens outside a call.
+    """Runs programs until it is stopped; single-threaded: nothing happens outside a call.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class Supervisor:
         return not kept.ready and self._probe(kept)
 
     def _probe(self, kept: _Kept) -> bool:
-        """Whether the process has become ready; one that takes long has its reason told, each once."""
+        """Whether the process has become ready; if it takes long, each reason is printed once."""
         reason = self._unready(kept.program)
         kept.ready = reason is None
         is_late = self._clock() - kept.started_at > _LATE_SECONDS

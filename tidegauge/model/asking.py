@@ -1,4 +1,4 @@
-"""How a model wants to be asked, told by what it is made of. Packing and the server must agree in it."""
+"""How a model wants its rows, from the steps it is made of. Packing and the server must agree on it."""
 
 from collections.abc import Iterator
 from typing import Any, Final, Literal, TypeAlias

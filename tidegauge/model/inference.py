@@ -1,7 +1,7 @@
-"""onnxruntime, told before it is loaded to send nothing to its makers.
+"""onnxruntime, set up before it is loaded to send nothing to its makers.
 
 Its Linux wheels keep a device's name in the home folder and report the use of models, unless
-``ORT_DISABLE_TELEMETRY`` says otherwise when the library is loaded. Whoever sets the variable has the say.
+``ORT_DISABLE_TELEMETRY`` says otherwise when the library is loaded. A user who sets the variable decides.
 """
 
 import os

@@ -6,8 +6,8 @@
   the scale with four times the rows of the one that raised it, where half-widths are half as long.
 - *Clear*: only the owner decides. When its windows have been calm (point estimate minus half its half-width
   below the floor) for one full window, the alarm clears, and the pane where the calm began is remembered.
-  Evidence from any window that lies after that pane ends the calm.
-- *After*: a window counts again for that feature once all of it lies after that pane. So a long window that
+  Evidence from any window after that pane ends the calm.
+- *After*: a window counts again for that feature once all of it is after that pane. So a long window that
   still holds the old drift cannot raise the alarm again; a drift that goes on is found again by windows
   that hold nothing else.
 """

@@ -71,16 +71,16 @@ class Standing:
         return np.asarray((self._rows > 0).any(axis=0))
 
     def best(self, alarms: Alarms) -> Best:
-        """The look that says most about each feature, among windows that lie after its last clearing.
+        """The look that says most about each feature, among windows after its last clearing.
 
-        The clearing of either severity: a bound above the critical floor stands only with a critical alarm.
+        The clearing of either severity: a bound above the critical floor needs a critical alarm.
 
         While an alarm is calming down, windows longer than its owner hold the past and are left out.
         """
         counts = (self._first[:, None] > alarms.cleared.max(axis=0)) & np.isfinite(self._lower)
         counts &= (alarms.calm[0] < 0) | (np.arange(len(self._first))[:, None] <= alarms.owner[0])
         lower = np.where(counts, self._lower, -np.inf)
-        # Of equal bounds (none is common: no rows) the shortest window stands.
+        # Of equal bounds (none is common: no rows) the shortest window counts.
         scale = lower.argmax(axis=0)
         at = (scale, np.arange(scale.size))
         return Best(

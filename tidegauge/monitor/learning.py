@@ -25,7 +25,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 class Learner:
-    """What the baseline has told so far.
+    """What the baseline has shown so far.
 
     Parameters
     ----------

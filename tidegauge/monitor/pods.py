@@ -6,7 +6,7 @@ distance over bins is at most the one over all values, so its lower bound holds 
 - A pod *has moved* when its own lower bound is above the feature's floor, at a share of the look's chance of
   a false alarm that all pods have together. It stays so until it is calm (`alarms`), so that a pod
   at the bound does not come and go.
-- *Confined*: a few pods have moved, and all others together have not, and lie below every one of them with
+- *Confined*: a few pods have moved, and all others together have not, and are below every one of them with
   all their uncertainty.
 - *Everywhere*: two pods or more have rows, and every one of them has moved.
 """

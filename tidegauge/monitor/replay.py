@@ -175,7 +175,7 @@ def replayed(
 def _check_kinds(profile: object, policy: object) -> None:
     if not isinstance(profile, Profile):
         raise ProfileError(
-            f"profile is of type {type(profile).__name__}: it must be a Profile, and stand before the data; "
+            f"profile is of type {type(profile).__name__}: it must be a Profile, and come before the data; "
             "Profile.load reads one from a file"
         )
     if not isinstance(policy, Policy | None):

@@ -59,7 +59,7 @@ class Windows:
     def __init__(self, width: int, scales: int) -> None:
         self._levels = max(1, scales - 2)
         self._blocks: FloatArray = np.zeros((self._levels, RING, width))
-        # Which block stands in each place; a place whose block is not the one looked for counts as empty.
+        # Which block is in each place; a place with another block counts as empty.
         self._ids: IntArray = np.full((self._levels, RING), _NONE, dtype=np.int64)
         self.frontier: int | None = None
 

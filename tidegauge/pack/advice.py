@@ -1,4 +1,4 @@
-"""Why a model fails on its training rows, where that can be told, and what helps."""
+"""Why a model fails on its training rows, if that is known, and what helps."""
 
 import re
 from typing import Any, Final

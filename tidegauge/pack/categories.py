@@ -37,7 +37,7 @@ def with_own_categories(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     SchemaError
-        Which columns hold categories cannot be told, or XGBoost would refuse a value.
+        The columns that hold categories are unknown, or XGBoost would refuse a value.
     """
     return frame.assign(
         **{name: _categories(frame[name], own) for name, own in _own_categories(model, frame).items()}

@@ -34,7 +34,7 @@ def skops_form(model: Any, training: Training, *, frame: bool) -> Form:
 
 
 def joblib_form(model: Any, training: Training, *, frame: bool) -> Form:
-    """The model as joblib: only for servers that are told to load pickles."""
+    """The model as joblib: only for servers that may load pickles."""
     buffer = io.BytesIO()
     joblib.dump(model if frame else by_position(model), buffer)
     return Form(

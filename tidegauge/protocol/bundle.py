@@ -306,7 +306,7 @@ def check_name(name: str) -> None:
 
 
 def _require_file(file: str, sha256: str, part: str) -> None:
-    """A file of a bundle lies in its folder: a name with a path in it could reach any file of the machine."""
+    """A file of a bundle is in its folder: a name with a path could reach any file of the machine."""
     _require(_PLAIN_NAME.fullmatch(file), f"{part}.file", file, "a plain file name")
     _require(_SHA256.fullmatch(sha256), f"{part}.sha256", sha256, "64 hexadecimal digits")
 

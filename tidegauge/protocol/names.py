@@ -1,7 +1,7 @@
 """The names every program shares: ports, environment, metrics, labels, paths, schema versions.
 
 Standard library only, so that each program may import it without importing what it does not run.
-A name that two programs must agree on stands here once; a name only one program knows stays with it,
+A name that two programs must agree on is here once; a name only one program knows stays with it,
 except metric and environment names, which users see and `docs/` must list.
 """
 
@@ -71,7 +71,7 @@ class Exit(IntEnum):
     """Exit codes by which the operator tells what is wrong; the last line of the log says it in words."""
 
     BUNDLE = 65  # the bundle is not what it says, or may not be loaded (EX_DATAERR of sysexits.h)
-    STORAGE = 69  # the bundle cannot be read from where it lies (EX_UNAVAILABLE)
+    STORAGE = 69  # the bundle cannot be read from its address (EX_UNAVAILABLE)
 
 
 class Env(StrEnum):

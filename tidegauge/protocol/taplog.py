@@ -1,4 +1,4 @@
-"""The tap's log: how answered rows lie in segment files (`docs/tap-log.md` is the same for other languages).
+"""The tap's log: answered rows in segment files (`docs/tap-log.md` is the same for other languages).
 
 Pure: bytes in, bytes out. `tidegauge_serving.tap` writes with it, `tidegauge_sidecar` reads with it.
 

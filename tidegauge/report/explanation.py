@@ -52,7 +52,7 @@ def _unseen(feature: FeatureReport) -> str:
 
 def _exceedance(feature: FeatureReport) -> str:
     rate = feature.exceedance_rate
-    return "" if rate is None else f"{_percent(rate)} of the values lie beyond 3 sd of the reference"
+    return "" if rate is None else f"{_percent(rate)} of the values are beyond 3 sd of the reference"
 
 
 def _order(feature: FeatureReport) -> str:

@@ -29,7 +29,7 @@ class Rule(NamedTuple):
     """One rule of a struct: what must hold, what is said when it does not, and of which field.
 
     Defaults are filled in before rules are looked at, but the API server also holds each default against them
-    before it is filled in itself. Hence the guards by ``has``.
+    before it is filled in itself. So ``has`` guards them.
     """
 
     expression: str

@@ -134,7 +134,7 @@ def bytes_of(size: str) -> int:
 
 
 def quantity_of(quantity: str | int) -> Decimal:
-    """The number that a quantity such as ``200m`` or ``1.5Gi`` stands for, as `Quantity` allows it."""
+    """Return the number of a quantity such as ``200m`` or ``1.5Gi``, as `Quantity` allows it."""
     text = str(quantity)
     if text.endswith("m"):
         return Decimal(text[:-1]) / 1000

@@ -29,7 +29,7 @@ from tidegauge.stats.tables import Reference
 
 __all__ = ["MIN_WINDOWS", "Accumulator", "from_reference", "profile_table"]
 
-MIN_WINDOWS: Final = 12  # fewer disjoint windows say too little; the next shorter length stands in
+MIN_WINDOWS: Final = 12  # fewer disjoint windows say too little; the next shorter length is used
 MAX_CUTS: Final = 15
 _ROWS_AT_ONCE: Final = 8192
 _LENGTHS: Final = 24  # of reference windows: 10 s doubled so often is 2.7 years

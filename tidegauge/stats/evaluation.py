@@ -253,7 +253,7 @@ class Evaluator:
     # --- decisions -------------------------------------------------------------------------------------
 
     def decide(self, sums: Sums, limits: Limits) -> Evaluation:
-        """All statistics from what one pass over the cells, or whoever has only bins, has found."""
+        """All statistics, from the sums of one pass over the cells or of bins alone."""
         r = self.reference
         deff = limits.design_effect
         # Where the reference has no values, rows are all that can be compared: with or without one.

@@ -1,6 +1,6 @@
 """The profile as the tables that evaluation needs: what is compared with what, laid out as the counts are.
 
-All features' cells stand one after the other, as in `Counts.cells`; so do their *bins*, runs of cells for G
+All features' cells follow one another, as in `Counts.cells`; so do their *bins*, runs of cells for G
 and total variation: about 16 of equal reference mass for a numeric feature, every cell for one with few
 distinct values, every category for a categorical one.
 """
@@ -128,7 +128,7 @@ class Reference:
         self.discrete: BoolArray = np.array([is_discrete(f) for f in features])
         self.continuous: BoolArray = self.numeric & ~self.discrete
         self.ecdf: FloatArray = self._within_features(np.cumsum, self.share)
-        # Mid-ranks: half a cell's own mass lies below its values. Their mean over a window, less 1/2, is
+        # Mid-ranks: half a cell's own mass is below its values. Their mean over a window, less 1/2, is
         # minus the sum over cells of (G - F) times the step to the next cell's mid-rank (Abel's summation).
         # In units of 1 / (2 m) the steps are whole numbers, so that sums of them are exact.
         self.rank_steps: FloatArray = self._within_features(_rank_steps, counts.astype(np.float64))

@@ -24,7 +24,7 @@ _REASONS: Final = frozenset(reason.value for reason in Lost)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What one instance has told.
+    """The totals that one instance has sent.
 
     Parameters
     ----------

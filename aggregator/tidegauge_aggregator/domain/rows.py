@@ -39,7 +39,7 @@ class WatchKey:
 
 @dataclass(frozen=True, slots=True)
 class WatchRow:
-    """One watch as it stands in the store.
+    """One watch as the store holds it.
 
     Parameters
     ----------

@@ -75,7 +75,7 @@ class Gauge:
             self.monitor.load_state(row.state, row.baseline or None)
             self.report = Report.from_dict(json.loads(row.report))
         except TidegaugeError as error:
-            logger.warning("what was stored of %s does not fit, its alarms begin anew: %s", row.key, error)
+            logger.warning("the stored state of %s does not fit, its alarms begin again: %s", row.key, error)
         self._late_rows = self.monitor.late_rows
         self._was_ready = self.monitor.ready
 

@@ -159,7 +159,7 @@ class Cycle:
         await self._save(watch, result)
 
     async def _save(self, watch: Watch, result: Result) -> None:
-        """Save; when the store cannot take it the report stands, and its changes wait for the next one."""
+        """Save; if the store cannot, the report stays valid, and its changes wait for the next one."""
         row = watch.unsaved = result.row.following(watch.unsaved)
         try:
             await self._aggregator.writer.submit(jobs.save_evaluation, watch.row.id, row)

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 MERGE_AFTER_SECONDS: Final = 60.0  # most panes of one time are there by then, so that each is merged once
 CROWDED_PANES: Final = 24  # with more sums than that in memory, merging does not wait
-LEDGER_SECONDS: Final = 3600.0  # so long other bytes under a pane's name are told from the same
+LEDGER_SECONDS: Final = 3600.0  # for so long other bytes under a pane's name are recognised
 FORGET_EVERY_SECONDS: Final = 30.0
 
 
@@ -99,7 +99,7 @@ class Housekeeper:
 
     async def _forget(self, watch: Watch, now_seconds: float) -> None:
         """One block, some of the ledger, and all that is older than the retention."""
-        # A block that the stored evaluation has not seen could not be told apart from its panes after a
+        # A block that the stored evaluation has not seen could not be separated from its panes after a
         # restart.
         if watch.unsaved is None:
             await self._merge_block(watch)

@@ -103,7 +103,7 @@ class Watch:
         self.hear(pane.instance, accepted.after)
 
     def add(self, inbox: int, pane: Pane, counts: Counts) -> None:
-        """Add a pane's counts, which stand in the store's inbox under that number."""
+        """Add a pane's counts, which the store's inbox holds under that number."""
         if (found := self.sums.get(pane.pane)) is None:
             found = self.sums[pane.pane] = PaneSum(self.profile)
         found.add(inbox, pane, counts)

@@ -51,7 +51,7 @@ def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
 def _set_scale(document: dict[str, Any], model: DriftMonitoredModel, facts: Facts) -> None:
     """Set `replicas` so that the number of running pods changes only when the user asks for it.
 
-    Leaving the field out while no other manager owns it would reset it to 1, hence it is written as it stands
+    Leaving the field out while no other manager owns it would reset it to 1, so the present value is written
     until an autoscaler has written it. The version that was read guards against one that does so just now.
     """
     wanted = model.spec.replicas
@@ -104,7 +104,7 @@ def _credentials(model: DriftMonitoredModel) -> dict[str, Any]:
 
 
 def _sidecar(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
-    """A native sidecar: told to stop after the server, so that it counts the last row."""
+    """A native sidecar: stopped after the server, so that it counts the last row."""
     settings = {
         Env.LOG_DIR: LOG_FOLDER,
         Env.PROFILE: f"{BUNDLE_FOLDER}/{PROFILE_FILE}",

@@ -173,8 +173,8 @@ class Upkeep:
         """Whether an object would do harm without one that was refused.
 
         A StatefulSet makes a claim that it does not find, and too small. Pods that divide the features among
-        more or fewer aggregators than stand are turned away with every pane. An autoscaler may find a
-        Deployment of its target's name that is somebody else's.
+        another number of aggregators than exists have every pane rejected. An autoscaler may find a
+        Deployment with its target's name that is somebody else's.
         """
         without = {other.kind for other in refused}
         if ref.kind == "StatefulSet":
@@ -199,10 +199,10 @@ class Upkeep:
 
     async def _bring_one(self, key: Key, uid: str, document: Document, looked: Looked) -> bool:
         """Apply one object where it has to be; whether that changed what the watches tell of it."""
-        ref, ought = Ref.of(document), _hash(document)
+        ref, wanted = Ref.of(document), _hash(document)
         child = self._store.children(key).get(ref)
         ours = child is not None and child.owner == uid
-        if ours and child is not None and self._applied.get(key, {}).get(ref) == (ought, child.print):
+        if ours and child is not None and self._applied.get(key, {}).get(ref) == (wanted, child.print):
             return False
         if ours or not kind_of(document).watched:
             there, is_new = await self._apply(document), False
@@ -212,7 +212,7 @@ class Upkeep:
         if self._store.children(key).get(ref) is None:
             return False
         done = print_of(there)  # not what is known by now: somebody may have edited it since
-        self._applied.setdefault(key, {})[ref] = (ought, done)
+        self._applied.setdefault(key, {})[ref] = (wanted, done)
         return is_new or (child is not None and child.print != done)
 
     async def _take(self, key: Key, document: Document, looked: Looked) -> tuple[Document, bool]:
@@ -268,7 +268,7 @@ class Upkeep:
         except Refusal as refusal:
             if refusal.code != 422:
                 raise
-            # somebody added to a list what cannot stand beside ours
+            # somebody added an item to a list that conflicts with ours
             await self._cluster.overwrite(document)
             there = await self._cluster.apply(document)
         if REPAIR in {entry["manager"] for entry in there["metadata"]["managedFields"]}:
@@ -306,7 +306,7 @@ class Upkeep:
         secret = await self._seen(key, Ref("v1", "Secret", token_name(model)), looked)
         stateful_set = await self._seen(key, Ref("apps/v1", "StatefulSet", aggregator_name(model)), looked)
         deployment = None
-        if model.spec.replicas is None:  # others may scale: look at the moment, not at what was told
+        if model.spec.replicas is None:  # others may scale: ask now, the watches may be late
             ref = Ref("apps/v1", "Deployment", key.name)
             deployment = looked[ref] = await self._look(key, ref)
         return Facts(
@@ -323,7 +323,7 @@ class Upkeep:
         )
 
     async def _seen(self, key: Key, ref: Ref, looked: Looked) -> Document | None:
-        """What decisions need of an object: from the watches, or asked for where they have not told of it."""
+        """What decisions need of an object: from the watches, or from the API server if they lack it."""
         child: Child | None = self._store.children(key).get(ref)
         if child is not None:
             return child.part

@@ -162,7 +162,7 @@ class Rounds:
         except Refusal as refusal:
             if refusal.code != 403:
                 raise
-            logger.warning("%s: deletions that no watch told of are not seen", refusal)
+            logger.warning("%s: deletions that no watch reported are not seen", refusal)
             return set()
 
     async def _uids(self, kind: Kind, selector: str) -> set[str]:

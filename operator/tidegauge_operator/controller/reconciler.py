@@ -88,13 +88,13 @@ class Reconciler:
     Parameters
     ----------
     cluster, store, pods, upkeep
-        The API server, what the watches have told, also of pods that fail, and what applies objects.
+        The API server, what the watches have seen, also of pods that fail, and what applies objects.
     wall_clock
         Seconds since 1970.
     identity
         Name of this operator's pod, for Events.
     count_error
-        Is told the reason of each failure.
+        Called with the reason of each failure.
     """
 
     def __init__(

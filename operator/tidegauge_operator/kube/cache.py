@@ -1,4 +1,4 @@
-"""What the watches have told: the models, and of their objects what decisions need. Plain state."""
+"""What the watches have seen: the models, and of their objects what decisions need. Plain state."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class Store:
         ref, child = Ref.of(document), _child(document, uid)
         before = known.get(ref)
         if before is not None and before.uid == child.uid and child.version < before.version:
-            return key, False  # the answer to a write, after the watch has told what came of it
+            return key, False  # the answer to a write, after the watch has shown its result
         known[ref] = child
         return key, before is None or (before.uid, before.print) != (child.uid, child.print)
 

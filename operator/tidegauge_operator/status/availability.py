@@ -52,7 +52,7 @@ def model_available(deployment: Document | None, pods: Failure | None) -> State:
         return State("True", "PodsAvailable", count)
     if _is_rolled_out(deployment):
         return State("True", "PodsFailing", f"{count}; {wrong.message}")
-    return State("True", "RolloutStalled", f"{count}; the rollout of the spec stands still: {wrong.message}")
+    return State("True", "RolloutStalled", f"{count}; the rollout of the spec has stalled: {wrong.message}")
 
 
 def model_complete(deployment: Document | None, pods: Failure | None) -> State:

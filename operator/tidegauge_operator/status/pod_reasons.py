@@ -1,7 +1,7 @@
 """Why a pod does not start or does not stay up: one reason, and a sentence with the next step. Pure.
 
 What the programs say with their last line and exit code (`protocol.names.Exit`) comes through in their
-words. Nothing that changes with each new try is told: how often it was tried, how long the wait is, names of
+words. Nothing that changes with each new try is shown: how often it was tried, how long the wait is, names of
 pods that never came to be.
 """
 
@@ -95,7 +95,7 @@ def _where_to(pod: Document, said: str) -> str:
         fields = (
             "spec.aggregator.storage" if of_aggregator else "spec.model.storageUri, spec.drift.profileUri"
         )
-        return f"Look at the claim and its storage class (kubectl describe pvc); it stands in {fields}."
+        return f"Look at the claim and its storage class (kubectl describe pvc), and at {fields}."
     part = "spec.aggregator" if of_aggregator else "spec.model"
     if "node affinity/selector" in said or "untolerated taint" in said:
         return f"Look at {part}.nodeSelector and {part}.tolerations, at the nodes' labels and taints."

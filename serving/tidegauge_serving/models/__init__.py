@@ -46,7 +46,7 @@ def load_model(
     if described.format == "joblib" and not allow_pickle:
         raise BundleError(
             f"{described.file} is a pickle, which can run any code while it is loaded: "
-            "pack the model as ONNX or skops, or allow it with --allow-pickle if you trust whoever made it"
+            "pack the model as ONNX or skops, or allow it with --allow-pickle if you trust its maker"
         )
     try:
         module = import_module(f"tidegauge_serving.models.{_LOADERS[described.format]}")

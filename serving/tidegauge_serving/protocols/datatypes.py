@@ -45,7 +45,7 @@ def explain_data(name: str, datatype: str, data: bytes, values_before: int = 0) 
     data
         Its data, or a part of it.
     values_before
-        How many values stand before that part.
+        How many values precede that part.
     """
     what = f"tensor {name!r} of datatype {datatype}"
     if len(data) > MAX_EXPLAINED_BYTES:

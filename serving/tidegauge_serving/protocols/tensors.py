@@ -137,7 +137,7 @@ def _in_parts(tensor: InputTensor, *, nested: bool, texts: bool) -> Sequence[Any
 
 
 def _decoded(tensor: InputTensor, data: bytes | msgspec.Raw, *, nested: bool, before: int = 0) -> list[Any]:
-    """Values of a tensor's data, or of a part of it that so many values stand before."""
+    """Values of a tensor's data, or of a part of it that so many values precede."""
     if not nested:
         return _fitting(tensor, _decode(tensor.datatype, data, nested=False))
     rows = _decode(tensor.datatype, data, nested=True)
