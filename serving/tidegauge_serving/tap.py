@@ -229,7 +229,7 @@ class Tap:
         """Find room for `size` bytes, in a new segment if the open one holds frames; whether there is any.
 
         The open segment is left even if there is no more room: it may fill the folder, already read,
-        and a reader only removes a segment that has a next one. After a failure not again for `RETRY_SECONDS`.
+        The open segment is left even if there is no more room: it may be what fills the folder, already read,
         """
         now = self._monotonic()
         if now < self._retry_at:
