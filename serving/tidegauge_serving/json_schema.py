@@ -10,7 +10,10 @@ from tidegauge_serving.schema import FLOAT32_MAX, RowSchema
 
 __all__ = ["json_list", "json_object", "json_value", "v2_example", "v2_inputs"]
 
-_FLOAT64_MAX: Final = 1.7976931348623157e308
+_FLOAT32_BOUND: Final = int(FLOAT32_MAX) + 2**74
+"""The largest JSON number that is read as the largest float32, by way of a float64."""
+_FLOAT64_BOUND: Final = 2**1024 - 2**970
+"""From this number on a float64 is infinite."""
 _ONE_ROW: Final = (
     "One row. More rows are sent alike: n values in each tensor of shape [n], or n times as many in one of "
     "shape [n, features]. The order of tensors is free, and every datatype of the protocol is taken that the "
@@ -35,9 +38,15 @@ def json_value(feature: Feature, types: Sequence[str], accepts_missing: bool) ->
     every = [*types, "null"] if accepts_missing else list(types)
     value: dict[str, Any] = {"type": every if len(every) > 1 else every[0]}
     if isinstance(feature, NumericFeature):
-        largest = FLOAT32_MAX if feature.dtype == "float32" else _FLOAT64_MAX
-        value |= {"minimum": -largest, "maximum": largest}
+        value |= _bounds(feature)
     return value
+
+
+def _bounds(feature: NumericFeature) -> dict[str, int]:
+    """Bounds to the last digit, since checkers of schemas do not round as readers of numbers do."""
+    if feature.dtype == "float32":
+        return {"minimum": -_FLOAT32_BOUND, "maximum": _FLOAT32_BOUND}
+    return {"exclusiveMinimum": -_FLOAT64_BOUND, "exclusiveMaximum": _FLOAT64_BOUND}
 
 
 def v2_inputs(schema: RowSchema) -> dict[str, Any]:
