@@ -228,8 +228,8 @@ class Tap:
     def _make_room(self, size: int) -> bool:
         """Find room for `size` bytes, in a new segment if the open one holds frames; whether there is any.
 
-        The open segment is left even if there is no more room: it may fill the folder, already read,
-        The open segment is left even if there is no more room: it may be what fills the folder, already read,
+        The open segment is left even if there is no more room. It may fill the folder, already read, and a
+        reader only removes a segment that has a next one. After a failure not again for `RETRY_SECONDS`.
         """
         now = self._monotonic()
         if now < self._retry_at:
