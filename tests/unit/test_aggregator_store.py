@@ -1,7 +1,6 @@
 """The store: full, damaged, tidied; what is counted stays exactly what was sent."""
 
 import logging
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,15 +101,6 @@ def test_two_aggregators_do_not_share_a_folder(tmp_path: Path, monkeypatch: pyte
         open_store(tmp_path)
     first.close()
     open_store(tmp_path).close()
-
-
-def test_a_store_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
-    open_store(tmp_path).close()
-    connection = sqlite3.connect(tmp_path / FILE_NAME)
-    connection.execute("PRAGMA user_version=99")
-    connection.close()
-    with pytest.raises(StoreError, match="version 99"):
-        open_store(tmp_path)
 
 
 def test_the_newest_rows_are_found_among_merged_panes_of_one_watch(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from support.aggregator_rig import (
     running,
     small_profile,
 )
+from tidegauge_aggregator.domain.rows import EvaluationRow
+from tidegauge_aggregator.store import jobs
 
 PROFILE = small_profile(features=2, cut_points=8)
 OTHER = small_profile(seed=1, features=2, cut_points=8)
@@ -205,3 +207,21 @@ async def test_merging_does_not_keep_others_waiting(tmp_path: Path) -> None:
         executor.before = lambda: None
         await rig.evaluate(START + 20)
         assert (await rig.report())["coverage"]["rows_counted"] == 5 * 20
+
+
+@pytest.mark.parametrize("stored", [b'{"schema": "tidegauge.io/report/v9"}', b"{", b"[]"])
+@in_loop
+async def test_a_report_of_another_version_does_not_stop_the_start(tmp_path: Path, stored: bytes) -> None:
+    clock, pod = Clock(), Pod("a", PROFILE)
+    async with running(tmp_path, clock) as rig:
+        await rig.put_profile(PROFILE)
+        await rig.send(pod, START, rows(1))
+        await rig.evaluate(START)
+        row = rig.store.watches()[0]
+        left = EvaluationRow(START, row.state, None, stored, ())
+        await rig.aggregator.read(jobs.save_evaluation, row.id, left)
+    async with running(tmp_path, clock) as rig:
+        assert (await rig.report())["verdict"] == "Unknown"
+        await rig.evaluate(START + 3)
+        report = await rig.report()
+        assert (report["pane"], report["rows"]) == (START + 3, 20)

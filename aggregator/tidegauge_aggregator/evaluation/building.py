@@ -5,7 +5,6 @@ Runs in the evaluator's thread; nobody else has it before `Building.finish` has 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from tidegauge.counting.counts import Counts
@@ -13,12 +12,11 @@ from tidegauge.monitor.policy import Policy
 from tidegauge.monitor.rebuilding import Rebuilding
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.pane import Pane
-from tidegauge.report.model import Report
 from tidegauge_aggregator.domain.pane_sum import PaneSum
 from tidegauge_aggregator.domain.recent_pods import RecentPods
 from tidegauge_aggregator.domain.rows import InboxRow, SumRow, WatchRow
 
-from .gauge import Gauge
+from .gauge import Gauge, read_report
 
 __all__ = ["Building"]
 
@@ -56,7 +54,7 @@ class Building:
     def __init__(self, row: WatchRow, whole: Profile, profile: Profile, policy: Policy) -> None:
         self.row, self._profile = row, profile
         self.gauge = Gauge(row, whole, profile, policy)
-        self.report = Report.from_dict(json.loads(row.report)) if row.report else None
+        self.report = read_report(row.report)
         self.pods = self.new_pods()
         self.sums: dict[int, PaneSum] = {}
         self.panes: dict[int, tuple[int, int]] = {}

@@ -19,7 +19,7 @@ from tidegauge_aggregator.domain.rows import EvaluationRow, TransitionRow, Watch
 
 from .transitions import transitions
 
-__all__ = ["Gauge", "Result"]
+__all__ = ["Gauge", "Result", "read_report"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,17 @@ class Result:
 
     report: Report
     row: EvaluationRow
+
+
+def read_report(data: bytes) -> Report | None:
+    """A stored report; None where none is stored, or one that this version cannot read."""
+    if not data:
+        return None
+    try:
+        return Report.from_dict(json.loads(data))
+    except (TidegaugeError, ValueError) as error:
+        logger.warning("a stored report cannot be read, the next evaluation writes it again: %s", error)
+        return None
 
 
 class Gauge:
@@ -73,7 +84,7 @@ class Gauge:
     def _load(self, row: WatchRow) -> None:
         try:
             self.monitor.load_state(row.state, row.baseline or None)
-            self.report = Report.from_dict(json.loads(row.report))
+            self.report = read_report(row.report)
         except TidegaugeError as error:
             logger.warning("the stored state of %s does not fit, its alarms begin again: %s", row.key, error)
         self._late_rows = self.monitor.late_rows

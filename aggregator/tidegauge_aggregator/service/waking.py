@@ -7,19 +7,18 @@ forgets what is stored of the watch until then: that is work of the same task (`
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from tidegauge.monitor.policy import Policy
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.pane import Pane
-from tidegauge.report.model import Report
 from tidegauge_aggregator.domain.accounts import Totals
 from tidegauge_aggregator.domain.blocks import BLOCK_PANES
 from tidegauge_aggregator.domain.rows import SumRow, WatchRow
 from tidegauge_aggregator.domain.schedule import MAX_CATCH_UP_PANES, last_pane_over
 from tidegauge_aggregator.evaluation.building import Building
+from tidegauge_aggregator.evaluation.gauge import read_report
 from tidegauge_aggregator.store import jobs
 from tidegauge_aggregator.store.writer import Writer
 
@@ -48,9 +47,8 @@ class Waker:
     async def load_asleep(self, row: WatchRow, profile: Profile) -> Watch:
         """Accounts and totals only: what can be said of a watch without its counts."""
         stored = await self._writer.submit(jobs.read_asleep, row.id)
-        watch = Watch(row, profile, evaluated=row.evaluated)
-        if row.report:
-            watch.report = await self._evaluator.run(Report.from_dict, json.loads(row.report))
+        report = await self._evaluator.run(read_report, row.report)
+        watch = Watch(row, profile, evaluated=row.evaluated, report=report)
         watch.totals.add(Totals(row.forgotten.counted, dict(row.forgotten.lost)))
         for name, account in stored.accounts:
             watch.totals.change(None, account)

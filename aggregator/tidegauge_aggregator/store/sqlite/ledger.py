@@ -9,20 +9,9 @@ from typing import Any, Final
 
 from tidegauge_aggregator.domain.accounts import Account
 
-__all__ = ["LEDGER_SCHEMA", "LEDGER_TABLES", "LedgerTables"]
+__all__ = ["LEDGER_TABLES", "LedgerTables"]
 
 LEDGER_TABLES: Final = ("instances", "ledger", "ledger_blocks")
-LEDGER_SCHEMA: Final = """
-CREATE TABLE instances (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, name TEXT, pod TEXT, highest INTEGER, heard REAL,
-    final INTEGER, answered INTEGER, counted INTEGER, lost TEXT, UNIQUE (watch, name));
-CREATE TABLE ledger (
-    watch INTEGER, pane INTEGER, instance INTEGER, digest BLOB, received REAL,
-    PRIMARY KEY (watch, pane, instance)) WITHOUT ROWID;
-CREATE TABLE ledger_blocks (
-    watch INTEGER, block INTEGER, instance INTEGER, bits BLOB, PRIMARY KEY (watch, block, instance)) WITHOUT
-    ROWID;
-"""
 _ACCOUNT: Final = "pod, highest, heard, final, answered, counted, lost"
 
 

@@ -26,32 +26,16 @@ from tidegauge_aggregator.domain.rows import (
 )
 from tidegauge_aggregator.store.base import StoreDamagedError, StoreError, StoreFullError
 
-from .ledger import LEDGER_SCHEMA, LEDGER_TABLES, LedgerTables
+from .ledger import LEDGER_TABLES, LedgerTables
+from .migrations import drop_old_copies, migrate
 
 __all__ = ["FILE_NAME", "SqliteStore", "open_store"]
 
 logger = logging.getLogger(__name__)
 
 FILE_NAME: Final = "aggregator.sqlite"
-SCHEMA_VERSION: Final = 1
 LOCK_WAIT_SECONDS: Final = 10.0
 
-_SCHEMA: Final = """
-CREATE TABLE profiles (
-    model TEXT, profile TEXT, document BLOB, received REAL, PRIMARY KEY (model, profile)) WITHOUT ROWID;
-CREATE TABLE watches (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT, profile TEXT, pane_seconds INTEGER, shard INTEGER,
-    shards INTEGER, created REAL, evaluated INTEGER DEFAULT -1, state BLOB DEFAULT x'', baseline BLOB DEFAULT
-    x'', report BLOB DEFAULT x'',
-    forgotten_counted INTEGER DEFAULT 0, forgotten_lost TEXT DEFAULT '{}',
-    UNIQUE (model, profile, pane_seconds, shard, shards));
-CREATE TABLE inbox (id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, pane INTEGER, message BLOB);
-CREATE TABLE sums (
-    watch INTEGER, panes INTEGER, pane INTEGER, row_count INTEGER, lost INTEGER, counts BLOB,
-    PRIMARY KEY (watch, panes, pane));
-CREATE TABLE transitions (id INTEGER PRIMARY KEY AUTOINCREMENT, watch INTEGER, pane INTEGER, time REAL, body
-BLOB); CREATE INDEX transitions_by_watch ON transitions (watch, id);
-"""
 _WATCH: Final = (
     "id, model, profile, pane_seconds, shard, shards, created, evaluated, state, baseline, report,"
     " forgotten_counted, forgotten_lost"
@@ -64,10 +48,11 @@ def open_store(folder: Path) -> SqliteStore:
     Raises
     ------
     StoreError
-        Another process has the file open, or the folder cannot be written.
+        Another process has the file open, a later program wrote it, or the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE_NAME
+    drop_old_copies(path)
     try:
         return SqliteStore(path)
     except StoreDamagedError as error:
@@ -138,13 +123,7 @@ class SqliteStore(LedgerTables):
             self._db.execute(f"PRAGMA {pragma}").fetchall()
         if self._value("PRAGMA quick_check(1)") != "ok":
             raise StoreDamagedError("its own check failed")
-        version = self._value("PRAGMA user_version")
-        if version == 0:
-            self._db.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} {LEDGER_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
-            )
-        elif version != SCHEMA_VERSION:
-            raise StoreError(f"a store of version {version}; this program reads version {SCHEMA_VERSION}")
+        migrate(self._db, self.path)
 
     def _value(self, sql: str) -> Any:
         return self._db.execute(sql).fetchone()[0]
