@@ -84,7 +84,7 @@ RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,f
 ARG REVISION=unknown
 ARG VERSION
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools --mount=type=bind,from=distribution,target=/dist \
-    /tools/bin/python /tools/install.py /dist/*.whl --import tidegauge_serving.__main__ tidegauge_serving.app \
+    /tools/bin/python /tools/install.py /dist/*.whl --import tidegauge_serving.__main__ tidegauge_serving.http.app \
     tidegauge_serving.models.onnx tidegauge_serving.models.sklearn tidegauge_serving.storage tidegauge.profile.document urllib.request
 USER 65532:65532
 EXPOSE 8080

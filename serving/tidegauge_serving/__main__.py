@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import uvloop
 
-from tidegauge_serving.server import configure_log, run
+from tidegauge_serving.http.server import configure_log, run
 from tidegauge_serving.settings import parse_settings
 
 __all__ = ["main"]

@@ -23,13 +23,13 @@ import numpy as np
 
 from tidegauge.protocol.bundle import Manifest
 from tidegauge_serving.as_image import Hidden, missing_module
-from tidegauge_serving.explain import explain
 from tidegauge_serving.models import Predictions
 from tidegauge_serving.models.base import require_number, require_numbers
-from tidegauge_serving.refusal import Refusal
-from tidegauge_serving.schema import Block
+from tidegauge_serving.predict.startup import Loaded, load_unmeasured
+from tidegauge_serving.rows.diagnostics import explain
+from tidegauge_serving.rows.refusal import Refusal
+from tidegauge_serving.rows.schema import Block
 from tidegauge_serving.settings import Settings
-from tidegauge_serving.startup import Loaded, load_unmeasured
 
 __all__ = ["answer_rows", "main"]
 

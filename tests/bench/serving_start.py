@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 import tidegauge_serving.__main__
 from tidegauge_serving.settings import Settings
-from tidegauge_serving.startup import load
+from tidegauge_serving.predict.startup import load
 load(Settings(bundle=Path(sys.argv[1])))
 """
 

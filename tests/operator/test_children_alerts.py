@@ -9,8 +9,8 @@ from support.chart_files import alerts_of_the_chart
 from support.golden_plan import facts, planned, resource
 from tidegauge_operator.children.alerts import PROFILE_REASONS, SCHEMA_REASONS, alerts
 from tidegauge_operator.children.monitoring import build_rule
-from tidegauge_serving.metrics import SECONDS
-from tidegauge_serving.refusal import REASONS
+from tidegauge_serving.predict.metrics import SECONDS
+from tidegauge_serving.rows.refusal import REASONS
 
 from tidegauge.monitor.policy import Policy
 from tidegauge.protocol.names import Metric

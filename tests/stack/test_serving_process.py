@@ -90,7 +90,7 @@ app = App(Path({str(bundle)!r}), Path({str(tmp_path / "log")!r}))
 assert app.post("/predict", app.loaded.manifest.example)[0] == 200
 rows = [app.loaded.manifest.example["features"]] * 5
 assert app.post("/v1/models/house-prices:predict", {{"instances": rows}})[0] == 200
-import tidegauge_serving.server, tidegauge_serving.__main__
+import tidegauge_serving.http.server, tidegauge_serving.__main__
 heavy = {{"scipy", "sklearn", "pandas", "pyarrow", "skops", "xgboost", "lightgbm", "fsspec"}}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
@@ -107,7 +107,7 @@ import sys
 from pathlib import Path
 import tidegauge_serving.__main__
 from tidegauge_serving.settings import Settings
-from tidegauge_serving.startup import load
+from tidegauge_serving.predict.startup import load
 load(Settings(bundle=Path({str(bundle)!r})))
 late = {{"fastapi", "pydantic", "starlette", "prometheus_client", "http.server", "email.message"}}
 assert not late & set(sys.modules), late & set(sys.modules)

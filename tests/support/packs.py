@@ -8,7 +8,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from tidegauge_serving.models import Predictions, load_model
-from tidegauge_serving.schema import RowSchema
+from tidegauge_serving.rows.schema import RowSchema
 
 from tidegauge.pack import Packed, Server, pack_model
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import generate_latest
-from tidegauge_serving.app import make_app
-from tidegauge_serving.families import make_registry
-from tidegauge_serving.gate import Gate
-from tidegauge_serving.health import Health
-from tidegauge_serving.hot import HotPath
-from tidegauge_serving.metrics import ServingMetrics
-from tidegauge_serving.service import Service
+from tidegauge_serving.http.app import make_app
+from tidegauge_serving.http.families import make_registry
+from tidegauge_serving.http.fast_path import HotPath
+from tidegauge_serving.http.health import Health
+from tidegauge_serving.http.state import Gate
+from tidegauge_serving.predict.metrics import ServingMetrics
+from tidegauge_serving.predict.service import Service
+from tidegauge_serving.predict.startup import load
+from tidegauge_serving.predict.tap import Tap
 from tidegauge_serving.settings import Settings
-from tidegauge_serving.startup import load
-from tidegauge_serving.tap import Tap
 
 from tidegauge.protocol.taplog import SEGMENT_HEADER_BYTES, Frame, SegmentHeader, parse_frames
 

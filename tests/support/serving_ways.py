@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from support.http_wire import ClockLoop, Wire, configured
 from support.serving_app import App, read_log
-from tidegauge_serving.fast import FastConnection
-from tidegauge_serving.heads import Heads
-from tidegauge_serving.turn import Turn
+from tidegauge_serving.http.fast_connection import FastConnection
+from tidegauge_serving.http.heads import Heads
+from tidegauge_serving.http.turn import Turn
 from uvicorn.server import ServerState
 
 from tidegauge.http import Connection, Limits

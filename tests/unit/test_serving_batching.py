@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tidegauge_serving.batching import Batcher
-from tidegauge_serving.blame import Blame
-from tidegauge_serving.engine import INLINE_SECONDS, Engine, Speed, accepted_missing, measure
 from tidegauge_serving.models import Predictions
-from tidegauge_serving.refusal import Refusal
-from tidegauge_serving.schema import Block
+from tidegauge_serving.predict.batching import Batcher
+from tidegauge_serving.predict.blame import Blame
+from tidegauge_serving.predict.engine import INLINE_SECONDS, Engine, Speed, accepted_missing, measure
+from tidegauge_serving.rows.refusal import Refusal
+from tidegauge_serving.rows.schema import Block
 
 
 class SlowModel:

@@ -12,9 +12,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, SplineTransformer, StandardScaler
 from support.packs import NUMBERS, pack, training_table
 from support.serving_app import App
-from tidegauge_serving.blame import Blame
 from tidegauge_serving.models import Predictions
-from tidegauge_serving.schema import Block
+from tidegauge_serving.predict.blame import Blame
+from tidegauge_serving.rows.schema import Block
 
 from tidegauge.protocol.names import Metric
 

@@ -20,8 +20,8 @@ from support.serving_bundles import (
     house_data,
     write_bundle,
 )
+from tidegauge_serving.predict.startup import load
 from tidegauge_serving.settings import Settings
-from tidegauge_serving.startup import load
 
 from tidegauge.errors import BundleError
 from tidegauge.profile.profile import Profile

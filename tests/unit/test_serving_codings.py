@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.serving_app import App
 from support.serving_bundles import HOUSE_ROW, house_bundle, house_data
-from tidegauge_serving.codings import MOST_MEMBERS, coding_of, inflate
-from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.http.codings import MOST_MEMBERS, coding_of, inflate
+from tidegauge_serving.rows.refusal import Refusal
 
 V1 = "/v1/models/house-prices:predict"
 V2 = "/v2/models/house-prices/infer"

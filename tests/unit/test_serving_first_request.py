@@ -10,11 +10,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 from support.serving_app import App
 from support.serving_bundles import HOUSE_ROW, house_bundle
-from tidegauge_serving.app import make_app
-from tidegauge_serving.gate import Gate
-from tidegauge_serving.health import Health, LateApp
-from tidegauge_serving.hot import HotPath
-from tidegauge_serving.metrics import ServingMetrics
+from tidegauge_serving.http.app import make_app
+from tidegauge_serving.http.fast_path import HotPath
+from tidegauge_serving.http.health import Health, LateApp
+from tidegauge_serving.http.state import Gate
+from tidegauge_serving.predict.metrics import ServingMetrics
 
 BOUND_SECONDS = 30
 REQUESTS = {

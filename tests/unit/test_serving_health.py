@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tidegauge_serving.app import make_app
-from tidegauge_serving.gate import Gate
-from tidegauge_serving.health import Health, LateApp
-from tidegauge_serving.metrics import ServingMetrics
+from tidegauge_serving.http.app import make_app
+from tidegauge_serving.http.health import Health, LateApp
+from tidegauge_serving.http.state import Gate
+from tidegauge_serving.predict.metrics import ServingMetrics
 
 BOUND_SECONDS = 30
 

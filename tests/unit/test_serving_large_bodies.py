@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from support.serving_app import App, read_log
 from support.serving_bundles import HOUSE_FEATURES, flight_bundle, house_bundle, house_data
-from tidegauge_serving.parts import LARGE_BYTES, list_parts
+from tidegauge_serving.rows.chunking import LARGE_BYTES, list_parts
 
 from tidegauge.protocol.names import Metric
 

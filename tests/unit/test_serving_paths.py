@@ -19,7 +19,7 @@ from support.serving_bundles import (
     flight_pipeline,
     house_bundle,
 )
-from tidegauge_serving.refusal import REASONS
+from tidegauge_serving.rows.refusal import REASONS
 
 HOUSE_BODY = {"inputs": [{"name": "x", "shape": [1, 5], "datatype": "FP64", "data": [3, 2, 2000, 10, 7]}]}
 

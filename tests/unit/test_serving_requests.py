@@ -311,10 +311,10 @@ def test_binary_infinities_and_missing_values_are_refused(app: App) -> None:
 
 def test_before_the_model_is_loaded_nothing_is_predicted(app: App) -> None:
     from prometheus_client import CollectorRegistry
-    from tidegauge_serving.app import make_app
-    from tidegauge_serving.gate import Gate
-    from tidegauge_serving.hot import HotPath
-    from tidegauge_serving.metrics import ServingMetrics
+    from tidegauge_serving.http.app import make_app
+    from tidegauge_serving.http.fast_path import HotPath
+    from tidegauge_serving.http.state import Gate
+    from tidegauge_serving.predict.metrics import ServingMetrics
 
     ready = app.asgi
     gate = Gate(ServingMetrics())

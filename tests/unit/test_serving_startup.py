@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.serving_bundles import house_bundle
-from tidegauge_serving.server import run
+from tidegauge_serving.http.server import run
 from tidegauge_serving.settings import Settings
 
 from tidegauge.protocol.names import Exit

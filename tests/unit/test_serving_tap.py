@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.serving_app import read_log
-from tidegauge_serving.tap import RETRY_SECONDS, Tap, standing_bytes
+from tidegauge_serving.predict.tap import RETRY_SECONDS, Tap, standing_bytes
 
 from tidegauge.protocol.taplog import SEGMENT_BYTES, SEQUENCE, SegmentHeader, encode_frame, parse_frames
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.serving_app import NOW_NS, App, read_log
 from support.serving_bundles import house_bundle, house_data
-from tidegauge_serving.tap import RETRY_SECONDS, Tap, standing_bytes
+from tidegauge_serving.predict.tap import RETRY_SECONDS, Tap, standing_bytes
 
 from tidegauge.protocol.taplog import (
     FRAME_HEADER,
@@ -208,7 +208,7 @@ def test_a_full_log_takes_groups_again_once_a_reader_made_room(tmp_path: Path) -
 KILLED = """
 import sys, time
 from pathlib import Path
-from tidegauge_serving.tap import Tap
+from tidegauge_serving.predict.tap import Tap
 tap = Tap(Path(sys.argv[1]), 1 << 30, columns=3, value_bytes=8, profile_hash="cd" * 32, writer="test",
           monotonic=time.monotonic)
 row = 0

@@ -11,9 +11,9 @@ from support.http_wire import answers, head, post, statuses
 from support.serving_app import read_log
 from support.serving_bundles import HOUSE_FEATURES, house_bundle, house_data
 from support.serving_ways import WAYS, Way
-from tidegauge_serving.engine import MOST_TOGETHER, Engine, together
-from tidegauge_serving.heads import MOST_HEADS, Heads
-from tidegauge_serving.schema import Block
+from tidegauge_serving.http.heads import MOST_HEADS, Heads
+from tidegauge_serving.predict.engine import MOST_TOGETHER, Engine, together
+from tidegauge_serving.rows.schema import Block
 
 PLAIN = "/predict"
 V1 = "/v1/models/house-prices:predict"

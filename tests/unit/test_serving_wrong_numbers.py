@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.serving_app import App
 from support.serving_bundles import FLIGHT_ROW, HOUSE_ROW, flight_bundle, house_bundle
-from tidegauge_serving.batching import Batcher
-from tidegauge_serving.engine import Engine, Speed
-from tidegauge_serving.schema import Block
+from tidegauge_serving.predict.batching import Batcher
+from tidegauge_serving.predict.engine import Engine, Speed
+from tidegauge_serving.rows.schema import Block
 
 from tidegauge.protocol.names import Metric
 

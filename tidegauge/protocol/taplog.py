@@ -1,6 +1,6 @@
 """The tap's log: answered rows in segment files (`docs/tap-log.md` is the same for other languages).
 
-Pure: bytes in, bytes out. `tidegauge_serving.tap` writes with it, `tidegauge_sidecar` reads with it.
+Pure: bytes in, bytes out. `tidegauge_serving.predict.tap` writes with it, `tidegauge_sidecar` reads with it.
 
 A *writer* (one serving process) owns two kinds of file in the log folder:
 

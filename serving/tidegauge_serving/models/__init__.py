@@ -1,4 +1,8 @@
-"""Model formats: one file each, and each library imported only when a model needs it."""
+"""Model formats: one file each, and each library imported only when a model needs it.
+
+It imports `rows` and the library's `model`.
+No network; a model's library may have threads of its own.
+"""
 
 from collections.abc import Callable
 from importlib import import_module

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from tidegauge.errors import BundleError
 from tidegauge.protocol.bundle import Feature, ModelFile
-from tidegauge_serving.refusal import Refusal
-from tidegauge_serving.schema import Block, Value
+from tidegauge_serving.rows.refusal import Refusal
+from tidegauge_serving.rows.schema import Block, Value
 
 __all__ = [
     "Artefact",

@@ -6,8 +6,8 @@ from tidegauge.errors import BundleError
 from tidegauge.protocol.bundle import Feature, Manifest
 from tidegauge.protocol.coercion import Label
 from tidegauge_serving.models.base import Model, Predictions
-from tidegauge_serving.refusal import Refusal
-from tidegauge_serving.schema import Block
+from tidegauge_serving.rows.refusal import Refusal
+from tidegauge_serving.rows.schema import Block
 
 __all__ = ["CodedModel", "coded"]
 

@@ -14,8 +14,8 @@ from tidegauge.model.inference import onnxruntime as ort
 from tidegauge.nearest import listed
 from tidegauge.profile.profile import Profile
 from tidegauge_serving.models.base import Artefact, Label, Predictions, require_features
-from tidegauge_serving.refusal import Refusal
-from tidegauge_serving.schema import Block, Value
+from tidegauge_serving.rows.refusal import Refusal
+from tidegauge_serving.rows.schema import Block, Value
 
 _DTYPES: Final[dict[str, Any]] = {
     "tensor(float16)": np.float16,

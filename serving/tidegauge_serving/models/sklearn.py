@@ -12,7 +12,7 @@ from tidegauge.nearest import listed
 from tidegauge.profile.profile import CategoricalFeature, NumericFeature, Profile
 from tidegauge.protocol.bundle import Feature
 from tidegauge_serving.models.base import Artefact, Predictions, frame_of, require_features, with_gaps
-from tidegauge_serving.schema import Block
+from tidegauge_serving.rows.schema import Block
 
 
 def load(artefact: Artefact, profile: Profile) -> "SklearnModel":

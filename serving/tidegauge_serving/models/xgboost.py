@@ -16,7 +16,7 @@ from tidegauge.profile.profile import Profile
 from tidegauge.protocol.bundle import ModelFile
 from tidegauge_serving.models.base import Artefact, Predictions, require_features
 from tidegauge_serving.models.scores import ScoreReader
-from tidegauge_serving.schema import Block
+from tidegauge_serving.rows.schema import Block
 
 _Ask: TypeAlias = Callable[[npt.NDArray[np.float64]], npt.NDArray[Any]]
 

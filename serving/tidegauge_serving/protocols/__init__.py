@@ -1,4 +1,8 @@
-"""The three ways to ask: `plain` (``/predict``), `v1`, `v2`. Each decodes, asks the service, encodes."""
+"""The three ways to ask: `plain` (``/predict``), `v1`, `v2`. Each decodes, asks the service, encodes.
+
+It imports `predict`, `models` and `rows`.
+Pure, save for the service that it asks.
+"""
 
 from typing import Any, Protocol, TypeAlias
 

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from tidegauge_serving.explain import MAX_EXPLAINED_BYTES, read_json, type_name
-from tidegauge_serving.refusal import Refusal
-from tidegauge_serving.schema import FLOAT32_MAX
+from tidegauge_serving.rows.diagnostics import MAX_EXPLAINED_BYTES, read_json, type_name
+from tidegauge_serving.rows.refusal import Refusal
+from tidegauge_serving.rows.schema import FLOAT32_MAX
 
 __all__ = ["INTEGERS", "JSON_TYPES", "explain_data"]
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
-from tidegauge_serving.explain import no_json, type_name, unnamed_fault
-from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.rows.diagnostics import no_json, type_name, unnamed_fault
+from tidegauge_serving.rows.refusal import Refusal
 
 __all__ = ["explain_request"]
 

@@ -11,7 +11,7 @@ import msgspec
 
 from tidegauge.protocol.coercion import takes
 from tidegauge_serving.models import Label
-from tidegauge_serving.schema import RowSchema, Value
+from tidegauge_serving.rows.schema import RowSchema, Value
 
 __all__ = ["OneRow"]
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from tidegauge_serving.refusal import Refusal
-from tidegauge_serving.service import Service
+from tidegauge_serving.predict.service import Service
+from tidegauge_serving.rows.refusal import Refusal
 
 __all__ = ["Parameters", "named_probabilities", "require_probabilities"]
 

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import msgspec
 
-from tidegauge_serving.explain import explain
 from tidegauge_serving.models import Label
+from tidegauge_serving.predict.service import Service
 from tidegauge_serving.protocols import Answer, Headers, Single
 from tidegauge_serving.protocols.parameters import Parameters, named_probabilities, require_probabilities
-from tidegauge_serving.service import Service
+from tidegauge_serving.rows.diagnostics import explain
 
 __all__ = ["Plain", "PredictAnswer"]
 

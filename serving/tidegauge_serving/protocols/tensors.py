@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.protocol.coercion import TYPES_OF_KIND, ColumnType, takes, wanted
-from tidegauge_serving.parts import LARGE_BYTES, first_of, list_parts
 from tidegauge_serving.protocols.datatypes import INTEGERS, JSON_TYPES, explain_data
-from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.rows.chunking import LARGE_BYTES, first_of, list_parts
+from tidegauge_serving.rows.refusal import Refusal
 
 __all__ = ["InputTensor", "encode_binary", "tensor_values"]
 

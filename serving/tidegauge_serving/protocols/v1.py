@@ -4,14 +4,14 @@ from typing import Any
 
 import msgspec
 
-from tidegauge_serving.explain import explain
 from tidegauge_serving.models import Label
-from tidegauge_serving.parts import encode_list, first_of, list_parts
+from tidegauge_serving.predict.service import Service
 from tidegauge_serving.protocols import Answer, Headers, Single
 from tidegauge_serving.protocols.parameters import Parameters, named_probabilities, require_probabilities
-from tidegauge_serving.refusal import Refusal
-from tidegauge_serving.schema import Block
-from tidegauge_serving.service import Service
+from tidegauge_serving.rows.chunking import encode_list, first_of, list_parts
+from tidegauge_serving.rows.diagnostics import explain
+from tidegauge_serving.rows.refusal import Refusal
+from tidegauge_serving.rows.schema import Block
 
 __all__ = ["V1"]
 

@@ -12,16 +12,16 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from tidegauge_serving.explain import MAX_EXPLAINED_BYTES, check_names, no_json, read_json
 from tidegauge_serving.models.base import Label, typed_labels
-from tidegauge_serving.parts import SHORT_LIST, encode_list
+from tidegauge_serving.predict.service import Answered, Service
 from tidegauge_serving.protocols import Answer, Headers, Single
 from tidegauge_serving.protocols.explain_v2 import explain_request
 from tidegauge_serving.protocols.one_row import OneRow
 from tidegauge_serving.protocols.tensors import InputTensor, encode_binary, tensor_values
-from tidegauge_serving.refusal import Refusal, unreadable
-from tidegauge_serving.schema import Block, RowSchema
-from tidegauge_serving.service import Answered, Service
+from tidegauge_serving.rows.chunking import SHORT_LIST, encode_list
+from tidegauge_serving.rows.diagnostics import MAX_EXPLAINED_BYTES, check_names, no_json, read_json
+from tidegauge_serving.rows.refusal import Refusal, unreadable
+from tidegauge_serving.rows.schema import Block, RowSchema
 
 __all__ = ["OUTPUT_NAMES", "V2", "input_datatypes"]
 

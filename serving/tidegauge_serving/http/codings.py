@@ -3,7 +3,7 @@
 import zlib
 from typing import Final
 
-from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.rows.refusal import Refusal
 
 __all__ = ["TAKEN_CODINGS", "coding_of", "inflate"]
 

@@ -11,8 +11,8 @@ import msgspec
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.profile import NumericFeature
 from tidegauge.protocol.coercion import takes, wanted
-from tidegauge_serving.refusal import Refusal, unreadable
-from tidegauge_serving.schema import FLOAT32_MAX, RowSchema, missing_value
+from tidegauge_serving.rows.refusal import Refusal, unreadable
+from tidegauge_serving.rows.schema import FLOAT32_MAX, RowSchema, missing_value
 
 __all__ = [
     "MAX_EXPLAINED_BYTES",

@@ -1,8 +1,8 @@
 """The short way of a prediction: from the parser to the socket in one go.
 
 A request that is sure to be answered at once needs no task, no ASGI message and no event. It is recognised
-when its head is complete; everything else goes the ordinary way (`tidegauge_serving.hot`). A row that a quick
-model takes is answered when the turn ends (`tidegauge_serving.turn`). For other requests both ways run the
+when its head is complete; everything else goes the ordinary way (`fast_path`). A row that a quick
+model takes is answered when the turn ends (`turn`). For other requests both ways run the
 same handler: here it is run until it has to wait, and what is left then goes the ordinary way too.
 
 A client sends the same few heads again and again. A request in one piece whose head has been read before,
@@ -19,11 +19,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from tidegauge.http import Connection, Limits
-from tidegauge_serving.heads import Heads
-from tidegauge_serving.hot import JSON_HEADERS, HotPath
-from tidegauge_serving.parts import LARGE_BYTES
+from tidegauge_serving.http.fast_path import JSON_HEADERS, HotPath
+from tidegauge_serving.http.heads import Heads
+from tidegauge_serving.http.turn import Turn
 from tidegauge_serving.protocols import Answer, Headers, Route
-from tidegauge_serving.turn import Turn
+from tidegauge_serving.rows.chunking import LARGE_BYTES
 
 __all__ = ["FastConnection", "Rest"]
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from tidegauge_serving.models.base import Predictions
-from tidegauge_serving.schema import Block
+from tidegauge_serving.rows.schema import Block
 
 __all__ = ["Batcher"]
 

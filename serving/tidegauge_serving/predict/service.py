@@ -14,13 +14,13 @@ import numpy.typing as npt
 
 from tidegauge.counting.row_score import RowScorer
 from tidegauge.profile.profile import CategoricalFeature, NumericFeature, Profile
-from tidegauge_serving.engine import Engine
-from tidegauge_serving.metrics import ServingMetrics, prediction_histogram
 from tidegauge_serving.models import Label, Predictions
-from tidegauge_serving.parts import SHORT_LIST
-from tidegauge_serving.schema import Block, Value
-from tidegauge_serving.startup import Loaded
-from tidegauge_serving.tap import Tap
+from tidegauge_serving.predict.engine import Engine
+from tidegauge_serving.predict.metrics import ServingMetrics, prediction_histogram
+from tidegauge_serving.predict.startup import Loaded
+from tidegauge_serving.predict.tap import Tap
+from tidegauge_serving.rows.chunking import SHORT_LIST
+from tidegauge_serving.rows.schema import Block, Value
 
 __all__ = ["Answered", "Clock", "Service"]
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from tidegauge.profile.features import category_text
 from tidegauge.profile.profile import CategoricalFeature, Feature, NumericFeature
 from tidegauge_serving.protocols.v2 import input_datatypes
-from tidegauge_serving.schema import FLOAT32_MAX, RowSchema
+from tidegauge_serving.rows.schema import FLOAT32_MAX, RowSchema
 
 __all__ = ["json_list", "json_object", "json_value", "v2_example", "v2_inputs"]
 

@@ -1,7 +1,7 @@
 """The rows a model takes: decoders made once from the profile, and blocks of decoded rows.
 
 Names and types are checked by msgspec while it decodes; only a request that fails is looked at again, by
-`tidegauge_serving.explain`, to say which field broke which rule.
+`tidegauge_serving.rows.diagnostics`, to say which field broke which rule.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +16,9 @@ from tidegauge.data.values import labels_by_text, texts_of
 from tidegauge.profile.profile import CategoricalFeature, Feature, NumericFeature
 from tidegauge.protocol.bundle import Feature as Column
 from tidegauge.protocol.coercion import ColumnType, takes
-from tidegauge_serving.named_rows import NamedRows
-from tidegauge_serving.parts import first_of
-from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.rows.chunking import first_of
+from tidegauge_serving.rows.named_rows import NamedRows
+from tidegauge_serving.rows.refusal import Refusal
 
 __all__ = ["FLOAT32_MAX", "Block", "RowSchema", "Value"]
 

@@ -15,7 +15,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from tidegauge.protocol.names import Metric
-from tidegauge_serving.metrics import Histogram, ServingMetrics
+from tidegauge_serving.predict.metrics import Histogram, ServingMetrics
 
 __all__ = ["Families", "make_registry"]
 

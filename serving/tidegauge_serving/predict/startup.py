@@ -11,14 +11,14 @@ import numpy as np
 from tidegauge.errors import BundleError, ProfileError
 from tidegauge.profile.profile import NumericFeature, Profile
 from tidegauge.protocol.bundle import Manifest
-from tidegauge_serving.batching import Batcher
-from tidegauge_serving.blame import Blame
-from tidegauge_serving.engine import Engine, Speed, accepted_missing, measure, together
-from tidegauge_serving.explain import explain_features
 from tidegauge_serving.models import Model, Predictions, load_model
 from tidegauge_serving.models.base import typed_labels
-from tidegauge_serving.refusal import Refusal
-from tidegauge_serving.schema import Block, RowSchema
+from tidegauge_serving.predict.batching import Batcher
+from tidegauge_serving.predict.blame import Blame
+from tidegauge_serving.predict.engine import Engine, Speed, accepted_missing, measure, together
+from tidegauge_serving.rows.diagnostics import explain_features
+from tidegauge_serving.rows.refusal import Refusal
+from tidegauge_serving.rows.schema import Block, RowSchema
 from tidegauge_serving.settings import Settings
 
 __all__ = ["Loaded", "load", "load_unmeasured"]

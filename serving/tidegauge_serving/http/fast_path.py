@@ -13,11 +13,11 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from tidegauge.http import Refused
-from tidegauge_serving.codings import coding_of, inflate
-from tidegauge_serving.gate import Gate
-from tidegauge_serving.parts import LARGE_BYTES
+from tidegauge_serving.http.codings import coding_of, inflate
+from tidegauge_serving.http.state import Gate
 from tidegauge_serving.protocols import Answer, Handler, Headers
-from tidegauge_serving.refusal import Refusal, internal_error
+from tidegauge_serving.rows.chunking import LARGE_BYTES
+from tidegauge_serving.rows.refusal import Refusal, internal_error
 
 __all__ = ["App", "HotPath", "Receive", "RequestLine", "Send"]
 

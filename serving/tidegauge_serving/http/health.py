@@ -8,9 +8,9 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from tidegauge_serving.gate import Gate
-from tidegauge_serving.hot import App, Receive, Send
-from tidegauge_serving.refusal import Refusal
+from tidegauge_serving.http.fast_path import App, Receive, Send
+from tidegauge_serving.http.state import Gate
+from tidegauge_serving.rows.refusal import Refusal
 
 __all__ = ["LIVE_PATHS", "READY_PATHS", "Health", "LateApp"]
 

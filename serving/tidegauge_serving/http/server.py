@@ -20,18 +20,18 @@ from tidegauge.errors import TidegaugeError
 from tidegauge.http import Connection, Limits
 from tidegauge.profile.profile import CategoricalFeature, Profile
 from tidegauge.protocol.names import Exit
-from tidegauge_serving.cors import Cors
-from tidegauge_serving.fast import FastConnection
-from tidegauge_serving.gate import Gate
-from tidegauge_serving.heads import Heads
-from tidegauge_serving.health import Health, LateApp
-from tidegauge_serving.hot import App, HotPath, write_stderr
-from tidegauge_serving.metrics import ServingMetrics
-from tidegauge_serving.service import Service
+from tidegauge_serving.http.cors import Cors
+from tidegauge_serving.http.fast_connection import FastConnection
+from tidegauge_serving.http.fast_path import App, HotPath, write_stderr
+from tidegauge_serving.http.heads import Heads
+from tidegauge_serving.http.health import Health, LateApp
+from tidegauge_serving.http.state import Gate
+from tidegauge_serving.http.turn import Turn
+from tidegauge_serving.predict.metrics import ServingMetrics
+from tidegauge_serving.predict.service import Service
+from tidegauge_serving.predict.startup import Loaded, load
+from tidegauge_serving.predict.tap import Tap
 from tidegauge_serving.settings import Settings
-from tidegauge_serving.startup import Loaded, load
-from tidegauge_serving.tap import Tap
-from tidegauge_serving.turn import Turn
 
 __all__ = ["run"]
 
@@ -87,8 +87,8 @@ async def run(settings: Settings) -> int:
 
 def _application(gate: Gate) -> App:
     """The FastAPI application; its import takes as long as all others together."""
-    from tidegauge_serving.app import make_app
-    from tidegauge_serving.families import make_registry
+    from tidegauge_serving.http.app import make_app
+    from tidegauge_serving.http.families import make_registry
 
     return make_app(gate, make_registry(gate.metrics))
 

@@ -7,7 +7,7 @@ finds its trees there too. The rows are in the log before the first of the answe
 import asyncio
 from typing import Any, Protocol
 
-from tidegauge_serving.hot import JSON_HEADERS, HotPath
+from tidegauge_serving.http.fast_path import JSON_HEADERS, HotPath
 from tidegauge_serving.protocols import Headers, Route, Single
 
 __all__ = ["Turn"]

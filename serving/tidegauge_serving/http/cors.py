@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from tidegauge_serving.hot import App, Receive, Send
+from tidegauge_serving.http.fast_path import App, Receive, Send
 from tidegauge_serving.protocols import Headers
 
 __all__ = ["Cors"]

@@ -6,10 +6,10 @@ from pydantic import BaseModel, Field
 
 from tidegauge.profile.profile import Feature
 from tidegauge.protocol.coercion import ColumnType, takes
-from tidegauge_serving.json_schema import json_list, json_object, json_value, v2_example, v2_inputs
+from tidegauge_serving.http.json_schema import json_list, json_object, json_value, v2_example, v2_inputs
+from tidegauge_serving.predict.service import Service
 from tidegauge_serving.protocols.v2 import OUTPUT_NAMES
-from tidegauge_serving.schema import RowSchema
-from tidegauge_serving.service import Service
+from tidegauge_serving.rows.schema import RowSchema
 
 __all__ = [
     "ERRORS",

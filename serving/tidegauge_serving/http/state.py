@@ -3,13 +3,13 @@
 import re
 from typing import Final
 
-from tidegauge_serving.metrics import ServingMetrics
+from tidegauge_serving.predict.metrics import ServingMetrics
+from tidegauge_serving.predict.service import Service
 from tidegauge_serving.protocols import Route
 from tidegauge_serving.protocols.plain import Plain
 from tidegauge_serving.protocols.v1 import V1
 from tidegauge_serving.protocols.v2 import V2
-from tidegauge_serving.refusal import Refusal
-from tidegauge_serving.service import Service
+from tidegauge_serving.rows.refusal import Refusal
 
 __all__ = ["Gate"]
 

@@ -6,12 +6,12 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from tidegauge_serving.batching import Batcher
-from tidegauge_serving.blame import refused
 from tidegauge_serving.models import Label, Model, Predictions
 from tidegauge_serving.models.base import require_number, require_numbers
-from tidegauge_serving.refusal import Refusal
-from tidegauge_serving.schema import Block
+from tidegauge_serving.predict.batching import Batcher
+from tidegauge_serving.predict.blame import refused
+from tidegauge_serving.rows.refusal import Refusal
+from tidegauge_serving.rows.schema import Block
 
 __all__ = [
     "INLINE_BLOCK_SECONDS",

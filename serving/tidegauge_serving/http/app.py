@@ -13,9 +13,8 @@ from starlette.exceptions import HTTPException
 from tidegauge.__about__ import __version__
 from tidegauge.http.openapi_page import PAGE_HEADERS, openapi_page
 from tidegauge.http.routes import AsgiApp, HeadAsGet, allowed_methods
-from tidegauge_serving.gate import Gate
-from tidegauge_serving.health import LIVE_PATHS, READY_PATHS
-from tidegauge_serving.openapi import (
+from tidegauge_serving.http.health import LIVE_PATHS, READY_PATHS
+from tidegauge_serving.http.openapi import (
     BINARY,
     ERRORS,
     PredictAnswer,
@@ -25,9 +24,10 @@ from tidegauge_serving.openapi import (
     V2ServerAnswer,
     request_bodies,
 )
+from tidegauge_serving.http.state import Gate
+from tidegauge_serving.predict.service import Service
 from tidegauge_serving.protocols.v2 import input_datatypes
-from tidegauge_serving.refusal import Refusal, internal_error
-from tidegauge_serving.service import Service
+from tidegauge_serving.rows.refusal import Refusal, internal_error
 
 __all__ = ["make_app"]
 

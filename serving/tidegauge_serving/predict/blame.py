@@ -8,8 +8,8 @@ import numpy as np
 from tidegauge.errors import BundleError
 from tidegauge_serving.models import Predictions
 from tidegauge_serving.models.base import require_numbers
-from tidegauge_serving.refusal import Refusal, model_failed
-from tidegauge_serving.schema import Block
+from tidegauge_serving.rows.refusal import Refusal, model_failed
+from tidegauge_serving.rows.schema import Block
 
 __all__ = ["Blame", "refused"]
 
