@@ -102,7 +102,7 @@ class NumericFeature:
     design_effect
         How much rows of one time resemble each other, or None where the reference had no timestamps.
     type
-        What the column was in the reference, which says what values are taken (`tidegauge.coercion`); None
+        What the column was in the reference, which says what values are taken (`coercion`); None
         where it is not known. It decides no cell, and is no part of the profile's hash.
     """
 

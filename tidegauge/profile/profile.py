@@ -277,7 +277,7 @@ class Profile:
         Raises
         ------
         SchemaError
-            A feature is not there, a value is not of its feature's type (`tidegauge.coercion`), or the shape
+            A feature is not there, a value is not of its feature's type (`coercion`), or the shape
             is another.
         """
         from tidegauge.counting.rows import count_rows
