@@ -291,6 +291,8 @@ def test_the_server_reads_its_settings():
     assert settings.allow_pickle
     assert settings.trusted_types == {"mypackage.Scaler", "mypackage.Encoder"}
     assert settings.request_log
+    assert settings.cors_origins == {"https://shop.example", "http://localhost:3000"}
+    assert "TIDEGAUGE_CORS_ORIGINS" not in _environment(_pods("smallest")[1]["containers"][0])
 
 
 def test_the_sidecar_reads_its_settings_and_the_servers_log():

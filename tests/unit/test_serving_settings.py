@@ -1,11 +1,13 @@
 """Settings: a flag beats the environment, the environment beats the default, nonsense is refused."""
 
+import re
 from pathlib import Path
 
 import pytest
 from tidegauge_serving.settings import parse_settings
 
 from tidegauge.protocol.names import Env
+from tidegauge.resource.fields import ORIGIN_PATTERN
 
 EACH = {
     Env.MODEL: ("--model", "other", "model", "other"),
@@ -72,3 +74,16 @@ def test_nonsense_is_refused_by_name(
     with pytest.raises(SystemExit):
         parse_settings(arguments, environment)
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "https://a.example", "http://[::1]:8080", "app+x://a_b-c", "HTTPS://a", "a/b"]
+)
+def test_what_the_resource_takes_for_an_origin_the_server_takes_too(origin: str) -> None:
+    allowed = re.fullmatch(ORIGIN_PATTERN, origin) is not None
+    arguments = ["--bundle", "b", "--cors-origins", origin]
+    if allowed:
+        assert parse_settings(arguments, {}).cors_origins == {origin}
+    else:
+        with pytest.raises(SystemExit):
+            parse_settings(arguments, {})

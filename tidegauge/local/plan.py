@@ -246,6 +246,7 @@ def _server(
         Env.ALLOW_PICKLE: str(model.allow_pickle).lower(),
         Env.TRUSTED_TYPES: ",".join(model.trusted_types),
         Env.REQUEST_LOG: str(model.request_log).lower(),
+        Env.CORS_ORIGINS: ",".join(model.cors_origins),
     }
     port = layout.server_ports[index]
     return _program(

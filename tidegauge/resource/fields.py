@@ -15,6 +15,7 @@ __all__ = [
     "Labels",
     "Name",
     "ObjectName",
+    "Origin",
     "Part",
     "Quantities",
     "Share",
@@ -43,6 +44,8 @@ _DOMAIN: Final = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
 RESOURCE_PATTERN: Final = (
     rf"^(cpu|memory|ephemeral-storage|hugepages-[A-Za-z0-9]{{1,20}}|{_DOMAIN}/{_LABEL_NAME})$"
 )
+# As browsers send it: scheme, host and port, without a path.
+ORIGIN_PATTERN: Final = r"^([*]|[a-z][a-z0-9+.-]*://[A-Za-z0-9.:_\[\]-]+)$"
 OBJECT_PATTERN: Final = rf"^{_DOMAIN}$"
 LABEL_PATTERN: Final = rf"^({_DOMAIN}/)?{_LABEL_NAME}$"
 LABEL_VALUE_PATTERN: Final = rf"^({_LABEL_NAME})?$"
@@ -54,6 +57,7 @@ IN_WORDS: Final = {
     URI_PATTERN: "a path, or an address that opens with file, pvc, http, https, s3, gs, abfs or az",
     QUANTITY_PATTERN: "a quantity such as 200m, 2 or 256Mi",
     RESOURCE_PATTERN: "cpu, memory, ephemeral-storage, hugepages-SIZE, or DOMAIN/NAME as devices have",
+    ORIGIN_PATTERN: "an origin such as https://shop.example:8443, or *",
     OBJECT_PATTERN: "an object's name: lower-case letters, digits, dashes and dots, at most 253",
     LABEL_PATTERN: "a label's key: letters, digits, dashes, dots and underscores, with a DNS prefix if any",
     LABEL_VALUE_PATTERN: "a label's value: letters, digits, dashes, dots and underscores, at most 63",
@@ -85,6 +89,7 @@ FeatureName = Annotated[str, Meta(min_length=1, max_length=253)]
 Duration = Annotated[str, matching(DURATION_PATTERN, max_length=20)]
 Size = Annotated[str, matching(SIZE_PATTERN, max_length=20)]
 # In a cluster there is no folder that a path without a scheme could start from.
+Origin = Annotated[str, matching(ORIGIN_PATTERN, max_length=255)]
 Uri = Annotated[str, matching(URI_PATTERN, CLUSTER_URI_PATTERN, max_length=2048)]
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Count = Annotated[int, Meta(ge=0, le=MOST)]

@@ -41,6 +41,7 @@ def broken_rules(resource: DriftMonitoredModel) -> list[str]:
         *_silence(spec.monitoring.prometheus_rule.thresholds),
         *_named_twice("spec.drift.features.exclude", spec.drift.features.exclude),
         *_named_twice("spec.model.trustedTypes", spec.model.trusted_types),
+        *_named_twice("spec.model.corsOrigins", spec.model.cors_origins),
         *_limits("spec.model.resources", spec.model.resources),
         *_limits("spec.drift.sidecar.resources", spec.drift.sidecar.resources),
         *_limits("spec.aggregator.resources", spec.aggregator.resources),

@@ -20,6 +20,7 @@ from tidegauge.resource.fields import (
     Labels,
     Name,
     ObjectName,
+    Origin,
     Part,
     Quantities,
     Size,
@@ -127,6 +128,14 @@ class Model(Part):
     request_log: Annotated[bool, says("Whether the server writes one JSON line per request to its log.")] = (
         False
     )
+    cors_origins: Annotated[
+        tuple[Origin, ...],
+        says(
+            "Origins whose pages may call the server from a browser, as https://shop.example; * is any. "
+            "Default: none. It costs speed: docs/serving.md.",
+            max_length=64,
+        ),
+    ] = ()
 
 
 class Autoscaling(Part):

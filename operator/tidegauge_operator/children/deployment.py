@@ -158,6 +158,7 @@ def _server(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
 
 def _server_settings(model: DriftMonitoredModel) -> dict[Env, object]:
     served, drift = model.spec.model, model.spec.drift
+    origins = ",".join(served.cors_origins)
     return {
         Env.BUNDLE: BUNDLE_FOLDER,
         Env.MODEL: model.metadata.name,
@@ -169,6 +170,7 @@ def _server_settings(model: DriftMonitoredModel) -> dict[Env, object]:
         Env.ALLOW_PICKLE: str(served.allow_pickle).lower(),
         Env.TRUSTED_TYPES: pods.literal(",".join(served.trusted_types)),
         Env.REQUEST_LOG: str(served.request_log).lower(),
+        **({Env.CORS_ORIGINS: origins} if origins else {}),
         Env.EXIT_ON_ERROR: "true",  # its last words are how the operator learns what is wrong
     }
 
