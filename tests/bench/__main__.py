@@ -15,14 +15,14 @@ from rich.console import Console
 from rich.table import Table
 
 HERE = Path(__file__).parent
-ONLY_BY_NAME = {"cluster"}  # it needs root, containers, and half an hour
+ONLY_BY_NAME = {"cluster", "before"}  # one needs root, containers, half an hour; one a revision
 OUTPUT = Path("bench-results")
 
 
 def main() -> int:
     names = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    which = f"which ones (default: all but {', '.join(ONLY_BY_NAME)}): {', '.join(names)}"
+    which = f"which ones (default: all but {', '.join(sorted(ONLY_BY_NAME))}): {', '.join(names)}"
     parser.add_argument("names", nargs="*", metavar="NAME", help=which)
     parser.add_argument("--quick", action="store_true", help="smaller runs, for a look; rougher figures")
     arguments = parser.parse_args()

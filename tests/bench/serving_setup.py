@@ -125,12 +125,12 @@ def plain_server(model: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def our_server(bundle: Path, log: Path | None) -> Iterator[Server]:
-    """Tidegauge's server, one worker; with a log folder it is monitored."""
+def our_server(bundle: Path, log: Path | None, tree: Path | None = None) -> Iterator[Server]:
+    """Tidegauge's server, one worker; with a log folder it is monitored; of another tree if one is given."""
     arguments = ["--model", MODEL_NAME]
     if log is not None:
         arguments += ["--log-dir", str(log), "--log-bytes", str(LOG_BYTES)]
-    with serving(bundle, *arguments, scratch=bundle.parent, cpu=SERVER_CPU) as running:
+    with serving(bundle, *arguments, scratch=bundle.parent, cpu=SERVER_CPU, tree=tree) as running:
         running.wait_ready()
         yield Server(running.port, running.process.pid)
         dropped = [line for line in running.get("/metrics")[1].decode().splitlines() if 'dropped"' in line]

@@ -55,15 +55,29 @@ class ServingProcess:
 
 @contextmanager
 def serving(
-    bundle: Path, *arguments: str, scratch: Path, cpu: int | None = None, pass_fds: Sequence[int] = ()
+    bundle: Path,
+    *arguments: str,
+    scratch: Path,
+    cpu: int | None = None,
+    pass_fds: Sequence[int] = (),
+    tree: Path | None = None,
 ) -> Iterator[ServingProcess]:
-    """Start a server on a free port; end it with SIGKILL whatever happened."""
+    """Start a server on a free port, of this tree or another; end it with SIGKILL whatever happened."""
     command = [sys.executable, "-m", "tidegauge_serving", "--host", "127.0.0.1", "--port", "0"]
     command += ["--bundle", str(bundle), *arguments]
     log = scratch / f"serving-{os.urandom(4).hex()}.log"
+    environment = dict(os.environ)
+    if tree is not None:
+        environment["PYTHONPATH"] = os.pathsep.join((str(tree), str(tree / "serving")))
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=stderr, text=True, pass_fds=pass_fds
+            command,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            pass_fds=pass_fds,
+            cwd=tree,
+            env=environment,
         )
     try:
         if cpu is not None:
