@@ -7,7 +7,8 @@ import pytest
 from support.sentences import long_lines, sentences, words_of
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")])
+ROOMS = ("docs", "examples", "charts")
+PAGES = sorted([*ROOT.glob("*.md"), *(page for room in ROOMS for page in ROOT.glob(f"{room}/**/*.md"))])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 MEAN_WORDS = 16
