@@ -80,4 +80,4 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _error(reason: str, message: str) -> dict[str, object]:
-    return {"error": {"reason": reason, "message": message}}
+    return {"error": message, "reason": reason}

@@ -114,7 +114,7 @@ def test_the_endpoint_answers_and_turns_red_when_the_loop_is_stuck(pod: Pod) -> 
         assert get(server.server_port, "/healthz") == (200, '{"status": "ok"}')
         assert str(Metric.SIDECAR_ROWS) in get(server.server_port, "/metrics")[1]
         status, body = get(server.server_port, "/elsewhere")
-        assert (status, json.loads(body)["error"]["reason"]) == (404, "not_found")
+        assert (status, json.loads(body)["reason"]) == (404, "not_found")
         pod.seconds += 31
         assert get(server.server_port, "/healthz")[0] == 503
     finally:
