@@ -1,4 +1,4 @@
-"""What a misspelt name was meant to be."""
+"""The nearest known name to a misspelt one."""
 
 import difflib
 from collections.abc import Iterable, Sequence

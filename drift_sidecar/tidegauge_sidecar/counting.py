@@ -1,4 +1,4 @@
-"""The open pane: rows gathered into batches, counted, with what was lost beside them."""
+"""The open pane: rows gathered into batches and counted, and the lost rows."""
 
 from collections import Counter
 from typing import Final
@@ -16,7 +16,7 @@ BATCH_ROWS: Final = 16_384  # a batch much longer than the cut points is counted
 
 
 class OpenPane:
-    """What has been read for the pane that is open."""
+    """The rows read for the open pane."""
 
     def __init__(self, profile: Profile) -> None:
         self.rows = 0

@@ -24,7 +24,7 @@ _log = logging.getLogger("tidegauge.sidecar")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What all panes of one instance have in common."""
+    """The fields that all panes of one instance share."""
 
     model: str
     instance: str
@@ -34,7 +34,7 @@ class Origin:
 
 @dataclass(slots=True)
 class Totals:
-    """What this process has committed since it started; for the metrics."""
+    """Totals that this process has committed since it started; for the metrics."""
 
     rows: int = 0
     lost: Counter[str] = field(default_factory=Counter)

@@ -18,7 +18,7 @@ __all__ = ["SidecarCollector", "Snapshot", "send_seconds"]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the metrics show, at one moment; the counters since the process started."""
+    """The figures of the metrics at one moment; counters begin with the process."""
 
     rows: int
     lost: dict[str, int]

@@ -1,4 +1,4 @@
-"""How far the log has been read: what a crash must not forget."""
+"""The position in the log, which must survive a crash."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -34,7 +34,7 @@ class WriterPosition:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What has been committed: the last closed pane, the instance's totals and each writer's position."""
+    """The committed state: the last closed pane, the instance's totals and each writer's position."""
 
     pane: int = -1
     rows: int = 0

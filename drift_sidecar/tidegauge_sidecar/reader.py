@@ -34,7 +34,7 @@ MAX_GAP_ROWS: Final = 1 << 40  # a larger jump of the sequence numbers is damage
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a segment's header must say for its rows to be counted."""
+    """The header that a segment must have for its rows to be counted."""
 
     profile_hash: str
     columns: int
@@ -69,7 +69,7 @@ class Sink(Protocol):
         """Take note of bytes that were no frame."""
 
     def reject(self, segment: str, why: str) -> None:
-        """Take note of a segment none of whose rows can be counted."""
+        """Record a segment without countable rows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a new process finds of the ones before it: the instance's name and how far they had come."""
+"""The state that earlier processes left: the instance's name and the position in the log."""
 
 import json
 import logging
@@ -52,7 +52,7 @@ def name_instance(folder: Folder, pane_seconds: int) -> str:
 
 
 def recover_position(spool: Spool, state_file: StateFile) -> Position:
-    """How far the log is committed: by the newest spooled pane, else by the last acknowledged one."""
+    """Return the committed position: that of the newest spooled pane, else of the last acknowledged one."""
     panes = spool.panes()
     for pane in reversed(panes):
         try:

@@ -50,7 +50,7 @@ class Transport(Protocol):
 
 
 class Outcome(Enum):
-    """What an answer means for the pane that was sent."""
+    """The meaning of an answer for the pane that was sent."""
 
     TAKEN = auto()
     REFUSED = auto()
@@ -141,7 +141,7 @@ def state_after(state: ShardState, message: Pane, outcome: Outcome) -> ShardStat
 
 @dataclass(slots=True)
 class SendTotals:
-    """What was sent since the process started; for the metrics."""
+    """Totals sent since the process started; for the metrics."""
 
     acknowledged: int = 0
     refused: int = 0

@@ -155,7 +155,7 @@ def test_wasserstein_needs_every_cut_point_finite() -> None:
         wasserstein(np.ones(5), np.ones(5), np.array([0.0, np.inf]))
 
 
-MODULES = ("statistics", "policy", "reference", "monitor")
+MODULES = ("stats.statistics", "monitor.policy", "stats.tables", "monitor.monitor")
 
 
 @pytest.mark.parametrize("module", MODULES)

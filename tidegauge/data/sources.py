@@ -34,7 +34,7 @@ def is_csv(data: Any) -> bool:
 
 
 def reading_for(profile: Profile, prediction: str | None = None, time: str | None = None) -> Reading:
-    """How a file's rows are read that a profile's cells are to count.
+    """Return how to read a file whose rows a profile will count.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def reading_for(profile: Profile, prediction: str | None = None, time: str | Non
 
 
 def reading_of(path: str | Path, known: dict[str, Kind]) -> Reading:
-    """How a file is read of which nothing but the `known` kinds is known: from all its rows."""
+    """Return how to read a file of which only the `known` kinds are known: from all its rows."""
     _require_readable(path)
     return Reading(csv_kinds(Path(path), known) if is_csv(path) else {})
 

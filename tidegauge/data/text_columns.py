@@ -1,4 +1,4 @@
-"""What a column of texts seems to be: times, or numbers as people write them."""
+"""The probable content of a column of texts: times, or numbers as people write them."""
 
 import re
 import warnings

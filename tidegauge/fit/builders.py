@@ -1,4 +1,4 @@
-"""What a first pass over the reference gathers of each column, chunk by chunk: enough to choose its cells."""
+"""The first pass over the reference, chunk by chunk: enough of each column to choose its cells."""
 
 import math
 import re

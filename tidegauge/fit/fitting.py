@@ -112,7 +112,7 @@ def _parts_of(data: Any, options: FitOptions) -> Callable[[], Iterator[_Part]]:
 
 
 def _known_kinds(options: FitOptions) -> dict[str, CsvKind]:
-    """What the arguments say of a CSV file's columns."""
+    """Return the kinds of a CSV file's columns from the arguments."""
     kinds: dict[str, CsvKind] = dict.fromkeys(options.dtypes, "number")
     kinds |= dict.fromkeys(options.categorical, "category")
     if PREDICTION in kinds and options.prediction is not None:

@@ -1,4 +1,4 @@
-"""What the parser takes in a head, and RFC 9112 does not."""
+"""Heads that the parser accepts and RFC 9112 forbids."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _SHOWN: Final = 60
 
 
 def head_fault(fields: Sequence[tuple[bytes, bytes]], version: str) -> str:
-    """What is wrong with the fields of a complete head; empty if nothing is.
+    """Return the fault in the fields of a complete head; empty if there is none.
 
     Parameters
     ----------

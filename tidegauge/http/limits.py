@@ -1,4 +1,4 @@
-"""How much and how slowly a client may send."""
+"""Limits on a client's sizes and times."""
 
 from dataclasses import dataclass
 

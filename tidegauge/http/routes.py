@@ -1,4 +1,4 @@
-"""What both HTTP programs add to their routes: HEAD wherever GET is, and the methods that a path takes."""
+"""Additions to the routes of both HTTP programs: HEAD wherever GET is, and the methods of a path."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, TypeAlias

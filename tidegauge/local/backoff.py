@@ -1,4 +1,4 @@
-"""How long a dead process stays dead: as the kubelet does it, with times for one who waits at a desk."""
+"""Restart delays of a dead process: as the kubelet's, but short enough for a person who waits."""
 
 from dataclasses import dataclass
 

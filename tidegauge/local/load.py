@@ -21,7 +21,7 @@ _REPORT_SECONDS: Final = 0.1
 
 @dataclass
 class Tally:
-    """What became of the requests.
+    """Counts of the requests by their outcome.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ class ShardsReport:
 
     @property
     def caution(self) -> str | None:
-        """What is wrong and the next step, where not every shard was asked."""
+        """Return a caution and the next step if not every shard was asked."""
         if self.asked >= self.of:
             return None
         all_of_them = "give all their addresses (--aggregator-url once per shard)"

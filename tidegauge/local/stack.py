@@ -36,7 +36,7 @@ STOP_GRACE_SECONDS: Final = 40.0  # longer than a sidecar waits for its server a
 
 @dataclass(frozen=True)
 class Options:
-    """What the user chose beside the resource.
+    """The user's choices besides the resource.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class Stack:
 
     @property
     def state(self) -> StackState:
-        """What runs where, now."""
+        """Return what runs where, now."""
         return StackState(
             model=self._resource.metadata.name,
             profile=str(self._layout.profile),

@@ -21,7 +21,7 @@ _LATE_SECONDS: Final = 5.0
 
 
 class Role(StrEnum):
-    """What a process is; the order is the order of stopping, so that no row is left behind."""
+    """The role of a process; the order is the order of stopping, so that no row is left behind."""
 
     SERVER = "server"
     SIDECAR = "sidecar"

@@ -1,4 +1,4 @@
-"""What packing and the server must agree on: how a model is asked, and onnxruntime's set-up.
+"""Rules that packing and the server share: how a model gets its rows, and onnxruntime's set-up.
 
 It imports `protocol`.
 It loads onnxruntime; no network.

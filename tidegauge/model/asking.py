@@ -23,7 +23,7 @@ def parts_of(model: Any) -> Iterator[Any]:
 
 
 def gap_of(model: Any) -> Gap | None:
-    """What a missing text or truth value was in training: None and NaN are two categories to scikit-learn.
+    """Return the missing text or truth value of training: None and NaN are two categories to scikit-learn.
 
     Told by the categories of encoders and by what imputers fill; None where no part knows.
     """

@@ -20,7 +20,7 @@ __all__ = ["label_dtype", "onnxruntime"]
 
 
 def label_dtype(classes: Sequence[Label]) -> "np.dtype[Any] | None":
-    """What a graph's whole-number labels must be turned into: it has no classes of bool or float.
+    """Return the type for a graph's whole-number labels: a graph has no classes of bool or float.
 
     Parameters
     ----------

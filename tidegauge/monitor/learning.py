@@ -25,7 +25,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 class Learner:
-    """What the baseline has shown so far.
+    """The baseline so far.
 
     Parameters
     ----------

@@ -67,7 +67,7 @@ def duration_seconds(value: Duration, name: str = "a duration") -> float:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the policy asks of one monitor's looks, by scale; arrays of shape ``(scales,)``.
+    """The limits of one monitor's looks, by scale; arrays of shape ``(scales,)``.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Policy:
-    """How often false alarms may come, and how far a feature must have moved to alarm.
+    """The false-alarm budget, and how far a feature must have moved to alarm.
 
     Parameters
     ----------

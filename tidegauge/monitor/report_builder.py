@@ -27,7 +27,7 @@ __all__ = ["Judged", "outline", "summarise"]
 
 
 class Judged(Protocol):
-    """What a report is made of: a monitor after its looks."""
+    """The input of a report: a monitor after its looks."""
 
     profile: Profile
     policy: Policy

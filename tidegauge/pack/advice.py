@@ -14,7 +14,7 @@ _NO_NUMBER: Final = re.compile(r"could not convert string to float: '(.*)'")
 
 
 def advice(error: Exception, model: Any, rows: Any) -> str:
-    """What to do about an error of `predict`; empty where nobody can say.
+    """Return what to do about an error of `predict`; empty if unknown.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ __all__ = ["Agreement", "agreement", "difference", "differing_labels"]
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How near a served form's answers are to the original's.
+    """The differences between a served form's answers and the original's.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def agreement(
 
 
 def _scale(original: Original) -> float:
-    """What answers are like, against which one near 0 is measured; of no meaning for labels."""
+    """Return the mean size of the answers, the scale for differences near 0; without meaning for labels."""
     return 0.0 if original.labels else float(np.abs(original.answers.astype(np.float64)).mean())
 
 

@@ -1,4 +1,4 @@
-"""What the original model answers, to its training rows and to rows that training did not have."""
+"""Answers of the original model, to its training rows and to rows that training did not have."""
 
 import warnings
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def class_labels(model: Any) -> tuple[Label, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """What the original model answers to some rows.
+    """Answers of the original model to some rows.
 
     Parameters
     ----------

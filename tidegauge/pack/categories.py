@@ -1,4 +1,4 @@
-"""What boosters know of their training data's columns: other names, and categories in their order."""
+"""Boosters' knowledge of their training columns: other names, and categories in their order."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Which form a model is packed in: the best one whose answers are the original's."""
+"""Choose the form of a packed model: the best one whose answers are the original's."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -20,7 +20,7 @@ def check_free(folder: Path) -> None:
 
 
 def write_folder(folder: Path, files: dict[str, bytes]) -> None:
-    """Write all files into a folder beside `folder`, then give it that name.
+    """Write all files into a temporary folder next to `folder`, then rename it.
 
     An older bundle of that name is replaced; anything else under the name is left alone.
 
@@ -51,7 +51,7 @@ def _may_be_replaced(folder: Path) -> bool:
 
 
 def _swap(fresh: Path, folder: Path) -> None:
-    """Give `fresh` the name `folder`; what had it goes."""
+    """Rename `fresh` to `folder` and remove the old one."""
     if not folder.exists():
         os.rename(fresh, folder)
         return

@@ -34,6 +34,6 @@ class Form:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Modules that the server needs for it beside those of its image."""
+        """Modules that the server needs for it in addition to those of its image."""
         library = (self.format,) if self.format in ("xgboost", "lightgbm") else ()
         return (*library, "pandas") if self.frame else library

@@ -1,4 +1,4 @@
-"""What the user hands over: a model's file and a table, checked against each other."""
+"""The user's inputs: a model's file and a table, checked against each other."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -100,7 +100,7 @@ class Training:
 
 
 def _with_gaps(rows: pd.DataFrame, gap: Gap | None) -> pd.DataFrame:
-    """The rows with what the model knows for a missing value in columns of texts and truth values."""
+    """Return the rows with the model's own missing value in columns of texts and truth values."""
     if gap is None:
         return rows
     fill = None if gap == "None" else np.nan

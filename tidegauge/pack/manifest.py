@@ -1,4 +1,4 @@
-"""What a bundle says of itself."""
+"""The manifest of a bundle."""
 
 import hashlib
 import platform
@@ -26,7 +26,7 @@ _BOOSTERS: Final = {"xgboost": ("xgboost", "xgboost-cpu"), "lightgbm": ("lightgb
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What the comparison of a form with the original found.
+    """The result of comparing a form with the original.
 
     Parameters
     ----------

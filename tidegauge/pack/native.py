@@ -73,7 +73,7 @@ class Native:
 
 @dataclass(frozen=True, slots=True)
 class _Booster:
-    """What both libraries' boosters have, each in its own words."""
+    """The common interface of both libraries' boosters."""
 
     form: Form
     ask: Ask

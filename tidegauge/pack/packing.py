@@ -27,7 +27,7 @@ __all__ = ["Packed", "pack_model"]
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What `pack_model` made.
+    """The result of `pack_model`.
 
     Parameters
     ----------

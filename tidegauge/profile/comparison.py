@@ -1,4 +1,4 @@
-"""What differs between two reference profiles: how training data moved from one version to the next."""
+"""Differences between two reference profiles: how training data moved between versions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -34,7 +34,7 @@ Document: TypeAlias = dict[str, Any]
 
 
 class Contents(NamedTuple):
-    """What a profile's document holds."""
+    """The contents of a profile's document."""
 
     features: tuple[Feature, ...]
     prediction: Feature | None
@@ -127,7 +127,7 @@ def decode(data: bytes) -> object:
 
 
 def _no_profile(data: bytes) -> str:
-    """What a file is instead, by its first bytes."""
+    """Return the type of a file that is no profile, by its first bytes."""
     if data[:4] == b"PAR1":
         return "not a profile but Parquet data: `tidegauge profile build` makes a profile of it"
     if data.lstrip()[:1] == b"{":

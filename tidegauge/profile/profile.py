@@ -66,7 +66,7 @@ class Share:
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """What the reference data looked like, feature by feature.
+    """A description of the reference data, feature by feature.
 
     Parameters
     ----------

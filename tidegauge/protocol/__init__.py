@@ -1,4 +1,4 @@
-"""What passes between programs: names, panes, the log of rows, bundles, types of columns.
+"""Shared formats of the programs: names, panes, the log of rows, bundles, types of columns.
 
 It imports the standard library, NumPy where numbers are read, and nothing of Tidegauge but errors.
 Pure, save for the log of rows, which reads and writes the files that it is given.

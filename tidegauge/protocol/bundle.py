@@ -138,7 +138,7 @@ class Feature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What the model answers for one row."""
+    """The model's answer for one row."""
 
     kind: Literal["numeric", "categorical"]
     dtype: str

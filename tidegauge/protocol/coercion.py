@@ -1,4 +1,4 @@
-"""What a request may hold for a column of each type: one rule for every protocol and for simulations.
+"""The values that a request may hold for a column of each type: one rule for all protocols and simulations.
 
 A column keeps the type that it had in the training data:
 
@@ -60,7 +60,7 @@ def takes(column: ColumnType, kind: type) -> bool:
 
 
 def wanted(column: ColumnType) -> str:
-    """What a value of the column must be, in words."""
+    """Return the rule for a value of the column, in words."""
     return _WANTED[column]
 
 

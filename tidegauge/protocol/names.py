@@ -36,7 +36,7 @@ PVC_MOUNT: Final = "/mnt/pvc"
 
 
 class Verdict(StrEnum):
-    """What is known of one feature, or of the model. Silence is `UNKNOWN`, never `STABLE`."""
+    """The verdict on one feature or on the model. Silence is `UNKNOWN`, never `STABLE`."""
 
     LEARNING = "Learning"
     STABLE = "Stable"
@@ -52,7 +52,7 @@ class Severity(StrEnum):
 
 
 class Extent(StrEnum):
-    """Over how many pods a feature's drift goes, where that is certain."""
+    """The pods that a feature's drift covers, if that is certain."""
 
     CONFINED = "confined"  # to the pods named, while the others together show none of it
     EVERYWHERE = "everywhere"  # every pod with rows shows it by itself

@@ -73,7 +73,7 @@ def split_segment_name(name: str) -> tuple[str, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class SegmentHeader:
-    """What all frames of one segment share.
+    """The fields that all frames of one segment share.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ __all__ = ["Coverage", "worst_coverage"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """How much of the traffic the verdict rests on.
+    """The part of the traffic behind the verdict.
 
     Parameters
     ----------

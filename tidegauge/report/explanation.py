@@ -13,7 +13,7 @@ _ROUNDED: Final = 0.01  # a share of rounded values worth a line
 
 
 def why(feature: FeatureReport) -> str:
-    """What moved, by the statistic that decided; empty where nothing did or the figures are not known.
+    """Return what moved, by the deciding statistic; empty if nothing did or figures are unknown.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def why(feature: FeatureReport) -> str:
 
 
 def rounding(feature: FeatureReport) -> str:
-    """What to do about values that differ from the reference's by rounding alone; empty where few do."""
+    """Return what to do about values that differ only by rounding; empty if few do."""
     rate = feature.rounded_rate or 0.0
     if rate < _ROUNDED:
         return ""

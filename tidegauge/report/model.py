@@ -141,7 +141,7 @@ class FeatureReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What is known at the end of pane `pane`.
+    """The report at the end of pane `pane`.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ __all__ = ["RULES", "Rule"]
 
 
 class Rule(NamedTuple):
-    """One rule of a struct: what must hold, what is said when it does not, and of which field.
+    """One rule of a struct: the condition, the message if it is broken, and the field.
 
     Defaults are filled in before rules are looked at, but the API server also holds each default against them
     before it is filled in itself. So ``has`` guards them.

@@ -83,7 +83,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What one pass over each window's cells leaves: ``(windows, features)`` and ``(windows, bins)``."""
+    """The sums of one pass over each window's cells: ``(windows, features)`` and ``(windows, bins)``."""
 
     n: FloatArray
     m: FloatArray
@@ -153,7 +153,7 @@ class Evaluator:
         return vector
 
     def evaluate(self, windows: list[list[FloatArray]], limits: Limits) -> Evaluation:
-        """All statistics of all windows, each given by the blocks whose sum it is."""
+        """Compute all statistics of all windows, each given by its blocks."""
         return self.decide(self.sums(windows), limits)
 
     def bins(self, blocks: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
@@ -184,7 +184,7 @@ class Evaluator:
         return total
 
     def sums(self, windows: list[list[FloatArray]]) -> Sums:
-        """What the statistics need of windows, each given by the blocks whose sum it is."""
+        """Return the sums that the statistics need, each window given by its blocks."""
         r, rows = self.reference, len(windows)
         features, bins = (rows, self.features), (rows, r.bin_cells.size)
         sums = Sums(*(np.empty(shape) for shape in (*[features] * 4, bins, bins, features, features)))
@@ -230,7 +230,7 @@ class Evaluator:
         return _Compared(expected.m, np.maximum(high, 0.0 - low), rank, share)  # 0.0 -: never -0.0
 
     def _nearer(self, found: FloatArray, inverse: FloatArray, a: _Compared, b: _Compared) -> _Compared:
-        """Each statistic against that of two references to which it is nearer; the smaller one's size."""
+        """Compare each statistic with the nearer of two references; keep the smaller size."""
         r = self.reference
         share = found * np.repeat(inverse, r.bin_sizes)
         distance_a, distance_b = (
@@ -244,7 +244,7 @@ class Evaluator:
         )
 
     def _expected(self, total: FloatArray) -> list[Expected]:
-        """What this window may be compared with: the whole reference, or two mixtures of its hours."""
+        """Return the references of this window: the whole one, or two mixtures of its hours."""
         if not self.has_hours:
             return [self._whole]
         tables = total[self.cells + 3 * self.features :].reshape(MIXTURES, 24, self.features)

@@ -52,7 +52,7 @@ def hour_weights(pane: int, panes: int, pane_seconds: float) -> npt.NDArray[np.i
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a window is compared with: ECDF ``(cells,)``, then per feature its rank sums and its size."""
+    """The reference of a window: ECDF ``(cells,)``, then per feature its rank sums and its size."""
 
     ecdf: FloatArray
     rank_level: FloatArray

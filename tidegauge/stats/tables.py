@@ -1,4 +1,4 @@
-"""The profile as the tables that evaluation needs: what is compared with what, laid out as the counts are.
+"""The profile as tables for the evaluation, in the layout of the counts.
 
 All features' cells follow one another, as in `Counts.cells`; so do their *bins*, runs of cells for G
 and total variation: about 16 of equal reference mass for a numeric feature, every cell for one with few

@@ -23,7 +23,7 @@ def block_of_bits(pane: int) -> int:
 
 
 def judge(pane: int, digest: bytes, stored: bytes | None, bits: bytes) -> Outcome | None:
-    """What a pane is that came before; None for a new one.
+    """Classify a pane that came before; None for a new one.
 
     Parameters
     ----------

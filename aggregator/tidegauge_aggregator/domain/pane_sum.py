@@ -58,7 +58,7 @@ class PaneSum:
         return not self._seen or self._late is not None
 
     def take_unseen(self) -> Counts:
-        """What was added since the last call."""
+        """Return what was added since the last call."""
         fresh = self._late if self._seen else self._total
         self._seen, self._late = True, None
         return fresh.counts() if fresh else Counts.zero(self._total.profile)

@@ -1,4 +1,4 @@
-"""What passes between the store and the others: plain values, bytes as they came."""
+"""The values that pass between the store and its callers: plain values, bytes unchanged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_UNSAVED_TRANSITIONS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class WatchKey:
-    """What counts are merged over: never across two of these."""
+    """The key over which counts are merged, never across two of these."""
 
     model: str
     profile: str
@@ -69,7 +69,7 @@ class WatchRow:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One pane as it is to be written down."""
+    """One pane to write down."""
 
     watch: int
     pane: Pane
@@ -79,7 +79,7 @@ class Fact:
 
 
 class Outcome(Enum):
-    """What accepting a fact came to."""
+    """The outcome of accepting a fact."""
 
     COUNTED = "counted"
     KNOWN = "known"
@@ -127,7 +127,7 @@ class TransitionRow:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRow:
-    """What an evaluation leaves; a baseline of None stays as it is."""
+    """The stored result of an evaluation; a baseline of None is left unchanged."""
 
     pane: int
     state: bytes

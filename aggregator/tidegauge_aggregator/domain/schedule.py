@@ -15,7 +15,7 @@ MAX_CATCH_UP_PANES: Final = 720  # looks further back than that are left out
 
 
 def last_pane_over(now_seconds: float, pane_seconds: int) -> int:
-    """The newest pane whose time is over."""
+    """Return the newest pane whose time is over."""
     return int(now_seconds // pane_seconds) - 1
 
 

@@ -1,4 +1,4 @@
-"""One feature as people want to see it: reference against live, and its distance over time."""
+"""One feature for people: reference against live, and its distance over time."""
 
 from __future__ import annotations
 

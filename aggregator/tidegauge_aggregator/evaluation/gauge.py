@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an evaluation found, and what of it is to be stored."""
+    """The findings of an evaluation, and the part of them to store."""
 
     report: Report
     row: EvaluationRow
@@ -127,7 +127,7 @@ class Gauge:
         self.report = report
 
     def _report(self, pane: int) -> Report:
-        """The monitor's, with what only the whole profile tells."""
+        """Return the monitor's report, completed from the whole profile."""
         report = self.monitor.report(pane)
         policy = {**report.policy, "unknown_features": self._unknown}
         return replace(report, profile=self._profile, policy=policy)

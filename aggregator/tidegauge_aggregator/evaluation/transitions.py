@@ -12,7 +12,7 @@ __all__ = ["transitions"]
 
 
 def transitions(before: Report | None, after: Report) -> Iterator[dict[str, Any]]:
-    """What changed: the model first (`feature` None), then its features. At first all was `Unknown`."""
+    """Return the changes: the model first (`feature` None), then its features. At first all is `Unknown`."""
     was = (before.verdict, before.severity) if before else (Verdict.UNKNOWN, None)
     if (after.verdict, after.severity) != was:
         yield _transition(after, was[0], None)

@@ -1,4 +1,4 @@
-"""What the last reports say, as metrics: a few series per feature, never one per cell (`docs/metrics.md`)."""
+"""The last reports as metrics: a few series per feature, never one per cell (`docs/metrics.md`)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ __all__ = ["Config", "ModelConfig", "parse_config"]
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """What is configured of one model.
+    """The configuration of one model.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Config:
     default_policy: Policy = field(default_factory=Policy)
 
     def model(self, name: str) -> ModelConfig:
-        """What holds for a model."""
+        """Return the configuration of a model."""
         return self.models.get(name) or ModelConfig(self.default_policy)
 
 

@@ -1,4 +1,4 @@
-"""How much of the traffic a verdict rests on: pods heard from, rows counted, age of what is newest."""
+"""Coverage of a verdict: pods heard, rows counted, age of the newest rows."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class EvaluationThread:
-    """Runs what `evaluation` does, in the order in which it is asked for.
+    """Runs the evaluations in the order of the requests.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class PaneName:
-    """What the path of a pane says."""
+    """The names in the path of a pane."""
 
     model: str
     profile: str
@@ -128,7 +128,7 @@ def decode_counts(pane: Pane, profile: Profile) -> Counts:
 
 
 def digest_of(body: bytes) -> bytes:
-    """What two messages are compared by: 16 bytes."""
+    """Return the digest that identifies a message: 16 bytes."""
     return hashlib.blake2b(body, digest_size=16).digest()
 
 

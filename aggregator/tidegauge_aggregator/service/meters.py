@@ -13,7 +13,7 @@ _EVALUATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2
 
 
 class Meters:
-    """What the program counts of its own work.
+    """The program's own metrics.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is known, for those who ask: models, reports, features, history."""
+"""Answers to reads: models, reports, features, history."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class Reading:
         return found[-1].shard(self._aggregator.shard.index, self._aggregator.shard.of) if found else None
 
     async def feature(self, name: str, model: str | None, profile: str | None) -> dict[str, Any]:
-        """One feature: what the report says of it, distributions and timeline."""
+        """Return one feature: its part of the report, distributions and timeline."""
         owner = self._model(model)
         watch = self._watch(owner, profile)
         document = self.report_of(owner, watch, profile).to_dict()

@@ -1,4 +1,4 @@
-"""What a request is refused with: a status, a reason for machines and counters, a message for people."""
+"""A refusal of a request: a status, a reason for machines and counters, a message for people."""
 
 from __future__ import annotations
 

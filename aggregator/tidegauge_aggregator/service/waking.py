@@ -45,7 +45,7 @@ class Waker:
     # --- asleep ----------------------------------------------------------------------------------------
 
     async def load_asleep(self, row: WatchRow, profile: Profile) -> Watch:
-        """Accounts and totals only: what can be said of a watch without its counts."""
+        """Load accounts and totals only, which need no counts."""
         stored = await self._writer.submit(jobs.read_asleep, row.id)
         report = await self._evaluator.run(read_report, row.report)
         watch = Watch(row, profile, evaluated=row.evaluated, report=report)

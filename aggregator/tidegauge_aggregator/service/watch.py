@@ -1,4 +1,4 @@
-"""What memory holds of one watch: sums of recent panes, who was heard, what was counted and lost.
+"""The state of one watch in memory: sums of recent panes, instances heard, rows counted and lost.
 
 Changed in the event loop only, by the writer's deliveries: it is always the store as it was after some
 commit.

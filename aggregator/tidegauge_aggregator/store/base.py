@@ -1,4 +1,4 @@
-"""What the aggregator needs of a durable store. `sqlite.store.SqliteStore` is the embedded one.
+"""The protocol of a durable store. `sqlite.store.SqliteStore` is the embedded one.
 
 Synchronous, used by one thread at a time (`writer.Writer`). It knows no rules: `ledger` has them, for every
 store. Every change happens inside `Store.transaction`, which is durable when it is left without an error and

@@ -1,4 +1,4 @@
-"""What the service asks of the store: each runs in the store's thread, in one transaction, I/O alone.
+"""Jobs for the store: each runs in the store's thread, in one transaction, I/O alone.
 
 None works for long: where much is to be read, it is read in parts, and panes are accepted in between.
 """
@@ -51,7 +51,7 @@ FOLD_ROWS: Final = 5000
 
 @dataclass(frozen=True, slots=True)
 class Asleep:
-    """What is read of a watch at a start.
+    """The data of a watch that are read at a start.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def read_all(store: Store) -> tuple[list[tuple[str, str, bytes]], list[WatchRow]
 
 
 def read_asleep(store: Store, watch: int) -> Asleep:
-    """What is to be known of a watch without its counts."""
+    """Read everything about a watch except its counts."""
     newest_rows = store.newest_rows(watch)
     return Asleep(store.accounts(watch), newest_rows, store.inbox(watch, newest_rows))
 

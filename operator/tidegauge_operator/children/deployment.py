@@ -198,7 +198,7 @@ def _volumes(model: DriftMonitoredModel) -> list[dict[str, Any]]:
 
 
 def _log_volume_size(log_bytes: int) -> str:
-    """Size of the log's volume: the rows' budget, and room for the panes that the sidecar writes beside them.
+    """Size of the log's volume: the rows' budget, and room for the sidecar's panes.
 
     A log that could fill its volume would leave the sidecar no room for the pane that makes room.
     """

@@ -1,4 +1,4 @@
-"""What a plan rests on beside the resource: what the cluster holds, and how the operator was installed."""
+"""The inputs of a plan besides the resource: the state of the cluster and the operator's settings."""
 
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ class Images:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the operator saw when it began to reconcile one resource.
+    """The observations when one reconcile began.
 
     Parameters
     ----------

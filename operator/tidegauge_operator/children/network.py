@@ -11,13 +11,13 @@ __all__ = ["build_aggregator", "build_model"]
 
 
 def build_model(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
-    """Requests and metrics come in. What goes out stays open: the bundle's storage may be anywhere."""
+    """Allow requests and metrics in. Egress stays open: the bundle's storage may be anywhere."""
     head = metadata(model, facts, model.metadata.name, Component.MODEL)
     return _policy(head, selector(model, Component.MODEL), ["Ingress"], SERVING_PORT, SIDECAR_PORT)
 
 
 def build_aggregator(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
-    """Panes, reports and metrics come in, and nothing goes out. Who writes is decided by the token."""
+    """Allow panes, reports and metrics in, and nothing out. The token decides who may write."""
     head = metadata(model, facts, aggregator_name(model), Component.AGGREGATOR)
     return _policy(head, selector(model, Component.AGGREGATOR), ["Ingress", "Egress"], AGGREGATOR_PORT)
 

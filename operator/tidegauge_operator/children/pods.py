@@ -1,4 +1,4 @@
-"""What the pods of both programs have in common: the restricted security profile, probes, environment."""
+"""The common parts of both programs' pods: the restricted security profile, probes, environment."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -59,7 +59,7 @@ def resources(given: Resources) -> dict[str, Any]:
 
 
 def placement(of: Model | Aggregator) -> dict[str, Any]:
-    """On which nodes a pod may run; nothing is said of what the resource leaves out."""
+    """Return the nodes that a pod may run on; fields that the resource leaves out are absent."""
     found = {"nodeSelector": of.node_selector, "tolerations": list(of.tolerations)}
     return {field: value for field, value in found.items() if value}
 

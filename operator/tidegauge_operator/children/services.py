@@ -11,7 +11,7 @@ __all__ = ["build_aggregator", "build_model"]
 
 
 def build_model(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
-    """The model on port 80; the sidecars' metrics beside it, for Prometheus only finds ports of a Service."""
+    """The model on port 80, and the sidecars' metrics, because Prometheus only finds ports of a Service."""
     return {
         "apiVersion": "v1",
         "kind": "Service",

@@ -1,4 +1,4 @@
-"""What is done, and when: the queue, one model brought in order, periodic tasks, health and metrics.
+"""The loop: the queue, the reconcile of one model, periodic tasks, health and metrics.
 
 It imports every other room.
 The operator's event loop; network through `kube`, `report_client` and the health server.

@@ -323,7 +323,7 @@ class Upkeep:
         )
 
     async def _seen(self, key: Key, ref: Ref, looked: Looked) -> Document | None:
-        """What decisions need of an object: from the watches, or from the API server if they lack it."""
+        """Return the parts of an object that decisions need: from the watches, else from the API server."""
         child: Child | None = self._store.children(key).get(ref)
         if child is not None:
             return child.part
@@ -388,7 +388,7 @@ def _scaled_by_others(deployment: Document | None) -> bool:
 
 
 def _hash(document: Document) -> str:
-    """Of what is wanted; the version it was read at guards the write, and is no wish."""
+    """Hash the wanted object without the version, which only guards the write."""
     metadata = {n: value for n, value in document["metadata"].items() if n != "resourceVersion"}
     text = json.dumps({**document, "metadata": metadata}, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

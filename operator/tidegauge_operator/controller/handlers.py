@@ -1,4 +1,4 @@
-"""What the watches tell of: each event is noted, and its model is put on the queue. Nothing else."""
+"""Event handlers: each event is recorded, and its model is put on the queue. Nothing else."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Notes:
         await self._queue.add(key, hurry=True)
 
     async def _pod(self, gone: bool, document: Document) -> None:
-        """What is wrong with a pod changes what is said of its model; nothing is applied for it."""
+        """Record a pod's failure: it changes the status of its model and never causes an apply."""
         key = self._pods.lose(document) if gone else self._pods.see(document)
         if key in self._store.models:
             await self._queue.add(key)

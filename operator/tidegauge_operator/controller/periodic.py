@@ -1,4 +1,4 @@
-"""What happens by the clock: reports are asked for, definitions looked for, missed deletions found."""
+"""Periodic tasks: ask for reports, look for definitions, find missed deletions."""
 
 from __future__ import annotations
 

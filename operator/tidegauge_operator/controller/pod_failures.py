@@ -1,4 +1,4 @@
-"""What is wrong with the models' pods, as the watch tells it. Of pods that are well nothing is kept."""
+"""Failures of the models' pods, from the watch. Healthy pods are not kept."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class PodFailures:
         return None if lost is None else key
 
     def of(self, key: Key, component: Component) -> Failure | None:
-        """What is wrong with the newest of a model's failing pods of one component: the revision to come."""
+        """Return the failure of a model's newest failing pod of one component: that of the new revision."""
         failing = [seen for seen in self._failing.get(key, {}).values() if seen.component == component]
         return max(failing, key=lambda seen: (seen.created, seen.name)).failure if failing else None
 
@@ -59,7 +59,7 @@ class PodFailures:
         return {uid for known in self._failing.values() for uid in known}
 
     def forget(self, gone: Set[str]) -> set[Key]:
-        """The pods of these uids are gone; returns whose they were."""
+        """Forget the pods with these uids; return the models that owned them."""
         keys = {key for key, known in self._failing.items() if not gone.isdisjoint(known)}
         for key in keys:
             left = {uid: seen for uid, seen in self._failing[key].items() if uid not in gone}

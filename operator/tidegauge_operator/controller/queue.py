@@ -1,4 +1,4 @@
-"""What is to be done: keys, each due at a time, never two workers on the same key."""
+"""The work queue: keys, each due at a time, never two workers on the same key."""
 
 from __future__ import annotations
 

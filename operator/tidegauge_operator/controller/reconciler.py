@@ -45,7 +45,7 @@ _OF_DRIFT: Final = ("DataDriftDetected", "DriftMonitoringDegraded")
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came of asking a model's aggregators last."""
+    """The result of the last request to a model's aggregators."""
 
     report: Report | None
     silence: str = ""
@@ -69,7 +69,7 @@ class _NotMade:
 
 @dataclass(slots=True)
 class _Account:
-    """What is remembered of one model between two reconciles; all of it may be lost."""
+    """The memory about one model between two reconciles; all of it may be lost."""
 
     uid: str = ""
     stale: bool = True  # its wanted objects may have changed, or not all were applied
@@ -236,7 +236,7 @@ class Reconciler:
     async def _aggregator_pods(
         self, key: Key, stateful_set: Child | None, account: _Account
     ) -> Failure | None:
-        """What is wrong with the aggregators' pods, or why there are none: that, only Events tell."""
+        """Return the failure of the aggregators' pods, or why there are none, which only Events say."""
         failing = self._pods.of(key, Component.AGGREGATOR)
         if failing is not None or stateful_set is None or not lacks_pods(stateful_set.part):
             return failing

@@ -132,7 +132,7 @@ class Store:
         self.models.pop(key, None)
 
     def see_child(self, document: Document) -> tuple[Key, bool] | None:
-        """Take note of an object: whose it is, and whether it was edited; None where it is no model's."""
+        """Record an object; return its model and whether it was edited, None if it is no model's."""
         found = owner_of(document)
         if found is None:
             lost = self._lost_by(document)
@@ -147,7 +147,7 @@ class Store:
         return key, before is None or (before.uid, before.print) != (child.uid, child.print)
 
     def lose_child(self, document: Document) -> Key | None:
-        """An object is gone; returns whose it was."""
+        """Forget a deleted object; return the model that owned it."""
         found = owner_of(document)
         if found is None:
             return self._lost_by(document) or orphan_of(document)
@@ -170,7 +170,7 @@ class Store:
         return {child.uid for known in self._children.values() for child in _of_kind(known, kind).values()}
 
     def missed(self, kind: Kind, gone: Set[str]) -> set[Key]:
-        """Forget the objects of these uids; returns whose they were."""
+        """Forget the objects with these uids; return the models that owned them."""
         keys = set()
         for key, known in list(self._children.items()):
             for ref, child in _of_kind(known, kind).items():

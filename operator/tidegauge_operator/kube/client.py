@@ -28,7 +28,7 @@ METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v
 
 
 class Refusal(Exception):
-    """The API server said no, or could not be asked (code 0).
+    """The API server refused, or could not be reached (code 0).
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Where the API server is, and what proves who we are; paths of files, and a token."""
+    """Address of the API server and our credentials: paths of files, and a token."""
 
     server: str
     authority: str | None
@@ -68,7 +68,7 @@ async def connect(kubeconfig: Path | None) -> Cluster:
 
 
 class Cluster:
-    """One API server, through a client that knows its address and who we are."""
+    """One API server, through a client with its address and our credentials."""
 
     def __init__(self, api: ApiClient) -> None:
         self._api = api
@@ -78,7 +78,7 @@ class Cluster:
         await self._api.close()
 
     async def credentials(self) -> Credentials:
-        """What another client needs to be who we are."""
+        """Return the credentials for another client."""
         headers: dict[str, str] = {}
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
         given = self._api.configuration

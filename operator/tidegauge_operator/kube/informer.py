@@ -251,7 +251,7 @@ class Watches:
 
 
 def _note_left_over(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What Kopf leaves behind when it ends: tasks whose failure is the one that it ended with."""
+    """Log the tasks that Kopf leaves when it ends; their failure is the one that it ended with."""
     logger.debug("%s: %r", context["message"], context.get("exception"))
 
 

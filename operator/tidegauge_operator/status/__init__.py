@@ -1,4 +1,4 @@
-"""What a model's status says: conditions, availability, drift, events, reasons of pods.
+"""A model's status: conditions, availability, drift, events, reasons of pods.
 
 It imports `children` for labels, and the library's report.
 Pure.

@@ -77,7 +77,7 @@ def is_settling(workload: Document | None) -> bool:
 
 
 def last_progress(deployment: Document) -> str:
-    """When a pod of the Deployment last came up in a rollout, RFC 3339; empty where nobody said."""
+    """Return when a pod of the Deployment last came up in a rollout, RFC 3339; empty if unknown."""
     return str(_conditions(deployment).get("Progressing", {}).get("lastUpdateTime") or "")
 
 
@@ -122,7 +122,7 @@ def _failed(wrong: Failure) -> State:
 
 
 def _wrong(deployment: Document, pods: Failure | None) -> Failure | None:
-    """What keeps the Deployment from having all its pods; nothing where it has them."""
+    """Return why the Deployment lacks pods; None if it has all."""
     if _is_rolled_out(deployment) and count_of(deployment, "availableReplicas") >= _wanted(deployment):
         return None
     conditions = _conditions(deployment)

@@ -1,4 +1,4 @@
-"""What `status.drift` says of a report. Pure, as the status whose part it is."""
+"""`status.drift` from a report. Pure, like the whole status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOP_FEATURES: Final = 5
 
 
 def drift(report: Report, deployment: Document | None, before: Mapping[str, Any], now: str) -> Document:
-    """The verdict with its figures; `before` is what was said of it last."""
+    """Return the verdict with its figures; `before` is the last one written."""
     drifting = report.drifting
     same = before.get("verdict") == report.verdict.value
     return {
@@ -53,7 +53,7 @@ def expected_pods(coverage: Coverage, deployment: Document | None) -> int | None
 
 
 def by_severity(feature: FeatureReport) -> tuple[bool, str]:
-    """In no order of size: figures change all the time, and with them the order would."""
+    """Order by severity and name, not by size: figures change all the time."""
     return feature.severity is not Severity.CRITICAL, feature.name
 
 
@@ -76,7 +76,7 @@ def _top(feature: FeatureReport) -> Document:
 
 
 def silent(before: Mapping[str, Any], now: str) -> Document:
-    """What is left of a verdict when nothing more is heard."""
+    """Return the last verdict as `Unknown`, because nothing more is heard."""
     if before["verdict"] == Verdict.UNKNOWN.value:
         return dict(before)
     return {

@@ -84,7 +84,7 @@ def _event(old: Mapping[str, Any] | None, new: Mapping[str, Any], drifts_since: 
 
 
 def bad_reason(kind: str, condition: Mapping[str, Any] | None) -> str:
-    """The reason of the bad state that a condition says or, as Unknown, said before; empty without one."""
+    """Return the reason of a condition's bad state, or of the one before an Unknown; empty without one."""
     if condition is None or kind not in _BAD:
         return ""
     if condition["status"] == _BAD[kind]:

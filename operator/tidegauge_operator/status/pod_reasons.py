@@ -42,14 +42,14 @@ _IMAGES: Final = _PULLS | {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is wrong: one CamelCase word, and a sentence with the next step."""
+    """A failure: one CamelCase word, and a sentence with the next step."""
 
     reason: str
     message: str
 
 
 def pod_failure(pod: Document) -> Failure | None:
-    """What keeps a pod from running; None where nothing does, or where it is going anyway."""
+    """Return why a pod does not run; None if it runs, or if it is being deleted."""
     if "deletionTimestamp" in pod["metadata"]:
         return None
     found = _ended_pod(pod) or _unscheduled(pod) or _container_failure(pod)
@@ -115,7 +115,7 @@ def _container_failure(pod: Document) -> Failure | None:
 
 
 def _reader(spec: Document) -> str:
-    """As whom the storage initializer asks for the bundle."""
+    """Return the identity with which the storage initializer reads the bundle."""
     containers: Sequence[Document] = spec.get("initContainers", ())
     initializer = next((c for c in containers if c["name"] == _INITIALIZER), None) or {}
     for source in initializer.get("envFrom", ()):
@@ -153,7 +153,7 @@ def _no_image(status: Document, reason: str, said: str) -> Failure:
 
 
 def _ended(status: Document) -> Document | None:
-    """How a container ended that should run; also while it is restarted and not up yet."""
+    """Return how a container ended that should run; also while it is restarted and not up yet."""
     state = status.get("state", {})
     now, before = state.get("terminated"), status.get("lastState", {}).get("terminated")
     if now is not None:

@@ -43,7 +43,7 @@ _WATCH: Final = (
 
 
 def open_store(folder: Path) -> SqliteStore:
-    """Open the store in a folder; a damaged file is moved aside and an empty one begun, said loudly.
+    """Open the store in a folder; a damaged file is moved aside, an empty one begins, and an error is logged.
 
     Raises
     ------
