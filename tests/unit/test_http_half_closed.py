@@ -59,10 +59,10 @@ def test_whole_requests_are_answered_and_then_it_closes(way: Way, parts: list[by
 
 def test_a_model_that_takes_its_time_answers_still(way: Way) -> None:
     engine, service = way.app.service._engine, way.app.service
-    before = engine.inline_rows, engine.one, service._quick
-    engine.inline_rows, engine.one, service._quick = 0, None, False
+    before = engine.inline_rows, engine.one, service.is_quick
+    engine.inline_rows, engine.one, service.is_quick = 0, None, False
     wire = send_and_end(way, ASKED + PLAIN)
-    engine.inline_rows, engine.one, service._quick = before
+    engine.inline_rows, engine.one, service.is_quick = before
     assert statuses(bytes(wire.pipe.out)) == [200, 200]
     assert wire.pipe.closing
 
