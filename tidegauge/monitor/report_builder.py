@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import kolmogorov
+from scipy.special import chdtrc, kolmogorov
 
 from tidegauge.counting.ks import ks_two_sample
 from tidegauge.monitor.alarms import Alarms
@@ -150,10 +150,9 @@ def _measures(monitor: Judged, i: int, best: Best) -> dict[str, Any]:
     noise, scale = float(best.noise[i]), int(best.scale[i])
     eps = float(monitor.standing.eps(scale)[i])
     slack = 0.0
-    result["pvalue"] = float(kolmogorov(best.statistic[i] / math.sqrt(noise)))
-    if not r.continuous[i]:
-        from scipy.special import chdtrc
-
+    if r.continuous[i]:
+        result["pvalue"] = float(kolmogorov(best.statistic[i] / math.sqrt(noise)))
+    else:
         thinned = g.statistic * (1 / n + 1 / r.m[i]) / noise
         result["pvalue"] = float(chdtrc(g.degrees, thinned)) if g.degrees else 1.0
     if isinstance(feature, NumericFeature):

@@ -328,18 +328,8 @@ class Evaluator:
         def per_feature(values: FloatArray) -> FloatArray:
             return np.asarray(np.add.reduceat(values, r.bin_offsets[:-1], axis=1))
 
-        def log_ratio(o: FloatArray, q: FloatArray, n: FloatArray, m: FloatArray) -> FloatArray:
-            e = m * q
-            return np.asarray(xlogy(o, o / n) + xlogy(e, q) - xlogy(o + e, (o + e) / (n + m)))
-
-        def spread(
-            p: FloatArray, q: FloatArray, n: FloatArray, m: FloatArray, deff: FloatArray
-        ) -> FloatArray:
-            return np.sqrt(np.maximum(p * (1 - p) * deff / n + q * (1 - q) / m, 0))
-
-        g = per_feature(log_ratio(live, expected, each_n, each_m)) + log_ratio(
-            pooled_live, pooled_share, n, m
-        )
+        g = per_feature(_log_ratio(live, expected, each_n, each_m))
+        g += _log_ratio(pooled_live, pooled_share, n, m)
         # Williams' correction brings the mean of G with small bins back to its degrees of freedom.
         pooled_count = np.maximum(live + each_m * expected, 1e-300)
         inverse = per_feature(np.where(live + expected > 0, 1 / pooled_count, 0.0))
@@ -351,8 +341,8 @@ class Evaluator:
         detected[_G] = trusted & (g > _chi2_quantiles(degrees, limits.alpha))
         share, pooled = live / each_n, pooled_live / n
         distance = (per_feature(np.abs(share - expected)) + np.abs(pooled - pooled_share)) / 2
-        bias = per_feature(spread(share, expected, each_n, each_m, each_deff))
-        bias = (bias + spread(pooled, pooled_share, n, m, limits.design_effect)) / 2
+        bias = per_feature(_spread(share, expected, each_n, each_m, each_deff))
+        bias = (bias + _spread(pooled, pooled_share, n, m, limits.design_effect)) / 2
         width = bias + eps
         point[_G], lower[_G] = distance, distance - width
         # Few distinct values: G decides, and D's bound is as good.
@@ -412,6 +402,17 @@ class Evaluator:
             bound[:3],
             found[:3],
         )
+
+
+def _log_ratio(o: FloatArray, q: FloatArray, n: FloatArray, m: FloatArray) -> FloatArray:
+    """Half of G per bin: `o` live rows of `n`, a share `q` of `m` reference rows."""
+    e = m * q
+    return np.asarray(xlogy(o, o / n) + xlogy(e, q) - xlogy(o + e, (o + e) / (n + m)))
+
+
+def _spread(p: FloatArray, q: FloatArray, n: FloatArray, m: FloatArray, deff: FloatArray) -> FloatArray:
+    """Standard deviation of the difference of two shares, `p` of `n` rows and `q` of `m`."""
+    return np.sqrt(np.maximum(p * (1 - p) * deff / n + q * (1 - q) / m, 0))
 
 
 def _chi2_quantiles(degrees: FloatArray, alpha: FloatArray) -> FloatArray:
