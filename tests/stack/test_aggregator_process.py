@@ -122,7 +122,7 @@ def test_it_ends_in_order_when_told_to(tmp_path: Path) -> None:
     ("flags", "environment", "why"),
     [
         (["--shard", "2/2"], {}, "INDEX below OF"),
-        (["--config", "{folder}/config.json"], {}, "unknown fields ['polcy']"),
+        (["--config", "{folder}/config.json"], {}, "'polcy', which is no field of it"),
         (["--token-file", "{folder}/none"], {}, "No such file"),
         (["--retention-seconds", "10"], {}, "at least an hour"),
         ([], {Env.PORT.value: "70000"}, "0 to 65535"),

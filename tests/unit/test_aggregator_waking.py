@@ -225,3 +225,26 @@ async def test_a_report_of_another_version_does_not_stop_the_start(tmp_path: Pat
         await rig.evaluate(START + 3)
         report = await rig.report()
         assert (report["pane"], report["rows"]) == (START + 3, 20)
+
+
+@in_loop
+async def test_a_monitor_state_of_another_version_keeps_the_counts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, pod = Clock(), Pod("a", PROFILE)
+    async with running(tmp_path, clock) as rig:
+        await rig.put_profile(PROFILE)
+        for pane in range(START, START + 3):
+            clock.after(pane)
+            await rig.send(pod, pane, rows(pane))
+            await rig.evaluate(pane)
+        row = rig.store.watches()[0]
+        left = EvaluationRow(row.evaluated, b'{"version": 9}', None, row.report, ())
+        await rig.aggregator.read(jobs.save_evaluation, row.id, left)
+    async with running(tmp_path, clock) as rig:
+        await rig.send(pod, START + 3, rows(9))
+        await rig.evaluate(START + 3)
+        shown = await rig.get("/v1/features/x0")
+        assert sum(line["rows"] for line in shown["timeline"]) == 4 * 20
+        assert (await rig.report())["pane"] == START + 3
+    assert "not a monitor state of version" in caplog.text

@@ -135,7 +135,7 @@ class Writer:
 
     def _accept(self, group: Sequence[_Write]) -> None:
         try:
-            accepted = self._transaction(lambda store: [accept(store, write.fact) for write in group])
+            accepted = self._transaction(partial(_accept_all, group))
         except Exception as error:
             self._call(self._fail, group, error)
         else:
@@ -181,6 +181,11 @@ class Writer:
     def _fail(group: Sequence[_Write], error: Exception) -> None:
         for write in group:
             _resolve(write.future, None, error)
+
+
+def _accept_all(group: Sequence[_Write], store: Store) -> list[Accepted]:
+    """Write facts down; in the store's thread."""
+    return [accept(store, write.fact) for write in group]
 
 
 def _with_store(job: Callable[..., T], arguments: Sequence[Any], named: Mapping[str, Any], store: Store) -> T:
