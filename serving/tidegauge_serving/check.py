@@ -21,6 +21,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from tidegauge.errors import TidegaugeError
 from tidegauge.protocol.bundle import Manifest
 from tidegauge_serving.as_image import Hidden, missing_module
 from tidegauge_serving.models import Predictions
@@ -116,10 +117,19 @@ def _reply(request: dict[str, str], hidden: Hidden) -> dict[str, str]:
     try:
         answer_rows(Path(request["bundle"]), Path(request["rows"]))
     except Exception as error:  # libraries raise whatever they like at a file that is none of theirs
-        told = {"error": " ".join(str(error).split())[:300] or type(error).__name__}
+        told = {"error": _told(error)}
         missing = missing_module(error, hidden)
         return told if missing is None else {**told, "missing": missing}
     return {}
+
+
+def _told(error: Exception) -> str:
+    """Our words for an error, without those of a library, which follow them: they do not help to pack."""
+    if not isinstance(error, TidegaugeError):
+        return "the served model fails at the training rows"
+    text = " ".join(str(error).split())
+    foreign = error.__cause__ is not None and not isinstance(error.__cause__, ImportError | TidegaugeError)
+    return text.partition(": ")[0] if foreign else text[:300]
 
 
 if __name__ == "__main__":

@@ -67,7 +67,8 @@ def agreement(
     gaps = [_gaps(original, answers, served.probabilities, scale)]
     for at, answer in zip(alone, served.alone[: len(alone)], strict=True):
         if answer.refused is not None:
-            raise BundleError(f"training row {at} asked alone is refused: {answer.refused}")
+            words = f": {answer.refused}" if answer.by_schema else ""
+            raise BundleError(f"training row {at} asked alone is refused{words}")
         gaps.append(_gaps(original.row(at), *_as_arrays(answer, original.labels), scale, " asked alone"))
     refuse_missing = {
         column
@@ -106,7 +107,7 @@ def _probe_differences(
 def _probe_difference(expected: Original | None, found: Alone, labelled: bool, scale: float) -> str | None:
     if found.refused is not None:
         stricter = expected is not None and not found.by_schema
-        return f"the original answers, the server refuses it ({found.refused})" if stricter else None
+        return "the original answers, the served model refuses" if stricter else None
     labels, probabilities = _as_arrays(found, labelled)
     if expected is None:
         return "the original refuses it, the server answers"

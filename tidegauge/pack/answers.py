@@ -34,11 +34,25 @@ Probabilities = npt.NDArray[np.float64]  # shape (n, classes)
 
 
 def class_labels(model: Any) -> tuple[Label, ...]:
-    """A classifier's labels in the order of its `classes_`; empty for others, and for several targets."""
+    """A classifier's labels in the order of its `classes_`; empty for others, and for several targets.
+
+    Raises
+    ------
+    BundleError
+        A label is nothing that JSON holds, such as bytes or a date.
+    """
     classes = getattr(model, "classes_", None)
     if classes is None or any(np.ndim(each) for each in classes):
         return ()
-    return tuple(np.asarray(classes).tolist())
+    array = np.asarray(classes)
+    labels = array.astype(object).tolist() if array.dtype.kind == "M" else array.tolist()
+    odd = next((label for label in labels if not isinstance(label, str | bool | int | float)), None)
+    if odd is not None:
+        raise BundleError(
+            f"the model's classes are of type {type(odd).__name__}, which no answer can hold: train it with "
+            "texts, model.fit(X, y.astype(str))"
+        )
+    return tuple(labels)
 
 
 @dataclass(frozen=True, slots=True)

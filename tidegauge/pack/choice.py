@@ -1,13 +1,15 @@
 """Choose the form of a packed model: the best one whose answers are the original's."""
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from typing import Any, Literal
 
 import numpy as np
 
-from tidegauge.errors import BundleError
+from tidegauge.errors import BundleError, TidegaugeError
 from tidegauge.pack.agreement import Agreement
 from tidegauge.pack.answers import Answers
 from tidegauge.pack.boosters import booster_form, booster_library
@@ -15,12 +17,13 @@ from tidegauge.pack.form import Form
 from tidegauge.pack.inputs import Training
 from tidegauge.pack.manifest import Found
 from tidegauge.pack.native import Native
-from tidegauge.pack.onnx_format import onnx_form
+from tidegauge.pack.onnx_format import onnx_form, why_no_onnx
 from tidegauge.pack.pickled import joblib_form, skops_form
 from tidegauge.pack.trial import Trial
 
 __all__ = ["Chosen", "ModelFormat", "Refusal", "choose"]
 
+_log = logging.getLogger("tidegauge.pack")
 ModelFormat = Literal["auto", "onnx", "skops", "joblib"]
 
 
@@ -52,16 +55,31 @@ def choose(model: Any, training: Training, trial: Trial, model_format: ModelForm
     """
     refusals: list[Refusal] = []
     for name, make in _forms(model, training, model_format):
-        taken = _attempt(name, make, trial)
+        taken = _attempt(model, name, make, trial)
         if isinstance(taken, Refusal):
             refusals.append(taken)
         else:
             form, compared, found = taken
             return Chosen(form, _typed(compared.answers), found, tuple(refusals))
-    reasons = "; ".join(f"{refusal.format}: {refusal.reason}" for refusal in refusals)
     raise BundleError(
-        f"no form of this {type(model).__name__} answers as it does ({reasons}); "
+        f"no form of this {type(model).__name__} answers as it does: {_reasons(refusals)}; "
         "model_format='joblib' packs the object itself, for servers that are allowed to load pickles"
+    )
+
+
+def _reasons(refusals: Sequence[Refusal]) -> str:
+    """Each reason once, with the formats that it is of; the last one of a reason has the most to say."""
+    of_reason: dict[str, list[str]] = {}
+    for refusal in refusals:
+        of_reason.setdefault(refusal.reason, []).append(refusal.format)
+    return "; ".join(f"{_shared(names)}: {reason}" for reason, names in of_reason.items())
+
+
+def _shared(names: Sequence[str]) -> str:
+    """What the names of several forms begin with, such as ``onnx, matrix``."""
+    parts = [name.split(", ") for name in names]
+    return ", ".join(
+        takewhile(bool, (each[0] if len(set(each)) == 1 else "" for each in zip(*parts, strict=False)))
     )
 
 
@@ -85,14 +103,26 @@ def _forms(
                 yield f"{name}, asked with a pandas frame", partial(make, model, training, frame=True)
 
 
-def _attempt(name: str, make: Callable[[], Form], trial: Trial) -> tuple[Form, Agreement, Found] | Refusal:
+def _attempt(
+    model: Any, name: str, make: Callable[[], Form], trial: Trial
+) -> tuple[Form, Agreement, Found] | Refusal:
     try:
         form = make()
         return form, *trial.hold(form)
-    except BundleError as error:
+    except TidegaugeError as error:
         return Refusal(name, _first_line(error))
     except Exception as error:  # converters raise anything, and each means: not in this form
-        return Refusal(name, f"{type(error).__name__}: {_first_line(error)}")
+        _log.debug("%s: not in this form", name, exc_info=error)
+        return Refusal(name, _why_not(model, name))
+
+
+def _why_not(model: Any, name: str) -> str:
+    """In our words why a library could not write the model; its own are in the log."""
+    if name.startswith("onnx"):
+        return why_no_onnx(model)
+    if name.startswith("skops"):
+        return "skops cannot write it, or a part of it"
+    return "it cannot be pickled: name its functions and classes, in a module that can be imported"
 
 
 def _typed(answers: Answers) -> Answers:

@@ -133,9 +133,18 @@ def load_table(path: Path | str) -> pd.DataFrame:
     return frame
 
 
+def _with_text_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with texts for names: pandas takes numbers too, and a request has none."""
+    names = [str(name) for name in frame.columns]
+    twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
+    if twice is not None:
+        raise SchemaError(f"column {twice!r} is there twice: rename or drop one")
+    return frame.set_axis(names, axis=1)
+
+
 def _read_parquet(path: Path) -> pd.DataFrame:
     """The table; Parquet keeps categories that are texts, of others only pandas' note that they were some."""
-    frame = pd.read_parquet(path)
+    frame = _with_text_names(pd.read_parquet(path))
     noted = (pq.read_schema(path).pandas_metadata or {}).get("columns", ())
     lost = [each["name"] for each in noted if each["pandas_type"] == "categorical"]
     return frame.astype({name: "category" for name in lost if name in frame})
@@ -232,6 +241,11 @@ def _require_features(names: Sequence[str], known: Sequence[str]) -> None:
 
 
 def _require_free(names: Sequence[str]) -> None:
+    if "" in names:
+        raise SchemaError(
+            f"feature {names.index('') + 1} of {len(names)} has no name, and a request names each: name the "
+            "column and train the model with it, or exclude it if pandas wrote it as an index (exclude=[''])"
+        )
     if PREDICTION in names:
         raise SchemaError(
             f"a feature named {PREDICTION!r}: the name is kept for the model's own prediction. Exclude the "

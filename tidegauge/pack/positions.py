@@ -1,7 +1,7 @@
 """Columns by position instead of by name, so that a model is asked with an array and needs no pandas."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,11 @@ def _choosers(node: Any, names: list[str], seen: set[int]) -> Iterator[ColumnTra
 def _choose_by_position(chooser: ColumnTransformer) -> None:
     positions = chooser._transformer_to_input_indices
     chooser.transformers_ = [
-        (name, part, list(positions.get(name, columns)) if name in positions else columns)
+        (name, part, _positions(positions[name], columns) if name in positions else columns)
         for name, part, columns in chooser.transformers_
     ]
+
+
+def _positions(found: Sequence[int], columns: Any) -> list[int] | int:
+    """Where the columns are. A text vectorizer takes one column by itself, so its position is no list."""
+    return int(found[0]) if isinstance(columns, str) else [int(at) for at in found]
