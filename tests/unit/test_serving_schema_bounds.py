@@ -26,35 +26,27 @@ def asked(
     app.close()
 
 
-def takes(bounds: dict[str, int], number: Decimal) -> bool:
-    least = bounds.get("minimum", bounds.get("exclusiveMinimum"))
-    most = bounds.get("maximum", bounds.get("exclusiveMaximum"))
-    assert least is not None
-    assert most is not None
-    inside = Decimal(least) < number < Decimal(most)
-    return inside or ("maximum" in bounds and number in (Decimal(least), Decimal(most)))
-
-
 EXACT = Context(prec=400)
 
 
 def numbers(largest: int) -> list[Decimal]:
     """Around a bound, and far from it."""
-    near = [EXACT.add(Decimal(largest), Decimal(change)) for change in ("-1", "-0.5", "0", "0.5", "1")]
+    near = [EXACT.add(Decimal(largest), Decimal(change)) for change in (-1, 0, 1)]
     short = [EXACT.multiply(Decimal(largest), Decimal(factor)) for factor in ("0.99999", "1.00001")]
     return [*near, *short, Decimal(1), Decimal(0)]
 
 
 def test_a_number_is_answered_if_the_schema_allows_it(asked: tuple[App, Any, str, dict[str, int]]) -> None:
     app, row, name, bounds = asked
-    largest = bounds.get("maximum", bounds.get("exclusiveMaximum"))
+    largest = bounds["maximum"]
     assert isinstance(largest, int), "to the last digit"
+    assert bounds["minimum"] == -largest
     seen = set()
     for number in numbers(largest):
         for signed in (number, EXACT.minus(number)):
             text = format(signed, "f")
             body = json.dumps({"features": {**row, name: "@"}}).replace('"@"', text)
             status = app.ask("POST", "/predict", body.encode())[0]
-            assert (status == 200) == takes(bounds, signed), text
+            assert (status == 200) == (number <= largest), text
             seen.add(status)
     assert seen == {200, 422}

@@ -12,8 +12,8 @@ __all__ = ["json_list", "json_object", "json_value", "v2_example", "v2_inputs"]
 
 _FLOAT32_BOUND: Final = int(FLOAT32_MAX) + 2**74
 """The largest JSON number that is read as the largest float32, by way of a float64."""
-_FLOAT64_BOUND: Final = 2**1024 - 2**970
-"""From this number on a float64 is infinite."""
+_FLOAT64_BOUND: Final = 2**1024 - 2**970 - 1
+"""The largest whole number that is read as a finite float64."""
 _ONE_ROW: Final = (
     "One row. More rows are sent alike: n values in each tensor of shape [n], or n times as many in one of "
     "shape [n, features]. The order of tensors is free, and every datatype of the protocol is taken that the "
@@ -44,9 +44,8 @@ def json_value(feature: Feature, types: Sequence[str], accepts_missing: bool) ->
 
 def _bounds(feature: NumericFeature) -> dict[str, int]:
     """Bounds to the last digit, since checkers of schemas do not round as readers of numbers do."""
-    if feature.dtype == "float32":
-        return {"minimum": -_FLOAT32_BOUND, "maximum": _FLOAT32_BOUND}
-    return {"exclusiveMinimum": -_FLOAT64_BOUND, "exclusiveMaximum": _FLOAT64_BOUND}
+    largest = _FLOAT32_BOUND if feature.dtype == "float32" else _FLOAT64_BOUND
+    return {"minimum": -largest, "maximum": largest}
 
 
 def v2_inputs(schema: RowSchema) -> dict[str, Any]:
