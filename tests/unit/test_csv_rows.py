@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tidegauge import Profile, ProfileError, SchemaError
 from tidegauge.data import csv_table
 from tidegauge.data.csv_records import record_blocks
-from tidegauge.data.csv_table import MISSING, Reading, csv_columns, csv_kinds
+from tidegauge.data.csv_table import MISSING, Reading, csv_columns, csv_reading
 
 RANDOM = np.random.default_rng(3)
 TEXTS = st.text(alphabet='",\n\rax0. é;', max_size=12)
@@ -78,7 +78,7 @@ def test_two_line_notes_over_many_blocks_are_all_there(tmp_path: Path, length: i
     notes = [f'{"w" * (i % length)}\nsecond {i % 3}, "quoted"' for i in range(30_000)]
     path.write_bytes(written([[str(i), "x", note] for i, note in enumerate(notes)], "\n", "id,kind,note"))
     profile = Profile.fit(path, exclude=["id", "note"])
-    assert (profile.rows, csv_kinds(path, {})["id"]) == (30_000, "whole")
+    assert (profile.rows, csv_reading(path, {}).kinds["id"]) == (30_000, "whole")
     found = [row[2] for row in by_us(path)]
     assert found == notes
 
@@ -155,7 +155,7 @@ def test_what_a_column_holds_is_told_from_all_its_rows(
     monkeypatch.setattr(csv_table, "BLOCK_BYTES", size)
     path = tmp_path / "x.csv"
     path.write_text("\n".join(["x,y", *(f"{text},1" for text in column.split())]))
-    assert csv_kinds(path, {})["x"] == kind
+    assert csv_reading(path, {}).kinds["x"] == kind
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.csv.gz"])
@@ -170,7 +170,7 @@ def test_how_a_file_is_packed_is_told_by_its_first_bytes(tmp_path: Path, name: s
     [
         (gzip.compress(b"a,b\n" + RANDOM.bytes(9999))[:-9], "cut off or damaged"),
         ("a,b\n1,2\n".encode("utf-16"), "is in UTF-16: write it in UTF-8"),
-        ("a,b\n1,2\n".encode("utf-16-le"), "zero bytes, as UTF-16 does"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "zero bytes, as UTF-16"),
         ("größe,b\n1,2\n".encode("latin-1"), "the header of .* is not in UTF-8"),
         ("a,b\n1,2\n3,größe\n".encode("latin-1"), "column 'b' of .* is not in UTF-8"),
         (b"PAR1....PAR1", "is a Parquet file: name it .parquet"),

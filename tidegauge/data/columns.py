@@ -29,7 +29,7 @@ __all__ = [
     "value_types",
 ]
 
-Unfit: TypeAlias = Literal["time", "duration", "clock", "period", "bytes", "nested", "complex"]
+Unfit: TypeAlias = Literal["time", "duration", "clock", "period", "bytes", "nested", "complex", "object"]
 Kind: TypeAlias = Literal["numeric", "categorical", "mixed", "empty"] | Unfit
 # Kinds that no feature holds: what they are called, and what makes a feature of them.
 UNFIT: Final[Mapping[Kind, tuple[str, str]]] = {
@@ -40,6 +40,7 @@ UNFIT: Final[Mapping[Kind, tuple[str, str]]] = {
     "bytes": ("bytes", "make texts of them, .str.decode('utf-8')"),
     "nested": ("lists or the like", "give each row one number or text"),
     "complex": ("complex numbers", "pass real and imaginary part as two columns"),
+    "object": ("objects that have no text of their own", "make numbers or texts of them"),
 }
 _OF_DTYPE: Final[Mapping[str, Unfit]] = {
     "M": "time",
@@ -147,7 +148,14 @@ def _unfit_kind(types: Collection[type]) -> Unfit | None:
     for kind, unfit in _UNFIT_TYPES:
         if any(issubclass(t, unfit) for t in types):
             return kind
-    return "period" if any(t.__name__ == "Period" for t in types) else None
+    if any(t.__name__ == "Period" for t in types):
+        return "period"
+    return "object" if any(map(_has_no_text, types)) else None
+
+
+def _has_no_text(kind: type) -> bool:
+    """Whether the text of such a value is its place in memory."""
+    return all(getattr(kind, name) is getattr(object, name) for name in ("__str__", "__repr__"))
 
 
 def floats_of(column: Column, dtype: str = "float64") -> FloatArray:

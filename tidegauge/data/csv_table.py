@@ -4,8 +4,6 @@ The file is cut at the ends of its records (`csv_records`), so that pyarrow neve
 and the rows that it reads are compared with the records that were counted.
 """
 
-import csv
-import io
 import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -17,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.data.columns import Column, text_number
-from tidegauge.data.csv_records import Block, first_record, record_blocks
+from tidegauge.data.csv_header import FIRST_BYTES, header_of, require_csv
+from tidegauge.data.csv_records import Block, record_blocks
 from tidegauge.data.frames import read_column
 from tidegauge.errors import ProfileError, SchemaError
 from tidegauge.profile.features import written_text
 
-__all__ = ["MISSING", "Kind", "Reading", "csv_columns", "csv_kinds", "require_distinct"]
+__all__ = ["MISSING", "Kind", "Reading", "csv_columns", "csv_reading"]
 
 BLOCK_BYTES: Final = 1 << 20
 Kind: TypeAlias = Literal["empty", "whole", "number", "truth", "text", "category", "time"]
@@ -36,13 +35,9 @@ MISSING: Final = frozenset(
 )
 _TRUE, _FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
 _COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
-_OTHER_FILES: Final = {
-    b"PAR1": "is a Parquet file: name it .parquet",
-    b"PK\x03\x04": "is a zip archive or an Excel workbook: write it as CSV or Parquet",
-    b"\xff\xfe": "is in UTF-16: write it in UTF-8",
-    b"\xfe\xff": "is in UTF-16: write it in UTF-8",
-}
 _COLUMN_NUMBER: Final = re.compile(r"CSV column #(\d+)")
+_MAYBE_PADDED: Final = re.compile(rb'(?:^|[,\r\n"])0[0-9]')
+_PADDED: Final = re.compile(r"0\d+", re.ASCII)
 _QUOTE_COMMAS: Final = "quote values that hold commas"
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -57,10 +52,13 @@ class Reading:
         By column; one that is not named here is text.
     categories
         Texts that are categories of a column already, although they look missing (``NA``) or otherwise.
+    padded
+        Columns of numbers of which some are written with zeros before them, as codes are, and one such text.
     """
 
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     categories: Mapping[str, Collection[str]] = field(default_factory=dict)
+    padded: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,8 +89,9 @@ def csv_columns(path: Path, reading: Reading) -> Iterator[dict[str, Column]]:
             rows += block.records
 
 
-def csv_kinds(path: Path, known: Mapping[str, Kind]) -> dict[str, Kind]:
-    """What each column of a CSV file holds, decided by all rows; `known` ones are skipped."""
+def csv_reading(path: Path, known: Mapping[str, Kind]) -> Reading:
+    """What each column of a CSV file holds, told from all rows; `known` ones are not looked at."""
+    padded: dict[str, str] = {}
     with _Stream(path) as stream:
         table = _opened(path, stream.read)
         kinds: dict[str, Kind] = {name: known.get(name, "empty") for name in table.names}
@@ -102,10 +101,12 @@ def csv_kinds(path: Path, known: Mapping[str, Kind]) -> dict[str, Kind]:
             if not open_names:
                 break
             guessed = _guessed(_Rows(table, block, rows), open_names)
+            numbers = [name for name in open_names if guessed[name] == "whole" and name not in padded]
+            padded |= _padded(_Rows(table, block, rows), numbers)
             kinds |= {name: _joined(kinds[name], guessed[name]) for name in open_names}
             open_names = [name for name in open_names if kinds[name] != "text"]
             rows += block.records
-    return kinds
+    return Reading(kinds, padded={name: text for name, text in padded.items() if kinds[name] != "text"})
 
 
 def _joined(one: Kind, other: Kind) -> Kind:
@@ -130,13 +131,11 @@ class _Stream:
         self._file = pa.OSFile(str(self._path), "rb")
         first = self._file.read(4)
         self._file.seek(0)
-        for magic, what in _OTHER_FILES.items():
-            if first.startswith(magic):
-                raise ProfileError(f"{self._path} {what}")
         packed = next((name for magic, name in _COMPRESSED.items() if first.startswith(magic)), None)
         self._bytes = pa.CompressedInputStream(self._file, packed) if packed else self._file
-        begin = self.read(len(_BOM))
-        self._begin = b"" if begin == _BOM else begin
+        begin = self.read(FIRST_BYTES).removeprefix(_BOM)
+        require_csv(self._path, begin)
+        self._begin = begin
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -159,53 +158,42 @@ def _opened(path: Path, read: Callable[[int], bytes]) -> _Table:
     blocks = _named(path, record_blocks(read, BLOCK_BYTES))
     for block in blocks:
         if block.records:
-            names, begin = _header(path, block.data)
-            _require_names(path, names)
-            return _Table(path, names, _first(Block(block.data[begin:], block.records - 1), blocks))
+            names, header, begin = header_of(path, block.data)
+            rows = _first(Block(block.data[begin:], block.records - 1), blocks)
+            return _Table(path, names, _without_header(path, rows, header) if len(names) > 1 else rows)
     raise ProfileError(f"{path} is empty: its first line must name the columns")
 
 
 def _named(path: Path, blocks: Iterator[Block]) -> Iterator[Block]:
     try:
-        yield from blocks
+        for block in blocks:
+            if b"\0" in block.data:
+                raise ProfileError(
+                    f"{path} has zero bytes, as UTF-16 and damaged files do: write it in UTF-8"
+                )
+            yield block
     except ProfileError as error:
         raise error if str(path) in str(error) else ProfileError(f"{path}: {error}") from None
+
+
+def _without_header(path: Path, blocks: Iterator[Block], header: bytes) -> Iterator[Block]:
+    """The blocks; raises `ProfileError` where a row is the header once more."""
+    again = re.compile(rb"(?:^|[\r\n])" + re.escape(header) + rb"(?:[\r\n]|$)")
+    rows = 0
+    for block in blocks:
+        if header in block.data and again.search(block.data):
+            raise ProfileError(
+                f"{path}: a row after row {rows} repeats the header, as in files put one after the other: "
+                "remove the line"
+            )
+        yield block
+        rows += block.records
 
 
 def _first(block: Block, others: Iterator[Block]) -> Iterator[Block]:
     if block.records:
         yield block
     yield from (other for other in others if other.records)
-
-
-def _header(path: Path, data: bytes) -> tuple[tuple[str, ...], int]:
-    """The columns' names, and where the rows begin; a column without a name has the one that pandas gives."""
-    begin, end = first_record(data)
-    try:
-        names = next(csv.reader(io.StringIO(data[begin:end].decode(), newline="")))
-    except UnicodeDecodeError:
-        raise SchemaError(f"the header of {path} is not in UTF-8: write the file in that encoding") from None
-    if any("\0" in name for name in names):
-        raise ProfileError(f"{path} has zero bytes, as UTF-16 does: write it in UTF-8")
-    return tuple(name or f"Unnamed: {i}" for i, name in enumerate(names)), end
-
-
-def _require_names(path: Path, names: tuple[str, ...]) -> None:
-    if len(names) == 1 and (other := next((c for c in ";\t|" if c in names[0]), None)):
-        raise ProfileError(
-            f"{path} has one column, {names[0]!r}: its fields seem to be separated by {other!r}; "
-            "write it with commas"
-        )
-    require_distinct(names)
-
-
-def require_distinct(names: Collection[str]) -> None:
-    """Raise `SchemaError` for a column's name that is there twice."""
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise SchemaError(f"column {name!r} is there twice: rename or drop one")
-        seen.add(name)
 
 
 # --- rows to columns ---------------------------------------------------------------------------------------
@@ -233,6 +221,18 @@ def _guessed(rows: _Rows, names: Sequence[str]) -> dict[str, Kind]:
             except pa.ArrowInvalid:
                 kinds[name] = "text"
     return kinds
+
+
+def _padded(rows: _Rows, names: Sequence[str]) -> dict[str, str]:
+    """Of the named columns of whole numbers those with zeros in front, and the first such text."""
+    import pyarrow as pa
+
+    if not names or not _MAYBE_PADDED.search(rows.block.data):
+        return {}
+    read = _read(rows, dict.fromkeys(names, pa.string()), names)
+    texts = {name: filter(None, read.column(name).to_pylist()) for name in names}
+    found = {name: next(filter(_PADDED.fullmatch, each), None) for name, each in texts.items()}
+    return {name: text for name, text in found.items() if text is not None}
 
 
 def _kind(rows: _Rows, name: str, dtype: Any) -> Kind:

@@ -188,7 +188,9 @@ def read_column(values: Any, name: str) -> Column:
     dtype = getattr(values, "dtype", None)
     if isinstance(values, Column):
         return values
-    if isinstance(values, np.ndarray):
+    if isinstance(values, np.ma.MaskedArray):
+        array = _filled(values)
+    elif isinstance(values, np.ndarray):
         array = values
     elif dtype is not None and hasattr(values, "to_numpy"):
         array = _series_values(values, dtype)
@@ -201,6 +203,17 @@ def read_column(values: Any, name: str) -> Column:
     if array.ndim != 1:
         raise SchemaError(f"column {name!r} has shape {array.shape}: one value a row is needed")
     return Column(array, str(dtype).lower().startswith(("category", "categorical", "enum")))
+
+
+def _filled(values: Any) -> npt.NDArray[Any]:
+    """A masked array with its masked values missing."""
+    if values.dtype.kind == "M":
+        return np.asarray(values.filled(np.datetime64("NaT")))
+    if values.dtype.kind in "iuf":
+        return np.asarray(values.astype(np.promote_types(values.dtype, np.float32)).filled(np.nan))
+    array = values.data.astype(object)
+    array[np.ma.getmaskarray(values)] = None
+    return np.asarray(array)
 
 
 def _series_values(series: Any, dtype: Any) -> npt.NDArray[Any]:

@@ -1,7 +1,8 @@
 """Files, larger than memory too, as chunks of columns: Parquet here, CSV in `tidegauge.data.csv_table`."""
 
 import re
-from collections.abc import Iterator
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from os.path import exists
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tidegauge.data.columns import Column
-from tidegauge.data.csv_table import Kind, Reading, csv_columns, csv_kinds, require_distinct
+from tidegauge.data.csv_header import require_distinct
+from tidegauge.data.csv_table import Kind, Reading, csv_columns, csv_reading
 from tidegauge.data.frames import read_columns
 from tidegauge.errors import DataNotFound, ProfileError, SchemaError
 from tidegauge.profile.features import CategoricalFeature
@@ -61,7 +63,7 @@ def reading_for(profile: Profile, prediction: str | None = None, time: str | Non
 def reading_of(path: str | Path, known: dict[str, Kind]) -> Reading:
     """Return how to read a file of which only the `known` kinds are known: from all its rows."""
     _require_readable(path)
-    return Reading(csv_kinds(Path(path), known) if is_csv(path) else {})
+    return csv_reading(Path(path), known) if is_csv(path) else Reading({})
 
 
 def _require_readable(path: str | Path) -> None:
@@ -115,6 +117,16 @@ def _read(path: str | Path, chunks: Iterator[dict[str, Column]]) -> Iterator[dic
         raise ProfileError(f"{path} cannot be read: {error}") from error
 
 
+def _dictionaries(metadata: Mapping[bytes, bytes]) -> set[str]:
+    """Columns that were dictionaries in Arrow; Parquet itself does not note that of numbers."""
+    from pyarrow import BufferReader, ipc
+
+    if (noted := metadata.get(b"ARROW:schema")) is None:
+        return set()
+    schema = ipc.read_schema(BufferReader(b64decode(noted)))
+    return {each.name for each in schema if str(each.type).startswith("dictionary")}
+
+
 def _parquet_chunks(path: str) -> Iterator[dict[str, Column]]:
     from pyarrow import Table
     from pyarrow.parquet import ParquetFile
@@ -127,6 +139,7 @@ def _parquet_chunks(path: str) -> Iterator[dict[str, Column]]:
         index = {name for name in noted.get("index_columns", ()) if isinstance(name, str)}
         of_pandas = noted.get("columns", ())
         categories = {each["name"] for each in of_pandas if each["pandas_type"] == "categorical"}
+        categories |= _dictionaries(file.metadata.metadata or {})
         columns = [name for name in names if not _PANDAS_INDEX.fullmatch(name)]
         for batch in file.iter_batches(batch_size=CHUNK_ROWS, columns=columns):
             chunk = read_columns(Table.from_batches([batch]))

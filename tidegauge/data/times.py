@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any, Final
@@ -18,6 +19,7 @@ __all__ = ["TimeOrder", "epoch_seconds", "require_clear_times"]
 
 _LAST_SECOND: Final = 253_402_300_799  # of the year 9999
 _SAMPLED: Final = 64  # every so many-th time of a part is kept to cut slices by
+_DATE_LETTERS: Final = 10  # of 2026-01-31
 _NUMBER: Final = re.compile(r"-?\d+(\.\d*)?", re.ASCII)
 _UTC: Final = re.compile(r"\s*(UTC|GMT|Z)$", re.IGNORECASE)
 _OFFSET: Final = re.compile(r"\s+([+-]\d{2}(:?\d{2})?)$", re.ASCII)
@@ -51,6 +53,7 @@ def epoch_seconds(column: Column, name: str | None = None) -> npt.NDArray[np.flo
         of_values = [known[v] if v in known else known.setdefault(v, _epoch(v)) for v in values.tolist()]
         seconds = np.array(of_values, dtype=np.float64)
         missing = np.isnan(seconds)
+        _require_one_kind_of_zone(known, name)
     _require_seconds(values, seconds, missing, name)
     return np.asarray(seconds, dtype=np.float64)
 
@@ -68,6 +71,27 @@ def _require_seconds(
         )
     if missing.any():
         raise SchemaError(f"{_row(values, missing, name)}: each row needs one, as {_FORMS}")
+
+
+def _require_one_kind_of_zone(known: Mapping[Any, float], name: str | None) -> None:
+    """Raise `SchemaError` where some times have a zone and others none: those may be local ones."""
+    zoned: dict[bool, Any] = {}
+    for value, seconds in known.items():
+        if not math.isnan(seconds) and (has := _has_zone(value)) is not None:
+            zoned.setdefault(has, value)
+    if len(zoned) > 1:
+        with_zone, without = (category_text(zoned[has]) for has in (True, False))
+        raise SchemaError(
+            f"{_called(name)}: {with_zone!r} has a time zone and {without!r} has none: give all of them one, "
+            "such as +00:00"
+        )
+
+
+def _has_zone(value: Any) -> bool | None:
+    """Whether a date with a time of day has a zone; None for numbers and dates alone."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value) and len(value.strip()) > _DATE_LETTERS:
+        value = _datetime(value)
+    return value.tzinfo is not None if isinstance(value, datetime) else None
 
 
 def _row(values: npt.NDArray[Any], which: npt.NDArray[np.bool_], name: str | None) -> str:

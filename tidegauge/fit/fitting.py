@@ -6,7 +6,7 @@ pass keeps, its profile is the one of the same data in memory.
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -108,7 +108,19 @@ def _parts_of(data: Any, options: FitOptions) -> Callable[[], Iterator[_Part]]:
         if given is not None and not isinstance(given, str):
             raise ProfileError(f"{what} of a file must be the name of one of its columns")
     reading = reading_of(data, _known_kinds(options))
+    _warn_of_padded(reading.padded, options)
     return lambda: (_part(chunk, options, first=i == 0) for i, chunk in enumerate(chunks_of(data, reading)))
+
+
+def _warn_of_padded(padded: Mapping[str, str], options: FitOptions) -> None:
+    left_out = {options.prediction, options.time, *options.exclude}
+    taken = padded.keys() if options.feature_names is None else padded.keys() & {*options.feature_names}
+    for name in [name for name in padded if name in taken and name not in left_out]:
+        warnings.warn(
+            f"column {name!r} has numbers with zeros in front ({padded[name]!r}) and is taken as numeric, "
+            f"without the zeros: pass categorical=[{name!r}] if they are codes",
+            stacklevel=2,
+        )
 
 
 def _known_kinds(options: FitOptions) -> dict[str, CsvKind]:

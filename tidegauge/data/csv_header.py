@@ -1,0 +1,89 @@
+"""How a CSV file begins: the names of its columns, or that it is no CSV file."""
+
+import csv
+import io
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Final
+
+from tidegauge.data.csv_records import first_record
+from tidegauge.errors import ProfileError, SchemaError
+
+__all__ = ["FIRST_BYTES", "header_of", "require_csv", "require_distinct"]
+
+FIRST_BYTES: Final = 16  # that tell what kind of file it is
+_UTF16: Final = "is in UTF-16: write it in UTF-8"
+_WRITE: Final = "write its rows as CSV or Parquet"
+_OTHER_FILES: Final = {
+    b"PAR1": "is a Parquet file: name it .parquet",
+    b"PK\x03\x04": "is a zip archive or an Excel workbook: write it as CSV or Parquet",
+    b"\xd0\xcf\x11\xe0": f"is an Excel workbook: {_WRITE}",
+    b"\xff\xfe": _UTF16,
+    b"\xfe\xff": _UTF16,
+    b"ARROW1\0": f"is an Arrow or Feather file: {_WRITE}",
+    b"Obj\x01": f"is an Avro file: {_WRITE}",
+    b"SQLite format": f"is a SQLite database: {_WRITE}",
+    b"\x93NUMPY": f"is an array of NumPy: {_WRITE}",
+    b"\x80": f"is a pickle: {_WRITE}",
+    b"\xfd7zXZ": "is packed with xz: pack it with gzip, bz2 or zstd",
+    b"\x1f\x8b": "is packed twice: pack it once",
+    b'{"': f"is JSON: {_WRITE}",
+    b"[{": f"is JSON: {_WRITE}",
+    b"<!doctype": "is a web page: look whether the download went wrong",
+    b"<html": "is a web page: look whether the download went wrong",
+    b"<?xml": f"is XML: {_WRITE}",
+}
+_OTHER_SEPARATORS: Final = ";\t|"
+
+
+def require_csv(path: Path, first: bytes) -> None:
+    """Raise `ProfileError` where a file's first bytes, unpacked, say that it is of another kind."""
+    begin = first.lower()
+    for magic, what in _OTHER_FILES.items():
+        if first.startswith(magic) or begin.startswith(magic):
+            raise ProfileError(f"{path} {what}")
+
+
+def header_of(path: Path, data: bytes) -> tuple[tuple[str, ...], bytes, int]:
+    """The columns' names, the header's bytes, and where the rows begin.
+
+    A column without a name has the one that pandas gives.
+
+    Raises
+    ------
+    ProfileError
+        The fields are separated by something else than commas, or the first line is no header.
+    SchemaError
+        A name is there twice, or the header is not in UTF-8.
+    """
+    begin, end = first_record(data)
+    header = data[begin:end].rstrip(b"\r\n")
+    try:
+        names = next(csv.reader(io.StringIO(header.decode(), newline="")))
+    except UnicodeDecodeError:
+        raise SchemaError(f"the header of {path} is not in UTF-8: write the file in that encoding") from None
+    _require_header(path, names)
+    named = tuple(name or f"Unnamed: {i}" for i, name in enumerate(names))
+    require_distinct(named)
+    return named, header, end
+
+
+def _require_header(path: Path, names: Sequence[str]) -> None:
+    if names[0].lower().startswith("sep="):
+        raise ProfileError(f"{path}: its first line is a hint for Excel, {names[0]!r}: remove that line")
+    if len(names) == 1 and names[0].startswith("#"):
+        raise ProfileError(f"{path}: its first line is a comment, {names[0]!r}: remove it")
+    if other := next((c for c in _OTHER_SEPARATORS if all(c in name for name in names)), None):
+        what = f"has one column, {names[0]!r}" if len(names) == 1 else f"has the column {names[0]!r}"
+        raise ProfileError(
+            f"{path} {what}: its fields seem to be separated by {other!r}; write it with commas"
+        )
+
+
+def require_distinct(names: Collection[str]) -> None:
+    """Raise `SchemaError` for a column's name that is there twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise SchemaError(f"column {name!r} is there twice: rename or drop one")
+        seen.add(name)
