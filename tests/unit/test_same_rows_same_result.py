@@ -155,7 +155,7 @@ def packed(path: Path) -> Profile:
     return fit_profile(training, "float64", np.zeros(len(training.frame)), 1024)
 
 
-# A file of texts has no types, but the bundle made of it has: its profile takes typed rows of these types alone.
+# A CSV file has no types, but the bundle made of it has: its profile takes typed rows of these types alone.
 PACKED: dict[str, tuple[Callable[[Values, Path], Any], dict[str, Callable[[Values, Path], Any]]]] = {
     "packed of parquet": (parquet, TYPED | FILES),
     "packed of csv": (by_csv_module, FILES),
