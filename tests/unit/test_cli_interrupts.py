@@ -1,16 +1,22 @@
 """Ctrl-C ends a command with 130 and with what is known so far, and leaves no half-written file."""
 
+import contextlib
+import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from sklearn.linear_model import LinearRegression
 from support.stub_server import stub_server
 from support.waiting import wait_for
 
@@ -120,3 +126,55 @@ def test_a_replay_answers_for_the_rows_it_has_seen(folder):
     assert len(found) == 1
     assert answer(found, span).startswith("0 alarms in ")
     assert 0 < span.rows < 40_000
+
+
+def read_bytes(process: subprocess.Popen[str], path: Path) -> int:
+    """Where a process is in a file that it has open; 0 where it has not."""
+    descriptors = Path(f"/proc/{process.pid}/fd")
+    for each in descriptors.iterdir():
+        with contextlib.suppress(OSError):
+            if each.readlink() == path.resolve():
+                position = Path(f"/proc/{process.pid}/fdinfo/{each.name}").read_text().split()[1]
+                return int(position)
+    return 0
+
+
+def test_a_profile_that_is_interrupted_leaves_what_was_there(tmp_path):
+    """Ctrl-C while the data are read: the file is long, so that it is not done before."""
+    (tmp_path / "profile.json").write_text("the old one")
+    rows = tmp_path / "rows.csv"
+    rows.write_text("x,y\n" + "1.25,2.5\n" * 6_000_000)
+    with start(tmp_path, "profile", "build", "rows.csv", "-o", "profile.json") as process:
+        wait_for(lambda: process.poll() is not None or read_bytes(process, rows) > 1 << 20, "reading", 120)
+        told, errors = interrupted(process)
+    assert (told, errors) == ("", "tidegauge: interrupted\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["profile.json", "rows.csv"]
+    assert (tmp_path / "profile.json").read_text() == "the old one"
+
+
+class Slow(LinearRegression):
+    """A model that says when it is asked, and is slow to answer."""
+
+    def predict(self, X: Any) -> Any:
+        Path("asked").touch()
+        time.sleep(60)
+        return super().predict(X)
+
+
+def test_a_model_whose_packing_is_interrupted_leaves_no_bundle(tmp_path):
+    frame = pd.DataFrame({"x": np.arange(100.0), "y": np.arange(100.0)})
+    frame.to_parquet(tmp_path / "train.parquet")
+    joblib.dump(Slow().fit(frame[["x"]], frame["y"]), tmp_path / "slow.joblib")
+    arguments = ("--model", "slow.joblib", "--data", "train.parquet", "--target", "y", "-o", "bundle")
+    words = [sys.executable, "-m", "tidegauge", "pack", *arguments]
+    here = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[1])))
+    env = {**os.environ, "PYTHONPATH": here}
+    with subprocess.Popen(
+        words, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_for(lambda: process.poll() is not None or (tmp_path / "asked").exists(), "a question", 120)
+        children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+        told, errors = interrupted(process)
+    assert (told, errors) == ("", "tidegauge: interrupted\n")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["asked", "slow.joblib", "train.parquet"]
+    wait_for(lambda: not any(child.is_running() for child in children), "the end of what it started", 30)

@@ -35,7 +35,7 @@ NAMES = [
     "a name of more than two hundred columns " + "x" * 180,
     "x",
 ]
-SHOWN = ["kind", "dtype", "cells", "missing", "mean", "sd", "min", "max"]
+SHOWN = ["kind", "type", "dtype", "cells", "missing", "mean", "sd", "min", "max"]
 JUDGED = ["verdict", "severity", "D", "certain", "window", "rows", "since", "row", "time"]
 TITLES = [*SHOWN, *JUDGED]
 BELOW = "design effect: "  # begins what is said below a profile's table
@@ -94,7 +94,7 @@ def test_a_shown_profile_can_be_read_back(folder, width):
 
 def shown_values(feature: library.NumericFeature) -> list[str]:
     moments = (feature.mean, feature.sd, feature.min, feature.max)
-    return ["numeric", "float64", f"{feature.cells}", "0", *(f"{x:.6g}" for x in moments)]
+    return ["numeric", "number", "float64", f"{feature.cells}", "0", *(f"{x:.6g}" for x in moments)]
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -173,3 +173,47 @@ def test_a_terminal_that_tells_its_width_is_filled_and_not_more(folder):
 def test_what_a_terminal_would_obey_is_shown_and_not_obeyed(capsys):
     print_table([Column("feature", names=True), Column("n")], [("a\x1b[2Jb\nc\u202ed\u00a0e", "1")])
     assert capsys.readouterr().out.splitlines()[-1].split() == [r"a\x1b[2Jb\nc\u202ed\xa0e", "1"]
+
+
+# --- wide data ---------------------------------------------------------------------------------------------
+
+MANY = 200
+
+
+def many(columns: int, shift: float = 0.0) -> pd.DataFrame:
+    rng = np.random.default_rng(columns)
+    units = ("[mm]", "[/h]", "größe", "°C", "")
+    names = [f"sensor {i:03} of the north wing {units[i % 5]}".strip() for i in range(columns)]
+    return pd.DataFrame({name: rng.normal(10.0**i % 1e7 + shift, 1, 500) for i, name in enumerate(names)})
+
+
+@pytest.mark.parametrize("columns", [40, 120, MANY])
+@pytest.mark.parametrize("width", [None, 30, 80, 200])
+def test_data_of_many_columns_are_shown_whole(columns, width, tmp_path):
+    frame, moved = many(columns), many(columns, shift=5)
+    profile = library.Profile.fit(frame)
+    profile.save(tmp_path / "profile.json")
+    library.Profile.fit(moved).save(tmp_path / "other.json")
+    moved.to_parquet(tmp_path / "later.parquet")
+    shown = printed(width, "profile", "show", tmp_path / "profile.json").split()
+    for feature in profile.features:
+        assert {f"{x:.6g}" for x in (feature.mean, feature.sd, feature.min, feature.max)} <= {*shown}
+    for command in (
+        ("profile", "show", tmp_path / "profile.json"),
+        ("profile", "diff", tmp_path / "profile.json", tmp_path / "other.json"),
+        ("replay", tmp_path / "later.parquet", "--profile", tmp_path, "--rows-per-pane", 500),
+    ):
+        lines = printed(width, *command).splitlines()
+        assert [name for name in frame if not any(has(line, name) for line in lines)] == []
+        assert not any("\u2026" in line for line in lines)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_many_columns_go_through_a_pipe_of_any_encoding(encoding, tmp_path):
+    library.Profile.fit(many(MANY)).save(tmp_path / "profile.json")
+    command = [sys.executable, "-m", "tidegauge", "profile", "show", "profile.json"]
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=True)
+    output = run.stdout.decode(encoding)
+    assert all(f"sensor {i:03} of the north wing" in output for i in range(MANY))
+    assert max(map(len, output.splitlines())) < 200, "numbers stand beside their names"
