@@ -242,5 +242,5 @@ def test_a_block_that_no_ring_holds_is_refused(pane: int, panes: object) -> None
 
 
 def test_what_are_no_counts_is_refused() -> None:
-    with pytest.raises(TypeError, match="counts=None: they must be Counts"):
+    with pytest.raises(TypeError, match="counts=nothing: they must be Counts"):
         Monitor(PROFILE, POLICY).add(1, None)  # type: ignore[arg-type]
