@@ -57,9 +57,9 @@ def run(quick: bool) -> list[Row]:
         with tempfile.TemporaryDirectory() as folder:
             model, bundle = packed(Path(folder), name)
             if name == "forest":
-                rows += start_rows(bundle)
-            rows += _against_others(name, model, bundle, peers, plan)
-            rows += _against_itself(name, bundle, plan)
+                rows += _told(start_rows(bundle))
+            rows += _told(_against_others(name, model, bundle, peers, plan))
+            rows += _told(_against_itself(name, bundle, plan))
     return rows
 
 
@@ -73,6 +73,13 @@ def _p99(load: Load) -> float:
 
 def _say(text: str) -> None:
     print(f"serving: {text}", file=sys.stderr)
+
+
+def _told(rows: list[Row]) -> list[Row]:
+    """Say each row as soon as it is there: a run takes minutes, and may be ended."""
+    for row in rows:
+        _say(f"{row.what}: {row.figure}")
+    return rows
 
 
 # --- against others ------------------------------------------------------------------------------------

@@ -256,3 +256,20 @@ def test_bytes_that_may_not_be_the_head_that_was_parsed_are_not_learned(data: by
     heads = Heads()
     heads.learn(data, ("predict", None), [], 5)  # type: ignore[arg-type]
     assert len(heads) == 0
+
+
+def test_a_fault_of_our_own_at_one_row_fails_no_other_request(way: Way) -> None:
+    service = way.app.service
+    score = service._score
+
+    def failing(values: tuple[float, ...]) -> float:
+        if values[0] == 13.0:
+            raise ValueError("a fault of ours")
+        return score(values)
+
+    service._score = failing
+    wires = [way.connect() for _ in range(3)]
+    for wire, row in zip(wires, [ROWS[0], [13.0, *ROWS[1][1:]], ROWS[2]], strict=True):
+        wire.soon(plain(row))
+    way.loop.settle()
+    assert [statuses(bytes(wire.pipe.out)) for wire in wires] == [[200], [500], [200]]

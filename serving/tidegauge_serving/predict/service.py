@@ -145,14 +145,15 @@ class Service:
         """
         each = [_with_nan(row) for row in rows]
         try:
-            labels = self._engine.predict_rows(each)
+            labels: Sequence[Label | None] = self._engine.predict_rows(each)
         except Exception:  # of one of them: none fails for another
-            return [self._alone(values) for values in each]
-        return [self._counted(values, label) for values, label in zip(each, labels, strict=True)]
+            labels = [None] * len(each)
+        return [self._answered(values, label) for values, label in zip(each, labels, strict=True)]
 
-    def _alone(self, values: tuple[float, ...]) -> tuple[Label, float] | Exception:
+    def _answered(self, values: tuple[float, ...], label: Label | None) -> tuple[Label, float] | Exception:
+        """A row's answer, or what its answer fails with; the row is predicted alone if it has no label yet."""
         try:
-            return self._counted(values, self._engine.predict_one(values))
+            return self._counted(values, self._engine.predict_one(values) if label is None else label)
         except Exception as error:
             return error
 
