@@ -151,7 +151,7 @@ class Service:
         return [self._answered(values, label) for values, label in zip(each, labels, strict=True)]
 
     def _answered(self, values: tuple[float, ...], label: Label | None) -> tuple[Label, float] | Exception:
-        """A row's answer, or what its answer fails with; the row is predicted alone if it has no label yet."""
+        """A row's answer, or what it fails with; the row is predicted alone if it has no label yet."""
         try:
             return self._counted(values, self._engine.predict_one(values) if label is None else label)
         except Exception as error:
