@@ -1,7 +1,5 @@
 """One connection: uvicorn's httptools protocol, with offers to upgrade ignored and with limits.
 
-Gaps of the base class are closed here.
-
 - An offer to upgrade (`Upgrade: h2c`) is ignored, as RFC 9110 7.8 allows. httptools stops at such a head,
   drops the body, and would read it as the next request. A second parser goes on after the head instead.
 - Heads, trailers and declared lengths have limits; heads and bodies have times.
@@ -218,7 +216,7 @@ class Connection(HttpToolsProtocol):
             self._check_fields(fields.get(b"host"))
         length = int(fields.get(b"content-length", 0))
         if length > self._limits.body_bytes:
-            self._break(self._body_too_large(length))
+            self._break(self._named(413, "body_too_large", self._limits.body_rule(length)))
         self.begin(length)
         self._moved = True
         self._at, self._since = _At.BODY, self.loop.time()
@@ -365,13 +363,7 @@ class Connection(HttpToolsProtocol):
         raise _Broken
 
     def _too_large(self) -> Refused:
-        limits = self._limits
-        rule = f"at most {limits.head_bytes} bytes and {limits.fields} fields are taken"
-        return Refused(431, "head_too_large", f"the request's header fields are too large: {rule}")
-
-    def _body_too_large(self, size: int) -> Refused:
-        most = self._limits.body_bytes
-        return self._named(413, "body_too_large", f"a body of {size} bytes: at most {most} are taken")
+        return Refused(431, "head_too_large", self._limits.head_rule)
 
     def _named(self, status: int, reason: str, message: str) -> Refused:
         """A refusal that knows its request."""
@@ -388,9 +380,8 @@ class Connection(HttpToolsProtocol):
         if unread is not None and (unread.response_started or unread.response_complete):
             self.transport.close()
             return
-        last = self._cycle_of(
-            self._scope(refused.method or "GET", "1.1", b"/", b""), keep_alive=False, expects=False
-        )
+        scope = self._scope(refused.method or "GET", "1.1", b"/", b"")
+        last = self._cycle_of(scope, keep_alive=False, expects=False)
         headers = self._more_headers(self.headers or []) if self._more_headers else []
         app = last_answer(refused.status, self._refuse_with(refused), headers, self._linger_seconds)
         if unread is None:

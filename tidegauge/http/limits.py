@@ -42,3 +42,13 @@ class Limits:
     def body_allowance(self, received: int) -> float:
         """Seconds that a body may have taken when `received` bytes of it are here."""
         return self.body_seconds + received / self.body_bytes_per_second
+
+    @property
+    def head_rule(self) -> str:
+        """What a head that is too large is answered."""
+        rule = f"at most {self.head_bytes} bytes and {self.fields} fields are taken"
+        return f"the request's header fields are too large: {rule}"
+
+    def body_rule(self, size: int) -> str:
+        """What a declared length of `size` bytes is answered where it is too large."""
+        return f"a body of {size} bytes: at most {self.body_bytes} are taken"

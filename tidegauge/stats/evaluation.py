@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtri, xlogy
+from scipy.special import xlogy
 
 from tidegauge.counting.counts import Counts
 from tidegauge.stats.seasonality import MIXTURES, Expected, mixture
-from tidegauge.stats.statistics import bernoulli_kl, rate_lower_bound
+from tidegauge.stats.statistics import bernoulli_kl, chi2_quantiles, rate_lower_bound
 from tidegauge.stats.tables import BINS, STATISTICS, Reference
 
 __all__ = ["Evaluation", "Evaluator", "Limits", "Sums"]
@@ -338,7 +338,7 @@ class Evaluator:
         )
         g = 2 * g * (1 / n + 1 / m) / noise / williams
         trusted = (degrees > 0) & (sums.n > 0) & ((sums.n >= MIN_G_ROWS) | ~r.continuous)
-        detected[_G] = trusted & (g > _chi2_quantiles(degrees, limits.alpha))
+        detected[_G] = trusted & (g > chi2_quantiles(degrees, limits.alpha))
         share, pooled = live / each_n, pooled_live / n
         distance = (per_feature(np.abs(share - expected)) + np.abs(pooled - pooled_share)) / 2
         bias = per_feature(_spread(share, expected, each_n, each_m, each_deff))
@@ -413,11 +413,3 @@ def _log_ratio(o: FloatArray, q: FloatArray, n: FloatArray, m: FloatArray) -> Fl
 def _spread(p: FloatArray, q: FloatArray, n: FloatArray, m: FloatArray, deff: FloatArray) -> FloatArray:
     """Standard deviation of the difference of two shares, `p` of `n` rows and `q` of `m`."""
     return np.sqrt(np.maximum(p * (1 - p) * deff / n + q * (1 - q) / m, 0))
-
-
-def _chi2_quantiles(degrees: FloatArray, alpha: FloatArray) -> FloatArray:
-    """Upper chi-square quantiles, one call per distinct (degrees, alpha): they repeat over features."""
-    found, places = np.unique(np.maximum(degrees, 1), return_inverse=True)
-    table = chdtri(found[None, :], alpha[:, None])
-    rows = np.arange(alpha.size)[:, None]
-    return np.asarray(table[rows, places.reshape(degrees.shape)])

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtrc, kolmogorov, ndtr, rel_entr, xlogy
+from scipy.special import chdtrc, chdtri, kolmogorov, ndtr, rel_entr, xlogy
 
 from tidegauge.counting.ks import KS, ks_two_sample
 from tidegauge.errors import ProfileError
@@ -29,6 +29,7 @@ __all__ = [
     "GTest",
     "RankMean",
     "bernoulli_kl",
+    "chi2_quantiles",
     "g_test",
     "jensen_shannon",
     "kolmogorov_pvalue",
@@ -270,3 +271,20 @@ def _rate_bound(
         holds = trials * bernoulli_kl(rate, middle) <= exponent
         inside, outside = np.where(holds, middle, inside), np.where(holds, outside, middle)
     return np.where(trials > 0, inside, end)
+
+
+def chi2_quantiles(degrees: FloatArray, alpha: FloatArray) -> FloatArray:
+    """Return upper chi-square quantiles, ``(windows, features)``.
+
+    Parameters
+    ----------
+    degrees
+        Degrees of freedom, ``(windows, features)``. They repeat over features, so each distinct one is looked
+        up once.
+    alpha
+        Upper tail of each window, ``(windows,)``.
+    """
+    found, places = np.unique(np.maximum(degrees, 1), return_inverse=True)
+    table = chdtri(found[None, :], alpha[:, None])
+    rows = np.arange(alpha.size)[:, None]
+    return np.asarray(table[rows, places.reshape(degrees.shape)])
