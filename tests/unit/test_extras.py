@@ -5,11 +5,15 @@ import subprocess
 from pathlib import Path
 
 import joblib
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
 from sklearn.linear_model import LinearRegression
 from support.extras import ROOT, make_environment
+
+from tidegauge.pack import pack_model
 
 PROGRAMS = {
     "serving": "tidegauge_serving",
@@ -39,6 +43,17 @@ package = importlib.import_module(sys.argv[1])
 for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
+"""
+LOAD = """
+import sys
+from pathlib import Path
+from tidegauge.profile.profile import Profile
+from tidegauge.protocol.bundle import Manifest
+from tidegauge_serving.models import load_model
+folder = Path(sys.argv[1])
+manifest = Manifest.load(folder)
+profile = Profile.load(folder / manifest.profile.file)
+print(load_model(folder, manifest, profile, allow_pickle=False, trusted_types=frozenset()))
 """
 LIBRARY = """
 import numpy as np, tidegauge
@@ -139,3 +154,24 @@ def test_pack_works_with_what_it_says_to_install(environment, rows):
 def test_the_readmes_python_runs_with_cli_alone(environment, tmp_path):
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
     assert "sqft: D = " in run(environment("cli"), "-c", code, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("library", "make"),
+    [
+        ("xgboost", lambda: xgboost.XGBRegressor(n_estimators=3, enable_categorical=True)),
+        ("lightgbm", lambda: lightgbm.LGBMRegressor(n_estimators=3, verbose=-1)),
+    ],
+    ids=["xgboost", "lightgbm"],
+)
+def test_a_booster_is_served_with_its_extra_and_missed_without_it(environment, tmp_path, library, make):
+    rng = np.random.default_rng(1)
+    colour = pd.Categorical(rng.choice(["red", "blue"], 300))
+    frame = pd.DataFrame({"colour": colour, "x": rng.normal(size=300)})
+    joblib.dump(make().fit(frame, frame["x"]), tmp_path / "model.joblib")
+    frame.to_parquet(tmp_path / "rows.parquet")
+    packed = pack_model(tmp_path / "model.joblib", tmp_path / "rows.parquet", tmp_path / "bundle")
+    assert packed.manifest.model.format == library
+    assert "Model" in run(environment(f"serving,{library}"), "-c", LOAD, tmp_path / "bundle")
+    told = run(environment("serving"), "-c", LOAD, tmp_path / "bundle", code=1)
+    assert f"a {library} model needs {library}, which is not installed here" in told
