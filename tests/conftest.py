@@ -75,7 +75,7 @@ def _tallies(reporter: pytest.TerminalReporter) -> dict[str, Tally]:
             if (tier := _tier(report.nodeid)) is not None:
                 tally = tallies.setdefault(tier, Tally())
                 tally.outcomes[outcome] += 1
-                tally.seconds += report.duration
+                tally.seconds += getattr(report, "duration", 0.0)  # a file that cannot be read has none
     for report in reporter.getreports(""):  # setups and teardowns that went well
         if (tier := _tier(report.nodeid)) in tallies:
             tallies[tier].seconds += report.duration

@@ -13,7 +13,7 @@ from support.bad_input import SMALLEST, merged
 from support.controlplane import cluster as servers
 from support.controlplane.api import Document
 from support.operator_rig import IMAGES, managed
-from tidegauge_operator.controller.applier import Upkeep
+from tidegauge_operator.controller.applier import Applier
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.reconciler import Reconciler
 from tidegauge_operator.kube.cache import Key, Store
@@ -51,9 +51,9 @@ async def one_life(kubeconfig: Path, key: Key, lives: int, token: str = FIRST) -
     """Reconcile once with an operator that knows nothing; returns the writes it still had to live."""
     cluster = MortalCluster(await connect(kubeconfig), lives)
     store = Store()
-    upkeep = Upkeep(cluster, store, IMAGES, lambda: token, docs_url="")
+    applier = Applier(cluster, store, IMAGES, lambda: token, docs_url="")
     reconciler = Reconciler(
-        cluster, store, PodFailures(), upkeep, time.time, "tests", lambda reason: pytest.fail(reason)
+        cluster, store, PodFailures(), applier, time.time, "tests", lambda reason: pytest.fail(reason)
     )
     try:
         assert await reconciler.reconcile(key)

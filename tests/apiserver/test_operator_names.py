@@ -10,7 +10,7 @@ from support.controlplane.api import Api, Document
 from support.controlplane.cluster import Cluster
 from support.operator_rig import IMAGES, CountingCluster, RunningOperator, quiet
 from support.waiting import wait_for
-from tidegauge_operator.controller.applier import Upkeep
+from tidegauge_operator.controller.applier import Applier
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.reconciler import Reconciler
 from tidegauge_operator.kube import client
@@ -150,8 +150,8 @@ class StricterCluster(LaterCluster):
 async def reconciled(cluster: client.Cluster, namespace: str) -> bool:
     """One look of an operator that knows nothing yet."""
     store = Store()
-    upkeep = Upkeep(cluster, store, IMAGES, lambda: "a-token", docs_url="")
-    reconciler = Reconciler(cluster, store, PodFailures(), upkeep, time.time, "tests", lambda _: None)
+    applier = Applier(cluster, store, IMAGES, lambda: "a-token", docs_url="")
+    reconciler = Reconciler(cluster, store, PodFailures(), applier, time.time, "tests", lambda _: None)
     try:
         return await reconciler.reconcile(Key(namespace, "house-prices"))
     finally:

@@ -19,7 +19,7 @@ from support.controlplane.programs import free_ports
 from support.controlplane.provide import uses_existing
 from support.operator_rig import IMAGES, RunningOperator, managed, quiet
 from support.waiting import wait_for
-from tidegauge_operator.controller.applier import Upkeep
+from tidegauge_operator.controller.applier import Applier
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.reconciler import Reconciler
 from tidegauge_operator.kube.cache import Key, Store
@@ -97,8 +97,8 @@ class FailingCluster(Cluster):
 async def until_in_order(kubeconfig: Path, key: Key, seed: int) -> int:
     cluster = FailingCluster(await connect(kubeconfig), random.Random(seed))
     store = Store()
-    upkeep = Upkeep(cluster, store, IMAGES, lambda: f"token-{cluster.failures}", docs_url="")
-    reconciler = Reconciler(cluster, store, PodFailures(), upkeep, time.time, "tests", lambda _: None)
+    applier = Applier(cluster, store, IMAGES, lambda: f"token-{cluster.failures}", docs_url="")
+    reconciler = Reconciler(cluster, store, PodFailures(), applier, time.time, "tests", lambda _: None)
     try:
         for _ in range(200):
             try:

@@ -8,7 +8,7 @@ from support.bad_input import SMALLEST, merged
 from support.controlplane import cluster as servers
 from support.controlplane.api import Document
 from support.operator_rig import IMAGES, CountingCluster
-from tidegauge_operator.controller.applier import Upkeep
+from tidegauge_operator.controller.applier import Applier
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.reconciler import Reconciler
 from tidegauge_operator.kube.cache import Key, Store
@@ -32,19 +32,19 @@ def test_what_the_watches_tell_of_an_own_write_asks_nothing_and_an_edit_is_undon
 ) -> None:
     async def live() -> tuple[int, list[tuple[str, str]]]:
         client, store = CountingCluster(await connect(cluster.kubeconfig())), Store()
-        upkeep = Upkeep(client, store, IMAGES, lambda: "a-token", docs_url="")
-        reconciler = Reconciler(client, store, PodFailures(), upkeep, time.time, "tests", pytest.fail)
+        applier = Applier(client, store, IMAGES, lambda: "a-token", docs_url="")
+        reconciler = Reconciler(client, store, PodFailures(), applier, time.time, "tests", pytest.fail)
         key = Key(namespace, KEY_NAME)
         try:
             store.see_model(cluster.admin.get(a_model(namespace)))
             assert await reconciler.reconcile(key)
             before = len(client.requests)
-            reconciler.touch(key)
+            reconciler.mark_changed(key)
             assert await reconciler.reconcile(key)
             asked = len(client.requests) - before
             cluster.admin.merge(the_service(namespace), {"spec": {"sessionAffinity": "ClientIP"}})
             store.see_child(cluster.admin.get(the_service(namespace)))
-            reconciler.touch(key)
+            reconciler.mark_changed(key)
             assert await reconciler.reconcile(key)
             return asked, client.writes[-1:]
         finally:

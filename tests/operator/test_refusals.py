@@ -2,20 +2,20 @@
 
 import pytest
 from tidegauge_operator.controller.applier import NameTaken, Refused
-from tidegauge_operator.controller.failures import Told
+from tidegauge_operator.controller.failures import FailureStatus
 from tidegauge_operator.kube.cache import Ref
 from tidegauge_operator.kube.client import Refusal
 
 FORBIDDEN = Refusal(403, "Forbidden", "may not")
 
 
-def reason(told: Told) -> str | None:
+def reason(told: FailureStatus) -> str | None:
     return told.failure and told.failure.reason
 
 
 @pytest.mark.parametrize("code", [0, 409, 429, 500, 503, 504])
 def test_what_may_pass_is_told_from_the_third_time_in_a_row(code: int) -> None:
-    told, error = Told(), Refusal(code, "Busy", "not now")
+    told, error = FailureStatus(), Refusal(code, "Busy", "not now")
     assert [reason(told) for _ in range(3) if told.fail(error)][:2] == [None, None]
     assert told.failure == told.fail(error)
     assert "it is tried again" in told.fail(error).message
@@ -32,12 +32,12 @@ def test_what_may_pass_is_told_from_the_third_time_in_a_row(code: int) -> None:
     ids=lambda error: str(error),
 )
 def test_what_does_not_pass_by_itself_is_told_at_once(error: Refusal | NameTaken) -> None:
-    told = Told()
+    told = FailureStatus()
     assert told.fail(error) == told.failure
 
 
 def test_a_success_in_between_begins_the_count_anew() -> None:
-    told, error = Told(), Refusal(500, "InternalError", "no")
+    told, error = FailureStatus(), Refusal(500, "InternalError", "no")
     for _ in range(2):
         told.fail(error)
         told.fail(error)
@@ -47,7 +47,7 @@ def test_a_success_in_between_begins_the_count_anew() -> None:
 
 
 def test_a_moment_of_trouble_does_not_hide_what_stands_in_the_way() -> None:
-    told = Told()
+    told = FailureStatus()
     told.fail(FORBIDDEN)
     for _ in range(2):
         told.fail(Refusal(0, "Unreachable", "gone"))
@@ -57,14 +57,14 @@ def test_a_moment_of_trouble_does_not_hide_what_stands_in_the_way() -> None:
 
 
 def test_a_success_ends_what_was_told() -> None:
-    told = Told()
+    told = FailureStatus()
     told.fail(FORBIDDEN)
     told.succeed()
     assert told.failure is None
 
 
 def test_of_several_objects_the_first_that_does_not_pass_by_itself_is_told_and_the_others_named() -> None:
-    told = Told()
+    told = FailureStatus()
     busy = Refusal(500, "InternalError", "a webhook does not answer")
     refused = [
         Refused(Ref("v1", "Service", "a"), busy),
@@ -81,6 +81,6 @@ def test_of_several_objects_the_first_that_does_not_pass_by_itself_is_told_and_t
 
 
 def test_objects_refused_by_what_may_pass_are_told_from_the_third_time() -> None:
-    told = Told()
+    told = FailureStatus()
     refused = [Refused(Ref("v1", "Service", "a"), Refusal(500, "InternalError", "no"))]
     assert [told.fail_all(refused) and reason(told) for _ in range(3)] == [None, None, "InternalError"]

@@ -13,9 +13,9 @@ from support.reports import DRIFTING, ReportServer, a_report
 from tidegauge_operator.controller.report_client import (
     MOST_BYTES,
     REQUEST_SECONDS,
+    JoinedReport,
     NoReport,
     ReportClient,
-    Told,
 )
 
 from tidegauge.protocol.names import Verdict
@@ -31,8 +31,8 @@ def read(*addresses: str) -> Report:
     return told(*addresses).report
 
 
-def told(*addresses: str) -> Told:
-    async def run() -> Told:
+def told(*addresses: str) -> JoinedReport:
+    async def run() -> JoinedReport:
         async with aiohttp.ClientSession() as session:
             return await ReportClient(session).report("house-prices", addresses)
 

@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 from support.operator_rig import IMAGES, Addresses, nowhere
 from tidegauge_operator.backoff import Backoff
-from tidegauge_operator.controller.applier import Upkeep
-from tidegauge_operator.controller.periodic import Rounds
+from tidegauge_operator.controller.applier import Applier
+from tidegauge_operator.controller.periodic import PeriodicTasks
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.queue import Queue, Schedule
 from tidegauge_operator.controller.reconciler import Reconciler
@@ -31,7 +31,7 @@ class Parts:
     pods: PodFailures
     reconciler: Reconciler
     schedule: Schedule[Key]
-    rounds: Rounds
+    rounds: PeriodicTasks
 
     def queued(self) -> list[Key]:
         """Takes all keys off the queue."""
@@ -50,11 +50,11 @@ async def operator_parts(
     store, pods = Store(), PodFailures()
     schedule: Schedule[Key] = Schedule(Backoff(), random.Random(0).random)
     queue = Queue(schedule, asyncio.get_running_loop().time)
-    upkeep = Upkeep(cluster, store, IMAGES, lambda: "a-token", docs_url="")
-    reconciler = Reconciler(cluster, store, pods, upkeep, time.time, "tests", lambda _: None)
+    applier = Applier(cluster, store, IMAGES, lambda: "a-token", docs_url="")
+    reconciler = Reconciler(cluster, store, pods, applier, time.time, "tests", lambda _: None)
     async with aiohttp.ClientSession() as session:
         reports = ReportClient(session)
-        rounds = Rounds(cluster, store, pods, reconciler, queue, namespaces, reports, addresses)
+        rounds = PeriodicTasks(cluster, store, pods, reconciler, queue, namespaces, reports, addresses)
         try:
             yield Parts(store, pods, reconciler, schedule, rounds)
         finally:

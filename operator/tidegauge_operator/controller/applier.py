@@ -22,7 +22,7 @@ from tidegauge_operator.kube.cache import Child, Key, Ref, Store, orphan_of, own
 from tidegauge_operator.kube.client import MANAGER, REPAIR, Cluster, Refusal
 from tidegauge_operator.kube.kinds import CHILDREN, Kind, kind_of
 
-__all__ = ["NameTaken", "Refused", "Upkeep"]
+__all__ = ["Applier", "NameTaken", "Refused"]
 
 Document = dict[str, Any]
 Looked = dict[Ref, Document | None]
@@ -64,7 +64,7 @@ def _named(refs: list[Ref]) -> str:
     return ", ".join(dict.fromkeys(f"{ref.kind}/{ref.name}" for ref in refs))
 
 
-class Upkeep:
+class Applier:
     """Applies and deletes, and remembers what it applied.
 
     Parameters
@@ -93,12 +93,12 @@ class Upkeep:
         """The model is gone."""
         self._applied.pop(key, None)
 
-    def stands(self, key: Key) -> bool:
+    def is_applied(self, key: Key) -> bool:
         """Whether the cluster holds the objects of a model as they were applied last."""
         applied = {ref: done for ref, (_, done) in self._applied.get(key, {}).items()}
         return applied == {ref: child.print for ref, child in self._store.children(key).items()}
 
-    async def bring(
+    async def apply_all(
         self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str]
     ) -> list[Refused]:
         """Apply all objects of a model that differ from their wanted state, then delete the unwanted ones.
@@ -118,25 +118,25 @@ class Upkeep:
         """
         changes = _Changes()
         try:
-            return await self._bring_in_tries(key, model, known_kinds, changes)
+            return await self._apply_in_tries(key, model, known_kinds, changes)
         finally:
             if told := str(changes):
                 logger.info(told, extra={"key": str(key)})
 
-    async def _bring_in_tries(
+    async def _apply_in_tries(
         self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str], changes: _Changes
     ) -> list[Refused]:
         for tries_left in reversed(range(TRIES)):
             refused: list[Refused] = []
             try:
-                if await self._bring_all(key, model, known_kinds, changes, refused):
+                if await self._apply_once(key, model, known_kinds, changes, refused):
                     return refused
             except Refusal as refusal:  # somebody wrote between our look and our write: look again
                 if refusal.code != 409 or not tries_left:
                     raise
         raise Refusal(409, "Conflict", f"the number of pods changed at each of {TRIES} looks")
 
-    async def _bring_all(
+    async def _apply_once(
         self,
         key: Key,
         model: DriftMonitoredModel,
@@ -153,7 +153,7 @@ class Upkeep:
             if self._has_to_wait(key, model, facts, ref, {other for other, _ in refused}):
                 continue
             try:
-                if await self._bring_one(key, model.metadata.uid, document, looked):
+                if await self._apply_one(key, model.metadata.uid, document, looked):
                     changes.applied.append(ref)
             except NameTaken as taken:
                 refused.append(Refused(ref, taken))
@@ -197,7 +197,7 @@ class Upkeep:
         deployment = self._store.children(key).get(Ref("apps/v1", "Deployment", key.name))
         return None if deployment is None else deployment.part.get("spec", {}).get("replicas")
 
-    async def _bring_one(self, key: Key, uid: str, document: Document, looked: Looked) -> bool:
+    async def _apply_one(self, key: Key, uid: str, document: Document, looked: Looked) -> bool:
         """Apply one object where it has to be; whether that changed what the watches tell of it."""
         ref, wanted = Ref.of(document), _hash(document)
         child = self._store.children(key).get(ref)
@@ -205,7 +205,7 @@ class Upkeep:
         if ours and child is not None and self._applied.get(key, {}).get(ref) == (wanted, child.print):
             return False
         if ours or not kind_of(document).watched:
-            there, is_new = await self._apply(document), False
+            there, is_new = await self._apply_ours(document), False
         else:
             there, is_new = await self._take(key, document, looked)
         self._store.see_child(there)
@@ -235,7 +235,7 @@ class Upkeep:
                 return await self._make(document), True
             if key not in (orphan_of(there), _controller(there)):
                 raise _taken(there)
-            after = await self._apply(document)
+            after = await self._apply_ours(document)
             return after, after["metadata"]["resourceVersion"] != there["metadata"]["resourceVersion"]
 
     async def _create(self, document: Document) -> Document | None:
@@ -261,7 +261,7 @@ class Upkeep:
         nothing = {"apiVersion": document["apiVersion"], "kind": document["kind"], "metadata": metadata}
         raise _taken(await self._cluster.apply(nothing))
 
-    async def _apply(self, document: Document) -> Document:
+    async def _apply_ours(self, document: Document) -> Document:
         """Apply a document to an object of ours, and take its fields over from others."""
         try:
             there = await self._cluster.apply(document)

@@ -9,10 +9,10 @@ from tidegauge_operator.controller.applier import NameTaken, Refused
 from tidegauge_operator.kube.client import Refusal
 from tidegauge_operator.status.pod_reasons import Failure
 
-__all__ = ["Told", "explained"]
+__all__ = ["FailureStatus", "explained"]
 
 NOT_EXPANDABLE: Final = "storageclass that provisions the pvc must support resize"
-TOLD_FROM: Final = 3  # in a row: the next try usually cures a conflict or a busy API server
+SHOWN_FROM: Final = 3  # in a row: the next try usually cures a conflict or a busy API server
 _NEXT_STEP: Final[Mapping[int, tuple[str, str]]] = {
     0: ("ApiServerUnreachable", "it is tried again"),
     403: ("Forbidden", "give the operator this right, or lift the quota or policy that says no"),
@@ -32,7 +32,7 @@ def explained(error: Refusal | NameTaken) -> Failure:
     return Failure(reason, f"{error}: {step}")
 
 
-class Told:
+class FailureStatus:
     """The failure that a model's status shows.
 
     Attributes
@@ -53,7 +53,7 @@ class Told:
         if others:
             found = Failure(found.reason, f"{found.message}; refused as well: {', '.join(others)}")
         self._passing = self._passing + 1 if _may_pass(error) else 0
-        if self._passing == 0 or self._passing >= TOLD_FROM:
+        if self._passing == 0 or self._passing >= SHOWN_FROM:
             self.failure = found
         return found
 

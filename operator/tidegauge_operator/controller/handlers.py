@@ -43,7 +43,7 @@ class Notes:
         if gone:
             self._store.lose_model(key)
         elif self._store.see_model(document):
-            self._reconciler.doubt(key)
+            self._reconciler.mark_stale(key)
         elif self._store.models[key].get("status") == known:
             return
         await self._queue.add(key, hurry=True)
@@ -62,6 +62,6 @@ class Notes:
         if key is None:
             return
         if edited:
-            self._reconciler.touch(key)
+            self._reconciler.mark_changed(key)
         if edited or document["kind"] in ("Deployment", "StatefulSet"):
             await self._queue.add(key, hurry=edited)

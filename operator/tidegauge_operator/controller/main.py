@@ -21,10 +21,10 @@ from tidegauge.resource import DriftMonitoredModel
 from tidegauge_operator.backoff import Backoff
 from tidegauge_operator.children.urls import aggregator_urls
 from tidegauge_operator.controller import health
-from tidegauge_operator.controller.applier import Upkeep
+from tidegauge_operator.controller.applier import Applier
 from tidegauge_operator.controller.failures import explained
 from tidegauge_operator.controller.handlers import Notes
-from tidegauge_operator.controller.periodic import Rounds, every, tried
+from tidegauge_operator.controller.periodic import PeriodicTasks, every, tried
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.queue import Queue, Schedule
 from tidegauge_operator.controller.reconciler import Reconciler
@@ -77,7 +77,7 @@ class Operator:
         clock = asyncio.get_running_loop().time
         self.store, self._pods = Store(), PodFailures()
         self.queue: Queue[Key] = Queue(Schedule(backoff, random.random), clock)
-        upkeep = Upkeep(
+        applier = Applier(
             cluster,
             self.store,
             settings.images,
@@ -92,7 +92,7 @@ class Operator:
             cluster,
             self.store,
             self._pods,
-            upkeep,
+            applier,
             time.time,
             settings.identity,
             self.meters.count_error,
@@ -135,7 +135,7 @@ class Operator:
                 await self._cluster.close()
 
     def _rounds(self, session: aiohttp.ClientSession) -> list[Any]:
-        rounds = Rounds(
+        rounds = PeriodicTasks(
             self._cluster,
             self.store,
             self._pods,
@@ -151,14 +151,14 @@ class Operator:
             self._find_missed_deletions(rounds),
         ]
 
-    async def _look_for_definitions(self, rounds: Rounds) -> None:
+    async def _look_for_definitions(self, rounds: PeriodicTasks) -> None:
         changed = await rounds.look_for_definitions()
         if changed and self._definitions_known.is_set() and self._settings.namespaces:
             self._watches.renew()  # serving all namespaces, Kopf sees definitions come and go by itself
         self._definitions_known.set()
         self._may_be_ready()
 
-    async def _find_missed_deletions(self, rounds: Rounds) -> None:
+    async def _find_missed_deletions(self, rounds: PeriodicTasks) -> None:
         """Check soon after a watch began with a list, and every few minutes."""
         while True:
             with contextlib.suppress(TimeoutError):

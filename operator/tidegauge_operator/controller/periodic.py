@@ -12,19 +12,19 @@ from tidegauge.resource import DriftMonitoredModel, of_stored
 from tidegauge_operator.children.labels import aggregator_name
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.queue import Queue
-from tidegauge_operator.controller.reconciler import NO_REPORT_YET, Heard, Reconciler
+from tidegauge_operator.controller.reconciler import NO_REPORT_YET, Reconciler, SeenReport
 from tidegauge_operator.controller.report_client import NoReport, ReportClient
 from tidegauge_operator.kube.cache import Key, Ref, Store
 from tidegauge_operator.kube.client import Cluster, Refusal
 from tidegauge_operator.kube.informer import SELECTOR
 from tidegauge_operator.kube.kinds import CHILDREN, MODELS, PODS, Kind
 
-__all__ = ["Rounds", "every", "tried"]
+__all__ = ["PeriodicTasks", "every", "tried"]
 
 logger = logging.getLogger(__name__)
 
 SILENT_ROUNDS: Final = 3  # a single missing answer is not reported yet
-_NOT_READY: Final = Heard(None, NO_REPORT_YET, asked=False)
+_NOT_READY: Final = SeenReport(None, NO_REPORT_YET, asked=False)
 
 
 async def every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
@@ -47,7 +47,7 @@ async def tried(act: Callable[[], Awaitable[None]], seconds: float) -> bool:
     return False
 
 
-class Rounds:
+class PeriodicTasks:
     """The rounds over all models.
 
     Parameters
@@ -93,10 +93,10 @@ class Rounds:
             return
         heard = await self._heard(key, document)
         if heard is not None:
-            self._reconciler.hear(key, heard)
+            self._reconciler.see_report(key, heard)
             await self._queue.add(key)
 
-    async def _heard(self, key: Key, document: dict[str, object]) -> Heard | None:
+    async def _heard(self, key: Key, document: dict[str, object]) -> SeenReport | None:
         """The result of asking; None if an answer, or a part of it, is missing for the first time."""
         model = of_stored(document)
         aggregator = self._store.children(key).get(Ref("apps/v1", "StatefulSet", aggregator_name(model)))
@@ -112,12 +112,12 @@ class Rounds:
         self._silent[key] += 1
         return heard if self._silent[key] >= SILENT_ROUNDS else None
 
-    async def _answer(self, key: Key, model: DriftMonitoredModel) -> Heard:
+    async def _answer(self, key: Key, model: DriftMonitoredModel) -> SeenReport:
         try:
             told = await self._reports.report(key.name, self._addresses(model))
         except NoReport as reason:
-            return Heard(None, str(reason))
-        return Heard(told.report, told.silence, silent_shards=told.silent_shards)
+            return SeenReport(None, str(reason))
+        return SeenReport(told.report, told.silence, silent_shards=told.silent_shards)
 
     async def look_for_definitions(self) -> bool:
         """See which optional kinds the cluster knows; if that changed, reconcile every model."""
@@ -130,7 +130,7 @@ class Rounds:
                 await self._find_missed(kind)  # its objects may have gone with an earlier definition
         self._reconciler.known_kinds = known
         for key in list(self._store.models):
-            self._reconciler.doubt(key)
+            self._reconciler.mark_stale(key)
             await self._queue.add(key, hurry=True)
         return True
 
@@ -152,7 +152,7 @@ class Rounds:
     async def _find_missed(self, kind: Kind) -> None:
         if children := self._store.snapshot(kind):
             for key in self._store.missed(kind, await self._missing(kind, children)):
-                self._reconciler.doubt(key)
+                self._reconciler.mark_stale(key)
                 await self._queue.add(key, hurry=True)
 
     async def _missing(self, kind: Kind, known: set[str]) -> set[str]:

@@ -13,8 +13,8 @@ from tidegauge.report.model import Report
 from tidegauge.resource import DriftMonitoredModel, of_stored
 from tidegauge_operator.children.labels import Component, aggregator_name
 from tidegauge_operator.children.urls import model_url
-from tidegauge_operator.controller.applier import NameTaken, Refused, Upkeep
-from tidegauge_operator.controller.failures import Told
+from tidegauge_operator.controller.applier import Applier, NameTaken, Refused
+from tidegauge_operator.controller.failures import FailureStatus
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.kube.cache import Child, Key, Ref, Store
 from tidegauge_operator.kube.client import Cluster, Refusal
@@ -31,7 +31,7 @@ from tidegauge_operator.status.conditions import (
 )
 from tidegauge_operator.status.pod_reasons import creation_failure
 
-__all__ = ["NO_REPORT_YET", "Heard", "Reconciler"]
+__all__ = ["NO_REPORT_YET", "Reconciler", "SeenReport"]
 
 Document = dict[str, Any]
 
@@ -44,7 +44,7 @@ _OF_DRIFT: Final = ("DataDriftDetected", "DriftMonitoringDegraded")
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class SeenReport:
     """The result of the last request to a model's aggregators."""
 
     report: Report | None
@@ -54,7 +54,7 @@ class Heard:
 
 
 NO_REPORT_YET: Final = "the aggregator is asked for its report once it is ready"
-_UNHEARD: Final = Heard(None, NO_REPORT_YET, asked=False)
+_UNSEEN: Final = SeenReport(None, NO_REPORT_YET, asked=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ class _Account:
 
     uid: str = ""
     stale: bool = True  # its wanted objects may have changed, or not all were applied
-    touched: bool = False  # somebody, and be it ourselves, wrote one of its objects
+    changed: bool = False  # somebody, and be it ourselves, wrote one of its objects
     applied_generation: int = 0
     applied_kinds: frozenset[str] | None = None  # those of other products among what was applied
-    told: Told = field(default_factory=Told)
-    heard: Heard = _UNHEARD
+    failures: FailureStatus = field(default_factory=FailureStatus)
+    seen: SeenReport = _UNSEEN
     written_at: float = float("-inf")
     not_made: _NotMade | None = None
 
@@ -87,7 +87,7 @@ class Reconciler:
 
     Parameters
     ----------
-    cluster, store, pods, upkeep
+    cluster, store, pods, applier
         The API server, what the watches have seen, also of pods that fail, and what applies objects.
     wall_clock
         Seconds since 1970.
@@ -102,28 +102,28 @@ class Reconciler:
         cluster: Cluster,
         store: Store,
         pods: PodFailures,
-        upkeep: Upkeep,
+        applier: Applier,
         wall_clock: Callable[[], float],
         identity: str,
         count_error: Callable[[str], None],
     ) -> None:
-        self._cluster, self._store, self._pods, self._upkeep = cluster, store, pods, upkeep
+        self._cluster, self._store, self._pods, self._applier = cluster, store, pods, applier
         self._wall_clock, self._identity = wall_clock, identity
         self._count_error = count_error
         self._accounts: dict[Key, _Account] = {}
         self.known_kinds: frozenset[str] = frozenset()
 
-    def doubt(self, key: Key) -> None:
+    def mark_stale(self, key: Key) -> None:
         """Have the objects of a model looked at with the next reconcile."""
         self._account(key).stale = True
 
-    def touch(self, key: Key) -> None:
+    def mark_changed(self, key: Key) -> None:
         """The same, if what was seen of them is not what was applied last: our own writes are seen too."""
-        self._account(key).touched = True
+        self._account(key).changed = True
 
-    def hear(self, key: Key, heard: Heard) -> None:
+    def see_report(self, key: Key, heard: SeenReport) -> None:
         """Take what came of asking the aggregators."""
-        self._account(key).heard = heard
+        self._account(key).seen = heard
 
     def verdict(self, key: Key) -> str:
         """The verdict that the model's status holds."""
@@ -152,13 +152,13 @@ class Reconciler:
             return True
         account = self._account_of(key, document["metadata"]["uid"])
         model = of_stored(document)
-        if account.touched and not self._upkeep.stands(key):
+        if account.changed and not self._applier.is_applied(key):
             account.stale = True
-        account.touched = False
+        account.changed = False
         stale = account.stale and not model.spec.paused
-        in_order = await self._bring(key, model, account) if stale and is_try else not stale
+        in_order = await self._apply_objects(key, model, account) if stale and is_try else not stale
         await self._tell(key, model, document, account)
-        return in_order and account.told.failure is None
+        return in_order and account.failures.failure is None
 
     async def _model(self, key: Key) -> Document | None:
         seen = self._store.models.get(key)
@@ -166,22 +166,22 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         self._accounts.pop(key, None)
-        self._upkeep.forget(key)
+        self._applier.forget(key)
         self._store.lose_model(key)
 
-    async def _bring(self, key: Key, model: DriftMonitoredModel, account: _Account) -> bool:
+    async def _apply_objects(self, key: Key, model: DriftMonitoredModel, account: _Account) -> bool:
         account.stale, kinds = False, self.known_kinds  # what changes from here on is seen again
         try:
-            refused = await self._upkeep.bring(key, model, kinds)
+            refused = await self._applier.apply_all(key, model, kinds)
         except Refusal as error:
-            return self._fail(key, account, account.told.fail(error))
+            return self._fail(key, account, account.failures.fail(error))
         except BaseException:
             account.stale = True
             raise
         account.applied_kinds = _applied_kinds(account.applied_kinds, kinds, refused)
         if refused:
-            return self._fail(key, account, account.told.fail_all(refused))
-        account.told.succeed()
+            return self._fail(key, account, account.failures.fail_all(refused))
+        account.failures.succeed()
         account.applied_generation = model.metadata.generation
         return True
 
@@ -200,7 +200,7 @@ class Reconciler:
         before = document.get("status") or {}
         now = self._wall_clock()
         after = status(model, await self._observed(key, model, account), before, _time(now))
-        if account.heard is _UNHEARD:
+        if account.seen is _UNSEEN:
             after = _with_known_drift(before, after)
         if after == before:
             return
@@ -219,17 +219,17 @@ class Reconciler:
         stateful_set = children.get(Ref("apps/v1", "StatefulSet", aggregator_name(model)))
         return Observed(
             generation=account.applied_generation,
-            failure=account.told.failure,
+            failure=account.failures.failure,
             deployment=None if deployment is None else deployment.part,
             stateful_set=None if stateful_set is None else stateful_set.part,
             model_pods=self._pods.of(key, Component.MODEL),
             aggregator_pods=await self._aggregator_pods(key, stateful_set, account),
             missing_kinds=tuple(kind for kind in monitoring_kinds(model) if kind not in self.known_kinds),
             applied_kinds=account.applied_kinds,
-            report=account.heard.report,
-            silence=account.heard.silence,
-            asked=account.heard.asked,
-            silent_shards=account.heard.silent_shards,
+            report=account.seen.report,
+            silence=account.seen.silence,
+            asked=account.seen.asked,
+            silent_shards=account.seen.silent_shards,
             url=model_url(model),
         )
 

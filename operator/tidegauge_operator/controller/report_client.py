@@ -13,7 +13,7 @@ import aiohttp
 from tidegauge.errors import WireError
 from tidegauge.report.model import Report
 
-__all__ = ["NoReport", "ReportClient", "Told"]
+__all__ = ["JoinedReport", "NoReport", "ReportClient"]
 
 REQUEST_SECONDS: Final = 5.0
 MOST_BYTES: Final = 8 << 20
@@ -30,7 +30,7 @@ class NoReport(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class JoinedReport:
     """A report, why a part of it is missing, and of how many shards; empty and 0 where it is whole."""
 
     report: Report
@@ -45,7 +45,7 @@ class ReportClient:
         self._session = session
         self._free = asyncio.Semaphore(AT_ONCE)
 
-    async def report(self, model: str, urls: Sequence[str]) -> Told:
+    async def report(self, model: str, urls: Sequence[str]) -> JoinedReport:
         """The report of a model, joined over those of its aggregators' replicas that answer.
 
         Raises
@@ -60,7 +60,7 @@ class ReportClient:
             raise NoReport(silent[0])
         silence = f"{len(silent)} of {len(urls)} aggregators: {silent[0]}" if silent else ""
         try:
-            return Told(Report.join(parts, len(silent)), silence, len(silent))
+            return JoinedReport(Report.join(parts, len(silent)), silence, len(silent))
         except WireError as error:
             raise NoReport(f"the aggregators' reports do not fit together: {error}") from error
 
