@@ -85,7 +85,8 @@ class Way:
             "errors": +Counter(metrics.errors),
             "timed": {protocol: sum(found.counts) for protocol, found in metrics.seconds.items()},
             "rows": (metrics.rows, metrics.high_rows, metrics.scores.counts),
-            "log": [(line["protocol"], line["code"], line["rows"]) for line in lines],
+            # A refusal is written when it is found; the answer before it on its connection may come later.
+            "log": sorted([(line["protocol"], line["code"], line["rows"]) for line in lines], key=str),
             "tap": [value for frame in frames for value in np.frombuffer(frame.payload).tolist()],
             "damaged": damaged,
         }
