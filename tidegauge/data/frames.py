@@ -23,6 +23,7 @@ from tidegauge.telling import told
 __all__ = ["RowReader", "named_column", "read_column", "read_columns", "stream_of"]
 
 _RECORDS_AT_ONCE: Final = 65_536
+_EXACT: Final = 2**53  # up to here float64 holds every whole number
 _RECORDS: Final = (
     "in a list each row must name its values, {'x': 1, 'y': 2}; of rows without names make an array, "
     "numpy.array(rows), and pass feature_names"
@@ -130,6 +131,7 @@ def _joined(parts: Sequence[dict[str, Column]]) -> dict[str, Column]:
 def _chained(columns: Sequence[Column]) -> Column:
     kinds = {column.values.dtype.kind for column in columns}
     mixed = len(kinds) > 1 and not kinds <= set("iuf")  # a truth value is no 1 where it is a category
+    mixed |= len(kinds) > 1 and not all(_floats_hold(column.values) for column in columns)
     values = [column.values.astype(object) if mixed else column.values for column in columns]
     return Column(np.concatenate(values), any(column.categorical for column in columns), columns[0].index)
 
@@ -209,38 +211,76 @@ def _filled(values: Any) -> npt.NDArray[Any]:
     """A masked array with its masked values missing."""
     if values.dtype.kind == "M":
         return np.asarray(values.filled(np.datetime64("NaT")))
-    if values.dtype.kind in "iuf":
+    if values.dtype.kind in "iu":
+        return _whole_numbers(values.filled(0), np.ma.getmaskarray(values))
+    if values.dtype.kind == "f":
         return np.asarray(values.astype(np.promote_types(values.dtype, np.float32)).filled(np.nan))
     array = values.data.astype(object)
     array[np.ma.getmaskarray(values)] = None
     return np.asarray(array)
 
 
+def _whole_numbers(numbers: npt.NDArray[Any], missing: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """Whole numbers with gaps: as floats where these are exact, else as objects with None."""
+    if not missing.any():
+        return numbers
+    if _floats_hold(numbers):
+        floats = numbers.astype(np.float64)
+        floats[missing] = np.nan
+        return floats
+    objects = numbers.astype(object)
+    objects[missing] = None
+    return objects
+
+
+def _floats_hold(numbers: npt.NDArray[Any]) -> bool:
+    """Whether no number loses digits as a float64."""
+    if numbers.dtype.kind not in "iu" or not numbers.size:
+        return True
+    return int(numbers.min()) >= -_EXACT and int(numbers.max()) <= _EXACT
+
+
 def _series_values(series: Any, dtype: Any) -> npt.NDArray[Any]:
     """A pandas or polars series as an array; nulls become NaN, NaT or None."""
-    kind = getattr(dtype, "kind", None)
     if isinstance(dtype, np.dtype):
         return np.asarray(series.to_numpy())
-    if kind is None:  # polars, which turns short integers with nulls into float32
-        return np.asarray((series.cast(float) if dtype.is_integer() else series).to_numpy())
-    if kind == "b" and not str(dtype).startswith("category"):
+    if not hasattr(dtype, "kind"):
+        return _polars_values(series, dtype)
+    kind = dtype.kind
+    if str(dtype).startswith("category"):  # to_numpy makes floats of whole numbers with gaps
+        return np.asarray(series.astype(object).to_numpy())
+    if kind == "b":
         return np.asarray(
             series.to_numpy(dtype=object, na_value=None) if series.hasnans else series.to_numpy(dtype=bool)
         )
-    if kind in "iuf" and not str(dtype).startswith("category"):
-        wanted = "float32" if getattr(dtype, "itemsize", 8) == 4 and kind == "f" else "float64"
+    if kind in "iu":
+        whole = "int64" if kind == "i" else "uint64"
+        return _whole_numbers(series.to_numpy(dtype=whole, na_value=0), series.isna().to_numpy())
+    if kind == "f":
+        wanted = "float32" if getattr(dtype, "itemsize", 8) == 4 else "float64"
         return np.asarray(series.to_numpy(dtype=wanted, na_value=np.nan))
     if kind == "M":
         return np.asarray(series.to_numpy(dtype="datetime64[us]"))
     return np.asarray(series.to_numpy(dtype=object))
 
 
+def _polars_values(series: Any, dtype: Any) -> npt.NDArray[Any]:
+    if "128" in str(dtype) or dtype.is_decimal():  # NumPy has no such numbers
+        return _object_array(series.to_list())
+    if dtype.is_integer():
+        return _whole_numbers(series.fill_null(0).to_numpy(), series.is_null().to_numpy())
+    return np.asarray(series.to_numpy())
+
+
 def _arrow_column(values: Any) -> Column:
     """An array of pyarrow, whole or in chunks."""
     kind = str(values.type)
     if kind.startswith("dictionary"):
-        plain = values.cast(values.type.value_type)
-        return Column(np.asarray(plain.to_numpy(zero_copy_only=False), dtype=object), categorical=True)
+        plain = _arrow_column(values.cast(values.type.value_type))
+        return replace(plain, values=np.asarray(plain.values, dtype=object), categorical=True)
+    if values.null_count and kind.startswith(("int", "uint")):
+        numbers = values.fill_null(0).to_numpy(zero_copy_only=False)
+        return Column(_whole_numbers(numbers, values.is_null().to_numpy(zero_copy_only=False)))
     array = np.asarray(values.to_numpy(zero_copy_only=False))
     return Column(array.astype(bool) if kind.startswith("bool") and not values.null_count else array)
 
