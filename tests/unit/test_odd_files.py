@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tidegauge import Profile, ProfileError, SchemaError
+from tidegauge.data.sources import chunks_of
+from tidegauge.pack.inputs import load_table
 
 ROWS = "x,y\n1,2\n3,4\n"
 
@@ -54,9 +56,14 @@ def fitted(tmp_path: Path, data: bytes | str, **options: Any) -> Profile:
         ("sep=;\nx;y\n1;2\n", "is a hint for Excel, 'sep=;'"),
         ("# made on Monday\nx,y\n1,2\n", "is a comment, '# made on Monday': remove it"),
         ("x;y\n1;2\n", "separated by ';'"),
-        ("x\ty\n1,5\t2,5\n", r"separated by '\\t'"),
+        ("x\ty\n1,5\t2,5\n", "has one column, 'x y': its fields seem to be separated by tabs"),
         ("a;b,c;d\n1;2,5;3\n", "has the column 'a;b': its fields seem to be separated by ';'"),
         ("a|b,c|d\n1|2,5|3\n", "separated by '|'".replace("|", r"\|")),
+        ("Preis (EUR, netto);menge\n12,5;0\n7,5;1\n", "rows hold ';' as often as its header"),
+        ("a;b,c\n1;2,3\n4;5,6\n", "the column 'a;b', and its rows hold ';'"),
+        ("a|b,c\n1|2,3\n4|5,6\n", r"rows hold '\|' as often"),
+        ("a\tb,c\td,e\n1\t2,3\t4,5\n", "the column 'a b', and its rows hold tabs"),
+        ('"x, y";z\n"1\n2,3";4\n', "separated by ';'"),
         (ROWS + ROWS, "a row after row 0 repeats the header, as in files put one after the other"),
         (ROWS.replace("\n", "\r\n") * 2, "repeats the header"),
         ("x,y\n1,2\n   \n3,4\n", "row 2 has 1 fields, the header has 2"),
@@ -107,6 +114,39 @@ def test_the_same_rows_are_read_from_every_spelling(data: bytes | str, tmp_path:
 )
 def test_names_that_only_look_odd_are_names(header: str, names: tuple[str, ...], tmp_path: Path) -> None:
     assert fitted(tmp_path, f"{header}\n1,2\n3,4\n").names == names
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "a|b,c\n1,2\n3,4\n",
+        "note;,y\n;x;,1\nx;,2\n",
+        'a;b,c\n"1;2",3\n"4;5",6\n',
+        "note,y\na;b,1\nc;d,2\n",
+        "a;b,c\n",
+    ],
+)
+def test_other_signs_between_commas_are_left_alone(data: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(data)
+    assert all(len(chunk) == 2 for chunk in chunks_of(path))
+
+
+@pytest.mark.parametrize("line", ["0.13,2,2.26", "5.1,3.5,setosa", "7", "-1e3,.5", "3,1,2"])
+def test_a_first_line_of_numbers_is_asked_about(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"{line}\n{line}1\n{line}2\n")
+    first = line.split(",")[0]
+    with pytest.warns(UserWarning, match=f"names such as '{first}' are numbers: if that line is a row"):
+        Profile.fit(path)
+    with pytest.warns(UserWarning, match="write a line of names before it"):
+        load_table(path)
+
+
+@pytest.mark.parametrize("line", ["0,1,2", "1,2,3,4", "y,0,1,2", "p,0.5,mean,sd", "x1,2x,3 mm"])
+def test_names_that_number_an_array_or_are_few_are_names(line: str, tmp_path: Path) -> None:
+    rows = "".join(",".join(str(i + k + 5) for k in range(line.count(",") + 1)) + "\n" for i in range(3))
+    assert fitted(tmp_path, f"{line}\n{rows}").names == tuple(line.split(","))
 
 
 def test_a_value_that_is_the_name_of_the_only_column_is_a_value(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.data.columns import Column, text_number
-from tidegauge.data.csv_header import FIRST_BYTES, header_of, require_csv
+from tidegauge.data.csv_header import FIRST_BYTES, header_of, require_csv, warn_of_no_header
 from tidegauge.data.csv_records import Block, record_blocks
 from tidegauge.data.frames import read_column
 from tidegauge.errors import ProfileError, SchemaError
@@ -94,6 +94,7 @@ def csv_reading(path: Path, known: Mapping[str, Kind]) -> Reading:
     padded: dict[str, str] = {}
     with _Stream(path) as stream:
         table = _opened(path, stream.read)
+        warn_of_no_header(path, table.names)
         kinds: dict[str, Kind] = {name: known.get(name, "empty") for name in table.names}
         open_names = [name for name in table.names if name not in known]
         rows = 0
@@ -146,7 +147,7 @@ class _Stream:
         """At most so many bytes; raises `ProfileError` where the file is cut off or damaged."""
         begin, self._begin = self._begin, b""
         try:
-            return begin or bytes(self._bytes.read(size))
+            return begin + bytes(self._bytes.read(max(size - len(begin), 0)))
         except OSError as error:
             raise ProfileError(
                 f"{self._path} cannot be unpacked, it is cut off or damaged: write or copy it again"
