@@ -115,6 +115,23 @@ def test_numbers_and_texts_mixed_in_a_csv_file_warn_as_in_a_frame(tmp_path: Path
     assert profile.feature("x").kind == "categorical"
 
 
+@pytest.mark.parametrize("mark", ["n.a.", "?", "-", "unknown"])
+def test_many_numbers_and_a_mark_are_a_mixture_no_identifier(mark: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": [*(i / 7 for i in range(2000)), mark], "y": range(0, 6003, 3)})
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    for rows in (tmp_path / "x.csv", pd.read_csv(tmp_path / "x.csv"), frame):
+        with pytest.warns(UserWarning, match="'x' mixes numbers and texts") as caught:
+            Profile.fit(rows, exclude=["y"])
+        assert len(caught) == 1
+
+
+def test_hexadecimal_keys_of_which_some_are_numbers_are_an_identifier(tmp_path: Path) -> None:
+    keys = [f"{i * 7919 % 2**20:05x}" for i in range(3000)]
+    pd.DataFrame({"x": keys, "y": 1}).to_csv(tmp_path / "x.csv", index=False)
+    with pytest.warns(UserWarning, match="'x' looks like an identifier"):
+        Profile.fit(tmp_path / "x.csv")
+
+
 def test_a_mixture_in_a_csv_file_can_be_meant_or_be_numbers(tmp_path: Path) -> None:
     (tmp_path / "mixed.csv").write_text(MIXED)
     with warnings.catch_warnings():

@@ -141,3 +141,31 @@ def test_small_whole_numbers_with_gaps_stay_the_type_that_pandas_gives() -> None
 def test_whole_numbers_without_gaps_are_integers_in_polars_too() -> None:
     assert Profile.fit(pl.DataFrame({"i": [1, 2, 3]})).features[0].type == "integer"
     assert Profile.fit(pl.DataFrame({"t": [True, False, True]})).features[0].type == "boolean"
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [2**60 + 1 + 2 * (k % 5) for k in range(1024)],
+        [2**53 + 1, 2**53 + 3],
+        [-(2**61) - 7, 5, None],
+        [2**64 - 1, 2**63 + 1],
+        [int(each) | 1 for each in np.random.default_rng(3).integers(2**60, 2**63, 3000)],
+    ],
+)
+def test_ids_that_floats_round_are_warned_of_at_any_number_of_rows(ids: Ids, tmp_path: Path) -> None:
+    for name in ("csv", "parquet", "polars", "pandas, nullable", "masked", "lists"):
+        if name == "csv" and width(ids) == "uint64":
+            continue  # pyarrow reads them as floats, digits and all
+        with pytest.warns(UserWarning, match=r"'i' looks like an identifier .*, exclude=\['i'\]"):
+            Profile.fit(WAYS[name](ids, tmp_path))
+        fitted(WAYS[name](ids, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "numbers", [[2**53, 2**53 - 1], [2**60, 2**62, 3 * 2**60], [5, None], [2**64, 2**65]]
+)
+def test_large_numbers_that_floats_hold_are_no_identifiers(numbers: Ids) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Profile.fit({"i": numbers})

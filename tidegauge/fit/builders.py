@@ -28,6 +28,7 @@ __all__ = ["CategoricalDraft", "NumericDraft", "choose_cut_points", "warn_of_mix
 MAX_TALLY: Final = 1_000_000  # distinct texts kept of one column; more are an identifier's anyway
 _HALVES_SEED: Final = 2
 _PRUNE: Final = 1.25  # a sample is cut back to its size when it is so many times larger
+_MOSTLY: Final = 0.9  # of the texts are numbers, where the others are marks of missing values
 _REPEATED: Final = 0.05  # an identifier's values return at most so often, as share of the rows
 _IDENTIFIER_NAME: Final = re.compile(r"(^|[^a-z])id$|[a-z0-9]I[dD]$", re.ASCII)
 _NUMBER: Final = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
@@ -58,10 +59,13 @@ class NumericDraft:
         self._distinct: FloatArray | None = np.empty(0, dtype=dtype)
         self._moments = (0, 0.0, 0.0)
         self._min, self._max = math.inf, -math.inf
+        self._rounded: int | None = None  # a whole number that a float64 cannot hold
 
     def add(self, column: Column, priorities: npt.NDArray[np.float32] | None) -> None:
         """Add a chunk's values; `priorities` are random and decide what is sampled."""
         self._types |= value_types(column)
+        if self._rounded is None:
+            self._rounded = next(filter(_is_rounded, _large_numbers(column)), None)
         values = floats_of(column, self.dtype)
         present = ~np.isnan(values)
         values = values[present]
@@ -130,11 +134,17 @@ class NumericDraft:
 
         Measures in whole numbers are spared: of n draws from fewer than 2 n numbers at least a fifth return.
         """
-        if self._present <= MAX_CATEGORIES or self.name == PREDICTION:
+        if self.name == PREDICTION:
             return
-        if (told := self._told_apart()) is not None:
+        many = self._present > MAX_CATEGORIES
+        if many and (told := self._told_apart()) is not None:
             what = f"whole numbers so large that {self.dtype} tells {told} of them apart at most"
             _warn_of_identifier(self.name, what)
+            return
+        if self._rounded is not None:
+            _warn_of_identifier(self.name, f"whole numbers such as {self._rounded}, which floats round")
+            return
+        if not many:
             return
         if self._max - self._min >= 2 * self._present and not _is_called_id(self.name):
             return
@@ -154,6 +164,22 @@ class NumericDraft:
         step = float(np.spacing(np.abs(ends)).min())
         floats = (self._max - self._min) / step + 1
         return round(floats) if step > 1 and floats < 2 * self._present else None
+
+
+def _large_numbers(column: Column) -> Iterable[int]:
+    """Whole numbers of a column, where some may be beyond 2**53."""
+    values = column.values
+    if values.dtype.kind == "O":
+        return (int(value) for value in values.tolist() if isinstance(value, int | np.integer))
+    if values.dtype.kind not in "iu" or not values.size:
+        return ()
+    return values.tolist() if max(-int(values.min()), int(values.max())) > 2**53 else ()
+
+
+def _is_rounded(number: int) -> bool:
+    """Whether the number has more than the 53 binary digits of a float64."""
+    beyond = abs(number).bit_length() - 53
+    return beyond > 0 and number % (1 << beyond) != 0
 
 
 def _is_called_id(name: str) -> bool:
@@ -278,11 +304,16 @@ class CategoricalDraft:
     def _warn(self) -> None:
         if not self.declared and warn_of_written_numbers(self.name, self._tally):
             return
+        numbers = sum(bool(_NUMBER.fullmatch(text)) for text in self._tally)
+        mixed = 0 < numbers < len(self._tally)
         many = len(self._tally) > max(MAX_CATEGORIES, self._total // 2)
-        if many or self._more:
+        if not many and not self._more:
+            if mixed and not self.meant:
+                warn_of_mixture(self.name)
+        elif self.declared or not mixed or numbers < _MOSTLY * len(self._tally):
             more = "more than " if self._more else ""
             _warn_of_identifier(self.name, f"{more}{len(self._tally)} distinct texts in {self._total} rows")
-        elif not self.meant and len({bool(_NUMBER.fullmatch(text)) for text in self._tally}) > 1:
+        elif self._texts_alone:  # of other values the first rows have already shown it
             warn_of_mixture(self.name)
 
 
