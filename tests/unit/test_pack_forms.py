@@ -30,7 +30,7 @@ REGRESSORS = {
     "scaled forest": (make_pipeline(StandardScaler(), RandomForestRegressor(20, random_state=0)), "onnx"),
     "gradient boosting": (GradientBoostingRegressor(n_estimators=20, random_state=0), "onnx"),
     "histogram boosting": (HistGradientBoostingRegressor(max_iter=20), "onnx"),
-    "neighbours": (KNeighborsRegressor(), "onnx"),
+    "neighbours": (KNeighborsRegressor(), "skops"),
     "scaled support vectors": (make_pipeline(StandardScaler(), SVR()), "onnx"),
     "scaled ridge": (make_pipeline(StandardScaler(), Ridge()), "onnx"),
     "xgboost": (XGBRegressor(n_estimators=20), "xgboost"),

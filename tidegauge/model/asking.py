@@ -1,9 +1,10 @@
 """How a model wants its rows, from the steps it is made of. Packing and the server must agree on it."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, Final, Literal, TypeAlias
 
-__all__ = ["Gap", "gap_of", "parts_of", "takes_texts"]
+__all__ = ["Gap", "gap_of", "parameters_of", "parts_of", "takes_texts"]
 
 Gap: TypeAlias = Literal["None", "NaN"]
 _LISTS: Final = ("steps", "transformers_", "transformer_list", "estimators_")
@@ -39,6 +40,15 @@ def gap_of(model: Any) -> Gap | None:
             if isinstance(last, float) and last != last:
                 return "NaN"
     return None
+
+
+def parameters_of(model: Any) -> list[float]:
+    """Return the finite fractions that a model and its parts were made with; empty for a bare graph."""
+    try:
+        known = model.get_params()
+    except Exception:  # a bare graph has none, and a class of the user's own may raise anything
+        return []
+    return [value for value in known.values() if isinstance(value, float) and math.isfinite(value)]
 
 
 def takes_texts(model: Any) -> bool:

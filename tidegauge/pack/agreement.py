@@ -99,6 +99,8 @@ def _probe_differences(
     rows = iter(served)
     for each in probed:
         for kind, expected, found in zip(each.probe.kinds, each.answers, rows, strict=False):
+            if expected is None and kind == "a value past float32's range":
+                continue  # scikit-learn's trees refuse it, and their graph in float64 takes it for infinity
             reason = _probe_difference(expected, found, original.labels, scale)
             if reason:
                 yield each.probe.column, kind, reason

@@ -1,6 +1,10 @@
 """From a model's file to a model. What a file is, its first bytes say; only pickles are unpickled."""
 
+import logging
+import pickle
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,12 +18,14 @@ from tidegauge.pack.onnx_file import onnx_model
 
 __all__ = ["load_model"]
 
+_log = logging.getLogger("tidegauge.pack")
 _WANTED: Final = (
     "give a trained model as joblib, pickle or skops wrote it, an XGBoost .json or .ubj file, "
     "a LightGBM text file, an ONNX file, or a folder of MLflow"
 )
 _HEAD_BYTES: Final = 4096
 _PICKLES: Final = (b"\x80", b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"]\x00\x00", b"\x04\x22\x4d\x18")
+_CUT_OFF: Final = (EOFError, pickle.UnpicklingError, struct.error, zlib.error)
 _PICKLE_SUFFIXES: Final = (".joblib", ".pkl", ".pickle", ".sav")
 _PACK_ONNX: Final = "write the model as ONNX and pack that"
 _OTHERS: Final[
@@ -83,12 +89,21 @@ def load_model(path: Path | str, trusted_types: Sequence[str] = (), *, allow_pic
             "in the version that the model was trained with"
         ) from error
     except Exception as error:  # a pickle may raise anything
-        raise BundleError(
-            f"the model {path} cannot be loaded ({type(error).__name__}: {_first_line(error)}): {_WANTED}"
-        ) from error
+        _log.debug("%s cannot be loaded", path, exc_info=error)
+        raise BundleError(f"the model {path} cannot be loaded{_why(read, head, error)}") from error
     if not callable(getattr(model, "predict", None)):
         raise BundleError(f"{path} holds a {type(model).__name__}: a model with a predict method is needed")
     return model
+
+
+def _why(read: Callable[..., Any], head: bytes, error: Exception) -> str:
+    """What is wrong with a file that was not read; a library's words only where an object's code ran."""
+    if read is _read_pickle and not isinstance(error, _CUT_OFF):
+        return f" ({type(error).__name__}: {_first_line(error)}): {_WANTED}"
+    return (
+        f" as {_KIND_OF[read]}: it {_beginning(head)}, and it is cut off, damaged or written by a newer "
+        "version. Save the model again, and check that the copy has the size of the original"
+    )
 
 
 def _reader(path: Path, head: bytes) -> Callable[[Path, Sequence[str]], Any]:
@@ -133,7 +148,10 @@ def _zip_reader(path: Path) -> Callable[[Path, Sequence[str]], Any]:
         with zipfile.ZipFile(path) as archive:
             names = [name.rpartition("/")[2] for name in archive.namelist()]
     except zipfile.BadZipFile as error:
-        raise BundleError(f"the model {path} is a zip file that is cut off or damaged: {error}") from error
+        raise BundleError(
+            f"the model {path} begins as a zip file, and its end, which lists what it holds, is missing or "
+            "damaged: save the model again, and check that the copy has the size of the original"
+        ) from error
     if "schema.json" in names:
         return _read_skops
     what = next((what for name, what in _ZIPS.items() if name in names), None)
@@ -172,6 +190,15 @@ def _read_lightgbm(path: Path, trusted_types: Sequence[str]) -> Any:  # noqa: AR
 
 def _read_onnx(path: Path, trusted_types: Sequence[str]) -> Any:  # noqa: ARG001
     return onnx_model(path.read_bytes())
+
+
+_KIND_OF: Final[Mapping[Callable[..., Any], str]] = {
+    _read_skops: "a skops file",
+    _read_pickle: "a joblib or pickle file",
+    _read_xgboost: "an XGBoost file",
+    _read_lightgbm: "a LightGBM text file",
+    _read_onnx: "an ONNX file",
+}
 
 
 def _adapted(model: Any) -> Any:

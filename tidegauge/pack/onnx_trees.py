@@ -8,15 +8,19 @@ most such models. These converters put the rounding in front of the tree, and an
 releases took them for 0 and 1, newer ones raise. Its container is given numbers instead.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common._apply_operation import apply_cast
 from skl2onnx.common._registration import get_converter
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+from skl2onnx.operator_converters.random_forest import (
+    convert_sklearn_random_forest_classifier,
+    convert_sklearn_random_forest_regressor_converter,
+)
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -31,7 +35,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 __all__ = ["tree_converters"]
 
-Convert = Callable[[Any, Any, Any], None]  # scope, operator, container
+Convert = Callable[..., None]  # scope, operator, container
 _ROUNDING: Final = (
     DecisionTreeClassifier,
     DecisionTreeRegressor,
@@ -42,13 +46,18 @@ _ROUNDING: Final = (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-_HISTOGRAM: Final = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
+_FLOAT64_TREES: Final = 3  # the version of ONNX's tree nodes that has float64 thresholds
+_WIDE: Final = ("nodes_values", "target_weights", "class_weights", "base_values")
+_HISTOGRAM: Final[Mapping[type, Convert]] = {
+    HistGradientBoostingClassifier: convert_sklearn_random_forest_classifier,
+    HistGradientBoostingRegressor: convert_sklearn_random_forest_regressor_converter,
+}
 
 
 def tree_converters() -> dict[type, Convert]:
     """Converters to pass to `convert_sklearn`, by class of estimator."""
     rounding = {cls: _with_rounding(_converter(cls)) for cls in _ROUNDING}
-    return rounding | {cls: _with_numbers(_converter(cls)) for cls in _HISTOGRAM}
+    return rounding | {cls: _with_numbers(convert) for cls, convert in _HISTOGRAM.items()}
 
 
 def _converter(cls: type) -> Convert:
@@ -66,19 +75,23 @@ def _with_rounding(convert: Convert) -> Convert:
         apply_cast(scope, given.full_name, rounded.full_name, container, to=TensorProto.FLOAT)
         inner = _InFloat32(scope, operator, rounded)
         convert(scope, inner, container)
-        for single, wanted in zip(inner.outputs, operator.outputs, strict=True):
-            if single is not wanted:
-                apply_cast(scope, single.full_name, wanted.full_name, container, to=TensorProto.DOUBLE)
+        _widen(scope, operator, inner, container)
 
     return rounding
 
 
-class _InFloat32:
-    """A conversion operator that takes `rounded` and gives float32 where it should give float64."""
+def _widen(scope: Any, operator: Any, inner: "_InFloat32", container: Any) -> None:
+    for single, wanted in zip(inner.outputs, operator.outputs, strict=True):
+        if single is not wanted:
+            apply_cast(scope, single.full_name, wanted.full_name, container, to=TensorProto.DOUBLE)
 
-    def __init__(self, scope: Any, operator: Any, rounded: Any) -> None:
+
+class _InFloat32:
+    """A conversion operator that takes `given` and gives float32 where it should give float64."""
+
+    def __init__(self, scope: Any, operator: Any, given: Any) -> None:
         self._operator = operator
-        self.inputs = [rounded]
+        self.inputs = [given]
         self.outputs = [
             scope.declare_local_variable("single", FloatTensorType(output.type.shape))
             if isinstance(output.type, DoubleTensorType)
@@ -101,8 +114,15 @@ class _InFloat32:
 
 
 def _with_numbers(convert: Convert) -> Convert:
+    """Histogram boosting compares in float64, other trees in float32: so do these nodes if so given."""
+
     def with_numbers(scope: Any, operator: Any, container: Any) -> None:
-        convert(scope, operator, _NumbersForTruths(container))
+        if not isinstance(operator.inputs[0].type, DoubleTensorType):
+            convert(scope, operator, _NumbersForTruths(container))
+            return
+        inner = _InFloat32(scope, operator, operator.inputs[0])
+        convert(scope, inner, _Float64Trees(container), op_version=_FLOAT64_TREES)
+        _widen(scope, operator, inner, container)
 
     return with_numbers
 
@@ -119,6 +139,22 @@ class _NumbersForTruths:
     def add_node(self, *args: Any, **attributes: Any) -> Any:
         """Add a node as the container does."""
         return self._container.add_node(*args, **{name: _number(value) for name, value in attributes.items()})
+
+
+class _Float64Trees(_NumbersForTruths):
+    """The same, with float64 tensors for a tree's thresholds and weights."""
+
+    def add_node(self, *args: Any, **attributes: Any) -> Any:
+        """Add a node as the container does."""
+        wide = {
+            f"{name}_as_tensor": _tensor(name, attributes.pop(name)) for name in _WIDE if name in attributes
+        }
+        attributes.pop("nodes_hitrates", None)  # a statistic, which must be of the same type
+        return super().add_node(*args, **attributes, **wide)
+
+
+def _tensor(name: str, values: Any) -> Any:
+    return numpy_helper.from_array(np.asarray(values, dtype=np.float64).ravel(), name)
 
 
 def _number(value: Any) -> Any:

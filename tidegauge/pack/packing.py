@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegauge.errors import BundleError
+from tidegauge.model.asking import parameters_of
 from tidegauge.pack.answers import class_labels, original_answers, probed_answers
 from tidegauge.pack.choice import Chosen, ModelFormat, Refusal, choose
 from tidegauge.pack.folder import check_free, write_folder
@@ -138,7 +139,7 @@ def pack_model(
 
 def _choose(model: Any, training: Training, model_format: ModelFormat, server: Server | None) -> Chosen:
     original = original_answers(model, training.model_input())
-    probed = probed_answers(model, training, probes(training))
+    probed = probed_answers(model, training, probes(training, parameters_of(model)))
     with nullcontext(server) if server is not None else Server() as asked:
         trial = Trial(training, original, probed, class_labels(model), asked)
         return choose(model, training, trial, model_format)
