@@ -1,5 +1,7 @@
 """``tidegauge profile`` as a user calls it."""
 
+import shlex
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,3 +88,14 @@ def test_an_error_is_one_line_with_exit_code_2(run, table, tmp_path, arguments, 
 def test_a_file_that_is_no_profile_is_one_line(run, table):
     result = run("profile", "show", table)
     assert (result.exit_code, result.output.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("name", ["rooms", "rain [mm]", "größe"])
+def test_a_feature_that_is_excluded_too_names_both_options(name, tmp_path):
+    pd.DataFrame({name: [1.0, 2.0], "y": [1.0, 2.0]}).to_csv(tmp_path / "x.csv", index=False)
+    options = ["--feature", name, "--feature", "y", "--exclude", name]
+    arguments = ["profile", "build", str(tmp_path / "x.csv"), "-o", str(tmp_path / "p.json"), *options]
+    result = CliRunner().invoke(main, arguments)
+    told = shlex.quote(name)
+    assert result.exit_code == 2
+    assert f"--feature {told} and --exclude {told}: give one of them" in result.output

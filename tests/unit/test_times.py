@@ -195,3 +195,9 @@ def test_show_says_what_a_profile_knows_of_times(tmp_path: Path) -> None:
     assert "design effect: not known" in shown
     assert "--time names the rows' times" in shown
     assert "--hour-of-day" in shown
+
+
+def test_numbers_that_are_dates_are_quoted_with_all_their_digits() -> None:
+    rows = {"t": [20240101, 20240215], "x": [1.0, 2.0]}
+    with pytest.raises(SchemaError, match="numbers from 20240101 to 20240215 look like dates"):
+        Profile.fit(rows, time="t")

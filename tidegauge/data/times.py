@@ -152,7 +152,7 @@ def require_clear_times(column: Column, seconds: npt.NDArray[np.float64], name: 
     else:
         return
     raise SchemaError(
-        f"{_called(name)}: numbers from {low:g} to {high:g} look like {what}, and numbers are "
+        f"{_called(name)}: numbers from {low:.15g} to {high:.15g} look like {what}, and numbers are "
         f"seconds since 1970: write {fix}, or pandas.to_datetime(column, unit='s') if they are seconds"
     )
 
