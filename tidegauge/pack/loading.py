@@ -149,8 +149,8 @@ def _zip_reader(path: Path) -> Callable[[Path, Sequence[str]], Any]:
             names = [name.rpartition("/")[2] for name in archive.namelist()]
     except zipfile.BadZipFile as error:
         raise BundleError(
-            f"the model {path} begins as a zip file, and its end, which lists what it holds, is missing or "
-            "damaged: save the model again, and check that the copy has the size of the original"
+            f"the model {path} is a zip file that is cut off or damaged: its end, which lists what it holds, "
+            "is missing. Save the model again, and check that the copy has the size of the original"
         ) from error
     if "schema.json" in names:
         return _read_skops
