@@ -382,3 +382,20 @@ def test_a_masked_or_encoded_column_is_what_it_stands_for(values: Any, same: Any
 def test_what_no_feature_holds_is_refused_by_name(make: Callable[[], Any], words: str) -> None:
     with pytest.raises(SchemaError, match=f"column 'c' holds {words}: .*exclude"):
         Profile.fit(make())
+
+
+@pytest.mark.parametrize("values", [[{"a": 1}, {"a": 2}], [[1, 2], [3]]])
+def test_nested_columns_of_polars_are_named_as_such(values: list[Any]) -> None:
+    with pytest.raises(SchemaError, match="'x' holds lists or the like"):
+        Profile.fit(pl.DataFrame({"x": values}))
+
+
+def test_an_array_column_of_polars_is_named_as_such() -> None:
+    with pytest.raises(SchemaError, match="'x' holds lists or the like"):
+        Profile.fit(pl.DataFrame({"x": pl.Series([[1, 2], [3, 4]], dtype=pl.Array(pl.Int64, 2))}))
+
+
+@pytest.mark.parametrize("text", ["1\u00a0000", "12\u202f500", "-1\u00a0000,5"])
+def test_a_number_is_quoted_without_the_escapes_of_python(text: str) -> None:
+    with pytest.warns(UserWarning, match=f"'{' '.join(text.split())}'"):
+        Profile.fit({"x": [text] * 3})

@@ -265,7 +265,7 @@ def _series_values(series: Any, dtype: Any) -> npt.NDArray[Any]:
 
 
 def _polars_values(series: Any, dtype: Any) -> npt.NDArray[Any]:
-    if "128" in str(dtype) or dtype.is_decimal():  # NumPy has no such numbers
+    if "128" in str(dtype) or dtype.is_decimal() or dtype.is_nested():  # NumPy has no such values
         return _object_array(series.to_list())
     if dtype.is_integer():
         return _whole_numbers(series.fill_null(0).to_numpy(), series.is_null().to_numpy())

@@ -63,8 +63,9 @@ def warn_of_written_numbers(name: str, texts: Collection[str]) -> bool:
     for how, pattern in _WRITTEN.items():
         written = [text for text in texts if pattern.fullmatch(text)]
         if written and len(written) + plain >= _MOST * len(texts):
+            example = " ".join(min(written).split())
             warnings.warn(
-                f"column {name!r} looks like numbers {how} ({min(written)!r}) and is taken as categorical: "
+                f"column {name!r} looks like numbers {how} ({example!r}) and is taken as categorical: "
                 f"write them as in 1234.5, or pass categorical=[{name!r}] if texts are meant",
                 stacklevel=2,
             )
