@@ -266,11 +266,11 @@ def explained(cluster: Cluster, path: str) -> str:
 def test_drift_is_explained_like_a_manual(cluster: Cluster) -> None:
     said = explained(cluster, "dmm.spec.drift")
     for words in (
-        "A feature drifts when the part of D that is certain within the budget is above minEffect.",
+        "A feature drifts when the lower bound of D, at the budget's confidence, is above minEffect.",
         "budget <Object> How many false alarms are acceptable.",
-        "perFeature <[]Object> Settings that single features have of their own.",
-        "profileUri <string> Where the reference profile lies",
-        "rowScoreThreshold <number> Mean |z| of one row over its features",
+        "perFeature <[]Object> Settings of single features.",
+        "profileUri <string> Address of the reference profile",
+        "rowScoreThreshold <number> A row is unusual from this mean |z| over its features on.",
     ):
         assert words in said
 
