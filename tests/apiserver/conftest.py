@@ -112,4 +112,12 @@ def _install(cluster: Cluster, definition: Document) -> None:
             return False
         return True
 
-    wait_for(served, "the resource is served")
+    in_a_row = 0
+
+    def served_for_a_while() -> bool:
+        """The first answers may be followed by a 404: the definition's status makes its handler again."""
+        nonlocal in_a_row
+        in_a_row = in_a_row + 1 if served() else 0
+        return in_a_row > 20
+
+    wait_for(served_for_a_while, "the resource is served", every=0.1)

@@ -214,7 +214,7 @@ REFUSED: list[tuple[str, Any, int, str, tuple[str, ...]]] = [
     (V2, one_tensor(data=[*LIST[:4], None]), 422, "missing_value", ("'location_score'", "row 0")),
     (V2, one_tensor(data=[*LIST[:4], float("nan")]), 422, "not_finite", ("'input'",)),
     (V2, one_tensor(data=[*LIST[:4], 1e39]), 422, "out_of_range", ("'location_score'",)),
-    (V2, tensor_each(age={"name": "aeg"}), 422, "unknown_feature", ("'aeg'", "'age'")),
+    (V2, tensor_each(age={"name": "aeg"}), 422, "unknown_feature", ("'aeg'", "did you mean age?")),
     (V2, {"inputs": tensor_each()["inputs"][:4]}, 422, "missing_feature", ("'location_score'",)),
     (V2, {"inputs": tensor_each()["inputs"] * 2}, 422, "bad_request", ("twice",)),
     (V2, tensor_each(age={"shape": [2], "data": [1, 2]}), 422, "wrong_shape", ("'age'",)),
