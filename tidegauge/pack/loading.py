@@ -24,7 +24,8 @@ _WANTED: Final = (
     "a LightGBM text file, an ONNX file, or a folder of MLflow"
 )
 _HEAD_BYTES: Final = 4096
-_PICKLES: Final = (b"\x80", b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"]\x00\x00", b"\x04\x22\x4d\x18")
+_ZLIB: Final = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")  # "x" alone begins many a text
+_PICKLES: Final = (b"\x80", *_ZLIB, b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"]\x00\x00", b"\x04\x22\x4d\x18")
 _CUT_OFF: Final = (EOFError, pickle.UnpicklingError, struct.error, zlib.error)
 _PICKLE_SUFFIXES: Final = (".joblib", ".pkl", ".pickle", ".sav")
 _PACK_ONNX: Final = "write the model as ONNX and pack that"
