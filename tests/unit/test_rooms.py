@@ -1,4 +1,4 @@
-"""The library as rooms: what is public, what climbs, and that no circle is left."""
+"""The library as rooms: what is public, what climbs, and that nothing else closes a circle."""
 
 import ast
 import tomllib
@@ -54,7 +54,7 @@ def climbs() -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_no_files_import_each_other_in_a_circle(package: str) -> None:
+def test_no_files_import_each_other_in_a_circle_but_for_the_named_climbs(package: str) -> None:
     modules, allowed = modules_of(package), climbs()
     graph = {
         name: {
