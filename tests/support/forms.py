@@ -22,7 +22,7 @@ SEVERAL_VALUES_A_ROW = (
     *("ClassifierChain", "MultiOutputClassifier", "MultiOutputRegressor", "RegressorChain"),
     *("MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV"),
 )
-UNKNOWN_TO_SKOPS = ("Birch", "HalvingGridSearchCV", "HalvingRandomSearchCV")
+WITHOUT_A_SAFE_FORM = ("Birch", "HalvingGridSearchCV", "HalvingRandomSearchCV")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Case:
     @property
     def is_packed(self) -> bool:
         """Whether there is a form for it; a refusal of any other model is a fault."""
-        return self.name not in (*SEVERAL_VALUES_A_ROW, *UNKNOWN_TO_SKOPS)
+        return self.name not in (*SEVERAL_VALUES_A_ROW, *WITHOUT_A_SAFE_FORM)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -124,6 +128,44 @@ def test_blank_lines_are_no_rows(tmp_path: Path, line_end: str) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(line_end.join(["", "a,b", "", "1,2", "", "", "3,4", "", ""]).encode())
     assert Profile.fit(path).rows == 2
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("lines", "rows", "missing"),
+    [
+        (["a", "x", "", "y", ""], 3, 1),
+        (["a", "", "x", "", ""], 3, 2),
+        (["", "", "a", "x", '""', "", "y"], 4, 2),
+        (["a", '"x', "", 'y"', "", "z", ""], 3, 1),
+        (["a", "1", "", "2.5", "NA", ""], 4, 2),
+    ],
+)
+def test_in_a_file_of_one_column_a_blank_line_is_a_missing_value(
+    tmp_path: Path, line_end: str, lines: list[str], rows: int, missing: int
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(line_end.join(lines).encode())
+    profile = Profile.fit(path)
+    assert (profile.rows, profile.features[0].missing) == (rows, missing)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 7, 1 << 20])
+@pytest.mark.parametrize("values", [["a", None, "b", None], [None, "a"], [1.5, None, 2.0], [True, None]])
+@pytest.mark.parametrize("writer", ["pandas", "polars", "Arrow"])
+def test_one_column_with_gaps_is_read_as_its_writer_wrote_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str, values: list[object], block_bytes: int
+) -> None:
+    monkeypatch.setattr(csv_table, "BLOCK_BYTES", block_bytes)
+    path = tmp_path / "x.csv"
+    if writer == "pandas":
+        pd.DataFrame({"a": values}).to_csv(path, index=False)
+    elif writer == "polars":
+        pl.DataFrame({"a": values}).write_csv(path)
+    else:
+        pyarrow.csv.write_csv(pa.table({"a": values}), path)
+    profile = Profile.fit(path)
+    assert (profile.rows, profile.features[0].missing) == (len(values), values.count(None))
 
 
 def test_a_header_may_have_quotes_commas_and_line_ends(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tidegauge.errors import ProfileError
 
-__all__ = ["MAX_RECORD_BYTES", "Block", "first_record", "record_blocks"]
+__all__ = ["MAX_RECORD_BYTES", "Block", "first_record", "record_blocks", "with_blank_lines"]
 
 MAX_RECORD_BYTES: Final = 1 << 28  # a longer record is a quote that was not closed
 _LF, _CR, _COMMA, _QUOTE = b'\n\r,"'
@@ -71,6 +71,13 @@ def first_record(data: bytes) -> tuple[int, int]:
     begin = len(data) - len(data.lstrip(b"\r\n"))
     ends = _record_ends(np.frombuffer(data, dtype=np.uint8))
     return begin, int(next(iter(ends[ends > begin]), len(data)))
+
+
+def with_blank_lines(block: Block) -> Block:
+    """Count blank lines as records: in a file of one column they are rows whose value is missing."""
+    ends = _record_ends(np.frombuffer(block.data, dtype=np.uint8))
+    whole = int(ends[-1]) if ends.size else 0
+    return Block(block.data, int(ends.size) + (whole < len(block.data)))
 
 
 def _last(data: bytes) -> Block:

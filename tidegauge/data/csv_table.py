@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from tidegauge.data.columns import Column, text_number
 from tidegauge.data.csv_header import FIRST_BYTES, header_of, require_csv, warn_of_no_header
-from tidegauge.data.csv_records import Block, record_blocks
+from tidegauge.data.csv_records import Block, record_blocks, with_blank_lines
 from tidegauge.data.frames import read_column
 from tidegauge.errors import ProfileError, SchemaError
 from tidegauge.profile.features import written_text
@@ -160,8 +161,10 @@ def _opened(path: Path, read: Callable[[int], bytes]) -> _Table:
     for block in blocks:
         if block.records:
             names, header, begin = header_of(path, block.data)
-            rows = _first(Block(block.data[begin:], block.records - 1), blocks)
-            return _Table(path, names, _without_header(path, rows, header) if len(names) > 1 else rows)
+            rows = chain([Block(block.data[begin:], block.records - 1)], blocks)
+            if len(names) == 1:
+                return _Table(path, names, _filled(map(with_blank_lines, rows)))
+            return _Table(path, names, _without_header(path, _filled(rows), header))
     raise ProfileError(f"{path} is empty: its first line must name the columns")
 
 
@@ -191,10 +194,8 @@ def _without_header(path: Path, blocks: Iterator[Block], header: bytes) -> Itera
         rows += block.records
 
 
-def _first(block: Block, others: Iterator[Block]) -> Iterator[Block]:
-    if block.records:
-        yield block
-    yield from (other for other in others if other.records)
+def _filled(blocks: Iterator[Block]) -> Iterator[Block]:
+    return (block for block in blocks if block.records)
 
 
 # --- rows to columns ---------------------------------------------------------------------------------------
@@ -305,7 +306,11 @@ def _read(rows: _Rows, types: dict[str, Any], names: Sequence[str] = (), *, thre
             read_options=arrow_csv.ReadOptions(
                 column_names=rows.table.names, block_size=len(data) + 1, use_threads=threads
             ),
-            parse_options=arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=keep),
+            parse_options=arrow_csv.ParseOptions(
+                newlines_in_values=True,
+                ignore_empty_lines=len(rows.table.names) > 1,
+                invalid_row_handler=keep,
+            ),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=types,
                 include_columns=names,
