@@ -47,8 +47,9 @@ def unpacked(revision: str, folder: Path) -> Path:
 def _serving(model: str, tree: Path, rounds: int) -> list[Row]:
     rows = []
     with tempfile.TemporaryDirectory() as folder, log_folder() as log, log_folder() as old_log:
-        _, bundle = packed(Path(folder), model)
-        with our_server(bundle, log) as now, our_server(bundle, old_log, tree) as before:
+        trained, bundle = packed(Path(folder), model)
+        old_bundle = _packed_by(tree, trained)
+        with our_server(bundle, log) as now, our_server(old_bundle, old_log, tree) as before:
             servers = {NOW: now, BEFORE: before}
             _take_turns(servers, 8, 1, [log, old_log])  # warms up
             for connections in (1, 8, 32):
@@ -56,6 +57,19 @@ def _serving(model: str, tree: Path, rounds: int) -> list[Row]:
                 turns = _take_turns(servers, connections, rounds, [log, old_log])
                 rows += _rows(f"{model}, {connections} connections", turns)
     return rows
+
+
+def _packed_by(tree: Path, trained: Path) -> Path:
+    """The bundle that another tree makes of the same trained model: it may not read today's."""
+    bundle = trained.with_suffix(".before")
+    command = [sys.executable, "-P", "-m", "tidegauge", "pack", trained, "--target", "price"]
+    command += ["--data", trained.parent / "train.parquet", "--out", bundle]
+    subprocess.run(command, env=_environment(tree), check=True, capture_output=True)
+    return bundle
+
+
+def _environment(tree: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(str(tree / program) for program in PROGRAMS)}
 
 
 def _take_turns(servers: dict[str, Server], connections: int, rounds: int, logs: list[Path]) -> Turns:
@@ -101,11 +115,9 @@ def _library(name: str, tree: Path, *, quick: bool) -> list[Row]:
 
 def _figures(name: str, tree: Path, *, quick: bool) -> dict[str, str]:
     """What a benchmark prints in a tree."""
-    path = os.pathsep.join(str(tree / program) for program in PROGRAMS)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-P", "-m", "bench", name, *(["--quick"] if quick else [])]
-        environment = {**os.environ, "PYTHONPATH": path}
-        subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=False)
+        subprocess.run(command, cwd=folder, env=_environment(tree), stdout=subprocess.DEVNULL, check=False)
         rows = json.loads((Path(folder) / "bench-results" / f"{name}.json").read_text())["rows"]
     return {row["what"]: row["figure"] for row in rows}
 
