@@ -62,8 +62,8 @@ def _serving(model: str, tree: Path, rounds: int) -> list[Row]:
 def _packed_by(tree: Path, trained: Path) -> Path:
     """The bundle that another tree makes of the same trained model: it may not read today's."""
     bundle = trained.with_suffix(".before")
-    command = [sys.executable, "-P", "-m", "tidegauge", "pack", trained, "--target", "price"]
-    command += ["--data", trained.parent / "train.parquet", "--out", bundle]
+    command = [sys.executable, "-P", "-m", "tidegauge", "pack", "--model", trained, "--target", "price"]
+    command += ["--data", trained.parent / "train.parquet", "--output", bundle]
     subprocess.run(command, env=_environment(tree), check=True, capture_output=True)
     return bundle
 
