@@ -58,7 +58,9 @@ def test_a_report_of_two_hundred_features_names_each_that_drifts_with_its_distan
 
 
 def test_a_profile_of_a_csv_file_names_the_columns_whose_type_it_does_not_know(tmp_path: Path) -> None:
-    pd.DataFrame({"x": [1.5, 2.5], "city": ["a", "b"], "n": [1, 2]}).to_csv(tmp_path / "rows.csv", index=False)
+    pd.DataFrame({"x": [1.5, 2.5], "city": ["a", "b"], "n": [1, 2]}).to_csv(
+        tmp_path / "rows.csv", index=False
+    )
     Profile.fit(tmp_path / "rows.csv").save(tmp_path / "profile.json")
     shown = printed("profile", "show", tmp_path / "profile.json")
     assert "types: not known for x, n; texts there that are no numbers are missing\n" in shown

@@ -35,6 +35,10 @@ _WRITTEN: Final = {
     "with a unit": re.compile(rf"\s*[+-]?\d[\d.,]*\s?({_UNIT})\s*", re.ASCII),
     "with brackets or a sign behind": re.compile(r"\s*(\(\d[\d.,]*\)|\d[\d.,]*-)\s*", re.ASCII),
     "with the exponent of Fortran": re.compile(r"\s*[+-]?\d*\.\d*[dD][+-]?\d+\s*", re.ASCII),
+    "with a letter for thousands or millions": re.compile(
+        r"\s*[+-]?\d[\d.,]*\s?(k|K|M|B|bn|mn|[mM]io)\s*", re.ASCII
+    ),
+    "with underscores": re.compile(r"\s*[+-]?\d{1,3}(_\d{3})+(\.\d+)?\s*", re.ASCII),
     "in signs beyond ASCII": re.compile(r"(?=.*[^\x00-\x7f])\s*[+\-\u2212]?\d[\d.,\u066b\u066c]*\s*"),
 }
 _MOST: Final = 0.9  # of the different texts, so that a few marks of missing values do not hide the rest
