@@ -29,7 +29,7 @@ from tidegauge.monitor.replay import Transition
 from tidegauge.pack import Packed, pack_model
 from tidegauge.profile.profile import NumericFeature
 from tidegauge.protocol.names import PREDICTION, Severity, Verdict
-from tidegauge.stats.statistics import total_variation
+from tidegauge.stats.distance import total_variation
 
 WEATHER = ["temp", "dewp", "humid", "wind_speed", "precip", "pressure", "visib"]
 FLIGHT = ["distance", "hour", "dep_delay", "carrier", "origin"]

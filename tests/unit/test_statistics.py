@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,19 +10,18 @@ import scipy.spatial.distance
 import scipy.stats
 
 from tidegauge import Profile, ProfileError
-from tidegauge.stats.statistics import (
-    bernoulli_kl,
-    g_test,
-    jensen_shannon,
-    kolmogorov_pvalue,
-    ks_two_sample,
-    psi,
-    rank_mean,
-    rate_lower_bound,
-    rate_upper_bound,
-    total_variation,
-    wasserstein,
-)
+from tidegauge.counting.ks import ks_two_sample
+from tidegauge.stats.distance import total_variation
+from tidegauge.stats.rates import bernoulli_kl, rate_lower_bound, rate_upper_bound
+from tidegauge.stats.statistics.g import g_test
+from tidegauge.stats.statistics.hellinger import hellinger
+from tidegauge.stats.statistics.jensen_shannon import jensen_shannon
+from tidegauge.stats.statistics.ks import kolmogorov_pvalue
+from tidegauge.stats.statistics.psi import psi
+from tidegauge.stats.statistics.rank_mean import rank_mean
+from tidegauge.stats.statistics.wasserstein import wasserstein
+
+PACKAGE = Path(__file__).parents[2] / "tidegauge"
 
 EDGES = np.arange(5.0)
 # Each takes two vectors of 11 cells (5 cut points) and is a distance: name -> (function, its upper bound).
@@ -31,6 +31,7 @@ DISTANCES = {
     "g": (lambda a, b: g_test(a, b).statistic, np.inf),
     "psi": (lambda a, b: psi(a, b).statistic, np.inf),
     "js": (jensen_shannon, np.sqrt(np.log(2)) + 1e-12),
+    "hellinger": (hellinger, 1.0),
     "tv": (total_variation, 1.0),
     "wasserstein": (lambda a, b: wasserstein(a, b, EDGES), 4.0),
 }
@@ -155,11 +156,15 @@ def test_wasserstein_needs_every_cut_point_finite() -> None:
         wasserstein(np.ones(5), np.ones(5), np.array([0.0, np.inf]))
 
 
-MODULES = ("stats.statistics", "monitor.policy", "stats.tables", "monitor.monitor")
+WITH_EXAMPLES = [
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if ">>> " in path.read_text()
+]
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", WITH_EXAMPLES)
 def test_examples_in_docstrings_give_what_they_say(module: str) -> None:
-    result = doctest.testmod(importlib.import_module(f"tidegauge.{module}"))
+    result = doctest.testmod(importlib.import_module(module))
     assert result.attempted > 0
     assert result.failed == 0

@@ -19,17 +19,19 @@ IntArray = npt.NDArray[np.int64]
 class Best:
     """The look with the largest lower bound of each feature, arrays of shape ``(features,)``.
 
-    `scale` is -1 where no look counts; `eps` is the smallest of all looks, not only of that one.
+    `scale` is -1 where no look counts; `eps` is the half-width of that look's bound, and `smallest_eps` the
+    smallest of all looks.
     """
 
     scale: IntArray
     lower: FloatArray
     statistic: FloatArray
-    cause: IntArray
+    cause: npt.NDArray[np.object_]
     rows: FloatArray
     noise: FloatArray
     detected: npt.NDArray[np.bool_]
     eps: FloatArray
+    smallest_eps: FloatArray
 
 
 class Standing:
@@ -41,7 +43,7 @@ class Standing:
         self._known = np.zeros(scales, dtype=bool)
         self._lower, self._eps = np.full(shape, -np.inf), np.full(shape, np.inf)
         self._statistic, self._rows, self._noise = np.zeros(shape), np.zeros(shape), np.full(shape, np.inf)
-        self._cause = np.zeros(shape, dtype=np.int64)
+        self._cause = np.full(shape, "", dtype=np.object_)
         self._detected = np.zeros(shape, dtype=bool)
 
     def take(self, look: Look) -> None:
@@ -55,10 +57,6 @@ class Standing:
     def unknown_scales(self) -> list[int]:
         """Scales without a look since the start."""
         return [int(s) for s in np.flatnonzero(~self._known)]
-
-    def eps(self, scale: int) -> FloatArray:
-        """Half-widths of the bounds at one scale."""
-        return np.asarray(self._eps[scale])
 
     @property
     def rows(self) -> int:
@@ -91,5 +89,6 @@ class Standing:
             rows=self._rows[at],
             noise=self._noise[at],
             detected=self._detected[at] & counts[at],
-            eps=np.where(counts, self._eps, np.inf).min(axis=0),
+            eps=self._eps[at],
+            smallest_eps=np.where(counts, self._eps, np.inf).min(axis=0),
         )

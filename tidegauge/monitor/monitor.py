@@ -19,7 +19,7 @@ from tidegauge.errors import PolicyError, ProfileMismatch, WireError
 from tidegauge.monitor.alarms import SEVERITIES, Alarms, Look
 from tidegauge.monitor.latest import Standing
 from tidegauge.monitor.learning import Learner
-from tidegauge.monitor.policy import LEARNING_FLOOR, Budget, Policy
+from tidegauge.monitor.policy import LEARNING_FLOOR, Policy
 from tidegauge.monitor.report_builder import summarise
 from tidegauge.monitor.windows import Windows, hop_panes, window_panes
 from tidegauge.nearest import or_nearest
@@ -27,7 +27,9 @@ from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PANE_SECONDS, Verdict
 from tidegauge.report.model import Report
 from tidegauge.stats.design_effect import profile_table
-from tidegauge.stats.evaluation import Evaluator, Limits
+from tidegauge.stats.evaluation import Evaluator
+from tidegauge.stats.evidence import Budget
+from tidegauge.stats.registry import STATISTICS, Statistics, count_pairs
 from tidegauge.stats.seasonality import HOUR_SECONDS, hour_weights
 from tidegauge.stats.tables import Reference
 from tidegauge.telling import told
@@ -56,6 +58,8 @@ class Monitor:
     timed
         Whether that is so. False where panes are so many rows each: then there are no hours of day, and a
         pane counts as one of `pane_seconds` for the budget.
+    statistics
+        What features are compared by, each a `tidegauge.stats.statistic.Statistic`.
 
     Examples
     --------
@@ -78,6 +82,7 @@ class Monitor:
         pairs: int | None = None,
         pane_seconds: float = PANE_SECONDS,
         timed: bool = True,
+        statistics: Statistics = STATISTICS,
     ) -> None:
         self.profile = profile
         self.policy = policy or Policy()
@@ -89,8 +94,9 @@ class Monitor:
                 f"per_feature names {unknown[0]!r}, which the profile does not have; "
                 f"{or_nearest(unknown[0], profile.names)}"
             )
-        self.reference = Reference(profile, pairs)
-        self.evaluator = Evaluator(self.reference)
+        self.statistics = statistics
+        self.reference = Reference(profile)
+        self.evaluator = Evaluator(self.reference, pairs, statistics)
         self._has_hours = timed and pane_seconds <= HOUR_SECONDS and self.evaluator.has_hours
         self.windows = Windows(self.evaluator.width, self.policy.scales)
         self.alarms = Alarms(len(profile.monitored), self.policy.scales)
@@ -99,7 +105,7 @@ class Monitor:
         self._newest_rows: int | None = None
         self._last_closed_rows: int | None = None
         self._pending: dict[int, IntArray] = {}
-        self._budget = self.policy.budget(self.reference.pairs, pane_seconds)
+        self._budget = self.policy.budget(self.evaluator.pairs, pane_seconds)
         self._min_effect = np.array([[self.policy.floor(n, s) for n in profile.names] for s in SEVERITIES])
         self._learner = Learner(self.reference, self.policy.scales)
         self._hops = [hop_panes(scale) for scale in range(self.policy.scales)]
@@ -108,7 +114,7 @@ class Monitor:
     @staticmethod
     def count_pairs(profile: Profile) -> int:
         """(feature, statistic) pairs of a whole profile that may alarm."""
-        return Reference(profile).pairs
+        return count_pairs(Reference(profile))
 
     # --- panes in --------------------------------------------------------------------------------------
 
@@ -215,22 +221,16 @@ class Monitor:
 
     def _look(self, scales: list[int]) -> list[Look]:
         windows = [self.windows.window(s) for s in scales]
-        found = self.evaluator.evaluate(windows, self._limits(scales))
+        found = self.evaluator.evaluate(windows, self._budget.take(scales), self.design_effect[scales])
         firsts = [self.windows.first_pane(s) for s in scales]
         return [
             Look(s, first, first + window_panes(s) - 1, found.row(i))
             for i, (s, first) in enumerate(zip(scales, firsts, strict=True))
         ]
 
-    def shared_limits(self, scale: int, looks: int) -> Limits:
-        """Limits of so many looks that share one look's chance of a false alarm at that scale."""
-        b = Budget.of(np.full(looks, self._budget.alpha[scale] / looks))
-        effect = np.tile(self.design_effect[scale], (looks, 1))
-        return Limits(b.alpha, b.deviation, b.normal, effect)
-
-    def _limits(self, scales: list[int]) -> Limits:
-        b = self._budget
-        return Limits(b.alpha[scales], b.deviation[scales], b.normal[scales], self.design_effect[scales])
+    def shared_budget(self, scale: int, looks: int) -> Budget:
+        """Return the budget of so many looks that share one look's chance of a false alarm at that scale."""
+        return Budget.of(np.full(looks, self._budget.alpha[scale] / looks))
 
     # --- learning --------------------------------------------------------------------------------------
 
@@ -295,8 +295,8 @@ class Monitor:
         """Each feature's verdict, by what the last looks found."""
         best = self.standing.best(self.alarms)
         # Rows may come without the prediction, which is not missing then: it was not asked.
-        silent = self.is_stale(pane_id) | ~self.reference.decisive.any(axis=0) | ~self.standing.heard
-        blind = best.eps > self._min_effect[1]
+        silent = self.is_stale(pane_id) | ~self.standing.heard
+        blind = best.smallest_eps > self._min_effect[1]
         unsure = ~self._known_effect & best.detected & (best.lower > self._min_effect[0])
         rules = (
             (self.alarms.alarmed, Verdict.DRIFTING),

@@ -25,7 +25,8 @@ from tidegauge.monitor.monitor import Monitor
 from tidegauge.monitor.windows import hop_panes, window_panes
 from tidegauge.protocol.names import Extent, Verdict
 from tidegauge.report.model import FeatureReport, PodReport, Report, published_share
-from tidegauge.stats.evaluation import Evaluation, Limits, Sums
+from tidegauge.stats.evaluation import Evaluation
+from tidegauge.stats.evidence import Sums
 from tidegauge.stats.tables import Reference
 
 __all__ = ["KEPT_PANES", "PodRows", "bin_rows", "name_pods"]
@@ -94,7 +95,7 @@ class _Judge:
         reference = monitor.reference
         self._total: IntArray = np.zeros(reference.bin_cells.size + 2 * len(reference.features), np.int64)
         self._whole = monitor.evaluator.sums([monitor.windows.window(scale)])
-        self._limits = monitor.shared_limits(scale, max(1, len(self._pods)))
+        self._scale, self._budget = scale, monitor.shared_budget(scale, max(1, len(self._pods)))
         self._found = self._judge_all() if self._pods else None
 
     def _judge_all(self) -> Evaluation:
@@ -160,8 +161,9 @@ class _Judge:
         )
 
     def _evaluate(self, rows: IntArray) -> Evaluation:
-        limits = Limits(*(getattr(self._limits, name)[: len(rows)] for name in Limits.__slots__))
-        return self._monitor.evaluator.decide(self._sums(rows), limits)
+        effect = np.tile(self._monitor.design_effect[self._scale], (len(rows), 1))
+        budget = self._budget.take(list(range(len(rows))))
+        return self._monitor.evaluator.decide(self._sums(rows), budget, effect)
 
     def _sums(self, rows: IntArray) -> Sums:
         """What the evaluation needs, from bins alone, against what the whole window expects."""

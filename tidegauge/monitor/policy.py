@@ -18,15 +18,14 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
-from scipy.special import ndtri
 
 from tidegauge.errors import PolicyError
 from tidegauge.nearest import or_nearest
 from tidegauge.protocol.names import Severity
+from tidegauge.stats.evidence import Budget
 from tidegauge.telling import told
 
-__all__ = ["DEFAULT_MIN_EFFECT", "MAX_SCALES", "Budget", "Policy", "duration_seconds"]
+__all__ = ["DEFAULT_MIN_EFFECT", "MAX_SCALES", "Policy", "duration_seconds"]
 
 DEFAULT_MIN_EFFECT: Final[Mapping[str, float]] = {"warning": 0.05, "critical": 0.15}
 LEARNING_FLOOR: Final = 0.1  # effect floor while the design effect is not known yet
@@ -63,30 +62,6 @@ def duration_seconds(value: Duration, name: str = "a duration") -> float:
             "such as '30d', '1h30m' or '10s'; a bare number is seconds"
         )
     return seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """The limits of one monitor's looks, by scale; arrays of shape ``(scales,)``.
-
-    Parameters
-    ----------
-    alpha
-        Chance of a false alarm allowed per look and (feature, statistic) pair.
-    deviation
-        ``sqrt(ln(2 / alpha) / 2)``: the two-sided DKW-Massart factor (lambda in the documentation).
-    normal
-        ``z`` with two-sided normal tail mass alpha.
-    """
-
-    alpha: npt.NDArray[np.float64]
-    deviation: npt.NDArray[np.float64]
-    normal: npt.NDArray[np.float64]
-
-    @classmethod
-    def of(cls, alpha: npt.NDArray[np.float64]) -> Budget:
-        """The factors that follow from alpha."""
-        return cls(alpha, np.sqrt(np.log(2 / alpha) / 2), -ndtri(alpha / 2))
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from tidegauge.monitor.report_builder import outline
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PANE_SECONDS, Severity, Verdict
 from tidegauge.report.model import Report, published_share
-from tidegauge.stats.tables import STATISTICS
 from tidegauge.telling import told
 
 __all__ = ["Transition", "replay", "replayed"]
@@ -383,7 +382,7 @@ class _Watch:
                 statistic=published_share(float(best.statistic[i])) if known else None,
                 lower=published_share(float(best.lower[i])) if known else None,
                 window_rows=int(best.rows[i]) if known else 0,
-                cause=STATISTICS[int(best.cause[i])] if known else None,
+                cause=best.cause[i] if known else None,
             )
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtrc, kolmogorov
 
 from tidegauge.counting.ks import ks_two_sample
 from tidegauge.monitor.alarms import Alarms
@@ -20,8 +18,8 @@ from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import Severity, Verdict
 from tidegauge.report.model import Baseline, FeatureReport, Report, by_urgency, published_share
 from tidegauge.stats.evaluation import Evaluator
-from tidegauge.stats.statistics import g_test, jensen_shannon, psi, rank_mean, wasserstein
-from tidegauge.stats.tables import STATISTICS, Reference, rounded_cells
+from tidegauge.stats.registry import Statistics, figures_of, leader_of, unknown_figures
+from tidegauge.stats.tables import Sample, rounded_cells
 
 __all__ = ["Judged", "outline", "summarise"]
 
@@ -32,7 +30,7 @@ class Judged(Protocol):
     profile: Profile
     policy: Policy
     pane_seconds: float
-    reference: Reference
+    statistics: Statistics
     evaluator: Evaluator
     windows: Windows
     alarms: Alarms
@@ -81,13 +79,14 @@ def summarise(monitor: Judged, pane: int) -> Report:
         late_rows=monitor.late_rows,
         stale=stale,
         hours_of_day=any(feature.hourly is not None for feature in monitor.profile.monitored),
-        policy={**monitor.policy.to_dict(), "pairs": monitor.reference.pairs},
+        policy={**monitor.policy.to_dict(), "pairs": monitor.evaluator.pairs},
     )
 
 
 def outline(monitor: Judged, pane: int) -> list[FeatureReport]:
     """Each feature's verdict, severity and since, without figures."""
     alarms = monitor.alarms
+    unknown = unknown_figures(monitor.statistics)
     severities = [Severity.CRITICAL if critical else Severity.WARNING for critical in alarms.critical]
     return [
         FeatureReport(
@@ -97,7 +96,7 @@ def outline(monitor: Judged, pane: int) -> list[FeatureReport]:
             severity=severities[i] if verdict is Verdict.DRIFTING else None,
             since=int(alarms.since[0, i]) if verdict is Verdict.DRIFTING else None,
             floor=float(monitor.floors[0, i]),
-        )
+        ).with_figures(unknown)
         for i, (feature, verdict) in enumerate(
             zip(monitor.profile.monitored, monitor.verdicts(pane), strict=True)
         )
@@ -108,63 +107,38 @@ def _with_figures(monitor: Judged, i: int, known: FeatureReport, best: Best) -> 
     scale = int(best.scale[i])
     if scale < 0:
         return known
-    return replace(
+    decided = replace(
         known,
         detected=bool(best.detected[i]),
         statistic=published_share(float(best.statistic[i])),
         lower=published_share(float(best.lower[i])),
-        cause=STATISTICS[int(best.cause[i])],
+        cause=best.cause[i],
         window=1 << scale,
         window_seconds=(1 << scale) * monitor.pane_seconds,
         window_rows=int(best.rows[i]),
         design_effect=float(monitor.design_effect[scale, i]),
-        **_measures(monitor, i, best),
     )
+    return decided.with_figures(_figures(monitor, i, best))
 
 
-def _measures(monitor: Judged, i: int, best: Best) -> dict[str, Any]:
-    """Everything that is worked out for the leading window only."""
-    r, feature = monitor.reference, monitor.profile.monitored[i]
-    cells, missing, beyond = monitor.evaluator.counts(monitor.windows.window(int(best.scale[i])), i)
-    n = int(cells.sum())
-    result: dict[str, Any] = {
-        "missing_rate": missing / (n + missing) if n + missing else None,
-        "reference_missing_rate": feature.missing / (feature.total + feature.missing),
-    }
-    if n == 0 or not r.known[i]:
-        return result
-    starts = r.bin_cells[r.bin_offsets[i] : r.bin_offsets[i + 1]] - r.offsets[i]
-    live, reference = np.add.reduceat(cells, starts), np.add.reduceat(feature.compared, starts)
-    index, g = psi(live, reference), g_test(live, reference)
-    result |= {
-        "g": g.statistic,
-        "psi": index.statistic,
-        "psi_noise": index.noise,
-        "js": jensen_shannon(live, reference),
-    }
-    unseen = r.unseen_bins[r.bin_offsets[i] : r.bin_offsets[i + 1]]
-    if not r.continuous[i]:
-        result["unseen_rate"] = float(live[unseen].sum()) / n
-    if i in r.rounded:
-        result["rounded_rate"] = float(cells[rounded_cells(feature)].sum()) / n
-    noise, scale = float(best.noise[i]), int(best.scale[i])
-    eps = float(monitor.standing.eps(scale)[i])
-    slack = 0.0
-    if r.continuous[i]:
-        result["pvalue"] = float(kolmogorov(best.statistic[i] / math.sqrt(noise)))
-    else:
-        thinned = g.statistic * (1 / n + 1 / r.m[i]) / noise
-        result["pvalue"] = float(chdtrc(g.degrees, thinned)) if g.degrees else 1.0
-    if isinstance(feature, NumericFeature):
-        ks = ks_two_sample(cells, feature.counts)
-        slack = ks.upper - ks.statistic
-        result |= {"rank_mean": rank_mean(cells, feature.counts).statistic, "exceedance_rate": beyond / n}
-        result["wasserstein"] = _wasserstein(feature, cells)
-    result["upper"] = published_share(float(best.statistic[i]) + slack + eps)
-    return result
+def _figures(monitor: Judged, i: int, best: Best) -> dict[str, Any]:
+    """Return everything that is worked out for the leading window only."""
+    sample = monitor.evaluator.sample(monitor.windows.window(int(best.scale[i])), i)
+    figures: dict[str, Any] = figures_of(sample, monitor.statistics)
+    if not sample.is_comparable:
+        return figures
+    distance, noise = float(best.statistic[i]), float(best.noise[i])
+    leader = leader_of(sample.kind, monitor.statistics)
+    figures["pvalue"] = leader.pvalue(sample, distance, noise)
+    figures["upper"] = published_share(distance + _slack(sample) + float(best.eps[i]))
+    if (rounded := rounded_cells(sample.feature)).any():
+        figures["rounded_rate"] = float(sample.cells[rounded].sum()) / sample.n
+    return figures
 
 
-def _wasserstein(feature: NumericFeature, cells: npt.NDArray[np.int64]) -> float | None:
-    if not np.isfinite(feature.cut_points).all() or feature.cut_points.size < 2:
-        return None
-    return wasserstein(cells, feature.counts, feature.cut_points.astype(np.float64))
+def _slack(sample: Sample) -> float:
+    """Return how much larger D over all values may be than D over the cells."""
+    if not isinstance(sample.feature, NumericFeature):
+        return 0.0
+    ks = ks_two_sample(sample.cells, sample.feature.counts)
+    return ks.upper - ks.statistic

@@ -10,9 +10,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from tidegauge.errors import WireError
+from tidegauge.nearest import or_nearest
 from tidegauge.protocol.names import REPORT_SCHEMA, Extent, Severity, Verdict
 from tidegauge.report.coverage import Coverage, worst_coverage
 from tidegauge.telling import told
@@ -89,9 +90,9 @@ class FeatureReport:
         Share of values that differ from one of the reference's few by rounding alone, and count as that one.
     rank_mean
         Mean of the reference's mid-ranks; 1/2 without drift.
-    g, psi, psi_noise, js, wasserstein
-        Other measures of the same window; `psi_noise` is what psi would be without drift. None where it
-        does not apply.
+    measures
+        Other figures of the same window by name, such as ``psi``, None where one does not apply
+        (`docs/report-format.md` lists them). Each is an attribute too: ``feature.psi``.
     extent
         Whether the drift is confined to `pods` or everywhere; None where neither is certain.
     pods
@@ -121,13 +122,25 @@ class FeatureReport:
     unseen_rate: float | None = None
     exceedance_rate: float | None = None
     rank_mean: float | None = None
-    g: float | None = None
-    psi: float | None = None
-    psi_noise: float | None = None
-    js: float | None = None
-    wasserstein: float | None = None
+    measures: Mapping[str, float | None] = field(default_factory=dict, hash=False)
     extent: Extent | None = None
     pods: tuple[PodReport, ...] = ()
+
+    def __getattr__(self, name: str) -> float | None:
+        """Return a measure by its name."""
+        measures: Mapping[str, float | None] = object.__getattribute__(self, "measures")
+        if name in measures:
+            return measures[name]
+        raise AttributeError(f"a feature's report has no {name!r}; {or_nearest(name, dir(self))}")
+
+    def __dir__(self) -> list[str]:
+        return [*FEATURE_FIELDS, *self.measures, "where", "with_figures"]
+
+    def with_figures(self, figures: Mapping[str, float | None]) -> FeatureReport:
+        """Return the report with figures: those that have no field of their own are measures."""
+        own: dict[str, Any] = {name: value for name, value in figures.items() if name in FEATURE_FIELDS}
+        measures = {name: value for name, value in figures.items() if name not in FEATURE_FIELDS}
+        return replace(self, **own, measures={**self.measures, **measures})
 
     @property
     def where(self) -> str:
@@ -295,8 +308,8 @@ class Report:
 
     def _feature(self, feature: FeatureReport) -> dict[str, Any]:
         values = asdict(feature)
-        since = values.pop("since")
-        return {**values, "since_pane": since, "since": self.time(since)}
+        since, measures = values.pop("since"), values.pop("measures")
+        return {**values, **measures, "since_pane": since, "since": self.time(since)}
 
     @classmethod
     def from_dict(cls, document: object) -> Report:
@@ -322,6 +335,7 @@ class Report:
             raise WireError(f"a report that cannot be read: {type(error).__name__}: {error}") from error
 
 
+FEATURE_FIELDS: Final = frozenset(f.name for f in fields(FeatureReport))
 _SAID_LATER = ("reference_missing_rate", "rounded_rate")
 _PLAIN = ("pane_seconds", "rows", "profile", "late_rows", "stale", "model", "policy")
 
@@ -343,8 +357,9 @@ def by_urgency(features: Iterable[FeatureReport]) -> dict[str, FeatureReport]:
 
 
 def _read_feature(item: Mapping[str, Any]) -> FeatureReport:
-    names = {f.name for f in fields(FeatureReport)} - {"since", "extent", "pods", *_SAID_LATER}
+    names = FEATURE_FIELDS - {"since", "extent", "pods", "measures", *_SAID_LATER}
     values = {name: item[name] for name in names}
+    values["measures"] = {name: value for name, value in item.items() if _is_measure(name, value)}
     # An aggregator of before these were said, or a report that it stored, has none of them.
     values |= {name: item.get(name) for name in _SAID_LATER}
     extent = item.get("extent")
@@ -355,6 +370,12 @@ def _read_feature(item: Mapping[str, Any]) -> FeatureReport:
     values["verdict"] = Verdict(values["verdict"])
     values["severity"] = _severity(values["severity"])
     return FeatureReport(since=item["since_pane"], **values)
+
+
+def _is_measure(name: str, value: object) -> bool:
+    """Whether it is a figure that only people read: its name is no other field's."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return name not in FEATURE_FIELDS | {"since_pane"} and (value is None or is_number)
 
 
 def _severity(value: str | None) -> Severity | None:

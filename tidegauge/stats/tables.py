@@ -8,6 +8,8 @@ distinct values, every category for a categorical one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 import numpy as np
@@ -15,18 +17,43 @@ import numpy.typing as npt
 
 from tidegauge.profile.features import DISCRETE_LIMIT
 from tidegauge.profile.profile import CategoricalFeature, Feature, NumericFeature, Profile
-from tidegauge.stats.statistics import rate_upper_bound
 
-__all__ = ["BINS", "STATISTICS", "Reference", "is_discrete", "over_values", "quantile_bins", "rounded_cells"]
+__all__ = [
+    "BINS",
+    "Kind",
+    "Reference",
+    "Sample",
+    "is_discrete",
+    "kind_of",
+    "over_values",
+    "quantile_bins",
+    "rounded_cells",
+    "unnamed_cells",
+]
 
-STATISTICS: Final = ("ks", "rank_mean", "g", "missing", "unseen", "exceedance")
 BINS: Final = 16
-REFERENCE_ALPHA: Final = 0.01  # chance that any bound of a reference's own rate is wrong
-RATES: Final = ("missing", "unseen", "exceedance", "present")  # a rate that falls is one that rises
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+
+
+class Kind(Enum):
+    """What a feature is to a statistic."""
+
+    CONTINUOUS = "numeric, many distinct values"
+    DISCRETE = "numeric, few distinct values"
+    CATEGORICAL = "categorical"
+    EMPTY = "no reference values"
+
+
+def kind_of(feature: Feature) -> Kind:
+    """Return a feature's kind; one without reference values has no other."""
+    if not feature.compared.any():
+        return Kind.EMPTY
+    if isinstance(feature, CategoricalFeature):
+        return Kind.CATEGORICAL
+    return Kind.DISCRETE if is_discrete(feature) else Kind.CONTINUOUS
 
 
 def is_discrete(feature: Feature) -> bool:
@@ -101,6 +128,56 @@ def quantile_bins(counts: IntArray, bins: int) -> IntArray:
     return np.unique(np.concatenate(([0], starts[starts < counts.size]))).astype(np.int64)
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One feature's counts in one window, beside the reference's.
+
+    Parameters
+    ----------
+    feature, kind
+        The feature, and what it is to a statistic.
+    cells
+        Live values per cell, int64, ``(cells,)``.
+    missing, beyond
+        Live rows without a value, and live values with ``|z| > 3``.
+    live, reference
+        Live and reference values per bin, int64, ``(bins,)``.
+    unseen
+        Which bins hold values that the reference does not name, ``(bins,)``.
+    """
+
+    feature: Feature
+    kind: Kind
+    cells: IntArray
+    missing: int
+    beyond: int
+    live: IntArray
+    reference: IntArray
+    unseen: BoolArray
+
+    @classmethod
+    def of(cls, feature: Feature, cells: IntArray, missing: int = 0, beyond: int = 0) -> Sample:
+        """Lay one feature's counts beside its reference."""
+        kind = kind_of(feature)
+        starts = _bin_starts(feature, continuous=kind is Kind.CONTINUOUS)
+        return cls(
+            *(feature, kind, cells, missing, beyond),
+            live=np.add.reduceat(cells, starts),
+            reference=np.add.reduceat(feature.compared, starts),
+            unseen=unnamed_cells(feature, starts.size) & (kind is not Kind.CONTINUOUS),
+        )
+
+    @property
+    def n(self) -> int:
+        """Live values, without missing ones."""
+        return int(self.cells.sum())
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether there are both live and reference values."""
+        return self.kind is not Kind.EMPTY and bool(self.cells.any())
+
+
 class Reference:
     """One profile's tables; read-only after construction.
 
@@ -108,13 +185,12 @@ class Reference:
     ----------
     profile
         The profile, or shard of one.
-    pairs
-        (feature, statistic) pairs that may alarm in the whole deployment (K); None: those of this profile.
     """
 
-    def __init__(self, profile: Profile, pairs: int | None = None) -> None:
+    def __init__(self, profile: Profile) -> None:
         features = profile.monitored
         self.features = features
+        self.kinds = [kind_of(feature) for feature in features]
         self.offsets: IntArray = profile.offsets
         self.starts: IntArray = profile.offsets[:-1]
         self.sizes: IntArray = np.diff(profile.offsets)
@@ -135,9 +211,6 @@ class Reference:
         self.rank_unit: FloatArray = 1 / np.maximum(2 * self.m, 1)
         self.rank_level: FloatArray = self.rank_sum(self.ecdf)
         self._lay_bins()
-        self._set_decisive()
-        self.pairs = int(self.decisive.sum()) if pairs is None else pairs
-        self.rate_bounds = self._rate_bounds(max(1, self.pairs))
         self._lay_hours()
 
     def _within_features(self, work: Callable[[FloatArray], FloatArray], values: FloatArray) -> FloatArray:
@@ -167,7 +240,10 @@ class Reference:
         parts = np.split(self.bin_share, self.bin_offsets[1:-1])
         self.largest_bin: IntArray = self.bin_offsets[:-1] + np.array([part.argmax() for part in parts])
         self.unseen_bins: BoolArray = np.concatenate(
-            [_unseen(f, s.size) & ~c for f, c, s in zip(self.features, self.continuous, starts, strict=True)]
+            [
+                unnamed_cells(f, s.size) & ~c
+                for f, c, s in zip(self.features, self.continuous, starts, strict=True)
+            ]
         )
         self.rounded: IntArray = np.array(
             [i for i, f in enumerate(self.features) if _value_groups(f) is not None], dtype=np.int64
@@ -176,35 +252,6 @@ class Reference:
         self.rounded_bins: IntArray = np.flatnonzero(np.isin(owner, self.rounded))
         # These values have no name because the reference had none of them: its 0 there is no measurement.
         self.nameless_bins: BoolArray = self.unseen_bins & (self.bin_share == 0)
-
-    def _set_decisive(self) -> None:
-        """Which statistic may alarm for which feature, shape ``(statistics, features)``."""
-        continuous, known = self.continuous & self.known, self.known
-        spread = np.array([isinstance(f, NumericFeature) and f.sd > 0 for f in self.features])
-        self.decisive: BoolArray = np.stack(
-            [
-                continuous,
-                continuous,
-                known,
-                np.ones_like(known),
-                known & ~self.continuous,
-                continuous & spread,
-            ]
-        )
-
-    def _rate_bounds(self, pairs: int) -> FloatArray:
-        """Upper bounds of the reference's own rates, by `RATES`, shape ``(4, features)``.
-
-        All hold together with probability ``1 - REFERENCE_ALPHA`` at least: a feature has no more of them
-        than pairs.
-        """
-        missing = self.rows - self.total
-        beyond = np.array([f.beyond if isinstance(f, NumericFeature) else 0 for f in self.features])
-        unseen, worth = np.array([_unseen_rate(f) for f in self.features]).T
-        trials = np.stack([self.rows, self.m, self.total, self.rows])
-        rates = np.stack([missing, unseen * self.m, beyond, self.total]) / np.maximum(trials, 1)
-        trials[1] *= worth
-        return rate_upper_bound(rates, trials, REFERENCE_ALPHA / pairs)
 
     def _lay_hours(self) -> None:
         """Hour-of-day ECDFs ``(24, cells)`` and totals ``(24, features)``."""
@@ -238,29 +285,14 @@ def _rank_steps(counts: FloatArray) -> FloatArray:
     return np.diff(doubled, append=doubled[-1])
 
 
-def _unseen(feature: Feature, size: int) -> BoolArray:
-    """Which of its cells or bins hold values without a name: the last category, or between few values."""
+def unnamed_cells(feature: Feature, size: int) -> BoolArray:
+    """Return which of its cells or bins hold values without a name.
+
+    The last category, or the places between few values.
+    """
     unnamed = np.zeros(size, dtype=bool)
     if isinstance(feature, CategoricalFeature):
         unnamed[-1] = True
     else:
         unnamed[::2] = True
     return unnamed
-
-
-def _unseen_rate(feature: Feature) -> tuple[float, float]:
-    """Share of rows that will be of no named value, and how much each reference row says of it, 0 to 1.
-
-    Where the names were chosen by other rows than those compared, it is their share of other values.
-    Otherwise a value is named because it was there. Then, of what comes next, as large a share is new as was
-    seen exactly once so far (Good and Turing). That estimate errs more than a share of independent rows: by a
-    variance of ``s + 2 t - s^2 / m`` for s values seen once and t seen twice (Esty 1983).
-    """
-    counts, unseen = feature.compared, _unseen(feature, feature.cells)
-    m, outside = max(1, int(counts.sum())), int(counts[unseen].sum())
-    if isinstance(feature, CategoricalFeature) and feature.held_out is not None:
-        return outside / m, 1.0
-    once, twice = (int(np.count_nonzero(counts[~unseen] == times)) for times in (1, 2))
-    rate = (outside + once) / m
-    usual = (once + 1) * (1 - rate)
-    return rate, usual / (usual + 2 * twice) if twice else 1.0

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tidegauge.counting.ks import ks_two_sample
 from tidegauge.monitor.monitor import Monitor
 from tidegauge.profile.features import CategoricalFeature, Feature, NumericFeature
-from tidegauge.stats.statistics import total_variation
+from tidegauge.stats.distance import total_variation
 from tidegauge.stats.tables import over_values, quantile_bins
 
 __all__ = ["describe_feature"]
@@ -52,7 +52,7 @@ def _live(monitor: Monitor, position: int, window: int | None) -> IntArray:
     if monitor.evaluated_through is None:
         return np.zeros(monitor.profile.monitored[position].cells, dtype=np.int64)
     scale = monitor.policy.scales - 1 if window is None else window.bit_length() - 1
-    return monitor.evaluator.counts(monitor.windows.window(scale), position)[0]
+    return monitor.evaluator.sample(monitor.windows.window(scale), position).cells
 
 
 def _distribution(feature: Feature, live: IntArray) -> Iterator[dict[str, Any]]:
@@ -107,7 +107,7 @@ def _timeline(monitor: Monitor, position: int) -> Iterator[dict[str, Any]]:
         if level + 2 >= monitor.policy.scales:
             continue
         for pane, block in monitor.windows.blocks(level + 2):
-            counted = monitor.evaluator.counts([block], position)[0]
+            counted = monitor.evaluator.sample([block], position).cells
             if pane >= following and counted.any():
                 following = pane + (1 << level)
                 yield {

@@ -12,6 +12,7 @@ from tidegauge.nearest import or_nearest
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PANE_SECONDS, Verdict
 from tidegauge.report.model import Baseline, FeatureReport, Report
+from tidegauge.stats.registry import unknown_figures
 from tidegauge_aggregator.evaluation.distribution import describe_feature
 from tidegauge_aggregator.store import jobs
 
@@ -178,6 +179,7 @@ def _nothing(
 ) -> Report:
     """The report before anything is known."""
     features = profile.monitored if profile else ()
+    figures = unknown_figures()
     return Report(
         verdict=Verdict.UNKNOWN,
         severity=None,
@@ -186,7 +188,10 @@ def _nothing(
         pane_seconds=pane_seconds,
         rows=0,
         profile=profile.hash if profile else "",
-        features={f.name: FeatureReport(name=f.name, kind=f.kind, verdict=Verdict.UNKNOWN) for f in features},
+        features={
+            f.name: FeatureReport(name=f.name, kind=f.kind, verdict=Verdict.UNKNOWN).with_figures(figures)
+            for f in features
+        },
         baseline=Baseline(state="learning", seconds=0.0, of_seconds=policy.learning_seconds),
         stale=True,
         model=model,

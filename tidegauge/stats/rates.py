@@ -1,0 +1,110 @@
+"""Rates of rows beside the reference's own rates: Chernoff's bounds, for any number of rows.
+
+References
+----------
+Chernoff 1952, Ann. Math. Stat. 23:493; Hoeffding 1963, JASA 58:13 (the bound in terms of kl).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import rel_entr
+
+from tidegauge.stats.evidence import Evidence, Limits
+
+__all__ = ["Rate", "bernoulli_kl", "rate_lower_bound", "rate_upper_bound", "reference_bound"]
+
+REFERENCE_ALPHA: Final = 0.01  # chance that any bound of a reference's own rate is wrong
+_BISECTIONS: Final = 40  # to 1e-12
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many of so many rows have a property: `hits` of `trials`, each of shape ``(W, F)``."""
+
+    hits: FloatArray
+    trials: FloatArray
+
+    def above(self, bound: FloatArray, limits: Limits) -> Evidence:
+        """Return the evidence that the rate is above a bound of the reference's, ``(F,)``.
+
+        A rate is significant where ``trials * kl(rate, bound) > ln(2 / alpha)``, with the number of trials
+        divided by the design effect. Its lower bound is then that of the live rate, less `bound`.
+        """
+        rate = self.hits / np.maximum(self.trials, 1)
+        limit = np.broadcast_to(bound, rate.shape)
+        excess = rate - limit
+        found = excess > 0
+        lower = np.where(found, -limit, excess)
+        exponent = np.broadcast_to((2 * limits.budget.deviation**2)[:, None], rate.shape)
+        trials = self.trials / limits.design_effect
+        if found.any():
+            found[found] = trials[found] * bernoulli_kl(rate[found], limit[found]) > exponent[found]
+        if found.any():
+            lower[found] = rate_lower_bound(rate[found], trials[found], exponent[found]) - limit[found]
+        return Evidence(np.maximum(excess, 0), lower, found, limits.half_width)
+
+
+def reference_bound(rate: FloatArray, trials: FloatArray, pairs: int) -> FloatArray:
+    """Return an upper bound of the reference's own rates, ``(F,)``.
+
+    The bounds of all features and rates hold together with probability 0.99 at least: a feature has no more
+    of them than (feature, statistic) pairs.
+    """
+    return rate_upper_bound(rate, trials, REFERENCE_ALPHA / max(1, pairs))
+
+
+def bernoulli_kl(p: FloatArray, q: FloatArray) -> FloatArray:
+    """Compute ``kl(p, q) = p ln(p/q) + (1-p) ln((1-p)/(1-q))``.
+
+    Examples
+    --------
+    >>> bernoulli_kl(np.array([0.5]), np.array([0.25])).round(4)
+    array([0.1438])
+    """
+    return np.asarray(rel_entr(p, q) + rel_entr(1 - p, 1 - q), dtype=np.float64)
+
+
+def rate_upper_bound(rate: FloatArray, trials: FloatArray, alpha: float) -> FloatArray:
+    """Find the largest true rate that `trials` with that observed rate do not rule out.
+
+    ``sup {q: trials * kl(rate, q) <= ln(1 / alpha)}``; 1 without trials.
+
+    Examples
+    --------
+    >>> rate_upper_bound(np.array([0.0]), np.array([1000.0]), 0.01).round(5)
+    array([0.00459])
+    """
+    return _rate_bound(rate, trials, math.log(1 / alpha), np.ones_like(rate))
+
+
+def rate_lower_bound(rate: FloatArray, trials: FloatArray, exponent: FloatArray | float) -> FloatArray:
+    """Find the smallest true rate not ruled out: ``inf {q: trials * kl(rate, q) <= exponent}``.
+
+    `exponent` is ``ln(1 / alpha)``.
+
+    Examples
+    --------
+    >>> rate_lower_bound(np.array([0.1]), np.array([1000.0]), 5.0).round(4)
+    array([0.0727])
+    """
+    return _rate_bound(rate, trials, exponent, np.zeros_like(rate))
+
+
+def _rate_bound(
+    rate: FloatArray, trials: FloatArray, exponent: FloatArray | float, end: FloatArray
+) -> FloatArray:
+    """Bisection between the observed rate (inside) and `end` (0 or 1)."""
+    inside, outside = np.array(rate, dtype=np.float64), np.array(end, dtype=np.float64)
+    for _ in range(_BISECTIONS):
+        middle = (inside + outside) / 2
+        holds = trials * bernoulli_kl(rate, middle) <= exponent
+        inside, outside = np.where(holds, middle, inside), np.where(holds, outside, middle)
+    return np.where(trials > 0, inside, end)
