@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -15,12 +15,12 @@ from tidegauge.local.network import HOST
 from tidegauge.local.supervisor import Program, Role
 from tidegauge.protocol.bundle import Manifest, ModelFile
 from tidegauge.protocol.names import API_VERSION, PANE_SECONDS, PROFILE_FILE, RESOURCE_KIND, Env
-from tidegauge.resource import DriftMonitoredModel, policy_of
+from tidegauge.resource import DriftMonitoredModel
+from tidegauge.resource.environment import aggregator_environment, server_environment, sidecar_environment
 from tidegauge.resource.schema import Metadata, Model, Spec
 
 __all__ = [
     "Layout",
-    "aggregator_config",
     "allowing",
     "check_allowed",
     "local_path",
@@ -188,11 +188,6 @@ def profile_path(resource: DriftMonitoredModel, bundle: Path, folder: Path) -> P
     return local_path(uri, folder) if uri else bundle / PROFILE_FILE
 
 
-def aggregator_config(resource: DriftMonitoredModel, pods: int) -> dict[str, Any]:
-    """The aggregators' configuration file."""
-    return {"models": {resource.metadata.name: {"policy": policy_of(resource), "expected_pods": pods}}}
-
-
 def programs(resource: DriftMonitoredModel, layout: Layout) -> list[Program]:
     """All processes of the stack, in the order of starting."""
     pods = range(len(layout.server_ports))
@@ -205,50 +200,43 @@ def programs(resource: DriftMonitoredModel, layout: Layout) -> list[Program]:
 def _aggregator(resource: DriftMonitoredModel, layout: Layout, shard: int) -> Program:
     name = f"{resource.metadata.name}-aggregator-{shard}"
     port = layout.aggregator_ports[shard]
-    settings = {
-        Env.CONFIG: layout.config_file,
-        Env.DATA_DIR: layout.data_folder(shard),
-        Env.SHARD: f"{shard}/{len(layout.aggregator_ports)}",
-        Env.RETENTION_SECONDS: resource.spec.aggregator.retention_seconds,
-    }
+    settings = aggregator_environment(
+        resource,
+        host=HOST,
+        port=port,
+        data_folder=layout.data_folder(shard),
+        config=layout.config_file,
+        token_file=layout.token_file,
+        shard=f"{shard}/{len(layout.aggregator_ports)}",
+    )
     return _program(layout, name, Role.AGGREGATOR, "tidegauge_aggregator", port, "/readyz", settings)
 
 
 def _pod(resource: DriftMonitoredModel, layout: Layout, index: int) -> Iterator[Program]:
     pod = layout.pod_name(resource.metadata.name, index)
-    shared = {Env.LOG_DIR: layout.log_folder(pod), Env.MODEL: resource.metadata.name}
-    yield _sidecar(layout, pod, index, shared)
-    yield _server(resource, layout, pod, index, shared)
+    yield _sidecar(resource, layout, pod, index)
+    yield _server(resource, layout, pod, index)
 
 
-def _sidecar(layout: Layout, pod: str, index: int, shared: Mapping[Env, object]) -> Program:
-    settings = {
-        **shared,
-        Env.AGGREGATOR_URLS: ",".join(layout.aggregator_urls),
-        Env.POD: pod,
-        Env.PROFILE: layout.profile,
-        Env.PANE_SECONDS: layout.pane_seconds,
-    }
+def _sidecar(resource: DriftMonitoredModel, layout: Layout, pod: str, index: int) -> Program:
     port = layout.sidecar_ports[index]
+    settings = sidecar_environment(
+        resource,
+        log_folder=layout.log_folder(pod),
+        profile=layout.profile,
+        aggregator_urls=layout.aggregator_urls,
+        token_file=layout.token_file,
+        port=port,
+    )
+    settings |= {Env.POD: pod, Env.PANE_SECONDS: str(layout.pane_seconds)}
     return _program(layout, f"{pod}-sidecar", Role.SIDECAR, "tidegauge_sidecar", port, "/healthz", settings)
 
 
-def _server(
-    resource: DriftMonitoredModel, layout: Layout, pod: str, index: int, shared: Mapping[Env, object]
-) -> Program:
-    model, drift = resource.spec.model, resource.spec.drift
-    settings = {
-        **shared,
-        Env.BUNDLE: layout.bundle,
-        Env.LOG_BYTES: drift.capture.log_bytes,
-        Env.SAMPLE_RATE: drift.capture.sample_rate,
-        Env.ROW_SCORE_THRESHOLD: drift.row_score_threshold,
-        Env.ALLOW_PICKLE: str(model.allow_pickle).lower(),
-        Env.TRUSTED_TYPES: ",".join(model.trusted_types),
-        Env.REQUEST_LOG: str(model.request_log).lower(),
-        Env.CORS_ORIGINS: ",".join(model.cors_origins),
-    }
+def _server(resource: DriftMonitoredModel, layout: Layout, pod: str, index: int) -> Program:
     port = layout.server_ports[index]
+    settings = server_environment(
+        resource, bundle=layout.bundle, log_folder=layout.log_folder(pod), port=port
+    )
     return _program(
         layout,
         f"{pod}-server",
@@ -268,16 +256,10 @@ def _program(
     module: str,
     port: int,
     ready_path: str,
-    settings: Mapping[Env, object],
+    settings: Mapping[Env, str],
     fd: int | None = None,
 ) -> Program:
-    common = {
-        Env.HOST: HOST,
-        Env.PORT: port,
-        Env.TOKEN_FILE: layout.token_file,
-        Env.STACK: layout.stack,
-    }
-    own = {str(key): str(value) for key, value in {**common, **settings}.items()}
+    own = {str(key): value for key, value in {**settings, Env.HOST: HOST, Env.STACK: layout.stack}.items()}
     return Program(
         name=name,
         role=role,

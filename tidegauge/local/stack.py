@@ -17,7 +17,6 @@ from tidegauge.local.guard import Guard
 from tidegauge.local.network import free_ports, is_free, listen, unhealthy
 from tidegauge.local.plan import (
     Layout,
-    aggregator_config,
     check_allowed,
     local_path,
     profile_path,
@@ -28,6 +27,7 @@ from tidegauge.local.supervisor import Program, Supervisor
 from tidegauge.protocol.bundle import Manifest
 from tidegauge.protocol.names import PANE_SECONDS
 from tidegauge.resource import DriftMonitoredModel
+from tidegauge.resource.environment import aggregator_config
 
 __all__ = ["Options", "Stack", "running"]
 

@@ -3,7 +3,8 @@
 import json
 from typing import Any, Final
 
-from tidegauge.resource import DriftMonitoredModel, policy_of
+from tidegauge.resource import DriftMonitoredModel
+from tidegauge.resource.environment import aggregator_config
 from tidegauge_operator.children.facts import Facts
 from tidegauge_operator.children.labels import Component, aggregator_name, metadata
 
@@ -19,8 +20,7 @@ def config_name(model: DriftMonitoredModel) -> str:
 
 def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
     """The ConfigMap."""
-    of_model = {"policy": policy_of(model), "expected_pods": _expected_pods(model, facts)}
-    config = {"models": {model.metadata.name: of_model}}
+    config = aggregator_config(model, _expected_pods(model, facts))
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

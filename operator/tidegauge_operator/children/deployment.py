@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from tidegauge.protocol.names import PROFILE_FILE, PVC_MOUNT, SERVING_PORT, SIDECAR_PORT, Env
 from tidegauge.resource import DriftMonitoredModel
+from tidegauge.resource.environment import server_environment, sidecar_environment
 from tidegauge_operator.children.facts import Facts
 from tidegauge_operator.children.labels import Component, labels, metadata, selector, token_name
 
@@ -105,14 +106,14 @@ def _credentials(model: DriftMonitoredModel) -> dict[str, Any]:
 
 def _sidecar(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
     """A native sidecar: stopped after the server, so that it counts the last row."""
-    settings = {
-        Env.LOG_DIR: LOG_FOLDER,
-        Env.PROFILE: f"{BUNDLE_FOLDER}/{PROFILE_FILE}",
-        Env.MODEL: model.metadata.name,
-        Env.AGGREGATOR_URLS: ",".join(aggregator_urls(model)),
-        Env.TOKEN_FILE: pods.token_file(),
-        Env.PORT: SIDECAR_PORT,
-    }
+    settings = sidecar_environment(
+        model,
+        log_folder=LOG_FOLDER,
+        profile=f"{BUNDLE_FOLDER}/{PROFILE_FILE}",
+        aggregator_urls=aggregator_urls(model),
+        token_file=pods.token_file(),
+        port=SIDECAR_PORT,
+    )
     return {
         "name": "drift-sidecar",
         "image": facts.images.sidecar,
@@ -156,23 +157,10 @@ def _server(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _server_settings(model: DriftMonitoredModel) -> dict[Env, object]:
-    served, drift = model.spec.model, model.spec.drift
-    origins = ",".join(served.cors_origins)
-    return {
-        Env.BUNDLE: BUNDLE_FOLDER,
-        Env.MODEL: model.metadata.name,
-        Env.PORT: SERVING_PORT,
-        Env.LOG_DIR: LOG_FOLDER,
-        Env.LOG_BYTES: drift.capture.log_bytes,
-        Env.SAMPLE_RATE: drift.capture.sample_rate,
-        Env.ROW_SCORE_THRESHOLD: drift.row_score_threshold,
-        Env.ALLOW_PICKLE: str(served.allow_pickle).lower(),
-        Env.TRUSTED_TYPES: pods.literal(",".join(served.trusted_types)),
-        Env.REQUEST_LOG: str(served.request_log).lower(),
-        **({Env.CORS_ORIGINS: origins} if origins else {}),
-        Env.EXIT_ON_ERROR: "true",  # its last words are how the operator learns what is wrong
-    }
+def _server_settings(model: DriftMonitoredModel) -> dict[Env, str]:
+    settings = server_environment(model, bundle=BUNDLE_FOLDER, log_folder=LOG_FOLDER, port=SERVING_PORT)
+    settings[Env.EXIT_ON_ERROR] = "true"  # its last words are how the operator learns what is wrong
+    return {name: pods.literal(value) for name, value in settings.items()}
 
 
 def _server_resources(model: DriftMonitoredModel) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from tidegauge.protocol.names import AGGREGATOR_PORT, Env
+from tidegauge.protocol.names import AGGREGATOR_PORT
 from tidegauge.resource import DriftMonitoredModel
+from tidegauge.resource.environment import aggregator_environment
 from tidegauge_operator.children.facts import Facts
 from tidegauge_operator.children.labels import (
     Component,
@@ -74,15 +75,15 @@ def _pod(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
 
 
 def _container(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
-    settings = {
-        Env.HOST: "0.0.0.0",
-        Env.PORT: AGGREGATOR_PORT,
-        Env.DATA_DIR: DATA_FOLDER,
-        Env.CONFIG: f"{pods.CONFIG_FOLDER}/{CONFIG_FILE}",
-        Env.TOKEN_FILE: pods.token_file(),
-        Env.SHARD: f"$(POD_INDEX)/{model.spec.aggregator.replicas}",
-        Env.RETENTION_SECONDS: model.spec.aggregator.retention_seconds,
-    }
+    settings = aggregator_environment(
+        model,
+        host="0.0.0.0",
+        port=AGGREGATOR_PORT,
+        data_folder=DATA_FOLDER,
+        config=f"{pods.CONFIG_FOLDER}/{CONFIG_FILE}",
+        token_file=pods.token_file(),
+        shard=f"$(POD_INDEX)/{model.spec.aggregator.replicas}",
+    )
     index = pods.field_variable("POD_INDEX", "metadata.labels['apps.kubernetes.io/pod-index']")
     return {
         "name": "aggregator",
