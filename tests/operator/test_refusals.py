@@ -84,3 +84,24 @@ def test_objects_refused_by_what_may_pass_are_told_from_the_third_time() -> None
     told = FailureStatus()
     refused = [Refused(Ref("v1", "Service", "a"), Refusal(500, "InternalError", "no"))]
     assert [told.fail_all(refused) and reason(told) for _ in range(3)] == [None, None, "InternalError"]
+
+
+@pytest.mark.parametrize("words", ["only dynamically provisioned pvc can be resized", "exceeded quota", ""])
+def test_a_volume_that_may_not_grow_is_known_by_status_and_resource(words: str) -> None:
+    """Whatever the API server's sentence is."""
+    found = FailureStatus().fail(Refusal(403, "Forbidden", words, "persistentvolumeclaims"))
+    assert found.reason == "VolumeNotExpandable"
+    assert "allowVolumeExpansion" in found.message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Refusal(403, "Forbidden", "the storageclass that provisions the pvc must support resize", "services"),
+        Refusal(422, "Invalid", "the storageclass that provisions the pvc must support resize"),
+        Refusal(409, "Conflict", "busy", "persistentvolumeclaims"),
+    ],
+    ids=lambda error: f"{error.code} {error.resource}",
+)
+def test_no_sentence_makes_another_refusal_one_of_a_volume(error: Refusal) -> None:
+    assert FailureStatus().fail(error).reason != "VolumeNotExpandable"

@@ -34,11 +34,13 @@ class Refusal(Exception):
     ----------
     code, reason, message
         As in its answer.
+    resource
+        What it refused, as its answer calls it: ``persistentvolumeclaims``; empty where it does not say.
     """
 
-    def __init__(self, code: int, reason: str, message: str) -> None:
+    def __init__(self, code: int, reason: str, message: str, resource: str = "") -> None:
         super().__init__(message)
-        self.code, self.reason = code, reason
+        self.code, self.reason, self.resource = code, reason, resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,5 +196,6 @@ def _read(code: int, content: bytes) -> Document:
     except ValueError:
         document = {"message": content[:200].decode(errors="replace")}
     if code >= 400:
-        raise Refusal(code, document.get("reason", ""), document.get("message", f"status {code}"))
+        resource = (document.get("details") or {}).get("kind", "")
+        raise Refusal(code, document.get("reason", ""), document.get("message", f"status {code}"), resource)
     return document
