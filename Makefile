@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraint
 TIER   ?= unit operator stack chart apiserver node monitoring
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format crds chart golden pictures soak bench bench-cluster cluster cluster-down e2e-kind clean
+.PHONY: help demo test quick check format crds chart golden pictures soak bench bench-cluster cluster cluster-down e2e-kind clean
 
 help:  ## What this file can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ welcome:
 
 test: check  ## Everything a change must pass: check, then all tests
 	$(BIN)/python -m pytest $(addprefix tests/,$(TIER)) -m "not soak" --durations=10
+
+quick: $(VENV)/.dev  ## The loop of a change: unit and operator tests side by side, without the slow ones
+	$(BIN)/python -m pytest tests/unit tests/operator -m "not soak and not slow" -n logical --dist worksteal -q
 
 check: $(VENV)/.dev  ## Lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -22,7 +22,7 @@ from tidegauge_serving.http.openapi import (
     V2Answer,
     V2ModelAnswer,
     V2ServerAnswer,
-    request_bodies,
+    describe_requests,
 )
 from tidegauge_serving.http.state import Gate
 from tidegauge_serving.predict.service import Service
@@ -245,13 +245,5 @@ def _add_documentation(app: FastAPI, gate: Gate) -> None:
 
 def _of_model(document: dict[str, Any], service: Service | None) -> dict[str, Any]:
     document = deepcopy(document)
-    bodies = request_bodies(service)
-    for item in document["paths"].values():
-        for operation in item.values():
-            for parameter in operation.get("parameters", ()):
-                if service is not None:
-                    parameter["example"] = {"model": service.name, "version": "1"}[parameter["name"]]
-            if "requestBody" in operation:
-                protocol = operation["requestBody"].pop("x-protocol")
-                operation["requestBody"]["content"] = {"application/json": bodies[protocol]}
+    describe_requests(document, service)
     return document

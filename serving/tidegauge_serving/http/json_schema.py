@@ -1,14 +1,26 @@
 """JSON schemas of rows and tensors of one model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
+
+import msgspec
 
 from tidegauge.profile.features import category_text
 from tidegauge.profile.profile import CategoricalFeature, Feature, NumericFeature
-from tidegauge_serving.protocols.v2 import input_datatypes
+from tidegauge_serving.protocols.datatypes import JSON_TYPES
+from tidegauge_serving.protocols.tensors import InputTensor
+from tidegauge_serving.protocols.v2 import OutputTensor, Request, input_datatypes
 from tidegauge_serving.rows.schema import FLOAT32_MAX, RowSchema
 
-__all__ = ["json_list", "json_object", "json_value", "v2_example", "v2_inputs"]
+__all__ = [
+    "json_list",
+    "json_object",
+    "json_struct",
+    "json_value",
+    "v2_binary_request",
+    "v2_example",
+    "v2_inputs",
+]
 
 _FLOAT32_BOUND: Final = int(FLOAT32_MAX) + 2**74
 """The largest JSON number that is read as the largest float32, by way of a float64."""
@@ -19,6 +31,36 @@ _ONE_ROW: Final = (
     "shape [n, features]. The order of tensors is free, and every datatype of the protocol is taken that the "
     "values fit. A JSON schema cannot tie the number of values to the shape, so those are not shown here."
 )
+_BINARY: Final = (
+    "The JSON part of a request with binary tensors. Its length is in the header "
+    "Inference-Header-Content-Length, and the body goes on with the bytes of the tensors: little-endian "
+    "numbers, or texts that each have their length in 4 bytes before them. Such a tensor has no data, and "
+    "says its bytes in binary_data_size."
+)
+
+
+def json_struct(kind: type, known: Mapping[str, Any], needed: Collection[str] = ()) -> dict[str, Any]:
+    """The object that a decoder reads: a field of it that is not described otherwise is of its own type.
+
+    Parameters
+    ----------
+    kind
+        The `msgspec.Struct` of the decoder.
+    known
+        What is known better of some fields, for this model.
+    needed
+        Fields that must be there although the decoder has a default.
+    """
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    if unread := known.keys() - fields.keys():
+        raise ValueError(f"{kind.__name__} reads no {', '.join(sorted(unread))}")
+    properties = {name: known.get(name) or _schema_of(field.type) for name, field in fields.items()}
+    required = [name for name, field in fields.items() if field.required or name in needed]
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def _schema_of(kind: Any) -> dict[str, Any]:
+    return {} if kind is msgspec.Raw else msgspec.json.schema(kind)
 
 
 def json_object(needed: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,10 +118,27 @@ def _tensor(
 ) -> dict[str, Any]:
     flat = json_list(values)
     data = {"anyOf": [flat, json_list([flat])]}
-    others = {"parameters": {"type": ["object", "null"]}}
-    return json_object(
-        {"name": name, "shape": {"enum": shapes}, "datatype": {"const": datatype}, "data": data}, others
-    )
+    known = {"name": name, "shape": {"enum": shapes}, "datatype": {"const": datatype}, "data": data}
+    return json_struct(InputTensor, known, needed=("data",))
+
+
+def v2_binary_request() -> dict[str, Any]:
+    """The JSON part of a request with binary tensors: their data come behind it, in the order of tensors."""
+    size = {"type": "integer", "minimum": 0, "description": "Bytes of this tensor behind the JSON part"}
+    of_tensor = json_object({"binary_data_size": size}, {})
+    datatype = {"enum": list(JSON_TYPES)}
+    tensor = json_struct(InputTensor, {"parameters": of_tensor, "datatype": datatype}, needed=("parameters",))
+    output = json_struct(OutputTensor, {"parameters": _nullable({"binary_data": {"type": "boolean"}})})
+    known = {
+        "inputs": {"type": "array", "minItems": 1, "items": tensor},
+        "outputs": {"anyOf": [{"type": "array", "items": output}, {"type": "null"}]},
+        "parameters": _nullable({"binary_data_output": {"type": "boolean"}}),
+    }
+    return {"description": _BINARY, **json_struct(Request, known)}
+
+
+def _nullable(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [json_object({}, properties), {"type": "null"}]}
 
 
 def v2_example(schema: RowSchema, values: Mapping[str, Any]) -> list[dict[str, Any]]:

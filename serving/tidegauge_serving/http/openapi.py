@@ -6,9 +6,18 @@ from pydantic import BaseModel, Field
 
 from tidegauge.profile.profile import Feature
 from tidegauge.protocol.coercion import ColumnType, takes
-from tidegauge_serving.http.json_schema import json_list, json_object, json_value, v2_example, v2_inputs
+from tidegauge_serving.http.json_schema import (
+    json_list,
+    json_object,
+    json_struct,
+    json_value,
+    v2_binary_request,
+    v2_example,
+    v2_inputs,
+)
 from tidegauge_serving.predict.service import Service
-from tidegauge_serving.protocols.v2 import OUTPUT_NAMES
+from tidegauge_serving.protocols import plain, v1, v2
+from tidegauge_serving.protocols.parameters import Parameters
 from tidegauge_serving.rows.schema import RowSchema
 
 __all__ = [
@@ -18,7 +27,7 @@ __all__ = [
     "V2Answer",
     "V2ModelAnswer",
     "V2ServerAnswer",
-    "request_bodies",
+    "describe_requests",
 ]
 
 Scalar = float | int | str | bool
@@ -115,9 +124,29 @@ BINARY: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 }
 """Where a request asks for binary tensors, the answer is JSON with bytes behind it."""
+_TENSORS: Final = (
+    "Tensors with their data as JSON. With the header Inference-Header-Content-Length the body is the JSON "
+    "part that the schema V2BinaryRequest describes, and the tensors' bytes behind it."
+)
 
 
-def request_bodies(service: Service | None) -> dict[str, dict[str, Any]]:
+def describe_requests(document: dict[str, Any], service: Service | None) -> None:
+    """Put what requests hold into a document whose operations name their protocol."""
+    bodies = _request_bodies(service)
+    document["components"]["schemas"]["V2BinaryRequest"] = v2_binary_request()
+    for item in document["paths"].values():
+        for operation in item.values():
+            for parameter in operation.get("parameters", ()):
+                if service is not None:
+                    parameter["example"] = {"model": service.name, "version": "1"}[parameter["name"]]
+            if (body := operation.get("requestBody")) is not None:
+                protocol = body.pop("x-protocol")
+                body["content"] = {"application/json": bodies[protocol]}
+                if protocol == "v2":
+                    body["description"] = _TENSORS
+
+
+def _request_bodies(service: Service | None) -> dict[str, dict[str, Any]]:
     """Schema and example of each protocol's request, by protocol; without a service, of any model."""
     if service is None:
         return _bodies(
@@ -138,22 +167,18 @@ def _bodies(
 ) -> dict[str, dict[str, Any]]:
     parameters = {"parameters": _parameters("probability" in outputs)}
     rows = {"anyOf": [{"type": "array", "minItems": 1, "items": each} for each in (row, listed)]}
-    others = {"type": ["object", "null"]}
-    output = json_object({"name": {"enum": outputs}}, {"parameters": others})
-    wishes = {
-        "id": {"type": ["string", "null"]},
-        "outputs": {"type": ["array", "null"], "items": output},
-        "parameters": others,
-    }
+    output = json_struct(v2.OutputTensor, {"name": {"enum": outputs}})
+    v2_known = {"inputs": inputs, "outputs": {"type": ["array", "null"], "items": output}}
+    beside = json_struct(plain.Wish, parameters)["properties"]
     return {
-        "predict": {"schema": json_object({"features": row}, parameters)},
-        "v1": {"schema": json_object({"instances": rows}, parameters)},
-        "v2": {"schema": json_object({"inputs": inputs}, wishes)},
+        "predict": {"schema": json_object({"features": row}, beside)},
+        "v1": {"schema": json_struct(v1.Request, {"instances": rows, **parameters})},
+        "v2": {"schema": json_struct(v2.Request, v2_known)},
     }
 
 
 def _outputs(has_probabilities: bool) -> list[str]:
-    return [name for name, is_of in OUTPUT_NAMES.items() if has_probabilities or is_of != "probability"]
+    return [name for name, is_of in v2.OUTPUT_NAMES.items() if has_probabilities or is_of != "probability"]
 
 
 def _parameters(has_probabilities: bool) -> dict[str, Any]:
@@ -163,7 +188,8 @@ def _parameters(has_probabilities: bool) -> dict[str, Any]:
     }
     if not has_probabilities:
         wish = {"const": False, "description": "This model answers no probabilities"}
-    return {"type": ["object", "null"], "properties": {"probabilities": wish}}
+    described = json_struct(Parameters, {"probabilities": wish})
+    return {**described, "type": ["object", "null"]}
 
 
 def _named(schema: RowSchema) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tidegauge_serving.protocols import Answer, Headers, Single
 from tidegauge_serving.protocols.parameters import Parameters, named_probabilities, require_probabilities
 from tidegauge_serving.rows.diagnostics import explain
 
-__all__ = ["Plain", "PredictAnswer"]
+__all__ = ["Plain", "PredictAnswer", "Wish"]
 
 _PARAMETERS: Final = b'"parameters"'
 """A body without these bytes wishes for nothing, and need not be read for that."""
@@ -26,7 +26,9 @@ class PredictAnswer(msgspec.Struct, gc=False):
     features_received: int
 
 
-class _Wish(msgspec.Struct):
+class Wish(msgspec.Struct):
+    """What a request asks for beside its row."""
+
     parameters: Parameters | None = None
 
 
@@ -39,7 +41,7 @@ class Plain:
         self._service = service
         self._features = len(service.schema.names)
         self._second, self._prefix = -1, ""
-        self._wish = msgspec.json.Decoder(_Wish)
+        self._wish = msgspec.json.Decoder(Wish)
         self._encode = msgspec.json.Encoder().encode
 
     async def __call__(self, body: bytes, headers: Headers) -> Answer:  # noqa: ARG002

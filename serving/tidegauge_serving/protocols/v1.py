@@ -13,10 +13,12 @@ from tidegauge_serving.rows.diagnostics import explain
 from tidegauge_serving.rows.refusal import Refusal
 from tidegauge_serving.rows.schema import Block
 
-__all__ = ["V1"]
+__all__ = ["V1", "Request"]
 
 
-class _Request(msgspec.Struct):
+class Request(msgspec.Struct):
+    """A request; its rows are read by the model's schema."""
+
     instances: msgspec.Raw
     parameters: Parameters | None = None
 
@@ -28,7 +30,7 @@ class V1:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._decoder = msgspec.json.Decoder(_Request)
+        self._decoder = msgspec.json.Decoder(Request)
         self._encode = msgspec.json.Encoder().encode
 
     async def __call__(self, body: bytes, headers: Headers) -> Answer:  # noqa: ARG002
@@ -91,7 +93,7 @@ class V1:
             return self._read(body)
         return Block.join(blocks), asks_probabilities
 
-    def _asks_probabilities(self, request: _Request) -> bool:
+    def _asks_probabilities(self, request: Request) -> bool:
         if request.parameters is None or not request.parameters.probabilities:
             return False
         require_probabilities(self._service)

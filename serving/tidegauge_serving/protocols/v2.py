@@ -23,7 +23,7 @@ from tidegauge_serving.rows.diagnostics import MAX_EXPLAINED_BYTES, check_names,
 from tidegauge_serving.rows.refusal import Refusal, unreadable
 from tidegauge_serving.rows.schema import Block, RowSchema
 
-__all__ = ["OUTPUT_NAMES", "V2", "input_datatypes"]
+__all__ = ["OUTPUT_NAMES", "V2", "OutputTensor", "Request", "input_datatypes"]
 
 OUTPUT_NAMES: Final = {
     "prediction": "prediction",
