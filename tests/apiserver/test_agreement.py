@@ -137,14 +137,14 @@ PARTS: dict[str, st.SearchStrategy[Document]] = {
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(spec=st.one_of(*PARTS.values()))
-def test_both_say_the_same(cluster: Cluster, spec: Document) -> None:
+def test_api_server_and_library_agree_on_random_resources(cluster: Cluster, spec: Document) -> None:
     both_say_the_same(cluster, spec)
 
 
 @pytest.mark.soak
 @settings(max_examples=5000, deadline=None, derandomize=True)
 @given(spec=st.one_of(*PARTS.values()))
-def test_both_say_the_same_for_long(cluster: Cluster, spec: Document) -> None:
+def test_api_server_and_library_agree_on_many_random_resources(cluster: Cluster, spec: Document) -> None:
     both_say_the_same(cluster, spec)
 
 

@@ -212,7 +212,7 @@ def test_wide_lines_tell_more(cluster: Cluster, namespace: str) -> None:
     assert line.split()[-3:-1] == ["s3://models/house-prices/3", "http://house-prices.ml.svc"]
 
 
-def test_it_is_among_all(cluster: Cluster, namespace: str) -> None:
+def test_the_resource_is_in_the_category_all(cluster: Cluster, namespace: str) -> None:
     cluster.admin.create(a_model(namespace))
     assert "driftmonitoredmodel.tidegauge.io/house-prices" in cluster.kubectl("get", "all", "-n", namespace)
 

@@ -224,7 +224,7 @@ def forbidden(cluster: Cluster, namespace: str) -> str:
     return next((str(c["message"]) for c in conditions if c["reason"] == "Forbidden"), "")
 
 
-def test_it_serves_all_namespaces_with_both_roles(
+def test_the_operator_serves_all_namespaces_with_both_roles(
     cluster: Cluster, another_namespace: Callable[[], str], proxy: FaultyProxy, roles: list[Document]
 ) -> None:
     for role in roles:

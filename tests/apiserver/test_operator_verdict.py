@@ -159,7 +159,7 @@ def test_waiting_for_drift_ends_without_it(
     assert "timed out" in said
 
 
-def test_its_own_pages(
+def test_the_operators_pages_show_health_metrics_and_queue(
     cluster: Cluster, namespace: str, aggregator: ReportServer, operator: RunningOperator
 ) -> None:
     aggregator.say(DRIFTING)

@@ -145,7 +145,7 @@ def test_a_model_deleted_while_no_watch_was_there_is_forgotten(
     assert managed(cluster, namespace) == {}
 
 
-def test_it_is_ready_when_all_its_watches_are_open(
+def test_the_operator_is_ready_when_all_its_watches_are_open(
     cluster: Cluster, namespace: str, proxy: FaultyProxy, start: Callable[[], RunningOperator]
 ) -> None:
     cluster.admin.apply(a_model(namespace))

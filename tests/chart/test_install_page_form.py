@@ -60,7 +60,7 @@ def test_each_target_is_in_the_dockerfile() -> None:
 
 
 @pytest.mark.parametrize("value", re.findall(r"`([a-z][\w.]+=[^`]+)`", PAGE))
-def test_each_value_that_it_names_is_taken(helm: Helm, value: str) -> None:
+def test_each_value_that_the_install_page_names_is_taken(helm: Helm, value: str) -> None:
     value = value.replace("sha256:...", f"sha256:{'0' * 64}").replace("{NAME}", "{name}")
     assert helm.template("--set", value)
 

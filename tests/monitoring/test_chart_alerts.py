@@ -38,13 +38,13 @@ def test_an_operator_that_is_read_is_not_told_of(promtool: Path, tmp_path: Path)
     check(promtool, tmp_path, "0x60", silent_at(30), silent_at(60))
 
 
-def test_one_that_goes_is_told_of_after_ten_minutes(promtool: Path, tmp_path: Path):
+def test_an_operator_that_goes_raises_an_alert_after_ten_minutes(promtool: Path, tmp_path: Path):
     check(promtool, tmp_path, "0x20 stale _x40", silent_at(29), fires_at(35))
 
 
-def test_one_that_restarts_is_not(promtool: Path, tmp_path: Path):
+def test_an_operator_that_restarts_raises_no_alert(promtool: Path, tmp_path: Path):
     check(promtool, tmp_path, "0x20 _x8 0x40", silent_at(28), silent_at(40))
 
 
-def test_one_that_nobody_ever_read_is_told_of(promtool: Path, tmp_path: Path):
+def test_an_operator_that_was_never_scraped_raises_an_alert(promtool: Path, tmp_path: Path):
     check(promtool, tmp_path, "", silent_at(5), fires_at(15))

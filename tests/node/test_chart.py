@@ -38,7 +38,9 @@ def serving_image(node: Node, model: Document) -> str | None:
     return deployment and deployment["spec"]["template"]["spec"]["containers"][0]["image"]
 
 
-def test_it_is_installed_and_looks_after_models(node: Node, release: Installation, model: Document) -> None:
+def test_the_chart_installs_an_operator_that_manages_models(
+    node: Node, release: Installation, model: Document
+) -> None:
     release.install()
     node.api.apply(model)
     wait_for(lambda: made_for(node, model), "the model's Deployment")

@@ -154,7 +154,7 @@ STARTS = {
 
 
 @pytest.mark.parametrize("started", STARTS)
-def test_nothing_is_compiled_when_a_pod_starts(
+def test_no_python_file_is_compiled_when_a_pod_starts(
     node: Node, running: dict[str, tuple[str, str, str, int]], started: str
 ) -> None:
     namespace, pod, _, _ = running["serving"]

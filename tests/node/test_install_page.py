@@ -42,7 +42,7 @@ def section(title: str) -> list[Commands]:
 
 
 @pytest.mark.parametrize("title", [HELM, KUSTOMIZE])
-def test_its_commands_install_and_take_away(
+def test_the_commands_of_the_install_page_install_and_remove(
     node: Node, free_cluster: Installation, checkout: Path, title: str
 ) -> None:
     environment = programs_first(

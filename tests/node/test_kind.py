@@ -32,7 +32,9 @@ def test_any_context_but_its_own_is_refused(
         kind.check_context(environment)
 
 
-def test_its_own_context_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_context_of_the_own_kind_cluster_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     environment = kubectl_of(kind.CONTEXT, tmp_path)
     monkeypatch.setenv("PATH", environment["PATH"])
     kind.check_context(environment)

@@ -24,7 +24,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_nothing_is_installed_unasked(bare: Path) -> None:
+def test_no_debian_package_is_installed_unasked(bare: Path) -> None:
     with pytest.raises(Unavailable, match=r"missing Debian packages: containerd .*; INSTALL=1 installs them"):
         ensure_packages(print)
     assert not (bare / "asked").exists()

@@ -33,7 +33,7 @@ def folder(node: Node, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.soak
-def test_it_goes_as_the_page_says(node: Node, tidegauge: Installation, folder: Path) -> None:
+def test_the_tutorial_goes_as_its_page_says(node: Node, tidegauge: Installation, folder: Path) -> None:
     own = folder / "kubeconfig"
     shutil.copy(node.cluster.kubeconfig(), own)
     environment = programs_first(folder / "bin", kubectl=node.cluster.kubectl_program)

@@ -68,7 +68,7 @@ def test_a_queue_that_no_worker_takes_from_is_not_healthy_and_a_long_one_that_mo
     assert asyncio.run(pages_of(health, "/healthz")) == [(200, "ok\n")]
 
 
-def test_it_is_ready_when_it_says_so() -> None:
+def test_the_ready_page_follows_the_operators_readiness() -> None:
     health = Health(Clock(), lambda: 0.0)
     assert asyncio.run(pages_of(health, "/readyz")) == [(503, "starting\n")]
     health.ready = True

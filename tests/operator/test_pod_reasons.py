@@ -271,7 +271,7 @@ def test_pods_that_may_not_be_made(said: str, reason: str, words: str) -> None:
 # --- what is kept of them -------------------------------------------------------------------------------
 
 
-def test_only_what_changed_is_news() -> None:
+def test_a_pod_is_reported_only_when_its_failure_changed() -> None:
     failures = PodFailures()
     assert failures.see(WELL["begins"]) is None
     assert failures.see(FAILING["image missing"][0]) == KEY

@@ -19,7 +19,7 @@ from tidegauge_operator.status.conditions import Failure, has_happened
 from tidegauge.protocol.names import Extent, Verdict
 
 
-def test_all_is_well() -> None:
+def test_the_status_of_a_healthy_model_is_ready_without_drift() -> None:
     document = told(WELL)
     assert {c["type"]: c["status"] for c in document["conditions"]} == {
         "Ready": "True",
@@ -73,7 +73,7 @@ def test_pods_that_are_not_alone_stand_in_the_report_only(extent: Extent | None)
     assert told(replace(WELL, report=in_pods(DRIFTING, "sqft", extent, "a-1", "a-2"))) == known
 
 
-def test_another_pod_is_news_and_its_figures_are_not() -> None:
+def test_another_drifting_pod_changes_the_status_and_other_figures_do_not() -> None:
     first = told(replace(WELL, report=in_pods(DRIFTING, "sqft", Extent.CONFINED, "a-1", "a-2")))
     moved = in_pods(DRIFTING, "sqft", Extent.CONFINED, "a-2", "a-1", statistic=0.7)
     assert told(replace(WELL, report=moved), first) == first

@@ -76,6 +76,6 @@ def test_one_more_of_many_is_something() -> None:
         a_report(drifting=(("sqft", Severity.CRITICAL, 0.17), ("age", Severity.CRITICAL, 0.16))),
     ],
 )
-def test_another_verdict_feature_severity_or_pod_is(report: Any) -> None:
+def test_another_verdict_feature_severity_or_pod_changes_the_status(report: Any) -> None:
     before = told(replace(WELL, report=DRIFTING))
     assert has_happened(before, told(replace(WELL, report=report), before, LATER))

@@ -25,7 +25,7 @@ def degraded(observed: Observed, now: str = NOW) -> tuple[str, str]:
     return condition(told(observed, now=now), KIND)
 
 
-def test_they_are_named_and_the_model_stays_ready() -> None:
+def test_unknown_features_are_named_and_the_model_stays_ready() -> None:
     document = told(MISSPELT)
     assert condition(document, KIND) == ("True", "UnknownFeatures")
     assert "spec.drift names idd, sqfeet, which the profile does not have" in message(document, KIND)

@@ -110,7 +110,7 @@ def test_kills_at_random_moments_lose_nothing_and_count_nothing_twice(tmp_path: 
     assert {status for sender in senders for status in sender.answers} <= {200, 201, 404, 503}
 
 
-def test_it_ends_in_order_when_told_to(tmp_path: Path) -> None:
+def test_an_aggregator_ends_in_order_on_sigterm(tmp_path: Path) -> None:
     with aggregator(tmp_path) as client:
         client.put(profile_path("m", PROFILE.hash), content=PROFILE.to_bytes())
     with aggregator(tmp_path) as client:
@@ -128,7 +128,7 @@ def test_it_ends_in_order_when_told_to(tmp_path: Path) -> None:
         ([], {Env.PORT.value: "70000"}, "0 to 65535"),
     ],
 )
-def test_it_does_not_start_on_settings_it_cannot_keep(
+def test_an_aggregator_does_not_start_on_impossible_settings(
     tmp_path: Path, flags: list[str], environment: dict[str, str], why: str
 ) -> None:
     (tmp_path / "config.json").write_text('{"models": {"m": {"polcy": {}}}}')

@@ -39,7 +39,7 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return make
 
 
-def test_it_is_built_once_and_answers_by_every_name(go) -> None:
+def test_the_control_plane_is_built_once_and_answers_by_every_name(go) -> None:
     calls = go()
     folder = build(lambda _: None)
     assert build(lambda _: None) == folder

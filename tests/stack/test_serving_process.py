@@ -39,7 +39,7 @@ def predict(server: ServingProcess) -> tuple[int, dict]:
     return server.post("/predict", {"features": HOUSE_ROW})
 
 
-def test_it_answers_and_logs(server: ServingProcess) -> None:
+def test_a_model_server_answers_and_logs(server: ServingProcess) -> None:
     status, answer = predict(server)
     assert status == 200
     assert answer["features_received"] == 5

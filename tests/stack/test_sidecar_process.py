@@ -193,7 +193,7 @@ def test_the_metrics_are_served(sidecar: SidecarProcess, server: LedgerServer) -
         (lambda s: s.profile.write_text("{}"), "profile"),
     ],
 )
-def test_what_it_cannot_start_with_is_said_in_one_line(
+def test_a_sidecar_that_cannot_start_says_why_in_one_line(
     sidecar: SidecarProcess, spoil, complaint: str
 ) -> None:
     spoil(sidecar)
