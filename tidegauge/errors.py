@@ -13,10 +13,19 @@
     │   └── StorageError       a bundle cannot be read from its address
     └── ResourceError      a DriftMonitoredModel document that breaks a rule
 
-A message names the offending value, the rule it broke and, where there is one, the next step.
+A message names the offending value, the rule it broke and, where there is one, the next step. These are
+fields of the error too: so a command line writes ``--exclude id`` where Python writes ``exclude=['id']``.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Self
+
+from tidegauge.telling import told
+
 __all__ = [
+    "NOT_GIVEN",
+    "Argument",
     "BundleError",
     "DataNotFound",
     "PolicyError",
@@ -26,12 +35,144 @@ __all__ = [
     "SchemaError",
     "StorageError",
     "TidegaugeError",
+    "TidegaugeWarning",
     "WireError",
+    "Words",
 ]
 
 
-class TidegaugeError(ValueError):
-    """Base of all errors below; a `ValueError`, since each means a value broke a stated rule."""
+class _NotGiven:
+    """The value of an argument that a message names without a value."""
+
+    def __repr__(self) -> str:
+        return "not given"
+
+    def __reduce__(self) -> str:
+        return "NOT_GIVEN"  # one object, also of an error that was pickled
+
+
+NOT_GIVEN: Final = _NotGiven()
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument that a message names; as text it is what one writes in Python.
+
+    Parameters
+    ----------
+    name
+        As in the call: ``exclude``.
+    value
+        What to write there, or what was given; `NOT_GIVEN` for the name alone.
+    keys
+        The part of a mapping that is meant: ``("warning",)`` of ``min_effect``.
+    wrong
+        Whether the value broke a rule. Then it is told in words, whatever it is.
+
+    Examples
+    --------
+    >>> print(Argument("exclude", ["id"]), Argument("time"), Argument("min_effect", 2, ("warning",)))
+    exclude=['id'] time= min_effect['warning']=2
+    """
+
+    name: str
+    value: object = NOT_GIVEN
+    keys: tuple[str, ...] = ()
+    wrong: bool = False
+
+    def __str__(self) -> str:
+        name = self.name + "".join(f"[{key!r}]" for key in self.keys)
+        if self.value is NOT_GIVEN:
+            return f"{name}="
+        if self.value is True:
+            return f"{name}=True"
+        return f"{name}={told(self.value) if self.wrong else repr(self.value)}"
+
+
+Words = str | tuple[str | Argument, ...]
+
+
+class _Explained(Exception):
+    """A message with its parts.
+
+    Parameters
+    ----------
+    rule
+        What is wrong, or what must be: the whole sentence where no argument is at fault.
+    argument
+        The argument at fault: its name, or itself where its value is shown as code. Empty where none is.
+    keys
+        The part of a mapping that is at fault.
+    value
+        What was given for it.
+    step
+        What to do next; empty where the rule says it.
+    where
+        The file that the message is about, put in front of it.
+    """
+
+    def __init__(
+        self,
+        rule: Words = "",
+        *,
+        argument: str | Argument = "",
+        keys: tuple[str, ...] = (),
+        value: object = NOT_GIVEN,
+        step: Words = "",
+        where: str = "",
+    ) -> None:
+        if isinstance(argument, str):
+            argument = Argument(argument, value, keys, wrong=True)
+        self.argument, self.keys, self.value = argument.name, argument.keys, argument.value
+        self.rule, self.step, self.where = rule, step, where
+        self._subject = argument
+        super().__init__(self.worded())
+
+    def worded(self, name: Callable[[Argument], str] = str) -> str:
+        """Return the message, with each argument as `name` writes it.
+
+        Parameters
+        ----------
+        name
+            Writes an argument; as in Python by default.
+        """
+        text, separator = _joined(self.rule, name), ": "
+        if self.argument:
+            text, separator = f"{name(self._subject)}: {text}", "; "
+        if self.step:
+            text += separator + _joined(self.step, name)
+        return f"{self.where}: {text}" if self.where else text
+
+    def located(self, where: object) -> Self:
+        """Return the same message about a file; what names a place already keeps it."""
+        if self.where:
+            return self
+        return type(self)(self.rule, argument=self._subject, step=self.step, where=str(where))
+
+
+def _joined(words: Words, name: Callable[[Argument], str]) -> str:
+    if isinstance(words, str):
+        return words
+    return "".join(word if isinstance(word, str) else name(word) for word in words)
+
+
+class TidegaugeError(_Explained, ValueError):
+    """Base of all errors below; a `ValueError`, since each means a value broke a stated rule.
+
+    Attributes
+    ----------
+    argument, keys, value
+        What was given, and for which argument of the call; empty and `NOT_GIVEN` where no argument is at
+        fault.
+    rule, step
+        What it must be, and what to do next: text, or parts of it between arguments.
+    where
+        The file that is meant, or empty.
+    """
+
+
+class TidegaugeWarning(_Explained, UserWarning):
+    """A warning with the same parts."""
 
 
 class ProfileError(TidegaugeError):

@@ -175,7 +175,7 @@ async def test_a_pane_sent_twice_is_in_a_pods_rows_once(tmp_path: Path) -> None:
 
 
 @in_loop
-async def test_each_shard_says_it_of_its_own_features(tmp_path: Path) -> None:
+async def test_each_shard_names_the_pods_of_its_own_features(tmp_path: Path) -> None:
     profile = small_profile()
     parts = []
     for index in range(2):

@@ -60,7 +60,7 @@ def test_who_waits_hears_what_was_told_before_and_meanwhile() -> None:
 
 
 @pytest.mark.parametrize("reason", [Unavailable("no Go"), RuntimeError("it does not compile")])
-def test_each_who_waits_learns_why_there_is_nothing(reason: Exception) -> None:
+def test_each_waiting_tier_learns_why_a_build_failed(reason: Exception) -> None:
     builds = refuses(reason)
     for _ in range(2):
         with pytest.raises(type(reason), match=str(reason)):

@@ -152,7 +152,7 @@ def test_swapped_arguments_of_replay_are_told_without_the_data():
 def test_a_policys_floors_are_told_with_their_names():
     with pytest.raises(library.PolicyError, match="warning and critical to shares of rows from 0 to 1"):
         library.Policy(min_effect=0.1)
-    with pytest.raises(library.PolicyError, match="'warn': it is no severity; did you mean warning"):
+    with pytest.raises(library.PolicyError, match="min_effect=: 'warn' is no severity; did you mean warning"):
         library.Policy(min_effect={"warn": 0.1})
 
 

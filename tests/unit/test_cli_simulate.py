@@ -107,9 +107,7 @@ def test_the_rate_is_kept(profile):
 
 def test_an_end_in_seconds_is_kept(profile):
     with stub_server(model := Model()) as url:
-        result = tidegauge(
-            "simulate", "--profile", profile, "--model-url", url, "--seconds", 0.5, "--rate", 100
-        )
+        result = tidegauge("simulate", "--profile", profile, "--model-url", url, "--for", 0.5, "--rate", 100)
     assert 10 < len(model.rows) <= 80
     assert f"answered {len(model.rows)}" in result.stdout
 
@@ -192,7 +190,7 @@ def test_every_body_is_sent_once_over_many_connections():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--rows", "5", "--seconds", "3"], "--rows 5 and --seconds 3.0: both say when to stop"),
+        (["--rows", "5", "--for", "3s"], "--rows 5 and --for 3: both say when to stop"),
         (["--shift", "1", "--scenario", "high"], "--shift 1.0 and --scenario high: both say how far"),
         (["--data", "rows.csv", "--move", "age"], "--data rows.csv and --move age: a file's rows"),
         (["--data", "rows.csv", "--scenario", "baseline"], "--scenario baseline"),

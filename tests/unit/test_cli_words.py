@@ -14,6 +14,7 @@ from support.command_line import tidegauge
 
 import tidegauge as library
 from tidegauge.cli.words import in_options
+from tidegauge.errors import Argument, TidegaugeError
 
 ROWS = 60
 
@@ -44,26 +45,26 @@ def files(tmp_path, monkeypatch):
 
 BUILD = {
     "times.parquet": "(--exclude t), or use it as --time t",
-    "predicted.csv": "Pass --prediction prediction if",
+    "predicted.csv": "pass --prediction prediction if",
     "mixed.csv": "pass --float32 m to take texts as missing, or --categorical m if texts are meant",
     "named.csv": "exclude it, --exclude customer_id",
     "plain.csv --cut-points 0": "--cut-points 0: it must be",
-    "plain.csv --hour-of-day": "--hour-of-day needs the rows' times: pass --time with their column",
+    "plain.csv --hour-of-day": "--hour-of-day: it needs the rows' times; pass --time with their column",
     "plain.csv --time when": "--time when: no such column",
     "plain.csv --prediction price": "--prediction price: no such column",
     "plain.csv --categorical x --float32 x": "'x' is in both --categorical and --float32",
 }
 REPLAY = {
     "": "--time COLUMN --pane 1h, or --rows-per-pane 1000",
-    "--pane 1h": "--pane 1h needs the rows' times: add --time COLUMN",
+    "--pane 1h": "--pane needs the rows' times: add --time COLUMN",
     "--time t --pane never": "--pane never: it must be",
     "--rows-per-pane 9": "name their column with --prediction",
     "--rows-per-pane 9 --time t": "With --rows-per-pane a file must be: sort it, or use --pane",
-    "--rows-per-pane 9 --false-alarms -1": "--false-alarms -1.0: it must be",
+    "--rows-per-pane 9 --false-alarms -1": "--false-alarms -1: it must be",
     "--rows-per-pane 9 --period soon": "--period soon: it must be",
-    "--rows-per-pane 9 --warning 2": "--warning 2.0: it must be",
+    "--rows-per-pane 9 --warning 2": "--warning 2: it must be",
     "--rows-per-pane 9 --critical inf": "--critical inf: it must be",
-    "--rows-per-pane 9 --warning 0.9": "--warning 0.9 above --critical 0.15",
+    "--rows-per-pane 9 --warning 0.9": "--warning 0.9 above --critical 0.15: warning may not be the higher",
 }
 PACK = {
     "--model odd.joblib --data predicted.csv": "(--exclude prediction), else train the model with another",
@@ -87,10 +88,8 @@ def test_messages_name_options_and_not_arguments_of_python(line):
 
 def test_the_form_to_pack_in_is_named_as_an_option():
     """Said of a model that no form takes."""
-    assert (
-        in_options("model_format='joblib' packs the object itself")
-        == "--format joblib packs the object itself"
-    )
+    error = TidegaugeError("no form", step=(Argument("model_format", "joblib"), " packs the object itself"))
+    assert in_options(error) == "no form: --format joblib packs the object itself"
 
 
 @pytest.mark.parametrize(
@@ -99,8 +98,8 @@ def test_the_form_to_pack_in_is_named_as_an_option():
 )
 def test_a_name_that_a_shell_would_break_is_quoted_for_it(name):
     """What is suggested can be typed: the shell hands the command the name as it is."""
-    for message in (f"exclude=[{name!r}] says", f"time={name!r}: no such column"):
-        line = in_options(message).removesuffix(" says").removesuffix(": no such column")
+    for argument in (Argument("exclude", [name]), Argument("time", name)):
+        line = in_options(TidegaugeError((argument,)))
         words = subprocess.run(
             ["sh", "-c", f"printf '%s\\0' {line}"], capture_output=True, text=True, check=True
         ).stdout.split("\0")
@@ -114,8 +113,8 @@ def test_the_index_that_to_csv_writes_is_excluded_by_the_line_that_is_suggested(
 
 
 def test_contradicting_options_are_told_as_they_can_be_typed():
-    line = ("replay", "plain.csv", "--profile", "profile.json", "--rows-per-pane", 9, "--pane", "1 h")
-    assert "--pane '1 h' and --rows-per-pane 9" in tidegauge(*line).stderr
+    line = ("replay", "plain.csv", "--profile", "profile.json", "--rows-per-pane", 9, "--pane", "1h")
+    assert "--pane 3600 and --rows-per-pane 9" in tidegauge(*line).stderr
 
 
 def test_no_suggested_command_has_a_bare_name_in_it():

@@ -39,7 +39,7 @@ def test_rows_that_come_in_equal_groups_of_ten_have_one_of_ten() -> None:
     assert table.values[3] == pytest.approx(10, rel=0.15)
 
 
-def test_it_never_falls_with_the_window() -> None:
+def test_a_design_effect_never_falls_with_the_window() -> None:
     random = np.random.default_rng(3)
     seconds = np.sort(random.uniform(0, 3 * DAY, 30_000))
     values = np.sin(seconds / 5000) + random.normal(size=seconds.size)

@@ -218,9 +218,9 @@ def test_a_file_that_is_not_there_is_named_in_one_sentence(tmp_path: Path, name:
 
 
 def test_a_files_prediction_and_time_are_names_of_columns(path: Path) -> None:
-    with pytest.raises(ProfileError, match="prediction of a file"):
+    with pytest.raises(ProfileError, match=r"prediction=.*: of a file it must be the name"):
         Profile.fit(path, prediction=np.zeros(ROWS))
-    with pytest.raises(ProfileError, match="time of a file"):
+    with pytest.raises(ProfileError, match=r"time=.*: of a file it must be the name"):
         Profile.fit(path, time=np.zeros(ROWS))
 
 

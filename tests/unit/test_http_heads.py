@@ -73,7 +73,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_it_is_refused_and_nothing_behind_it_is_answered(way: Way, name: str) -> None:
+def test_a_wrong_head_is_refused_and_nothing_behind_it_is_answered(way: Way, name: str) -> None:
     data, words = REFUSED[name]
     errors = way.state()["errors"].get("bad_http", 0)
     ((status, body),) = answers(way.tell(data + HEALTH, seconds=6)[0])

@@ -12,5 +12,5 @@ def test_another_architecture_is_told_and_not_tried() -> None:
         check_machine("aarch64")
 
 
-def test_its_own_architecture_builds() -> None:
+def test_an_image_of_the_machines_own_architecture_builds() -> None:
     check_machine("x86_64")

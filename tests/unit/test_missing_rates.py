@@ -91,7 +91,7 @@ class TestAColumnWithoutValues:
         with pytest.warns(UserWarning, match="only its missing rate can drift"):
             return Profile.fit({"x": [None] * 5000})
 
-    def test_that_fills_drifts(self) -> None:
+    def test_an_empty_column_that_fills_drifts(self) -> None:
         found = judged(self._profile(), incomes(500))
         assert (found.verdict, found.severity, found.cause) == (
             Verdict.DRIFTING,
@@ -99,7 +99,7 @@ class TestAColumnWithoutValues:
             "missing",
         )
 
-    def test_that_fills_in_part_drifts(self) -> None:
+    def test_an_empty_column_that_fills_in_part_drifts(self) -> None:
         found = judged(self._profile(), with_gaps(incomes(2000), 0.7))
         assert (found.verdict, found.cause, found.missing_rate) == (
             Verdict.DRIFTING,
@@ -107,15 +107,15 @@ class TestAColumnWithoutValues:
             pytest.approx(0.7, abs=0.05),
         )
 
-    def test_that_stays_empty_is_stable_once_there_are_enough_rows(self) -> None:
+    def test_a_column_that_stays_empty_is_stable_once_there_are_enough_rows(self) -> None:
         profile = self._profile()
         assert judged(profile, [None] * 20).verdict is Verdict.LEARNING
         assert judged(profile, [None] * 3000).verdict is Verdict.STABLE
 
-    def test_of_which_no_row_came_is_unknown(self) -> None:
+    def test_a_column_of_which_no_row_came_is_unknown(self) -> None:
         assert Monitor(self._profile(), INDEPENDENT).report(0).features["x"].verdict is Verdict.UNKNOWN
 
-    def test_is_judged_while_the_design_effect_is_learned(self) -> None:
+    def test_an_empty_column_is_judged_while_the_design_effect_is_learned(self) -> None:
         assert judged(self._profile(), incomes(500), Policy()).verdict is Verdict.DRIFTING
 
 

@@ -237,7 +237,10 @@ def test_equal_data_have_the_distance_0_and_not_minus_0(values: list[float]) -> 
 
 @pytest.mark.parametrize(("pane", "panes"), [(0, 3), (0, 0), (0, -2), (0, "2"), (1, 2), (4, 8)])
 def test_a_block_that_no_ring_holds_is_refused(pane: int, panes: object) -> None:
-    with pytest.raises(PolicyError, match=re.escape(f"panes={panes!r} at pane {pane}")):
+    with pytest.raises(
+        PolicyError,
+        match=re.escape(f"panes={panes!r}: it must be a power of two that divides the pane's number, {pane}"),
+    ):
         Monitor(PROFILE, POLICY).add(pane, Counts.zero(PROFILE), panes)  # type: ignore[arg-type]
 
 

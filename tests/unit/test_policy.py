@@ -29,14 +29,15 @@ def test_a_scale_looked_at_less_than_once_a_period_gets_no_more_than_one_look() 
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("720h", 2_592_000), ("30d", 2_592_000), ("10s", 10), ("1.5m", 90), (0.5, 0.5), ("1d12h", 129_600)],
+    [("720h", 2_592_000), ("30d", 2_592_000), ("10s", 10), (90, 90), (0.5, 0.5), ("1d12h", 129_600)],
 )
 def test_durations_are_texts_or_seconds(text: str | float, seconds: float) -> None:
     assert duration_seconds(text) == seconds
 
 
 @pytest.mark.parametrize(
-    "value", ["", "h", "10", "-5s", "0s", "5 m", 0, -1, math.inf, math.nan, True, None, "1y", [1]]
+    "value",
+    ["", "h", "10", "1.5h", "1h1d", "-5s", "0s", "5 m", 0, -1, math.inf, math.nan, True, None, "1y", [1]],
 )
 def test_what_is_no_duration_is_refused_by_name(value: object) -> None:
     with pytest.raises(PolicyError, match="period="):
@@ -51,7 +52,10 @@ def test_what_is_no_duration_is_refused_by_name(value: object) -> None:
         ({"false_alarms": math.nan}, "false_alarms=nan"),
         ({"false_alarms": "1"}, "false_alarms='1'"),
         ({"min_effect": {"warning": 1.5}}, "min_effect"),
-        ({"min_effect": {"warning": 0.3, "critical": 0.2}}, "warning=0.3 above critical=0.2"),
+        (
+            {"min_effect": {"warning": 0.3, "critical": 0.2}},
+            r"min_effect\['warning'\]=0.3 above min_effect\['critical'\]=0.2",
+        ),
         ({"min_effect": {"warn": 0.3}}, "'warn'"),
         ({"min_effect": 0.1}, "min_effect=0.1"),
         ({"per_feature": {"sqft": {"warning": -0.1}}}, "sqft"),

@@ -62,7 +62,7 @@ def test_every_published_share_lies_between_0_and_1(reference: Any, live: Any, e
     assert_shares(monitor.report(0).to_dict())
 
 
-def test_so_do_those_of_replay_with_a_design_effect_from_times() -> None:
+def test_replay_publishes_shares_with_a_design_effect_from_times() -> None:
     random = np.random.default_rng(0)
     at = np.arange(20_000) * 3600.0
     profile = Profile.fit({"hour": random.integers(0, 24, 20_000).astype(float), "t": at}, time="t")
@@ -72,7 +72,7 @@ def test_so_do_those_of_replay_with_a_design_effect_from_times() -> None:
     assert {change["lower"] for change in found} == {0.0}
 
 
-def test_so_do_those_of_pods() -> None:
+def test_pods_publish_shares() -> None:
     random = np.random.default_rng(1)
     profile = Profile.fit({"x": random.normal(size=5000), "y": random.normal(size=5000)})
     monitor = Monitor(profile, Policy(design_effect=1))
@@ -159,7 +159,7 @@ class TestWords:
             "33.3 % of the values are none that the reference names"
         )
 
-    def test_nothing_that_is_certain(self) -> None:
+    def test_no_reason_is_given_where_nothing_drifts_for_certain(self) -> None:
         assert not self._why(list("ab") * 2000, list("ab") * 700)
 
 

@@ -53,7 +53,7 @@ def test_missing_values_constants_and_categories_are_left_out() -> None:
     assert scorer.score_matrix(np.array([[3.0, 99.0, 1.0, np.nan, 77.0]])).tolist() == [2.0]
 
 
-def test_nothing_to_score_is_zero() -> None:
+def test_a_row_without_numbers_scores_zero() -> None:
     scorer = RowScorer(Profile.fit({"c": ["x", "y"]}))
     assert scorer.score([0.0]) == 0
     assert scorer.score_matrix(np.zeros((2, 1))).tolist() == [0, 0]

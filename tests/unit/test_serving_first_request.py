@@ -76,7 +76,7 @@ def test_a_request_that_waits_while_the_model_becomes_ready_is_answered(loaded: 
     assert status == 200, answer
 
 
-def test_one_that_waits_in_vain_hears_503_and_one_for_another_model_404(loaded: App) -> None:
+def test_a_first_request_that_waits_in_vain_gets_503_and_for_another_model_404(loaded: App) -> None:
     start = Start()
 
     async def story() -> list[tuple[int, dict[str, Any]]]:

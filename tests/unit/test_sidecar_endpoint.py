@@ -64,11 +64,13 @@ def test_random_bytes_are_refused_with_a_reason_and_harm_nothing(
         (b"nonsense", 400, "bad_request"),
     ],
 )
-def test_what_it_does_not_know_is_named(port: int, request_line: bytes, status: int, reason: str) -> None:
+def test_an_unknown_path_of_the_sidecar_is_named(
+    port: int, request_line: bytes, status: int, reason: str
+) -> None:
     found, answer = send(port, request_line + b"\r\n\r\n")
     assert (found, json.loads(answer)["reason"]) == (status, reason)
 
 
-def test_its_metrics_are_those_of_the_registry(port: int) -> None:
+def test_the_sidecars_metrics_are_those_of_the_registry(port: int) -> None:
     status, page = send(port, b"GET /metrics?x=1 HTTP/1.0\r\n\r\n")
     assert (status, b"rows_total 3.0" in page) == (200, True)

@@ -54,7 +54,7 @@ class TestContract:
         tolerance = 1e-3 if name == "psi" else 1e-7  # its +1/2 does not scale
         assert statistic(counts, 10 * counts) == pytest.approx(0, abs=tolerance)
 
-    def test_it_is_bounded(self, name: str) -> None:
+    def test_a_statistic_stays_within_its_bounds(self, name: str) -> None:
         statistic, bound = DISTANCES[name]
         random = np.random.default_rng(3)
         values = [statistic(_counts(random, 50), _counts(random, 70)) for _ in range(100)]

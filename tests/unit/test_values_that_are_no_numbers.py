@@ -65,7 +65,7 @@ def test_a_value_of_another_type_is_refused_by_name(
 
 
 @both_ways
-def test_it_is_refused_in_frames_of_all_makers_and_in_the_prediction(
+def test_a_text_for_a_number_is_refused_in_frames_of_all_makers_and_in_the_prediction(
     look: Callable[[Profile, Any], None],
 ) -> None:
     texts = columns(["1.5", "2.5"])
@@ -142,14 +142,14 @@ def test_texts_that_were_numbers_in_training_by_request_know_no_type() -> None:
 
 @both_ways
 @pytest.mark.parametrize("value", ["many", "", "1,5", "1_000", "$12"])
-def test_without_a_type_it_counts_as_missing_and_is_told(
+def test_a_text_for_a_number_without_a_type_counts_as_missing_with_a_warning(
     look: Callable[[Profile, Any], None], value: str
 ) -> None:
     with pytest.warns(UserWarning, match="column 'x' holds 2 values that are no numbers, counted as missing"):
         look(UNTYPED, columns([1.0, value, None, value]))
 
 
-def test_of_one_value_it_is_told_too_and_of_the_prediction_under_its_name() -> None:
+def test_one_text_for_a_number_is_warned_of_too_and_under_the_predictions_name() -> None:
     with pytest.warns(UserWarning, match="column 'prediction' holds 1 value that is no number"):
         UNTYPED.count({"x": [1.0, 2.0], "c": ["a", "b"], "prediction": [1.0, "high"]})
 

@@ -53,7 +53,7 @@ def _told() -> Iterator[None]:
         click.echo("tidegauge: interrupted", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from interrupt
     except TidegaugeError as error:
-        raise Failure(in_options(str(error))) from error
+        raise Failure(in_options(error)) from error
     except OSError as error:
         if error.errno == errno.EPIPE:  # the reader of our output has enough; click ends quietly
             raise

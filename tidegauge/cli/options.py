@@ -1,16 +1,19 @@
 """What several commands' options share: types of arguments, and options that exclude each other."""
 
+import math
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 from click.core import ParameterSource
 
 from tidegauge.cli.failure import Failure
 from tidegauge.cli.words import typed
+from tidegauge.protocol.duration import RULE, seconds_of
 
 __all__ = [
     "DEFAULT_ROWS",
+    "Duration",
     "existing_file",
     "existing_folder",
     "give_one",
@@ -33,6 +36,48 @@ time_option: Final = click.option(
 hour_of_day_option: Final = click.option(
     "--hour-of-day", is_flag=True, help="Keep a reference for each hour of the day (UTC). Needs --time."
 )
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """A duration in seconds, from the syntax of YAML or a number of seconds.
+
+    Parameters
+    ----------
+    least, most
+        Seconds that it may have.
+    whole
+        Whether they must be whole ones.
+    """
+
+    name = "duration"
+
+    def __init__(self, least: float = 0.001, most: float = math.inf, *, whole: bool = False) -> None:
+        self._least, self._most, self._whole = least, most, whole
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ARG002
+        """Return its seconds; raises `Failure` with the rule."""
+        seconds = _seconds(value)
+        if seconds is None:
+            self._refuse(value, param, f"{RULE}, or a number of seconds")
+        if not self._least <= seconds <= self._most or math.isinf(seconds):
+            bound = f"from {self._least:g} to {self._most:g} seconds"
+            self._refuse(value, param, bound if math.isfinite(self._most) else "above 0")
+        if self._whole and not seconds.is_integer():
+            self._refuse(value, param, "whole seconds")
+        return seconds
+
+    def _refuse(self, value: Any, param: click.Parameter | None, rule: str) -> NoReturn:
+        option = _long(param) if param is not None else "the duration"
+        raise Failure(f"{typed(option, value)}: it must be {rule}")
+
+
+def _seconds(value: Any) -> float | None:
+    if isinstance(value, str) and (found := seconds_of(value)) is not None:
+        return float(found)
+    try:
+        return float(value)
+    except ValueError:
+        return None
 
 
 def is_given(name: str) -> bool:
@@ -66,5 +111,10 @@ def _typed(name: str) -> str:
     (parameter,) = (each for each in context.command.params if each.name == name)
     value: Any = context.params[name]
     values = value if isinstance(value, tuple) else (value,)
-    option = max(parameter.opts, key=len)
+    option = _long(parameter)
     return option if value is True else " ".join(typed(option, each) for each in values)
+
+
+def _long(parameter: click.Parameter) -> str:
+    """The name of an option as messages have it; one of an earlier version comes after it."""
+    return next(name for name in parameter.opts if name.startswith("--"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tidegauge.cli.words import in_options, typed
-from tidegauge.errors import ProfileError, ResourceError
+from tidegauge.errors import ProfileError, ResourceError, TidegaugeWarning
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PROFILE_FILE
 
@@ -31,7 +31,7 @@ def load_resource(path: Path) -> "DriftMonitoredModel":
     try:
         return load(path.read_bytes())
     except ResourceError as error:
-        raise ResourceError(f"{path}: {error}") from error
+        raise error.located(path) from error
 
 
 def check_folder(output: Path) -> None:
@@ -47,4 +47,6 @@ def warnings_as_lines() -> Iterator[None]:
         warnings.simplefilter("default")
         yield
     for warning in caught:
-        click.echo(f"tidegauge: warning: {in_options(' '.join(str(warning.message).split()))}", err=True)
+        message = warning.message
+        text = in_options(message) if isinstance(message, TidegaugeWarning) else str(message)
+        click.echo(f"tidegauge: warning: {' '.join(text.split())}", err=True)

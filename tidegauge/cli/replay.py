@@ -12,7 +12,7 @@ from tidegauge.cli.failure import EXIT_CODES, INTERRUPTED
 from tidegauge.cli.parts import load_profile, load_resource, warnings_as_lines
 from tidegauge.cli.tables import Column, duration, print_table, printable, screen
 from tidegauge.cli.words import typed
-from tidegauge.errors import PolicyError, SchemaError
+from tidegauge.errors import Argument, PolicyError, SchemaError
 from tidegauge.monitor.policy import DEFAULT_MIN_EFFECT, Policy
 from tidegauge.monitor.replay import Transition, replayed
 from tidegauge.protocol.names import Verdict
@@ -23,12 +23,12 @@ def run(
     data: Path,
     path: Path,
     time: str | None,
-    pane: str | None,
+    pane: float | None,
     rows_per_pane: int | None,
     prediction: str | None,
     document: Path | None,
     false_alarms: float | None,
-    period: str | None,
+    period: float | None,
     warning: float | None,
     critical: float | None,
     as_json: bool,
@@ -122,7 +122,7 @@ def _raised(found: list[Transition]) -> list[str]:
 
 
 def _policy(
-    document: Path | None, false_alarms: float | None, period: str | None, floors: dict[str, float | None]
+    document: Path | None, false_alarms: float | None, period: float | None, floors: dict[str, float | None]
 ) -> Policy:
     asked: dict[str, Any] = {"false_alarms": false_alarms, "period": period}
     given = {name: value for name, value in asked.items() if value is not None}
@@ -131,8 +131,8 @@ def _policy(
     if document is None:
         return Policy(**given)
     if given:
-        beside = ", ".join(f"{name}=" for name in given)
-        raise PolicyError(f"{document} holds the policy: {beside} cannot be given beside it")
+        beside = [Argument(name, value) for name, value in given.items()]
+        raise PolicyError((f"{document} holds the policy: ", beside[0], " cannot be given beside it"))
     return Policy(**policy_of(load_resource(document)))
 
 

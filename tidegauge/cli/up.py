@@ -29,7 +29,7 @@ def run(
     replicas: int | None,
     port: int,
     aggregator_port: int,
-    pane_seconds: int,
+    pane_seconds: float,
     trusted_types: tuple[str, ...],
     allow_pickle: bool,
     folder: Path | None,
@@ -37,7 +37,7 @@ def run(
     """Run a stack until Ctrl-C."""
     resource = _resource(document, bundle)
     resource = allowing(resource, trusted_types, pickle=allow_pickle)
-    options = Options(replicas, port, aggregator_port, pane_seconds)
+    options = Options(replicas, port, aggregator_port, int(pane_seconds))
     console = Console(soft_wrap=True, highlight=False, markup=False)
     start = Path() if document is None else document.parent
     with (

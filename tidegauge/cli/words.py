@@ -1,13 +1,14 @@
-"""The library's messages in the words of the command line."""
+"""Arguments of the library as options of the command line."""
 
-import ast
-import re
 import shlex
 from typing import Final
 
-__all__ = ["in_options", "typed"]
+from tidegauge.errors import Argument, TidegaugeError, TidegaugeWarning
 
-_OPTIONS: Final = {
+__all__ = ["OPTIONS", "in_options", "typed"]
+
+# By argument, or by its part where each part has an option of its own.
+OPTIONS: Final = {
     "allow_pickle": "--allow-pickle",
     "categorical": "--categorical",
     "critical": "--critical",
@@ -27,32 +28,28 @@ _OPTIONS: Final = {
     "trusted_types": "--trusted-type",
     "warning": "--warning",
 }
-_QUOTED: Final = r"""(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
-_ARGUMENT: Final = re.compile(
-    rf"\b(?P<name>{'|'.join(_OPTIONS)})=(?:[\[{{]?{_QUOTED}[\]}}]?|True\b|(?P<number>-?(?:inf|\d[\w.+-]*)))?"
-)
-# Dictionaries, of which the key alone counts here: dtypes={'x': 'float32'}, min_effect['warning']=2.
-_KEYED: Final = (
-    (re.compile(r"\bdtypes=\{(.*?): 'float32'\} \(or 'float64'\)"), r"dtypes=[\1]"),
-    (re.compile(r"\bmin_effect\['(\w+)'\]="), r"\1="),
-    (re.compile(r"\bmin_effect: "), ""),
-)
 
 
 def typed(option: str, value: object) -> str:
     """An option with its value as a shell takes it: ``--exclude 'Unnamed: 0'``."""
-    return f"{option} {shlex.quote(str(value))}"
+    text = f"{value:.15g}" if isinstance(value, float) else str(value)
+    return f"{option} {shlex.quote(text)}"
 
 
-def in_options(message: str) -> str:
-    """A message that names arguments of Python, such as ``exclude=['id']``, with options in their place."""
-    for pattern, plain in _KEYED:
-        message = pattern.sub(plain, message)
-    return _ARGUMENT.sub(_option, message)
+def in_options(message: TidegaugeError | TidegaugeWarning) -> str:
+    """The message with options in place of arguments: ``--exclude id`` for ``exclude=['id']``."""
+    return message.worded(_option)
 
 
-def _option(found: re.Match[str]) -> str:
-    option = _OPTIONS[found["name"]]
-    if found["text"]:
-        return typed(option, ast.literal_eval(found["text"]))
-    return f"{option} {found['number']}" if found["number"] else option
+def _option(argument: Argument) -> str:
+    option = next((OPTIONS[name] for name in (*argument.keys[-1:], argument.name) if name in OPTIONS), None)
+    if option is None:
+        return str(argument)  # no command has such an option
+    value = argument.value
+    if isinstance(value, list | dict | tuple) and len(value) == 1:
+        (value,) = value  # of dtypes={'x': 'float32'} the option says the type
+    return typed(option, value) if _is_typed(value) else option
+
+
+def _is_typed(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)

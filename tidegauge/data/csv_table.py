@@ -19,7 +19,7 @@ from tidegauge.data.columns import Column, text_number
 from tidegauge.data.csv_header import FIRST_BYTES, header_of, require_csv, warn_of_no_header
 from tidegauge.data.csv_records import Block, record_blocks, with_blank_lines
 from tidegauge.data.frames import read_column
-from tidegauge.errors import ProfileError, SchemaError
+from tidegauge.errors import ProfileError, SchemaError, TidegaugeError
 from tidegauge.profile.features import written_text
 
 __all__ = ["MISSING", "Kind", "Reading", "csv_columns", "csv_reading"]
@@ -36,7 +36,6 @@ MISSING: Final = frozenset(
 )
 _TRUE, _FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
 _COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
-_COLUMN_NUMBER: Final = re.compile(r"CSV column #(\d+)")
 _MAYBE_PADDED: Final = re.compile(rb'(?:^|[,\r\n"])0[0-9]')
 _PADDED: Final = re.compile(r"0\d+", re.ASCII)
 _QUOTE_COMMAS: Final = "quote values that hold commas"
@@ -151,7 +150,9 @@ class _Stream:
             return begin + bytes(self._bytes.read(max(size - len(begin), 0)))
         except OSError as error:
             raise ProfileError(
-                f"{self._path} cannot be unpacked, it is cut off or damaged: write or copy it again"
+                "it cannot be unpacked, it is cut off or damaged",
+                step="write or copy it again",
+                where=str(self._path),
             ) from error
 
 
@@ -173,11 +174,11 @@ def _named(path: Path, blocks: Iterator[Block]) -> Iterator[Block]:
         for block in blocks:
             if b"\0" in block.data:
                 raise ProfileError(
-                    f"{path} has zero bytes, as UTF-16 and damaged files do: write it in UTF-8"
+                    "it has zero bytes, as UTF-16 and damaged files do", step="write it in UTF-8"
                 )
             yield block
     except ProfileError as error:
-        raise error if str(path) in str(error) else ProfileError(f"{path}: {error}") from None
+        raise error.located(path) from error.__cause__
 
 
 def _without_header(path: Path, blocks: Iterator[Block], header: bytes) -> Iterator[Block]:
@@ -268,7 +269,7 @@ def _numbers_or_texts(rows: _Rows, reading: Reading) -> Any:
     try:
         return _read(rows, types | _types(numbers, found))
     except pa.ArrowInvalid as error:
-        raise _unreadable(rows, str(error)) from error
+        raise _unreadable(rows, types | _types(numbers, found)) from error
 
 
 def _types(names: Sequence[str], kinds: Mapping[str, Kind]) -> dict[str, Any]:
@@ -281,11 +282,27 @@ def _types(names: Sequence[str], kinds: Mapping[str, Kind]) -> dict[str, Any]:
     }
 
 
-def _unreadable(rows: _Rows, message: str) -> Exception:
-    found = _COLUMN_NUMBER.search(message)
-    if found and "UTF8" in message:
-        return _not_utf8(rows.table.path, rows.table.names[int(found[1])])
-    return ProfileError(f"{rows.table.path} cannot be read after row {rows.before}: {message}")
+def _unreadable(rows: _Rows, types: dict[str, Any]) -> TidegaugeError:
+    """The error of rows that pyarrow refuses: each column is tried alone. A text only has its encoding."""
+    name = next((name for name in rows.table.names if not _is_readable(rows, types, name)), None)
+    if name is not None and str(types.get(name)) == "string":
+        return _not_utf8(rows.table.path, name)
+    column = "" if name is None else f"column {name!r} "
+    return ProfileError(
+        f"{column}cannot be read after row {rows.before}",
+        step="write the file as Parquet",
+        where=str(rows.table.path),
+    )
+
+
+def _is_readable(rows: _Rows, types: dict[str, Any], name: str) -> bool:
+    import pyarrow as pa
+
+    try:
+        _read(rows, {name: types[name]} if name in types else {}, [name])
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _read(rows: _Rows, types: dict[str, Any], names: Sequence[str] = (), *, threads: bool = True) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.data.columns import Column, feature_values, require_taken, unread
-from tidegauge.errors import SchemaError
+from tidegauge.errors import Argument, SchemaError
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.features import Feature, NumericFeature
 from tidegauge.profile.profile import Profile
@@ -148,7 +148,10 @@ def _array_columns(array: npt.NDArray[Any], names: Sequence[str] | None) -> dict
     if array.ndim != 2:
         raise SchemaError(f"an array of shape {array.shape}: it must be (n, features)")
     if names is None:
-        raise SchemaError('an array has no names of features: pass feature_names=["...", ...]')
+        raise SchemaError(
+            "an array has no names of features",
+            step=("pass ", Argument("feature_names", ["sqft", "age"]), ", one for each column"),
+        )
     if len(names) != array.shape[1]:
         raise SchemaError(
             f"an array of shape {array.shape} with {len(names)} feature names: one for each column is needed"
@@ -375,5 +378,5 @@ def named_column(columns: dict[str, Column], given: Any, what: str) -> Column:
     if not isinstance(given, str):
         return read_column(given, what)
     if given not in columns:
-        raise SchemaError(f"{what}={told(given)}: no such column; {or_nearest(given, columns)}")
+        raise SchemaError("no such column", argument=what, value=given, step=or_nearest(given, columns))
     return columns[given]

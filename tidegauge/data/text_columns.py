@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Collection
 from typing import Final
 
-from tidegauge.errors import SchemaError
+from tidegauge.errors import Argument, SchemaError, TidegaugeWarning
 
 __all__ = ["require_no_times", "warn_of_written_numbers"]
 
@@ -47,18 +47,15 @@ _MOST: Final = 0.9  # of the different texts, so that a few marks of missing val
 def require_no_times(name: str, texts: Collection[str]) -> None:
     """Raise `SchemaError` where every text is a date or a time of one, warn where at least half are."""
     times = [text for text in texts if _TIME.fullmatch(text)]
-    advice = (
-        f"exclude it (exclude=[{name!r}]), use it as time={name!r}, or pass categorical=[{name!r}] if they "
-        "are names"
+    step = (
+        *("exclude it (", Argument("exclude", [name]), "), use it as ", Argument("time", name)),
+        *(", or pass ", Argument("categorical", [name]), " if they are names"),
     )
     if times and len(times) == len(texts):
-        raise SchemaError(f"column {name!r} holds times as texts: {advice}")
+        raise SchemaError(f"column {name!r} holds times as texts", step=step)
     if 2 * len(times) >= max(len(texts), 1):
-        warnings.warn(
-            f"column {name!r} mixes times as texts ({min(times)!r}) with others and is taken as categorical: "
-            f"{advice}",
-            stacklevel=2,
-        )
+        mixes = f"column {name!r} mixes times as texts ({min(times)!r}) with others"
+        warnings.warn(TidegaugeWarning(f"{mixes} and is taken as categorical", step=step), stacklevel=2)
 
 
 def warn_of_written_numbers(name: str, texts: Collection[str]) -> bool:
@@ -68,10 +65,9 @@ def warn_of_written_numbers(name: str, texts: Collection[str]) -> bool:
         written = [text for text in texts if pattern.fullmatch(text)]
         if written and len(written) + plain >= _MOST * len(texts):
             example = " ".join(min(written).split())
-            warnings.warn(
-                f"column {name!r} looks like numbers {how} ({example!r}) and is taken as categorical: "
-                f"write them as in 1234.5, or pass categorical=[{name!r}] if texts are meant",
-                stacklevel=2,
-            )
+            rule = f"column {name!r} looks like numbers {how} ({example!r}) and is taken as categorical"
+            meant = Argument("categorical", [name])
+            step = ("write them as in 1234.5, or pass ", meant, " if texts are meant")
+            warnings.warn(TidegaugeWarning(rule, step=step), stacklevel=2)
             return True
     return False

@@ -65,12 +65,10 @@ def _require_seconds(
     name: str | None,
 ) -> None:
     if (beyond := ~missing & (np.abs(seconds) > _LAST_SECOND)).any():
-        raise SchemaError(
-            f"{_row(values, beyond, name)}, after the year 9999: numbers are seconds since 1970; "
-            "divide milliseconds by 1,000"
-        )
+        rule = f"{_row(values, beyond)}, after the year 9999: numbers are seconds since 1970"
+        raise _wrong(name, rule, "divide milliseconds by 1,000")
     if missing.any():
-        raise SchemaError(f"{_row(values, missing, name)}: each row needs one, as {_FORMS}")
+        raise _wrong(name, f"{_row(values, missing)}: each row needs one, as {_FORMS}")
 
 
 def _require_one_kind_of_zone(known: Mapping[Any, float], name: str | None) -> None:
@@ -81,10 +79,8 @@ def _require_one_kind_of_zone(known: Mapping[Any, float], name: str | None) -> N
             zoned.setdefault(has, value)
     if len(zoned) > 1:
         with_zone, without = (category_text(zoned[has]) for has in (True, False))
-        raise SchemaError(
-            f"{_called(name)}: {with_zone!r} has a time zone and {without!r} has none: give all of them one, "
-            "such as +00:00"
-        )
+        rule = f"{with_zone!r} has a time zone and {without!r} has none"
+        raise _wrong(name, rule, "give all of them one, such as +00:00")
 
 
 def _has_zone(value: Any) -> bool | None:
@@ -94,16 +90,19 @@ def _has_zone(value: Any) -> bool | None:
     return value.tzinfo is not None if isinstance(value, datetime) else None
 
 
-def _row(values: npt.NDArray[Any], which: npt.NDArray[np.bool_], name: str | None) -> str:
+def _row(values: npt.NDArray[Any], which: npt.NDArray[np.bool_]) -> str:
     """The first of these rows in words."""
     row = int(np.argmax(which))
     value = values[row]
     text = None if values.dtype.kind == "M" and np.isnat(value) else category_text(value)
-    return f"{_called(name)}: row {row} has " + ("no time" if text is None else f"the time {text!r}")
+    return f"row {row} has " + ("no time" if text is None else f"the time {text!r}")
 
 
-def _called(name: str | None) -> str:
-    return "the times given" if name is None else f"time={name!r}"
+def _wrong(name: str | None, rule: str, step: str = "") -> SchemaError:
+    """The error of a column of times, or of times given as an array."""
+    if name is None:
+        return SchemaError(rule, step=step, where="the times given")
+    return SchemaError(rule, argument="time", value=name, step=step)
 
 
 def _epoch(value: Any) -> float:
@@ -151,9 +150,10 @@ def require_clear_times(column: Column, seconds: npt.NDArray[np.float64], name: 
         what, fix = "days as Excel counts them", "pandas.to_datetime(column, unit='D', origin='1899-12-30')"
     else:
         return
-    raise SchemaError(
-        f"{_called(name)}: numbers from {low:.15g} to {high:.15g} look like {what}, and numbers are "
-        f"seconds since 1970: write {fix}, or pandas.to_datetime(column, unit='s') if they are seconds"
+    raise _wrong(
+        name,
+        f"numbers from {low:.15g} to {high:.15g} look like {what}, and numbers are seconds since 1970",
+        f"write {fix}, or pandas.to_datetime(column, unit='s') if they are seconds",
     )
 
 

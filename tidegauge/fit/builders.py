@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tidegauge.data.columns import Column, floats_of, value_types
 from tidegauge.data.text_columns import require_no_times, warn_of_written_numbers
+from tidegauge.errors import Argument, TidegaugeWarning
 from tidegauge.fit.rounding import with_rounding_limits
 from tidegauge.profile.features import (
     MAX_CATEGORIES,
@@ -187,11 +188,9 @@ def _is_called_id(name: str) -> bool:
 
 
 def _warn_of_identifier(name: str, what: str) -> None:
-    warnings.warn(
-        f"column {name!r} looks like an identifier ({what}), on which no drift can be seen: exclude it, "
-        f"exclude=[{name!r}]",
-        stacklevel=3,
-    )
+    rule = f"column {name!r} looks like an identifier ({what}), on which no drift can be seen"
+    step = ("exclude it, ", Argument("exclude", [name]))
+    warnings.warn(TidegaugeWarning(rule, step=step), stacklevel=3)
 
 
 def choose_cut_points(values: FloatArray, limit: int) -> FloatArray:
@@ -350,12 +349,15 @@ def _choose(times: IntArray, total: int) -> tuple[IntArray, IntArray]:
 
 def warn_of_mixture(name: str) -> None:
     """Warn of a column that holds numbers and texts."""
-    warnings.warn(
-        f"column {name!r} mixes numbers and texts and is taken as categorical: clean it, pass "
-        f"dtypes={{{name!r}: 'float32'}} (or 'float64') to take texts as missing, or categorical=[{name!r}] "
-        "if texts are meant",
-        stacklevel=2,
+    step = (
+        "clean it, pass ",
+        Argument("dtypes", {name: "float32"}),
+        " to take texts as missing, or ",
+        Argument("categorical", [name]),
+        " if texts are meant",
     )
+    rule = f"column {name!r} mixes numbers and texts and is taken as categorical"
+    warnings.warn(TidegaugeWarning(rule, step=step), stacklevel=2)
 
 
 def _value_counts(column: Column) -> Iterable[tuple[object, int]]:

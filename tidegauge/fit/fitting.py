@@ -19,13 +19,12 @@ from tidegauge.data.csv_table import Kind as CsvKind
 from tidegauge.data.frames import named_column, read_columns
 from tidegauge.data.sources import chunks_of, is_csv, is_path, reading_of
 from tidegauge.data.times import TimeOrder, epoch_seconds, require_clear_times
-from tidegauge.errors import ProfileError, SchemaError
+from tidegauge.errors import Argument, ProfileError, SchemaError, TidegaugeWarning
 from tidegauge.fit.builders import CategoricalDraft, NumericDraft, warn_of_mixture
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.features import DTYPES, HOURS, MAX_CUT_POINTS, DesignEffect, Feature, NumericFeature
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PREDICTION
-from tidegauge.telling import told
 
 __all__ = ["SAMPLE_ROWS", "FitOptions", "fit_profile"]
 
@@ -55,22 +54,33 @@ class FitOptions:
     def __post_init__(self) -> None:
         if not _is_whole(self.cut_points) or not 1 <= self.cut_points <= MAX_CUT_POINTS:
             raise ProfileError(
-                f"cut_points={told(self.cut_points)}: it must be a whole number from 1 to {MAX_CUT_POINTS}"
+                f"it must be a whole number from 1 to {MAX_CUT_POINTS}",
+                argument="cut_points",
+                value=self.cut_points,
             )
         if self.feature_names == ():
             raise ProfileError(
-                "feature_names is empty: name one feature at least, or leave it out to take all"
+                "name one feature at least, or leave it out to take all",
+                argument="feature_names",
+                value=self.feature_names,
             )
         for name, dtype in self.dtypes.items():
             if dtype not in DTYPES:
-                raise ProfileError(f"dtypes[{name!r}]={told(dtype)}: it must be {' or '.join(DTYPES)}")
+                rule = f"it must be {' or '.join(DTYPES)}"
+                raise ProfileError(rule, argument="dtypes", keys=(name,), value=dtype)
         if both := sorted(self.categorical & self.dtypes.keys()):
+            pair = (Argument("categorical"), " and ", Argument("dtypes"))
             raise ProfileError(
-                f"{both[0]!r} is in both categorical= and dtypes=: a categorical feature has no dtype, "
-                "leave one of them out"
+                (f"{both[0]!r} is in both ", *pair, ": a categorical feature has no dtype"),
+                step="leave one of them out",
             )
         if self.hour_of_day and self.time is None:
-            raise ProfileError("hour_of_day=True needs the rows' times: pass time= with their column")
+            raise ProfileError(
+                "it needs the rows' times",
+                argument="hour_of_day",
+                value=self.hour_of_day,
+                step=("pass ", Argument("time"), " with their column"),
+            )
 
 
 def _is_whole(value: object) -> bool:
@@ -104,9 +114,10 @@ def _parts_of(data: Any, options: FitOptions) -> Callable[[], Iterator[_Part]]:
     if not is_path(data):
         part = _part(read_columns(data, options.feature_names), options, first=True)
         return lambda: iter([part])
-    for what, given in (("prediction", options.prediction), ("time", options.time)):
+    for argument, given in (("prediction", options.prediction), ("time", options.time)):
         if given is not None and not isinstance(given, str):
-            raise ProfileError(f"{what} of a file must be the name of one of its columns")
+            rule = "of a file it must be the name of one of the columns"
+            raise ProfileError(rule, argument=argument, value=given)
     reading = reading_of(data, _known_kinds(options))
     _warn_of_padded(reading.padded, options)
     return lambda: (_part(chunk, options, first=i == 0) for i, chunk in enumerate(chunks_of(data, reading)))
@@ -116,11 +127,12 @@ def _warn_of_padded(padded: Mapping[str, str], options: FitOptions) -> None:
     left_out = {options.prediction, options.time, *options.exclude}
     taken = padded.keys() if options.feature_names is None else padded.keys() & {*options.feature_names}
     for name in [name for name in padded if name in taken and name not in left_out]:
-        warnings.warn(
+        rule = (
             f"column {name!r} has numbers with zeros in front ({padded[name]!r}) and is taken as numeric, "
-            f"without the zeros: pass categorical=[{name!r}] if they are codes",
-            stacklevel=2,
+            "without the zeros"
         )
+        step = ("pass ", Argument("categorical", [name]), " if they are codes")
+        warnings.warn(TidegaugeWarning(rule, step=step), stacklevel=2)
 
 
 def _known_kinds(options: FitOptions) -> dict[str, CsvKind]:
@@ -159,7 +171,7 @@ def _seconds(chunk: Chunk, time: Any, *, first: bool) -> npt.NDArray[np.float64]
     return seconds
 
 
-def _no_column(options: FitOptions, name: str, columns: Sequence[str]) -> str:
+def _no_column(options: FitOptions, name: str, columns: Sequence[str]) -> SchemaError:
     """Which argument names a column that is not there, and the nearest one that is."""
     arguments = {
         "exclude": options.exclude,
@@ -168,7 +180,7 @@ def _no_column(options: FitOptions, name: str, columns: Sequence[str]) -> str:
         "feature_names": options.feature_names or (),
     }
     argument = next(argument for argument, names in arguments.items() if name in names)
-    return f"{argument}=[{name!r}]: no such column; {or_nearest(name, columns)}"
+    return SchemaError("no such column", argument=Argument(argument, [name]), step=or_nearest(name, columns))
 
 
 def _feature_names(columns: Sequence[str], options: FitOptions) -> list[str]:
@@ -178,13 +190,17 @@ def _feature_names(columns: Sequence[str], options: FitOptions) -> list[str]:
     asked = {*options.exclude, *options.categorical, *options.dtypes} - {PREDICTION}
     unknown = sorted({*(options.feature_names or ()), *asked} - set(columns))
     if unknown:
-        raise SchemaError(_no_column(options, unknown[0], columns))
+        raise _no_column(options, unknown[0], columns)
     named = {name for name in (options.time, options.prediction) if isinstance(name, str)}
     names = [name for name in options.feature_names or columns if name not in options.exclude | named]
     if PREDICTION in names:
         raise ProfileError(
-            f"a feature named {PREDICTION!r}: the name is kept for the model's prediction. Pass "
-            f"prediction={PREDICTION!r} if that is what it holds, else rename or exclude it"
+            f"a feature named {PREDICTION!r}: the name is kept for the model's prediction",
+            step=(
+                "pass ",
+                Argument("prediction", PREDICTION),
+                " if that is what it holds, else rename or exclude it",
+            ),
         )
     if not names:
         raise ProfileError("no features are left: every column is excluded, the time or the prediction")
@@ -218,11 +234,12 @@ def _first_pass(parts: Iterator[_Part], options: FitOptions, *, whole: bool, typ
 
 def _warn_of_nameless(names: tuple[str, ...], options: FitOptions) -> None:
     for name in [name for name in names if name not in options.exclude]:
-        warnings.warn(
+        rule = (
             f"column {name!r} had no name in its file and is left out, as the index that pandas' to_csv "
-            f"writes without index=False: exclude=[{name!r}] says that this is right",
-            stacklevel=2,
+            "writes without index=False"
         )
+        step = (Argument("exclude", [name]), " says that this is right")
+        warnings.warn(TidegaugeWarning(rule, step=step), stacklevel=2)
 
 
 def _draft(
@@ -234,7 +251,7 @@ def _draft(
     """
     kind = kind_of(column)
     if kind in UNFIT:
-        raise SchemaError(_unfit(name, kind))
+        raise _unfit(name, kind)
     if name in options.categorical:
         return CategoricalDraft(name)
     if name in options.dtypes:
@@ -249,10 +266,11 @@ def _draft(
     return CategoricalDraft(name, meant=typed, declared=column.categorical or name == PREDICTION)
 
 
-def _unfit(name: str, kind: Kind) -> str:
+def _unfit(name: str, kind: Kind) -> SchemaError:
     holds, advice = UNFIT[kind]
-    time = f", or use it as time={name!r}" if kind == "time" else ""
-    return f"column {name!r} holds {holds}: {advice}, or exclude it (exclude=[{name!r}]){time}"
+    time = (", or use it as ", Argument("time", name)) if kind == "time" else ()
+    step = (f"{advice}, or exclude it (", Argument("exclude", [name]), ")", *time)
+    return SchemaError(f"column {name!r} holds {holds}", step=step)
 
 
 def _drafted(name: str, draft: Draft | None) -> Feature:

@@ -153,9 +153,8 @@ class Monitor:
         if not isinstance(counts, Counts):
             raise TypeError(f"counts={told(counts)}: they must be Counts, as Profile.count(rows) gives them")
         if type(panes) is not int or panes < 1 or panes & (panes - 1) or pane_id % panes:
-            raise PolicyError(
-                f"panes={told(panes)} at pane {pane_id}: a power of two that divides the pane's id"
-            )
+            rule = f"it must be a power of two that divides the pane's number, {pane_id}"
+            raise PolicyError(rule, argument="panes", value=panes)
         if counts.profile is not self.profile and counts.profile != self.profile:
             raise ProfileMismatch(
                 f"counts of profile {counts.profile.hash[:12]} given to a monitor of {self.profile.hash[:12]}"
@@ -393,6 +392,5 @@ def _whole(pane_id: object) -> int:
     try:
         return operator.index(pane_id)  # type: ignore[arg-type]
     except TypeError:
-        raise PolicyError(
-            f"pane_id={told(pane_id)}: it must be a whole number, floor(epoch seconds / pane_seconds)"
-        ) from None
+        rule = "it must be a whole number, floor(epoch seconds / pane_seconds)"
+        raise PolicyError(rule, argument="pane_id", value=pane_id) from None

@@ -11,7 +11,6 @@ features together, whatever their dependence and however windows overlap (`docs/
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,8 +18,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from tidegauge.errors import PolicyError
+from tidegauge.errors import Argument, PolicyError
 from tidegauge.nearest import or_nearest
+from tidegauge.protocol.duration import RULE, seconds_of
 from tidegauge.protocol.names import Severity
 from tidegauge.stats.evidence import Budget
 from tidegauge.telling import told
@@ -30,8 +30,6 @@ __all__ = ["DEFAULT_MIN_EFFECT", "MAX_SCALES", "Policy", "duration_seconds"]
 DEFAULT_MIN_EFFECT: Final[Mapping[str, float]] = {"warning": 0.05, "critical": 0.15}
 LEARNING_FLOOR: Final = 0.1  # effect floor while the design effect is not known yet
 MAX_SCALES: Final = 16
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
-_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 Duration = str | float
 
@@ -50,18 +48,13 @@ def duration_seconds(value: Duration, name: str = "a duration") -> float:
     (2592000.0, 2592000.0, 5400.0, 10.0)
     """
     if isinstance(value, str):
-        parts = _DURATION.findall(value)
-        whole = "".join(number + unit for number, unit in parts) == value
-        seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts) if whole else 0.0
+        seconds: float = seconds_of(value) or 0
     else:
-        number_given = isinstance(value, int | float) and not isinstance(value, bool)
-        seconds = float(value) if number_given else 0.0
+        seconds = value if isinstance(value, int | float) and not isinstance(value, bool) else 0
     if not 0 < seconds < math.inf:
-        raise PolicyError(
-            f"{name}={told(value)}: it must be above 0 and have units out of d, h, m and s, "
-            "such as '30d', '1h30m' or '10s'; a bare number is seconds"
-        )
-    return seconds
+        rule = f"it must be above 0: {RULE}, or a number of seconds"
+        raise PolicyError(rule, argument=name, value=value)
+    return float(seconds)
 
 
 @dataclass(frozen=True)
@@ -113,21 +106,24 @@ class Policy:
     def __post_init__(self) -> None:
         _number("false_alarms", self.false_alarms, 0, 1e6, open_below=True)
         if type(self.scales) is not int or not 1 <= self.scales <= MAX_SCALES:
-            raise PolicyError(f"scales={told(self.scales)}: it must be a whole number from 1 to {MAX_SCALES}")
+            rule = f"it must be a whole number from 1 to {MAX_SCALES}"
+            raise PolicyError(rule, argument="scales", value=self.scales)
         for name in ("period", "learning", "stale"):
             duration_seconds(getattr(self, name), name)
         if self.design_effect is not None:
             _number("design_effect", self.design_effect, 1, 1e9)
-        base = {**DEFAULT_MIN_EFFECT, **_floors("min_effect", self.min_effect)}
-        _ordered("min_effect", base)
+        base = {**DEFAULT_MIN_EFFECT, **_floors(self.min_effect, "min_effect")}
+        _ordered(base, "min_effect")
         object.__setattr__(self, "min_effect", base)
         if not isinstance(self.per_feature, Mapping):
-            raise PolicyError(
-                f"per_feature={told(self.per_feature)}: it must map feature names to their floors"
-            )
-        own = {name: {**base, **_floors(f"per_feature[{name!r}]", v)} for name, v in self.per_feature.items()}
+            rule = "it must map feature names to their floors"
+            raise PolicyError(rule, argument="per_feature", value=self.per_feature)
+        own = {
+            name: {**base, **_floors(floors, "per_feature", str(name))}
+            for name, floors in self.per_feature.items()
+        }
         for name, floors in own.items():
-            _ordered(f"per_feature[{name!r}]", floors)
+            _ordered(floors, "per_feature", str(name))
         object.__setattr__(self, "per_feature", own)
 
     @cached_property
@@ -179,30 +175,28 @@ class Policy:
         }
 
 
-def _number(name: str, value: object, low: float, high: float, *, open_below: bool = False) -> None:
+def _number(name: str, value: object, low: float, high: float, *keys: str, open_below: bool = False) -> None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not (is_number and low <= value <= high and not (open_below and value == low)):  # type: ignore[operator]
         rule = f"above {low} and at most {high:g}" if open_below else f"from {low} to {high:g}"
-        raise PolicyError(f"{name}={told(value)}: it must be a number {rule}")
+        raise PolicyError(f"it must be a number {rule}", argument=name, keys=keys, value=value)
 
 
-def _floors(name: str, given: object) -> dict[str, float]:
+def _floors(given: object, name: str, *keys: str) -> dict[str, float]:
     known = [severity.value for severity in Severity]
     if not isinstance(given, Mapping):
-        raise PolicyError(
-            f"{name}={told(given)}: it must map {' and '.join(known)} to shares of rows from 0 to 1"
-        )
+        rule = f"it must map {' and '.join(known)} to shares of rows from 0 to 1"
+        raise PolicyError(rule, argument=name, keys=keys, value=given)
     if unknown := [severity for severity in given if severity not in known]:
         near = or_nearest(str(unknown[0]), known)
-        raise PolicyError(f"{name} has a share for {told(unknown[0])}: it is no severity; {near}")
+        key = Argument(name, keys=keys)
+        raise PolicyError(f"{told(unknown[0])} is no severity", argument=key, step=near)
     for severity, value in given.items():
-        _number(f"{name}[{severity!r}]", value, 0, 1)
+        _number(name, value, 0, 1, *keys, severity)
     return {str(severity): float(value) for severity, value in given.items()}
 
 
-def _ordered(name: str, floors: Mapping[str, float]) -> None:
+def _ordered(floors: Mapping[str, float], name: str, *keys: str) -> None:
     if floors["warning"] > floors["critical"]:
-        raise PolicyError(
-            f"{name}: warning={floors['warning']:g} above critical={floors['critical']:g}: "
-            "warning may not be the higher"
-        )
+        warning, critical = (Argument(name, floors[each], (*keys, each)) for each in ("warning", "critical"))
+        raise PolicyError((warning, " above ", critical), step="warning may not be the higher")

@@ -17,14 +17,13 @@ from tidegauge.data.columns import Column
 from tidegauge.data.frames import RowReader, named_column, read_columns
 from tidegauge.data.sources import Reading, chunks_of, is_path, reading_for
 from tidegauge.data.times import epoch_seconds, require_clear_times
-from tidegauge.errors import PolicyError, ProfileError, SchemaError
+from tidegauge.errors import Argument, PolicyError, ProfileError, SchemaError, TidegaugeWarning
 from tidegauge.monitor.monitor import Monitor
 from tidegauge.monitor.policy import Policy, duration_seconds
 from tidegauge.monitor.report_builder import outline
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PANE_SECONDS, Severity, Verdict
 from tidegauge.report.model import Report, published_share
-from tidegauge.telling import told
 
 __all__ = ["Transition", "replay", "replayed"]
 
@@ -32,7 +31,7 @@ _FOR_EVER = 1e12  # seconds: past rows are never stale
 _LAST_SECOND = 253_402_300_799.0  # of the year 9999: what RFC 3339 can write
 _UNPREDICTED = (
     "the profile holds the model's predictions and these rows have none, so drift of the prediction is not "
-    "looked for: name their column with prediction="
+    "looked for"
 )
 
 
@@ -186,16 +185,24 @@ def _check_kinds(profile: object, policy: object) -> None:
 def _check(time: str | None, pane: str | float | None, rows_per_pane: int | None) -> float | None:
     """Seconds of a pane, None where panes are counted in rows."""
     if (pane is None) == (rows_per_pane is None):
+        by_time = (Argument("time", "COLUMN"), " ", Argument("pane", "1h"))
         raise PolicyError(
-            "say how long a pane is, in one way and not both: time='COLUMN', pane='1h', or rows_per_pane=1000"
+            "say how long a pane is, in one way and not both",
+            step=(*by_time, ", or ", Argument("rows_per_pane", 1000)),
         )
     if rows_per_pane is not None:
         whole = isinstance(rows_per_pane, int | np.integer) and not isinstance(rows_per_pane, bool)
         if not whole or rows_per_pane < 1:
-            raise PolicyError(f"rows_per_pane={told(rows_per_pane)}: it must be a whole number from 1 on")
+            rule = "it must be a whole number from 1 on"
+            raise PolicyError(rule, argument="rows_per_pane", value=rows_per_pane)
         return None
     if time is None:
-        raise PolicyError(f"pane={told(pane)} needs time=, the column of the rows' times")
+        raise PolicyError(
+            "it needs the rows' times",
+            argument="pane",
+            value=pane,
+            step=("pass ", Argument("time"), " with their column"),
+        )
     return duration_seconds(pane or 0, "pane")
 
 
@@ -223,7 +230,8 @@ def _values(reader: RowReader, profile: Profile, columns: dict[str, Column], tim
     seconds = None if time is None else _seconds(columns, time, first=reader.rows == 0)
     values = reader.read(columns)
     if len(values) < len(profile.monitored):
-        warnings.warn(_UNPREDICTED, stacklevel=2)
+        step = ("name their column with ", Argument("prediction"))
+        warnings.warn(TidegaugeWarning(_UNPREDICTED, step=step), stacklevel=2)
     if seconds is not None and len(seconds) != len(values[0]):
         raise SchemaError(f"time has {len(seconds)} values for {len(values[0])} rows: one a row is needed")
     return values, seconds
@@ -252,8 +260,13 @@ def _in_order(path: str | Path, time: str | None, chunks: Iterator[_Rows]) -> It
         if seconds is not None and seconds.size:
             if seconds[0] < newest or (seconds[1:] < seconds[:-1]).any():
                 raise SchemaError(
-                    f"{path}: rows are not in order of {time!r}. With rows_per_pane= a file must be: "
-                    "sort it, or use pane="
+                    (
+                        f"rows are not in order of {time!r}. With ",
+                        Argument("rows_per_pane"),
+                        " a file must be",
+                    ),
+                    step=("sort it, or use ", Argument("pane")),
+                    where=str(path),
                 )
             newest = seconds[-1]
         yield values, seconds

@@ -1,8 +1,9 @@
 """Why a model fails on its training rows, if that is known, and what helps."""
 
-import re
+from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from tidegauge.nearest import listed
@@ -10,7 +11,6 @@ from tidegauge.nearest import listed
 __all__ = ["advice"]
 
 _TRIED_ROWS: Final = 50
-_NO_NUMBER: Final = re.compile(r"could not convert string to float: '(.*)'")
 
 
 def advice(error: Exception, model: Any, rows: Any) -> str:
@@ -25,31 +25,50 @@ def advice(error: Exception, model: Any, rows: Any) -> str:
     rows
         What it was asked: a frame, an array, or a column of texts.
     """
-    for tell in (_not_fitted, _texts_for_numbers, _numbers_for_texts, _objects_for_boosters):
-        told = tell(error, model, rows)
+    if type(error).__name__ == "NotFittedError":
+        return "; train it before you save it: model.fit(X, y), then joblib.dump(model, 'model.joblib')"
+    if not isinstance(rows, pd.DataFrame):
+        return ""
+    for tell in (_texts_for_numbers, _numbers_for_texts):
+        told = tell(model, rows)
         if told:
             return f"; {told}"
     return ""
 
 
-def _not_fitted(error: Exception, model: Any, rows: Any) -> str | None:  # noqa: ARG001
-    if type(error).__name__ != "NotFittedError":
+def _texts_for_numbers(model: Any, rows: pd.DataFrame) -> str | None:
+    """Texts where numbers were trained on: the model answers once they are numbers."""
+    tried = rows.head(_TRIED_ROWS)
+    texts = [name for name in rows if pd.api.types.infer_dtype(rows[name], skipna=True) == "string"]
+    if not texts or not _answers(model, _as_numbers(tried, texts)):
         return None
-    return "train it before you save it: model.fit(X, y), then joblib.dump(model, 'model.joblib')"
+    for name in list(texts):  # only those that must be numbers
+        others = [each for each in texts if each != name]
+        texts = others if others and _answers(model, _as_numbers(tried, others)) else texts
+    if type(model).__module__.split(".")[0] in ("xgboost", "lightgbm"):
+        return (
+            f"the columns {listed([str(name) for name in texts])} hold texts, the model takes numbers and "
+            "categories: train it on X[name].astype('category') of each, and write the training table as "
+            "Parquet"
+        )
+    text = next((text for text in rows[texts[0]].dropna() if not _is_number(text)), rows[texts[0]].iloc[0])
+    return f"column {str(texts[0])!r} holds the text {text!r}, where the model was trained on numbers"
 
 
-def _texts_for_numbers(error: Exception, model: Any, rows: Any) -> str | None:  # noqa: ARG001
-    found = _NO_NUMBER.search(str(error))
-    if found is None or not isinstance(rows, pd.DataFrame):
-        return None
-    name = next((str(name) for name in rows if (rows[name].astype(object) == found[1]).any()), None)
-    return name and f"column {name!r} holds the text {found[1]!r}, where the model was trained on numbers"
+def _as_numbers(rows: pd.DataFrame, names: Sequence[Any]) -> pd.DataFrame:
+    return rows.assign(**{name: np.arange(len(rows), dtype=np.float64) for name in names})
 
 
-def _numbers_for_texts(error: Exception, model: Any, rows: Any) -> str | None:  # noqa: ARG001
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _numbers_for_texts(model: Any, rows: pd.DataFrame) -> str | None:
     """A CSV file turns texts of digits into numbers: tried by turning them back, one column after another."""
-    if not isinstance(rows, pd.DataFrame):
-        return None
     tried = rows.head(_TRIED_ROWS).copy()
     for name in [name for name in rows if rows[name].dtype.kind in "iu"]:
         tried[name] = tried[name].astype(str).astype(object)
@@ -67,18 +86,3 @@ def _answers(model: Any, rows: pd.DataFrame) -> bool:
     except Exception:  # the model is the user's: it may raise anything
         return False
     return True
-
-
-def _objects_for_boosters(error: Exception, model: Any, rows: Any) -> str | None:
-    if not isinstance(rows, pd.DataFrame) or type(model).__module__.split(".")[0] not in (
-        "xgboost",
-        "lightgbm",
-    ):
-        return None
-    texts = [str(name) for name in rows if pd.api.types.infer_dtype(rows[name], skipna=True) == "string"]
-    if not texts or "dtypes" not in str(error):
-        return None
-    return (
-        f"the columns {listed(texts)} hold texts, the model takes numbers and categories: train it on "
-        "X[name].astype('category') of each, and write the training table as Parquet"
-    )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tidegauge.errors import BundleError, TidegaugeError
+from tidegauge.errors import Argument, BundleError, TidegaugeError
 from tidegauge.pack.agreement import Agreement
 from tidegauge.pack.answers import Answers
 from tidegauge.pack.boosters import booster_form, booster_library
@@ -61,9 +61,10 @@ def choose(model: Any, training: Training, trial: Trial, model_format: ModelForm
         else:
             form, compared, found = taken
             return Chosen(form, _typed(compared.answers), found, tuple(refusals))
+    packs = " packs the object itself, for servers that are allowed to load pickles"
     raise BundleError(
-        f"no form of this {type(model).__name__} answers as it does: {_reasons(refusals)}; "
-        "model_format='joblib' packs the object itself, for servers that are allowed to load pickles"
+        f"no form of this {type(model).__name__} answers as it does: {_reasons(refusals)}",
+        step=(Argument("model_format", "joblib"), packs),
     )
 
 

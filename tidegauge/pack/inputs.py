@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from tidegauge.data.frames import read_column
 from tidegauge.data.sources import chunks_of, is_csv, reading_of
 from tidegauge.data.times import epoch_seconds, require_clear_times
-from tidegauge.errors import ProfileError, SchemaError
+from tidegauge.errors import Argument, ProfileError, SchemaError
 from tidegauge.model.asking import Gap, gap_of, takes_texts
 from tidegauge.nearest import listed, or_nearest
 from tidegauge.pack.categories import columns_of, with_own_categories
@@ -24,7 +24,8 @@ __all__ = ["TEXT", "Column", "Training", "load_table", "training_rows"]
 
 TEXT: Final = "string"  # the dtype of a categorical column that the model takes as text
 _LEAVE_OUT: Final = (
-    "name the column that is predicted with target=, and those that are no features with exclude="
+    *("name the column that is predicted with ", Argument("target")),
+    *(", and those that are no features with ", Argument("exclude")),
 )
 _OF_DTYPE: Final[dict[str, ColumnType]] = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}
 _OF_VALUES: Final[dict[str, ColumnType]] = {  # by pandas' words for what a column of objects holds
@@ -205,21 +206,22 @@ def training_rows(
 def _require_one_text(columns: Sequence[Column]) -> None:
     if [column.type for column in columns] != ["text"]:
         found = listed([f"{column.name} ({column.type})" for column in columns])
-        raise SchemaError(f"the model takes one column of texts, the training data has {found}: {_LEAVE_OUT}")
+        rule = f"the model takes one column of texts, the training data has {found}"
+        raise SchemaError(rule, step=_LEAVE_OUT)
 
 
 def _named_columns(
     known: Sequence[str], target: str | None, time: str | None, exclude: Sequence[str]
-) -> dict[str, str]:
-    """The columns that are no features, and how the caller said so of each."""
-    said = {name: f"exclude=[{name!r}]" for name in exclude}
+) -> dict[str, Argument]:
+    """The columns that are no features, and the argument that says so of each."""
+    said = {name: Argument("exclude", [name]) for name in exclude}
     if time is not None:
-        said[time] = f"time={time!r}"
+        said[time] = Argument("time", time)
     if target is not None:
-        said[target] = f"target={target!r}"
-    for name, words in said.items():
+        said[target] = Argument("target", target)
+    for name, argument in said.items():
         if name not in known:
-            raise SchemaError(f"{words}: no such column; {or_nearest(name, known)}")
+            raise SchemaError("no such column", argument=argument, step=or_nearest(name, known))
     return said
 
 
@@ -243,24 +245,33 @@ def _require_features(names: Sequence[str], known: Sequence[str]) -> None:
 def _require_free(names: Sequence[str]) -> None:
     if "" in names:
         raise SchemaError(
-            f"feature {names.index('') + 1} of {len(names)} has no name, and a request names each: name the "
-            "column and train the model with it, or exclude it if pandas wrote it as an index (exclude=[''])"
+            f"feature {names.index('') + 1} of {len(names)} has no name, and a request names each",
+            step=(
+                "name the column and train the model with it, or exclude it if pandas wrote it as an index (",
+                Argument("exclude", [""]),
+                ")",
+            ),
         )
     if PREDICTION in names:
         raise SchemaError(
-            f"a feature named {PREDICTION!r}: the name is kept for the model's own prediction. Exclude the "
-            f"column if it is no feature (exclude=[{PREDICTION!r}]), else train the model with another name"
+            f"a feature named {PREDICTION!r}: the name is kept for the model's own prediction",
+            step=(
+                "exclude the column if it is no feature (",
+                Argument("exclude", [PREDICTION]),
+                "), else train the model with another name",
+            ),
         )
 
 
-def _require_fit(names: Sequence[str], others: Mapping[str, str], expected: int | None) -> None:
+def _require_fit(names: Sequence[str], others: Mapping[str, Argument], expected: int | None) -> None:
     taken = next((name for name in names if name in others), None)
     if taken is not None:
-        raise SchemaError(f"{others[taken]}: the model was fitted on this column, so it is a feature")
+        rule = "the model was fitted on this column, so it is a feature"
+        raise SchemaError(rule, argument=others[taken])
     if expected is not None and expected != len(names):
         raise SchemaError(
-            f"the model takes {expected} features, the training data has {len(names)}: {listed(names)}; "
-            f"{_LEAVE_OUT}"
+            f"the model takes {expected} features, the training data has {len(names)}, {listed(names)}",
+            step=_LEAVE_OUT,
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import joblib
 
-from tidegauge.errors import BundleError
+from tidegauge.errors import Argument, BundleError
 from tidegauge.pack.mlflow_folder import model_file
 from tidegauge.pack.native import lightgbm_model, xgboost_model
 from tidegauge.pack.onnx_file import onnx_model
@@ -76,9 +76,10 @@ def load_model(path: Path | str, trusted_types: Sequence[str] = (), *, allow_pic
         raise BundleError(f"the model {path} cannot be read: {error.strerror}") from error
     read = _reader(path, head)
     if in_folder and read is _read_pickle and not allow_pickle:
+        trusted = " if you trust those who wrote it, or let MLflow write skops"
         raise BundleError(
-            f"{path} is a pickle, which can run any code while it is loaded: allow it with allow_pickle=True "
-            "if you trust those who wrote it, or let MLflow write skops"
+            f"{path} is a pickle, which can run any code while it is loaded",
+            step=("allow it with ", Argument("allow_pickle", True), trusted),
         )
     try:
         model = _adapted(read(path, trusted_types))
@@ -165,8 +166,8 @@ def _read_skops(path: Path, trusted_types: Sequence[str]) -> Any:
     untrusted = sorted(set(skops.io.get_untrusted_types(file=path)) - set(trusted_types))
     if untrusted:
         raise BundleError(
-            f"{path} holds types that are not trusted: {', '.join(untrusted)}; "
-            "name those that are yours with trusted_types="
+            f"{path} holds types that are not trusted: {', '.join(untrusted)}",
+            step=("name those that are yours with ", Argument("trusted_types")),
         )
     return skops.io.load(path, trusted=list(trusted_types))
 

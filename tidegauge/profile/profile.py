@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.errors import ProfileError, SchemaError
+from tidegauge.errors import Argument, ProfileError, SchemaError
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.document import (
     body_hash,
@@ -348,13 +348,13 @@ class Profile:
         try:
             return Profile.from_bytes(Path(path).read_bytes())
         except ProfileError as error:
-            raise ProfileError(f"{path}: {error}") from error
+            raise error.located(path) from error
 
 
 def _names(argument: str, names: Sequence[str]) -> tuple[str, ...]:
     """The names; one alone would pass for a list of its letters."""
     if isinstance(names, str):
-        raise ProfileError(f"{argument}={names!r}: it must be a list of names, such as [{names!r}]")
+        raise ProfileError(f"it must be a list of names, such as [{names!r}]", argument=argument, value=names)
     if twice := sorted({name for name in names if list(names).count(name) > 1}):
-        raise SchemaError(f"{argument}: {twice[0]!r} is there twice: name each once")
+        raise SchemaError(f"{twice[0]!r} is there twice", argument=Argument(argument), step="name each once")
     return tuple(names)

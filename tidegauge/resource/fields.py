@@ -1,10 +1,11 @@
 """What fields of the resource are made of: durations, sizes, names, and the text that describes each."""
 
-import re
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
+
+from tidegauge.protocol import duration
 
 __all__ = [
     "Count",
@@ -33,8 +34,6 @@ __all__ = [
 # A StatefulSet's pods carry a label made of its name and 11 characters more, and a label has at most 63:
 # "-aggregator" and those 11 leave 41 to the model's name.
 NAME_PATTERN: Final = r"^[a-z]([a-z0-9-]{0,39}[a-z0-9])?$"
-# Days first, if any: the cluster's own durations have none, so its rules only ask whether there are days.
-DURATION_PATTERN: Final = r"^([1-9][0-9]{0,3}d([0-9]{1,6}(h|m|s))*|([0-9]{1,6}(h|m|s))+)$"
 SIZE_PATTERN: Final = r"^[0-9]+([.][0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$"
 CLUSTER_URI_PATTERN: Final = r"^(file|pvc|http|https|s3|gs|gcs|abfs|abfss|az)://.+$"
 URI_PATTERN: Final = r"^((file|pvc|http|https|s3|gs|gcs|abfs|abfss|az)://.+|[^:]+)$"
@@ -52,7 +51,7 @@ LABEL_VALUE_PATTERN: Final = rf"^({_LABEL_NAME})?$"
 
 IN_WORDS: Final = {
     NAME_PATTERN: "lower-case letters, digits and dashes, a letter first, at most 41",
-    DURATION_PATTERN: "a duration such as 30d, 720h, 90m or 30s",
+    duration.PATTERN: "a duration such as 30d, 720h, 90m or 30s",
     SIZE_PATTERN: "a size such as 64Mi or 1Gi",
     URI_PATTERN: "a path, or an address that opens with file, pvc, http, https, s3, gs, abfs or az",
     QUANTITY_PATTERN: "a quantity such as 200m, 2 or 256Mi",
@@ -63,7 +62,6 @@ IN_WORDS: Final = {
     LABEL_VALUE_PATTERN: "a label's value: letters, digits, dashes, dots and underscores, at most 63",
 }
 
-_UNIT_SECONDS: Final = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 _UNIT_BYTES: Final[dict[str, int]] = {
     "": 1,
     **{unit: 1000**power for power, unit in enumerate(("k", "M", "G", "T", "P"), 1)},
@@ -86,7 +84,7 @@ Name = Annotated[str, matching(NAME_PATTERN)]
 ObjectName = Annotated[str, matching(OBJECT_PATTERN, max_length=253)]
 FeatureName = Annotated[str, Meta(min_length=1, max_length=253)]
 # Three groups of six digits: what the cluster's own durations of 64 bits can hold.
-Duration = Annotated[str, matching(DURATION_PATTERN, max_length=20)]
+Duration = Annotated[str, matching(duration.PATTERN, max_length=20)]
 Size = Annotated[str, matching(SIZE_PATTERN, max_length=20)]
 # In a cluster there is no folder that a path without a scheme could start from.
 Origin = Annotated[str, matching(ORIGIN_PATTERN, max_length=255)]
@@ -125,11 +123,11 @@ HpaMetric = Annotated[
 ]
 
 
-def seconds_of(duration: str) -> int:
+def seconds_of(text: str) -> int:
     """Seconds in a duration such as ``30d`` or ``1h30m``, as `Duration` allows it."""
-    return sum(
-        int(number) * _UNIT_SECONDS[unit] for number, unit in re.findall(r"([0-9]+)([dhms])", duration)
-    )
+    seconds = duration.seconds_of(text)
+    assert seconds is not None, text
+    return seconds
 
 
 def bytes_of(size: str) -> int:

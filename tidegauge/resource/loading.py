@@ -23,7 +23,7 @@ def load(text: str | bytes) -> schema.DriftMonitoredModel:
     try:
         document = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise ResourceError(_unreadable(error)) from error
+        raise ResourceError(_unreadable(error, text)) from error
     if document is None:
         raise ResourceError(f"nothing in it: a {RESOURCE_KIND} opens with apiVersion: {API_VERSION}")
     if found := [str(mistake) for mistake in mistakes(document, schema.DriftMonitoredModel)]:
@@ -41,13 +41,17 @@ def _listed(found: list[str]) -> str:
     return f"{len(found)} mistakes: " + "; ".join(f"({i}) {each}" for i, each in enumerate(found, 1))
 
 
-def _unreadable(error: yaml.YAMLError) -> str:
+def _unreadable(error: yaml.YAMLError, text: str | bytes) -> str:
     """Where a text is no YAML, in our words."""
-    if isinstance(error, yaml.composer.ComposerError) and "single document" in str(error.context):
+    if isinstance(error, yaml.composer.ComposerError) and _documents(text) > 1:
         return "several documents in it: one is read, so give each a file of its own"
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     return f"{where}not YAML: look at colons, quotes and indentation there"
+
+
+def _documents(text: str | bytes) -> int:
+    return sum(isinstance(event, yaml.DocumentStartEvent) for event in yaml.parse(text, Loader=_Loader))
 
 
 class _Loader(yaml.SafeLoader):

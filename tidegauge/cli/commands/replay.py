@@ -5,8 +5,7 @@ from typing import Any
 import click
 
 from tidegauge.cli.failure import Failure, needs_extra
-from tidegauge.cli.options import existing_file, give_one, profile_path
-from tidegauge.cli.words import typed
+from tidegauge.cli.options import Duration, existing_file, give_one, profile_path
 
 
 @click.command(name="replay", short_help="Show what would have alarmed on past data.")
@@ -19,7 +18,7 @@ from tidegauge.cli.words import typed
     help="The reference profile, or the folder of its bundle.",
 )
 @click.option("--time", metavar="COLUMN", help="Column with the rows' times.")
-@click.option("--pane", metavar="DURATION", help="Length of a pane, for example 1h; needs --time.")
+@click.option("--pane", type=Duration(), help="Length of a pane, for example 1h; needs --time.")
 @click.option("--rows-per-pane", type=click.IntRange(min=1), help="Rows in a pane, in the file's order.")
 @click.option("--prediction", metavar="COLUMN", help="Column with the model's predictions.")
 @click.option(
@@ -28,7 +27,7 @@ from tidegauge.cli.words import typed
 @click.option("--false-alarms", type=float, help="False alarms that you accept per period.  [default: 1]")
 @click.option(
     "--period",
-    metavar="DURATION",
+    type=Duration(),
     help="The period that --false-alarms is for, such as 30d.  [default: 720h]",
 )
 @click.option("--warning", type=float, help="Warn when at least this share of rows moved.  [default: 0.05]")
@@ -41,7 +40,7 @@ def command(**given: Any) -> None:
     if given["pane"] is None and given["rows_per_pane"] is None:
         raise Failure("say how long a pane is: --time COLUMN --pane 1h, or --rows-per-pane 1000")
     if given["pane"] is not None and given["time"] is None:
-        raise Failure(f"{typed('--pane', given['pane'])} needs the rows' times: add --time COLUMN")
+        raise Failure("--pane needs the rows' times: add --time COLUMN")
     with needs_extra("cli"):
         from tidegauge.cli.replay import run
     run(**given)

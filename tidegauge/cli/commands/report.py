@@ -5,7 +5,7 @@ from typing import Any, Final
 import click
 
 from tidegauge.cli.failure import Failure, needs_extra
-from tidegauge.cli.options import existing_folder, give_one, is_given
+from tidegauge.cli.options import Duration, existing_folder, give_one, is_given
 from tidegauge.protocol.names import AGGREGATOR_PORT, Verdict
 
 _LOCAL: Final = f"http://127.0.0.1:{AGGREGATOR_PORT}"
@@ -33,9 +33,7 @@ _LOCAL: Final = f"http://127.0.0.1:{AGGREGATOR_PORT}"
     type=click.Choice([verdict.value for verdict in Verdict], case_sensitive=False),
     help="Wait for this verdict; then the exit code is 0, or 1 when it did not come in time.",
 )
-@click.option(
-    "--timeout", type=click.FloatRange(min=0), default=300, help="Seconds that --wait waits at most."
-)
+@click.option("--timeout", type=Duration(least=0), default="5m", help="How long --wait waits at most.")
 def command(**given: Any) -> None:
     """Print the verdict of a model and its features.
 
@@ -47,7 +45,7 @@ def command(**given: Any) -> None:
     give_one("folder", "urls", because="the folder's stack has its own addresses")
     give_one("folder", "model", because="the folder's stack has one model")
     if is_given("timeout") and given["awaited"] is None:
-        raise Failure(f"--timeout {given['timeout']:g} without --wait: name the verdict to wait for")
+        raise Failure("--timeout without --wait: name the verdict to wait for")
     with needs_extra("cli"):
         from tidegauge.cli.report import run
     run(**given)

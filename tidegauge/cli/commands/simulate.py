@@ -5,7 +5,14 @@ from typing import Any, Final
 import click
 
 from tidegauge.cli.failure import Failure, needs_extra
-from tidegauge.cli.options import DEFAULT_ROWS, existing_file, existing_folder, give_one, profile_path
+from tidegauge.cli.options import (
+    DEFAULT_ROWS,
+    Duration,
+    existing_file,
+    existing_folder,
+    give_one,
+    profile_path,
+)
 from tidegauge.protocol.names import SERVING_PORT
 
 SCENARIOS: Final = ("baseline", "moderate", "high")
@@ -46,7 +53,9 @@ _LOCAL: Final = f"http://127.0.0.1:{SERVING_PORT}"
     type=click.IntRange(min=1),
     help=f"Rows to send.  [default: {DEFAULT_ROWS}; with --data all]",
 )
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Send for this long instead.")
+@click.option(
+    "--for", "--seconds", "seconds", type=Duration(), help="Send for this long instead, such as 30s."
+)
 @click.option(
     "--rate", type=click.FloatRange(min=0, min_open=True), help="Rows per second.  [default: unlimited]"
 )

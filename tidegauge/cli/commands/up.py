@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tidegauge.cli.failure import Failure, needs_extra
-from tidegauge.cli.options import existing_file, existing_folder
+from tidegauge.cli.options import Duration, existing_file, existing_folder
 from tidegauge.protocol.names import AGGREGATOR_PORT, PANE_SECONDS, SERVING_PORT
 
 
@@ -35,7 +35,12 @@ from tidegauge.protocol.names import AGGREGATOR_PORT, PANE_SECONDS, SERVING_PORT
     help="Port of the aggregator, further shards take the next ones; 0 is any free one.",
 )
 @click.option(
-    "--pane-seconds", type=click.IntRange(1, 3600), default=PANE_SECONDS, help="Length of a pane in seconds."
+    "--pane",
+    "--pane-seconds",
+    "pane_seconds",
+    type=Duration(least=1, most=3600, whole=True),
+    default=f"{PANE_SECONDS}s",
+    help="Length of a pane, in whole seconds.",
 )
 @click.option(
     "--trusted-type",
