@@ -64,7 +64,7 @@ def test_simulate_says_what_it_has_sent(folder):
         return 200, b"{}"
 
     with stub_server(answer_row) as url:
-        arguments = ("--profile", "profile.json", "--model-url", url, "--seconds", "600")
+        arguments = ("--profile", "profile.json", "--model-url", url, "--for", "10m")
         with start(folder, "simulate", *arguments, "--rate", "200") as process:
             wait_for(lambda: len(answered) > 30, "rows", 60)
             told, _ = interrupted(process)

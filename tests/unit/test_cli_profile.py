@@ -74,7 +74,7 @@ def test_diff_is_silent_about_equal_profiles_and_exits_with_1_on_others(run, tab
     [
         (["--exclude", "nothing"], "nothing"),
         (["--cut-points", "0"], "--cut-points 0: it must be"),
-        (["--hour-of-day"], "--hour-of-day needs the rows' times: pass --time with their column"),
+        (["--hour-of-day"], "--hour-of-day: it needs the rows' times; pass --time with their column"),
     ],
 )
 def test_an_error_is_one_line_with_exit_code_2(run, table, tmp_path, arguments, message):

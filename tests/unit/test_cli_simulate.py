@@ -190,8 +190,8 @@ def test_every_body_is_sent_once_over_many_connections():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--rows", "5", "--for", "3s"], "--rows 5 and --for 3: both say when to stop"),
-        (["--shift", "1", "--scenario", "high"], "--shift 1.0 and --scenario high: both say how far"),
+        (["--rows", "5", "--for", "3s"], "--rows 5 and --for 3s: both say when to stop"),
+        (["--shift", "1", "--scenario", "high"], "--shift 1 and --scenario high: both say how far"),
         (["--data", "rows.csv", "--move", "age"], "--data rows.csv and --move age: a file's rows"),
         (["--data", "rows.csv", "--scenario", "baseline"], "--scenario baseline"),
         (["--data", "rows.csv", "--seed", "0"], "--seed 0"),

@@ -56,7 +56,7 @@ BUILD = {
 }
 REPLAY = {
     "": "--time COLUMN --pane 1h, or --rows-per-pane 1000",
-    "--pane 1h": "--pane needs the rows' times: add --time COLUMN",
+    "--pane 1h": "--pane 1h needs the rows' times: add --time COLUMN",
     "--time t --pane never": "--pane never: it must be",
     "--rows-per-pane 9": "name their column with --prediction",
     "--rows-per-pane 9 --time t": "With --rows-per-pane a file must be: sort it, or use --pane",
@@ -114,7 +114,7 @@ def test_the_index_that_to_csv_writes_is_excluded_by_the_line_that_is_suggested(
 
 def test_contradicting_options_are_told_as_they_can_be_typed():
     line = ("replay", "plain.csv", "--profile", "profile.json", "--rows-per-pane", 9, "--pane", "1h")
-    assert "--pane 3600 and --rows-per-pane 9" in tidegauge(*line).stderr
+    assert "--pane 1h and --rows-per-pane 9" in tidegauge(*line).stderr
 
 
 def test_no_suggested_command_has_a_bare_name_in_it():

@@ -38,6 +38,21 @@ hour_of_day_option: Final = click.option(
 )
 
 
+class Seconds(float):
+    """A number of seconds that prints as it was typed."""
+
+    _text: str
+
+    def __new__(cls, seconds: float, text: str) -> "Seconds":
+        """Keep the text beside the number."""
+        found = super().__new__(cls, seconds)
+        found._text = text
+        return found
+
+    def __str__(self) -> str:
+        return self._text
+
+
 class Duration(click.ParamType):  # type: ignore[type-arg]
     """A duration in seconds, from the syntax of YAML or a number of seconds.
 
@@ -64,7 +79,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
             self._refuse(value, param, bound if math.isfinite(self._most) else "above 0")
         if self._whole and not seconds.is_integer():
             self._refuse(value, param, "whole seconds")
-        return seconds
+        return Seconds(seconds, str(value))
 
     def _refuse(self, value: Any, param: click.Parameter | None, rule: str) -> NoReturn:
         option = _long(param) if param is not None else "the duration"

@@ -32,7 +32,7 @@ OPTIONS: Final = {
 
 def typed(option: str, value: object) -> str:
     """An option with its value as a shell takes it: ``--exclude 'Unnamed: 0'``."""
-    text = f"{value:.15g}" if isinstance(value, float) else str(value)
+    text = f"{value:.15g}" if type(value) is float else str(value)
     return f"{option} {shlex.quote(text)}"
 
 

@@ -148,8 +148,8 @@ A Kubernetes with one node runs, tidegauge on it, and the model {story.name} in 
 
   export KUBECONFIG={kubeconfig} PATH=$PATH:{shlex.quote(programs)}
   kubectl get dmm -n {NAMESPACE}
-  {simulate} --scenario baseline --seconds 60
-  {simulate} --scenario moderate --move sqft --seconds 60
+  {simulate} --scenario baseline --for 1m
+  {simulate} --scenario moderate --move sqft --for 1m
   kubectl port-forward -n {NAMESPACE} statefulset/{story.name}-aggregator {AGGREGATOR_PORT} > /dev/null &
   curl --silent --retry 20 --retry-connrefused --retry-delay 1 {report}/readyz
   tidegauge report --aggregator-url {report}

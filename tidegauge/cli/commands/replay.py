@@ -6,6 +6,7 @@ import click
 
 from tidegauge.cli.failure import Failure, needs_extra
 from tidegauge.cli.options import Duration, existing_file, give_one, profile_path
+from tidegauge.cli.words import typed
 
 
 @click.command(name="replay", short_help="Show what would have alarmed on past data.")
@@ -40,7 +41,7 @@ def command(**given: Any) -> None:
     if given["pane"] is None and given["rows_per_pane"] is None:
         raise Failure("say how long a pane is: --time COLUMN --pane 1h, or --rows-per-pane 1000")
     if given["pane"] is not None and given["time"] is None:
-        raise Failure("--pane needs the rows' times: add --time COLUMN")
+        raise Failure(f"{typed('--pane', given['pane'])} needs the rows' times: add --time COLUMN")
     with needs_extra("cli"):
         from tidegauge.cli.replay import run
     run(**given)
