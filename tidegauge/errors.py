@@ -67,7 +67,7 @@ class Argument:
     keys
         The part of a mapping that is meant: ``("warning",)`` of ``min_effect``.
     wrong
-        Whether the value broke a rule. Then it is told in words, whatever it is.
+        Whether the value broke a rule: then it is described in words, as it may be of any type.
 
     Examples
     --------
