@@ -18,6 +18,7 @@ from tidegauge.errors import (
     SchemaError,
     StorageError,
     TidegaugeError,
+    TidegaugeWarning,
     WireError,
 )
 
@@ -66,6 +67,7 @@ __all__ = [
     "SchemaError",
     "StorageError",
     "TidegaugeError",
+    "TidegaugeWarning",
     "WireError",
     "__version__",
     "replay",

@@ -18,14 +18,11 @@ fields of the error too: so a command line writes ``--exclude id`` where Python 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
-from tidegauge.telling import told
+from tidegauge.telling import NOT_GIVEN, Argument, Words, joined
 
 __all__ = [
-    "NOT_GIVEN",
-    "Argument",
     "BundleError",
     "DataNotFound",
     "PolicyError",
@@ -37,59 +34,7 @@ __all__ = [
     "TidegaugeError",
     "TidegaugeWarning",
     "WireError",
-    "Words",
 ]
-
-
-class _NotGiven:
-    """The value of an argument that a message names without a value."""
-
-    def __repr__(self) -> str:
-        return "not given"
-
-    def __reduce__(self) -> str:
-        return "NOT_GIVEN"  # one object, also of an error that was pickled
-
-
-NOT_GIVEN: Final = _NotGiven()
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """An argument that a message names; as text it is what one writes in Python.
-
-    Parameters
-    ----------
-    name
-        As in the call: ``exclude``.
-    value
-        What to write there, or what was given; `NOT_GIVEN` for the name alone.
-    keys
-        The part of a mapping that is meant: ``("warning",)`` of ``min_effect``.
-    wrong
-        Whether the value broke a rule: then it is described in words, as it may be of any type.
-
-    Examples
-    --------
-    >>> print(Argument("exclude", ["id"]), Argument("time"), Argument("min_effect", 2, ("warning",)))
-    exclude=['id'] time= min_effect['warning']=2
-    """
-
-    name: str
-    value: object = NOT_GIVEN
-    keys: tuple[str, ...] = ()
-    wrong: bool = False
-
-    def __str__(self) -> str:
-        name = self.name + "".join(f"[{key!r}]" for key in self.keys)
-        if self.value is NOT_GIVEN:
-            return f"{name}="
-        if self.value is True:
-            return f"{name}=True"
-        return f"{name}={told(self.value) if self.wrong else repr(self.value)}"
-
-
-Words = str | tuple[str | Argument, ...]
 
 
 class _Explained(Exception):
@@ -136,11 +81,11 @@ class _Explained(Exception):
         name
             Writes an argument; as in Python by default.
         """
-        text, separator = _joined(self.rule, name), ": "
+        text, separator = joined(self.rule, name), ": "
         if self.argument:
             text, separator = f"{name(self._subject)}: {text}", "; "
         if self.step:
-            text += separator + _joined(self.step, name)
+            text += separator + joined(self.step, name)
         return f"{self.where}: {text}" if self.where else text
 
     def located(self, where: object) -> Self:
@@ -148,12 +93,6 @@ class _Explained(Exception):
         if self.where:
             return self
         return type(self)(self.rule, argument=self._subject, step=self.step, where=str(where))
-
-
-def _joined(words: Words, name: Callable[[Argument], str]) -> str:
-    if isinstance(words, str):
-        return words
-    return "".join(word if isinstance(word, str) else name(word) for word in words)
 
 
 class TidegaugeError(_Explained, ValueError):

@@ -1,10 +1,11 @@
-"""Values in the words of a message, never as Python writes them. Standard library only."""
+"""Values and arguments in the words of a message. Standard library only."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
 from numbers import Number
 from typing import Final
 
-__all__ = ["told"]
+__all__ = ["NOT_GIVEN", "Argument", "Words", "joined", "told"]
 
 _MOST_LETTERS: Final = 100
 
@@ -42,3 +43,61 @@ def _called(value: object) -> str:
     if isinstance(value, list | tuple | Set):
         return f"a list of {len(value)}" if value else "an empty list"
     return f"of type {type(value).__name__}"
+
+
+class _NotGiven:
+    """The value of an argument that a message names without a value."""
+
+    def __repr__(self) -> str:
+        return "not given"
+
+    def __reduce__(self) -> str:
+        return "NOT_GIVEN"  # one object, also of an error that was pickled
+
+
+NOT_GIVEN: Final = _NotGiven()
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument that a message names; as text it is what one writes in Python.
+
+    Parameters
+    ----------
+    name
+        As in the call: ``exclude``.
+    value
+        What to write there, or what was given; `NOT_GIVEN` for the name alone.
+    keys
+        The part of a mapping that is meant: ``("warning",)`` of ``min_effect``.
+    wrong
+        Whether the value broke a rule: then it is described in words, as it may be of any type.
+
+    Examples
+    --------
+    >>> print(Argument("exclude", ["id"]), Argument("time"), Argument("min_effect", 2, ("warning",)))
+    exclude=['id'] time= min_effect['warning']=2
+    """
+
+    name: str
+    value: object = NOT_GIVEN
+    keys: tuple[str, ...] = ()
+    wrong: bool = False
+
+    def __str__(self) -> str:
+        name = self.name + "".join(f"[{key!r}]" for key in self.keys)
+        if self.value is NOT_GIVEN:
+            return f"{name}="
+        if self.value is True:
+            return f"{name}=True"
+        return f"{name}={told(self.value) if self.wrong else repr(self.value)}"
+
+
+Words = str | tuple[str | Argument, ...]
+
+
+def joined(words: Words, name: Callable[[Argument], str]) -> str:
+    """Put the parts of a sentence together, with each argument as `name` writes it."""
+    if isinstance(words, str):
+        return words
+    return "".join(word if isinstance(word, str) else name(word) for word in words)

@@ -14,7 +14,8 @@ from support.command_line import tidegauge
 
 import tidegauge as library
 from tidegauge.cli.words import in_options
-from tidegauge.errors import Argument, TidegaugeError
+from tidegauge.errors import TidegaugeError
+from tidegauge.telling import Argument
 
 ROWS = 60
 

@@ -16,7 +16,8 @@ from support.command_line import tidegauge as run
 import tidegauge
 from tidegauge.cli import main
 from tidegauge.cli.words import OPTIONS, in_options
-from tidegauge.errors import NOT_GIVEN, Argument, TidegaugeError, TidegaugeWarning
+from tidegauge.errors import TidegaugeError, TidegaugeWarning
+from tidegauge.telling import NOT_GIVEN, Argument
 
 ROOT = Path(__file__).parents[2]
 FRAME = {"x": np.arange(10.0)}

@@ -22,7 +22,7 @@ PUBLIC = {
     *("Accumulator", "CategoricalFeature", "Counts", "KS", "Monitor", "NumericFeature", "Policy", "Profile"),
     *("Report", "RowScorer", "replay", "__version__"),
     *("BundleError", "DataNotFound", "PolicyError", "ProfileError", "ProfileMismatch", "ResourceError"),
-    *("SchemaError", "StorageError", "TidegaugeError", "WireError"),
+    *("SchemaError", "StorageError", "TidegaugeError", "TidegaugeWarning", "WireError"),
 }
 
 

@@ -12,11 +12,12 @@ from tidegauge.cli.failure import EXIT_CODES, INTERRUPTED
 from tidegauge.cli.parts import load_profile, load_resource, warnings_as_lines
 from tidegauge.cli.tables import Column, duration, print_table, printable, screen
 from tidegauge.cli.words import typed
-from tidegauge.errors import Argument, PolicyError, SchemaError
+from tidegauge.errors import PolicyError, SchemaError
 from tidegauge.monitor.policy import DEFAULT_MIN_EFFECT, Policy
 from tidegauge.monitor.replay import Transition, replayed
 from tidegauge.protocol.names import Verdict
 from tidegauge.resource import policy_of
+from tidegauge.telling import Argument
 
 
 def run(

@@ -3,7 +3,8 @@
 import shlex
 from typing import Final
 
-from tidegauge.errors import Argument, TidegaugeError, TidegaugeWarning
+from tidegauge.errors import TidegaugeError, TidegaugeWarning
+from tidegauge.telling import Argument
 
 __all__ = ["OPTIONS", "in_options", "typed"]
 

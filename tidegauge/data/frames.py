@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.data.columns import Column, feature_values, require_taken, unread
-from tidegauge.errors import Argument, SchemaError
+from tidegauge.errors import SchemaError
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.features import Feature, NumericFeature
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PREDICTION
-from tidegauge.telling import told
+from tidegauge.telling import Argument, told
 
 __all__ = ["RowReader", "named_column", "read_column", "read_columns", "stream_of"]
 

@@ -5,7 +5,8 @@ import warnings
 from collections.abc import Collection
 from typing import Final
 
-from tidegauge.errors import Argument, SchemaError, TidegaugeWarning
+from tidegauge.errors import SchemaError, TidegaugeWarning
+from tidegauge.telling import Argument
 
 __all__ = ["require_no_times", "warn_of_written_numbers"]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tidegauge.data.columns import Column, floats_of, value_types
 from tidegauge.data.text_columns import require_no_times, warn_of_written_numbers
-from tidegauge.errors import Argument, TidegaugeWarning
+from tidegauge.errors import TidegaugeWarning
 from tidegauge.fit.rounding import with_rounding_limits
 from tidegauge.profile.features import (
     MAX_CATEGORIES,
@@ -23,6 +23,7 @@ from tidegauge.profile.features import (
 )
 from tidegauge.protocol.coercion import numeric_type
 from tidegauge.protocol.names import PREDICTION
+from tidegauge.telling import Argument
 
 __all__ = ["CategoricalDraft", "NumericDraft", "choose_cut_points", "warn_of_mixture"]
 

@@ -19,12 +19,13 @@ from tidegauge.data.csv_table import Kind as CsvKind
 from tidegauge.data.frames import named_column, read_columns
 from tidegauge.data.sources import chunks_of, is_csv, is_path, reading_of
 from tidegauge.data.times import TimeOrder, epoch_seconds, require_clear_times
-from tidegauge.errors import Argument, ProfileError, SchemaError, TidegaugeWarning
+from tidegauge.errors import ProfileError, SchemaError, TidegaugeWarning
 from tidegauge.fit.builders import CategoricalDraft, NumericDraft, warn_of_mixture
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.features import DTYPES, HOURS, MAX_CUT_POINTS, DesignEffect, Feature, NumericFeature
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PREDICTION
+from tidegauge.telling import Argument
 
 __all__ = ["SAMPLE_ROWS", "FitOptions", "fit_profile"]
 

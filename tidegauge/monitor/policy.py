@@ -18,12 +18,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from tidegauge.errors import Argument, PolicyError
+from tidegauge.errors import PolicyError
 from tidegauge.nearest import or_nearest
 from tidegauge.protocol.duration import RULE, seconds_of
 from tidegauge.protocol.names import Severity
 from tidegauge.stats.evidence import Budget
-from tidegauge.telling import told
+from tidegauge.telling import Argument, told
 
 __all__ = ["DEFAULT_MIN_EFFECT", "MAX_SCALES", "Policy", "duration_seconds"]
 

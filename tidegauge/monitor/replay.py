@@ -17,13 +17,14 @@ from tidegauge.data.columns import Column
 from tidegauge.data.frames import RowReader, named_column, read_columns
 from tidegauge.data.sources import Reading, chunks_of, is_path, reading_for
 from tidegauge.data.times import epoch_seconds, require_clear_times
-from tidegauge.errors import Argument, PolicyError, ProfileError, SchemaError, TidegaugeWarning
+from tidegauge.errors import PolicyError, ProfileError, SchemaError, TidegaugeWarning
 from tidegauge.monitor.monitor import Monitor
 from tidegauge.monitor.policy import Policy, duration_seconds
 from tidegauge.monitor.report_builder import outline
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PANE_SECONDS, Severity, Verdict
 from tidegauge.report.model import Report, published_share
+from tidegauge.telling import Argument
 
 __all__ = ["Transition", "replay", "replayed"]
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tidegauge.errors import Argument, BundleError, TidegaugeError
+from tidegauge.errors import BundleError, TidegaugeError
 from tidegauge.pack.agreement import Agreement
 from tidegauge.pack.answers import Answers
 from tidegauge.pack.boosters import booster_form, booster_library
@@ -20,6 +20,7 @@ from tidegauge.pack.native import Native
 from tidegauge.pack.onnx_format import onnx_form, why_no_onnx
 from tidegauge.pack.pickled import joblib_form, skops_form
 from tidegauge.pack.trial import Trial
+from tidegauge.telling import Argument
 
 __all__ = ["Chosen", "ModelFormat", "Refusal", "choose"]
 

@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 from tidegauge.data.frames import read_column
 from tidegauge.data.sources import chunks_of, is_csv, reading_of
 from tidegauge.data.times import epoch_seconds, require_clear_times
-from tidegauge.errors import Argument, ProfileError, SchemaError
+from tidegauge.errors import ProfileError, SchemaError
 from tidegauge.model.asking import Gap, gap_of, takes_texts
 from tidegauge.nearest import listed, or_nearest
 from tidegauge.pack.categories import columns_of, with_own_categories
 from tidegauge.protocol.coercion import TYPES_OF_KIND, ColumnType, Label
 from tidegauge.protocol.names import PREDICTION
+from tidegauge.telling import Argument
 
 __all__ = ["TEXT", "Column", "Training", "load_table", "training_rows"]
 

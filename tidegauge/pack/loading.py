@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import joblib
 
-from tidegauge.errors import Argument, BundleError
+from tidegauge.errors import BundleError
 from tidegauge.pack.mlflow_folder import model_file
 from tidegauge.pack.native import lightgbm_model, xgboost_model
 from tidegauge.pack.onnx_file import onnx_model
+from tidegauge.telling import Argument
 
 __all__ = ["load_model"]
 

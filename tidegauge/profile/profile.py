@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.errors import Argument, ProfileError, SchemaError
+from tidegauge.errors import ProfileError, SchemaError
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.document import (
     body_hash,
@@ -37,7 +37,7 @@ from tidegauge.profile.features import (
     require,
 )
 from tidegauge.protocol.names import PREDICTION
-from tidegauge.telling import told
+from tidegauge.telling import Argument, told
 
 if TYPE_CHECKING:
     from tidegauge.counting.counts import Counts
