@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import signal
-import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
-import uvicorn
 import uvloop
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 
-from tidegauge.errors import TidegaugeError
 from tidegauge.http import Connection, Limits
+from tidegauge.http.server import Server, configuration
+from tidegauge.kit.listening import announce, listen
+from tidegauge.kit.signals import on_end_signals
+from tidegauge.kit.start import start
+from tidegauge.kit.watched_file import WatchedFile
 from tidegauge_aggregator.http.access import TokenGate
 from tidegauge_aggregator.http.app import make_app, refuse_connection
 from tidegauge_aggregator.http.metrics import ReportCollector
@@ -28,30 +28,27 @@ from tidegauge_aggregator.service.config import parse_config
 from tidegauge_aggregator.service.cycle import Cycle
 from tidegauge_aggregator.service.intake import Shard
 from tidegauge_aggregator.service.meters import Meters
-from tidegauge_aggregator.service.watched_file import WatchedFile
 from tidegauge_aggregator.store.base import StoreError
 from tidegauge_aggregator.store.sqlite.store import open_store
 
-from .settings import Settings, parse_settings
+from .settings import PROGRAM, Settings, parse_settings
 
 __all__ = ["main", "serve"]
 
 logger = logging.getLogger(__name__)
 
+GRACE_SECONDS: Final = 10
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run until SIGTERM or SIGINT; exits with status 1 and one line of reason when it cannot start."""
-    settings = parse_settings(arguments)
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(settings))
-    except (TidegaugeError, StoreError, OSError) as error:
-        sys.exit(f"tidegauge-aggregator: {error}")
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code."""
+    quiet = {"uvicorn.error": "warning"}
+    return start(PROGRAM, parse_settings, _run, arguments, quiet, expected=(StoreError,))
+
+
+def _run(settings: Settings) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings))
 
 
 async def serve(settings: Settings, clock: Callable[[], float] = time.time) -> None:
@@ -67,19 +64,20 @@ async def serve(settings: Settings, clock: Callable[[], float] = time.time) -> N
     config = WatchedFile(settings.config, parse_config) if settings.config else None
     gate = TokenGate(settings.token_file)
     registry = _registry()
-    listening = _listen(settings.host, settings.port)
+    listening = listen(settings.host, settings.port)
     aggregator = Aggregator(
         open_store(settings.data_dir),
         clock=clock,
         meters=Meters(registry),
-        shard=Shard(settings.shard, settings.shards),
+        shard=Shard(*settings.shard),
         retention_seconds=settings.retention_seconds,
     )
     cycle = Cycle(aggregator, config)
     registry.register(ReportCollector(aggregator))
     server = _server(make_app(aggregator, gate, registry, settings.stack), aggregator)
     working = asyncio.create_task(_work(aggregator, cycle, gate, server))
-    _announce(listening)
+    on_end_signals(server.end, asyncio.get_running_loop())
+    announce(listening)
     try:
         await server.serve([listening])
     finally:
@@ -90,7 +88,7 @@ async def serve(settings: Settings, clock: Callable[[], float] = time.time) -> N
         raise error
 
 
-async def _work(aggregator: Aggregator, cycle: Cycle, gate: TokenGate, server: uvicorn.Server) -> None:
+async def _work(aggregator: Aggregator, cycle: Cycle, gate: TokenGate, server: Server) -> None:
     """Load the store, then evaluate what becomes due, for ever; the server stops when this cannot go on."""
     try:
         await aggregator.start()
@@ -104,47 +102,10 @@ async def _work(aggregator: Aggregator, cycle: Cycle, gate: TokenGate, server: u
         raise
 
 
-class _Server(uvicorn.Server):
-    """Ends on SIGTERM and SIGINT, and lets the program end in order afterwards instead of by the signal."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Take the signals while the server runs."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
-
-
-def _server(app: App, aggregator: Aggregator) -> _Server:
+def _server(app: App, aggregator: Aggregator) -> Server:
     limits = Limits(body_bytes=MAX_PROFILE_BYTES)
-    return _Server(
-        uvicorn.Config(
-            app,
-            lifespan="off",
-            http=partial(Connection, limits=limits, refuse=partial(refuse_connection, aggregator)),  # type: ignore[arg-type]
-            loop="none",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            date_header=False,
-            timeout_graceful_shutdown=10,
-        )
-    )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((host, port))
-    listening.listen(2048)
-    return listening
-
-
-def _announce(listening: socket.socket) -> None:
-    host, port = listening.getsockname()[:2]
-    print(json.dumps({"event": "listening", "host": host, "port": port}), flush=True)
+    protocol = partial(Connection, limits=limits, refuse=partial(refuse_connection, aggregator))
+    return Server(configuration(app, protocol, GRACE_SECONDS))
 
 
 def _registry() -> CollectorRegistry:
@@ -155,4 +116,4 @@ def _registry() -> CollectorRegistry:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,46 +1,47 @@
-"""``tidegauge-sidecar``, or ``python -m tidegauge_sidecar``."""
+"""``python -m tidegauge_sidecar``: the drift sidecar."""
 
-import json
-import logging
-import os
 import random
-import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
-from tidegauge.errors import TidegaugeError
+from tidegauge.kit.health_server import serve_health
+from tidegauge.kit.listening import announce, listen
+from tidegauge.kit.signals import on_end_signals
+from tidegauge.kit.start import start
 from tidegauge.profile.profile import Profile
-from tidegauge_sidecar.endpoint import serve_endpoint
 from tidegauge_sidecar.folder import Folder
 from tidegauge_sidecar.program import Sidecar
-from tidegauge_sidecar.settings import Settings, read_settings
+from tidegauge_sidecar.settings import PROGRAM, Settings, parse_settings
 from tidegauge_sidecar.transport import HttpTransport
 
+__all__ = ["main"]
 
-def main() -> int:
-    """Run until SIGTERM or SIGINT; the exit code."""
-    settings = read_settings(sys.argv[1:], os.environ)
-    logging.basicConfig(
-        level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code."""
+    return start(PROGRAM, parse_settings, _work, arguments, quiet={})
+
+
+def _work(settings: Settings) -> None:
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        _run(settings, stop)
-    except (TidegaugeError, OSError) as error:
-        print(f"tidegauge-sidecar: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _run(settings: Settings, stop: threading.Event) -> None:
+    on_end_signals(stop.set)
     registry = CollectorRegistry()
+    sidecar = _sidecar(settings, registry)
+    listening = listen(settings.host, settings.port)
+    checks = {"/healthz": sidecar.check_health}
+    server = serve_health(listening, lambda: generate_latest(registry), checks, settings.stack)
+    announce(listening)
+    sidecar.run(stop)
+    server.shutdown()
+
+
+def _sidecar(settings: Settings, registry: CollectorRegistry) -> Sidecar:
     settings.log_dir.mkdir(parents=True, exist_ok=True)
-    sidecar = Sidecar(
+    return Sidecar(
         Folder(settings.log_dir),
         Profile.load(settings.profile),
         model=settings.model,
@@ -52,12 +53,6 @@ def _run(settings: Settings, stop: threading.Event) -> None:
         monotonic=time.monotonic,
         rng=random.Random(),
     )
-    server = serve_endpoint(
-        settings.host, settings.port, registry, lambda: sidecar.is_healthy, settings.stack
-    )
-    print(json.dumps({"event": "listening", "port": server.server_port}), flush=True)
-    sidecar.run(stop)
-    server.shutdown()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from tidegauge_sidecar.spool import FOLDER, Spool, Spooled
 __all__ = ["GRACE_SECONDS", "Cutter", "Origin", "Totals"]
 
 GRACE_SECONDS: Final = 1  # how long after its end a pane waits for frames that were stamped before it
-_log = logging.getLogger("tidegauge.sidecar")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Cutter:
 
     def reject(self, segment: str, why: str) -> None:
         """Say once that a segment's rows cannot be counted."""
-        _log.error("%s: %s; its rows are reported lost (corrupt)", segment, why)
+        logger.error("%s: %s; its rows are reported lost (corrupt)", segment, why)
 
     # --- a turn ----------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
+from tidegauge.kit.refusal import Refusal
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import Lost
 from tidegauge_sidecar.cutter import Cutter, Origin
@@ -26,7 +27,7 @@ POLL_SECONDS: Final = 0.2
 STUCK_SECONDS: Final = 30
 WAIT_FOR_WRITERS_SECONDS: Final = 20
 LAST_SEND_SECONDS: Final = 10
-_log = logging.getLogger("tidegauge.sidecar")
+logger = logging.getLogger(__name__)
 
 
 class Sidecar:
@@ -119,7 +120,7 @@ class Sidecar:
             work()
         except OSError as error:
             if str(error) != self._trouble:
-                _log.error("the log folder fails: %s; it will be tried again", error)
+                logger.error("the log folder fails: %s; it will be tried again", error)
             self._trouble = str(error)
             return False
         self._trouble = ""
@@ -131,7 +132,7 @@ class Sidecar:
         self._wait(lambda: self._guarded(self._close_last), WAIT_FOR_WRITERS_SECONDS)
         self._wait(lambda: not self._spool.panes(), LAST_SEND_SECONDS)
         if left := len(self._spool.panes()):
-            _log.warning("%d panes are not acknowledged; they stay in the log folder", left)
+            logger.warning("%d panes are not acknowledged; they stay in the log folder", left)
 
     def _wait(
         self, is_reached: Callable[[], bool], seconds: float, between: Callable[[], object] = lambda: None
@@ -144,23 +145,23 @@ class Sidecar:
 
     def _close_last(self) -> None:
         if not self.cutter.finish(self._clock_ns()):
-            _log.warning("a server still writes to the log: the last pane is not final")
+            logger.warning("a server still writes to the log: the last pane is not final")
 
     def _send_until(self, done: threading.Event) -> None:
         while not done.is_set():
             try:
                 wait = self.sender.step()
             except Exception:  # a thread that died in silence would leave the spool to grow for ever
-                _log.exception("sending failed; it will be tried again")
+                logger.exception("sending failed; it will be tried again")
                 wait = 1.0
             done.wait(POLL_SECONDS if wait is None else min(wait, POLL_SECONDS))
 
     # --- what others see -------------------------------------------------------------------------------
 
-    @property
-    def is_healthy(self) -> bool:
-        """Whether the main loop has turned lately."""
-        return self._monotonic() - self._turned_at < STUCK_SECONDS
+    def check_health(self) -> None:
+        """Raise a `Refusal` if the main loop has not turned lately."""
+        if self._monotonic() - self._turned_at >= STUCK_SECONDS:
+            raise Refusal(503, "stuck", f"the main loop has not turned for {STUCK_SECONDS} s")
 
     def snapshot(self) -> Snapshot:
         """The metrics' values now."""

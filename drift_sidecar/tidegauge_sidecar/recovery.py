@@ -15,7 +15,7 @@ __all__ = ["lock_folder", "name_instance", "recover_position"]
 
 _INSTANCE: Final = f"{FOLDER}/instance"
 _NAME: Final = re.compile(r"i[0-9a-f]{16}")
-_log = logging.getLogger("tidegauge.sidecar")
+logger = logging.getLogger(__name__)
 
 
 def lock_folder(folder: Folder) -> IO[bytes]:
@@ -58,6 +58,6 @@ def recover_position(spool: Spool, state_file: StateFile) -> Position:
         try:
             return spool.load(pane).position.at_pane(panes[-1])
         except WireError as error:
-            _log.error("pane %d: %s; its rows will be reported lost", pane, error)
+            logger.error("pane %d: %s; its rows will be reported lost", pane, error)
     acknowledged = Sent.from_bytes(state_file.content).position if state_file.content else Position()
     return acknowledged.at_pane(max(panes, default=acknowledged.pane))

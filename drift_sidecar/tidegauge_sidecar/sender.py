@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from tidegauge.counting.counts import Counts
 from tidegauge.errors import ProfileError, ProfileMismatch, WireError
+from tidegauge.kit.backoff import Backoff
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import Lost, pane_path, profile_path
 from tidegauge.protocol.pane import Pane
@@ -22,8 +23,8 @@ from tidegauge_sidecar.spool import Sent, ShardState, Spool, Spooled, StateFile
 
 __all__ = [
     "Answer",
-    "Backoff",
     "Outcome",
+    "Retry",
     "Sender",
     "Transport",
     "message_for",
@@ -31,7 +32,9 @@ __all__ = [
     "state_after",
 ]
 
-_log = logging.getLogger("tidegauge.sidecar")
+logger = logging.getLogger(__name__)
+
+BACKOFF: Final = Backoff(first_seconds=0.1, most_seconds=10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,8 @@ _OUTCOMES: Final = {
 }
 
 
-class Backoff:
-    """Waiting times that double from 0.1 to 10 s, each with jitter, until something succeeds."""
-
-    FIRST_SECONDS: Final = 0.1
-    MOST_SECONDS: Final = 10.0
+class Retry:
+    """When one shard is tried next: after waits that double with each failure, until something succeeds."""
 
     def __init__(self, rng: random.Random) -> None:
         self.due = 0.0
@@ -83,9 +83,10 @@ class Backoff:
 
     def fail(self, now: float, *, slowly: bool = False) -> None:
         """Wait before the next try; at once the longest wait if `slowly`."""
-        self._failures = min(self._failures + 1, 16)
-        doubled = self.MOST_SECONDS if slowly else self.FIRST_SECONDS * 2 ** (self._failures - 1)
-        self.due = now + min(self.MOST_SECONDS, doubled) * self._rng.uniform(0.5, 1.0)
+        self._failures += 1
+        chance = self._rng.random()
+        wait = BACKOFF.longest_seconds(chance) if slowly else BACKOFF.wait_seconds(self._failures, chance)
+        self.due = now + wait
 
 
 def message_for(spooled: Spooled, state: ShardState, index: int, profile: Profile, shards: int) -> Pane:
@@ -154,7 +155,7 @@ class _Shard:
 
     index: int
     transport: Transport
-    backoff: Backoff
+    retry: Retry
     said: int = -1  # the status that was last spoken of in the log
 
 
@@ -202,7 +203,7 @@ class Sender:
         self._profile = profile
         self._clock = clock
         self._observe = observe
-        self._shards = [_Shard(i, transport, Backoff(rng)) for i, transport in enumerate(transports)]
+        self._shards = [_Shard(i, transport, Retry(rng)) for i, transport in enumerate(transports)]
         self._sent = recover_sent(state_file.content, len(transports))
         self._refused: set[int] = set()
         self._forget_up_to(self._everywhere)
@@ -222,10 +223,10 @@ class Sender:
         """
         waits = []
         for shard in self._shards:
-            if shard.backoff.due <= self._clock():
+            if shard.retry.due <= self._clock():
                 self._send_next(shard)
             if self._spool.after(self._sent.shards[shard.index].pane) is not None:
-                waits.append(max(0.0, shard.backoff.due - self._clock()))
+                waits.append(max(0.0, shard.retry.due - self._clock()))
         return min(waits, default=None)
 
     def _send_next(self, shard: _Shard) -> None:
@@ -237,18 +238,18 @@ class Sender:
             spooled = self._spool.load(pane)
             message = message_for(spooled, state, shard.index, self._profile, len(self._shards))
         except (WireError, ProfileMismatch) as error:
-            _log.error("pane %d cannot be sent: %s; its rows are reported lost (corrupt)", pane, error)
+            logger.error("pane %d cannot be sent: %s; its rows are reported lost (corrupt)", pane, error)
             self._settle(shard, replace(state, pane=pane), self._sent.position, is_refused=True)
             return
         outcome = self._deliver(shard, message)
         if outcome in (Outcome.TAKEN, Outcome.REFUSED):
-            shard.backoff.succeed()
+            shard.retry.succeed()
             is_refused = outcome is Outcome.REFUSED
             if is_refused and pane not in self._refused:
                 self.totals.refused_rows += message.rows
             self._settle(shard, state_after(state, message, outcome), spooled.position, is_refused=is_refused)
         else:
-            shard.backoff.fail(self._clock(), slowly=outcome is Outcome.MISCONFIGURED)
+            shard.retry.fail(self._clock(), slowly=outcome is Outcome.MISCONFIGURED)
 
     def _deliver(self, shard: _Shard, message: Pane) -> Outcome:
         """Send a pane, and before it the profile if the aggregator asks for it."""
@@ -276,12 +277,12 @@ class Sender:
         """Log what is new about a shard's answers: a trouble's beginning, its end and every refusal."""
         where = f"aggregator {shard.index} answers {answer.status or 'nothing'}: {answer.text}"
         if outcome is Outcome.REFUSED and message is not None:
-            _log.error("%s; pane %d with %d rows is refused for good", where, message.pane, message.rows)
+            logger.error("%s; pane %d with %d rows is refused for good", where, message.pane, message.rows)
         elif outcome is not Outcome.TAKEN and answer.status != shard.said:
             level = logging.ERROR if outcome is Outcome.MISCONFIGURED else logging.WARNING
-            _log.log(level, "%s; it will be tried again", where)
+            logger.log(level, "%s; it will be tried again", where)
         elif outcome is Outcome.TAKEN and shard.said not in (-1, answer.status):
-            _log.info("aggregator %d takes panes again", shard.index)
+            logger.info("aggregator %d takes panes again", shard.index)
         shard.said = -1 if outcome is Outcome.TAKEN else answer.status
         return outcome
 

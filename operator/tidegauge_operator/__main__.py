@@ -1,41 +1,31 @@
-"""The program `tidegauge-operator`."""
+"""``python -m tidegauge_operator``: the operator."""
 
 import asyncio
-import json
-import logging
 import sys
+from collections.abc import Sequence
+from typing import Final
 
+from tidegauge.kit.start import start
 from tidegauge_operator.controller.main import run
-from tidegauge_operator.settings import parse_settings
+from tidegauge_operator.settings import PROGRAM, Settings, parse_settings
+
+__all__ = ["main"]
+
+QUIET: Final = {
+    "kubernetes.aio.config.kube_config": "error",  # a file that is not there is our last line
+    "kopf.objects": "warning",  # else one line for each event
+    "kopf._core.reactor.running": "error",  # signals are ours
+}
 
 
-class _JsonLines(logging.Formatter):
-    """One JSON object a line, with the model's key where there is one."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if (key := getattr(record, "key", None)) is not None:
-            line["key"] = key
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until a signal comes; return the exit code."""
+    return start(PROGRAM, parse_settings, _work, arguments, QUIET)
 
 
-def main() -> None:
-    """Run until a signal comes."""
-    settings = parse_settings()
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines())
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # else one line for each event
-    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # signals are ours
+def _work(settings: Settings) -> None:
     asyncio.run(run(settings))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -170,7 +170,9 @@ def test_the_operators_pages_show_health_metrics_and_queue(
     assert 'tidegauge_operator_models{verdict="Drifting"} 1.0' in page
     assert "tidegauge_operator_queue_depth" in page
     assert "tidegauge_operator_reconcile_seconds_count" in page
-    assert page_of(f"{operator.address}/healthz") == page_of(f"{operator.address}/readyz") == "ok\n"
+    assert (
+        page_of(f"{operator.address}/healthz") == page_of(f"{operator.address}/readyz") == '{"status": "ok"}'
+    )
 
 
 def page_of(address: str) -> str:

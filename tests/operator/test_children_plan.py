@@ -13,7 +13,7 @@ from tidegauge_operator.children.facts import Facts
 from tidegauge_operator.children.labels import Component, common_labels, selector
 from tidegauge_operator.children.plan import plan
 from tidegauge_serving.settings import parse_settings as serving_settings
-from tidegauge_sidecar.settings import read_settings as sidecar_settings
+from tidegauge_sidecar.settings import parse_settings as sidecar_settings
 
 from tidegauge.resource import DriftMonitoredModel, load
 
@@ -313,7 +313,7 @@ def test_each_aggregator_reads_its_settings_and_its_configuration():
     given = _environment(container)
     given["TIDEGAUGE_SHARD"] = given["TIDEGAUGE_SHARD"].replace("$(POD_INDEX)", "1")
     settings = aggregator_settings([], given)
-    assert (settings.shard, settings.shards) == (1, 2)
+    assert settings.shard == (1, 2)
     assert settings.retention_seconds == 360 * 3600
     config = parse_config(
         planned("everything")["ConfigMap-house-prices-aggregator.yaml"]["data"]["config.json"].encode()

@@ -1,18 +1,22 @@
-"""The operator's own pages, and the lines of its log."""
+"""The operator's own pages."""
 
 import asyncio
-import io
 import json
-import logging
+import time
+import urllib.error
+import urllib.request
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 
-from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
-from tidegauge_operator.__main__ import _JsonLines
-from tidegauge_operator.backoff import Backoff
-from tidegauge_operator.controller.health import STUCK_SECONDS, Health, Meters, application
+from tidegauge_operator.controller.health import ANSWER_SECONDS, STUCK_SECONDS, Health, Meters, serve
 from tidegauge_operator.controller.queue import Queue, Schedule
 from tidegauge_operator.kube.cache import Key
+
+from tidegauge.kit.backoff import Backoff
+from tidegauge.kit.listening import listen
+from tidegauge.kit.refusal import Refusal
 
 KEY = Key("ml", "house-prices")
 
@@ -26,12 +30,13 @@ class Clock:
         return self.seconds
 
 
-async def pages_of(health: Health, *paths: str) -> list[tuple[int, str]]:
-    """Status and text of each page."""
-    meters = Meters(CollectorRegistry(), lambda: 0, lambda: 0, Counter)
-    async with TestClient(TestServer(application(health, meters))) as client:
-        answers = [await client.get(path) for path in paths]
-        return [(answer.status, await answer.text()) for answer in answers]
+def trouble(check: Callable[[], None]) -> str:
+    """What a check refuses with; empty where it passes."""
+    try:
+        check()
+    except Refusal as refusal:
+        return f"{refusal.status}: {refusal}"
+    return ""
 
 
 def test_one_look_that_takes_too_long_is_no_longer_healthy() -> None:
@@ -39,60 +44,73 @@ def test_one_look_that_takes_too_long_is_no_longer_healthy() -> None:
     health = Health(clock, lambda: 0.0)
     health.begin(KEY)
     clock.seconds = STUCK_SECONDS
-    assert asyncio.run(pages_of(health, "/healthz")) == [(200, "ok\n")]
+    assert trouble(health.check_health) == ""
     clock.seconds += 1
     health.begin(Key("ml", "fraud"))
-    assert asyncio.run(pages_of(health, "/healthz")) == [
-        (503, "stuck for more than 300 s: ml/house-prices\n")
-    ]
+    assert trouble(health.check_health) == "503: stuck for more than 300 s: ml/house-prices"
     health.end(KEY)
-    assert asyncio.run(pages_of(health, "/healthz")) == [(200, "ok\n")]
+    assert trouble(health.check_health) == ""
 
 
 def test_a_queue_that_no_worker_takes_from_is_not_healthy_and_a_long_one_that_moves_is() -> None:
     clock = Clock()
-    schedule: Schedule[Key] = Schedule(Backoff(), lambda: 0.0)
+    schedule: Schedule[Key] = Schedule(Backoff(0.5, 300.0), lambda: 0.0)
     queue = Queue(schedule, clock)
     health = Health(clock, lambda: queue.overdue_seconds)
     clock.seconds = 10 * STUCK_SECONDS  # nothing was due: silence is well
     schedule.add(KEY, clock.seconds)
     schedule.add(Key("ml", "fraud"), clock.seconds)
-    assert asyncio.run(pages_of(health, "/healthz")) == [(200, "ok\n")]
+    assert trouble(health.check_health) == ""
     clock.seconds += STUCK_SECONDS + 1
-    text = "no model was processed for more than 300 s, though some are due\n"
-    assert asyncio.run(pages_of(health, "/healthz")) == [(503, text)]
+    said = "503: no model was processed for more than 300 s, though some are due"
+    assert trouble(health.check_health) == said
     taken = schedule.take(clock.seconds)
     health.begin(taken)
     health.end(taken)
     assert queue.overdue_seconds > STUCK_SECONDS
-    assert asyncio.run(pages_of(health, "/healthz")) == [(200, "ok\n")]
+    assert trouble(health.check_health) == ""
 
 
 def test_the_ready_page_follows_the_operators_readiness() -> None:
     health = Health(Clock(), lambda: 0.0)
-    assert asyncio.run(pages_of(health, "/readyz")) == [(503, "starting\n")]
+    assert trouble(health.check_ready)
     health.ready = True
-    assert asyncio.run(pages_of(health, "/readyz")) == [(200, "ok\n")]
+    assert trouble(health.check_ready) == ""
 
 
-def test_a_line_of_the_log_names_the_model_it_is_about() -> None:
-    written = io.StringIO()
-    handler = logging.StreamHandler(written)
-    handler.setFormatter(_JsonLines())
-    logger = logging.Logger("tidegauge_operator.controller.reconciler")
-    logger.addHandler(handler)
-    logger.warning("%s: %s", "NameTaken", 'a Service of "that" name\nis there', extra={"key": str(KEY)})
+def get(port: int, path: str) -> tuple[int, bytes]:
     try:
-        raise ValueError("not understood")
-    except ValueError:
-        logger.exception("reconcile failed")
-    about_one, about_none = [json.loads(line) for line in written.getvalue().splitlines()]
-    about_one.pop("time")
-    assert about_one == {
-        "level": "warning",
-        "logger": "tidegauge_operator.controller.reconciler",
-        "message": 'NameTaken: a Service of "that" name\nis there',
-        "key": "ml/house-prices",
-    }
-    assert "key" not in about_none
-    assert about_none["exception"].endswith("ValueError: not understood")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+async def pages_while(work: Callable[[], object], *paths: str) -> list[tuple[int, bytes]]:
+    """Ask for pages from another thread, while the event loop is busy with some work."""
+    health = Health(Clock(), lambda: 0.0)
+    meters = Meters(CollectorRegistry(), lambda: 3, lambda: 0, Counter)
+    listening = listen("127.0.0.1", 0)
+    server = serve(listening, health, meters)
+    try:
+        asked = asyncio.gather(*(asyncio.to_thread(get, listening.getsockname()[1], path) for path in paths))
+        await asyncio.sleep(0)  # the threads have begun
+        work()
+        return await asked
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+
+
+def test_its_pages_are_answered_by_its_event_loop() -> None:
+    paths = "/healthz", "/readyz", "/metrics"
+    healthy, ready, metrics = asyncio.run(pages_while(lambda: None, *paths))
+    assert healthy == (200, b'{"status": "ok"}')
+    assert (ready[0], json.loads(ready[1])["reason"]) == (503, "starting")
+    assert b"tidegauge_operator_queue_depth 3.0" in metrics[1]
+
+
+def test_an_event_loop_that_is_stuck_is_not_healthy() -> None:
+    busy = partial(time.sleep, ANSWER_SECONDS + 1)
+    ((status, body),) = asyncio.run(pages_while(busy, "/healthz"))
+    assert (status, json.loads(body)["reason"]) == (503, "stuck")

@@ -52,7 +52,14 @@ def test_nonsense_is_refused_by_name(
     variable: Env, text: str, rule: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flag = "--" + variable.removeprefix("TIDEGAUGE_").lower().replace("_", "-")
-    for arguments, environment in (([f"{flag}={text}"], {}), ([], {variable: text})):
+    for source, arguments, environment in (
+        (flag, [f"{flag}={text}"], {}),
+        (variable, [], {variable: text}),
+    ):
         with pytest.raises(SystemExit):
             parse_settings(arguments, environment)
-        assert f"argument {flag}: '{text}': it must be {rule}" in capsys.readouterr().err
+        assert capsys.readouterr().err == f"tidegauge-operator: {source} '{text}': it must be {rule}\n"
+
+
+def test_spaces_between_namespaces_are_no_part_of_their_names() -> None:
+    assert parse_settings([], {Env.NAMESPACES: "ml, shop ,"}).namespaces == ("ml", "shop")

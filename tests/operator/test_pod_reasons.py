@@ -18,7 +18,7 @@ NOT_FOUND = (
 )
 BACK_OFF = f'Back-off pulling image "example.com/model:1": ErrImagePull: {NOT_FOUND}'
 UNREACHED = "manifest.json of s3://models/iris/1 cannot be read: ConnectTimeoutError: timed out\n"
-LOG = "2026-11-22 12:00:00,000 ERROR tidegauge.serving not ready: no such type\nno such type\n"
+LOG = "2026-11-22T12:00:00.000+00:00 ERROR tidegauge_serving not ready: no such type\nno such type\n"
 LOOPING = waiting("CrashLoopBackOff", "back-off 40s restarting failed container=model pod=iris-7d9f-x2x4p")
 BROUGHT = container("storage-initializer", DONE, ready=True)
 SIDECAR = container("drift-sidecar", RUNNING, ready=True)

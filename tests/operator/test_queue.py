@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
-from tidegauge_operator.backoff import Backoff
 from tidegauge_operator.controller.queue import Queue, Schedule
+
+from tidegauge.kit.backoff import Backoff
 
 
 def schedule(jitter: float = 0.0, random: float = 0.0) -> Schedule[str]:
@@ -169,7 +170,7 @@ def test_workers_share_the_keys_and_end_when_told() -> None:
 def test_a_key_that_fails_is_tried_again() -> None:
     async def run() -> int:
         tries = 0
-        backoff = Backoff(first_seconds=0.001)
+        backoff = Backoff(first_seconds=0.001, most_seconds=300.0)
         loop = asyncio.get_running_loop()
         queue: Queue[str] = Queue(Schedule(backoff, lambda: 0.0), loop.time, debounce_seconds=0.0)
 

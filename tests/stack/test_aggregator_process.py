@@ -124,7 +124,7 @@ def test_an_aggregator_ends_in_order_on_sigterm(tmp_path: Path) -> None:
         (["--shard", "2/2"], {}, "INDEX below OF"),
         (["--config", "{folder}/config.json"], {}, "'polcy', which is no field of it"),
         (["--token-file", "{folder}/none"], {}, "No such file"),
-        (["--retention-seconds", "10"], {}, "at least an hour"),
+        (["--retention-seconds", "10"], {}, "a whole number of at least 3600"),
         ([], {Env.PORT.value: "70000"}, "0 to 65535"),
     ],
 )

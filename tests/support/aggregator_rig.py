@@ -20,11 +20,11 @@ from tidegauge_aggregator.service.config import parse_config
 from tidegauge_aggregator.service.cycle import Cycle
 from tidegauge_aggregator.service.intake import Shard
 from tidegauge_aggregator.service.meters import Meters
-from tidegauge_aggregator.service.watched_file import WatchedFile
 from tidegauge_aggregator.store.base import Store
 from tidegauge_aggregator.store.sqlite.store import open_store
 
 from tidegauge.counting.counts import Counts
+from tidegauge.kit.watched_file import WatchedFile
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import pane_path, profile_path
 from tidegauge.protocol.pane import Pane

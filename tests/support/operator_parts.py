@@ -10,7 +10,6 @@ from typing import Any
 
 import aiohttp
 from support.operator_rig import IMAGES, Addresses, nowhere
-from tidegauge_operator.backoff import Backoff
 from tidegauge_operator.controller.applier import Applier
 from tidegauge_operator.controller.periodic import PeriodicTasks
 from tidegauge_operator.controller.pod_failures import PodFailures
@@ -19,6 +18,8 @@ from tidegauge_operator.controller.reconciler import Reconciler
 from tidegauge_operator.controller.report_client import ReportClient
 from tidegauge_operator.kube.cache import Key, Store
 from tidegauge_operator.kube.client import Cluster
+
+from tidegauge.kit.backoff import Backoff
 
 OWNER_UID = "uid-of-house-prices"
 
@@ -48,7 +49,7 @@ async def operator_parts(
 ) -> AsyncIterator[Parts]:
     """Parts that ask this API server and these aggregators."""
     store, pods = Store(), PodFailures()
-    schedule: Schedule[Key] = Schedule(Backoff(), random.Random(0).random)
+    schedule: Schedule[Key] = Schedule(Backoff(0.5, 300.0), random.Random(0).random)
     queue = Queue(schedule, asyncio.get_running_loop().time)
     applier = Applier(cluster, store, IMAGES, lambda: "a-token", docs_url="")
     reconciler = Reconciler(cluster, store, pods, applier, time.time, "tests", lambda _: None)

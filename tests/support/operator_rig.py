@@ -10,17 +10,17 @@ from typing import Any
 from support.controlplane.api import Document
 from support.controlplane.cluster import Cluster as Servers
 from support.waiting import wait_for
-from tidegauge_operator.backoff import Backoff
 from tidegauge_operator.children.facts import Images
 from tidegauge_operator.controller.main import Operator
 from tidegauge_operator.kube.client import Cluster, connect
 from tidegauge_operator.kube.kinds import CHILDREN
 from tidegauge_operator.settings import Settings
 
+from tidegauge.kit.backoff import Backoff
 from tidegauge.resource import DriftMonitoredModel
 
 IMAGES = Images(serving="serving:test", sidecar="sidecar:test", aggregator="aggregator:test")
-EAGER = Backoff(most_seconds=2.0)  # many failures in a row end no test by their waits
+EAGER = Backoff(first_seconds=0.5, most_seconds=2.0)  # many failures in a row end no test by their waits
 Addresses = Callable[[DriftMonitoredModel], list[str]]
 
 
@@ -70,7 +70,10 @@ class RunningOperator:
         definitions_seconds: float = 0.3,
     ) -> None:
         self._settings = Settings(
-            images=IMAGES,
+            serving_image=IMAGES.serving,
+            sidecar_image=IMAGES.sidecar,
+            aggregator_image=IMAGES.aggregator,
+            pull_secrets=IMAGES.pull_secrets,
             namespaces=namespaces,
             kubeconfig=kubeconfig,
             port=0,

@@ -93,7 +93,9 @@ class ReportServer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.asked += 1
-                body = json.dumps(outer.document or {"error": {"reason": "model_unknown"}}).encode()
+                body = json.dumps(
+                    outer.document or {"error": "no such model", "reason": "model_unknown"}
+                ).encode()
                 self.send_response(404 if outer.document is None else 200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))

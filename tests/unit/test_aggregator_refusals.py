@@ -16,10 +16,10 @@ from tidegauge_aggregator.http.panes_route import read_body
 from tidegauge_aggregator.service.aggregator import MAX_PROFILE_BYTES
 from tidegauge_aggregator.service.config import parse_config
 from tidegauge_aggregator.service.intake import MAX_PANE_ROWS
-from tidegauge_aggregator.service.refusal import Refusal
 
 from tidegauge.counting.counts import Counts
 from tidegauge.errors import ResourceError
+from tidegauge.kit.refusal import Refusal
 from tidegauge.protocol.names import pane_path, profile_path
 from tidegauge.protocol.pane import MAX_PANE_BYTES
 
@@ -34,7 +34,7 @@ def all_at_zero(rows: int) -> Counts:
 
 
 def reason(answer: httpx.Response) -> str:
-    return str(answer.json()["error"]["reason"])
+    return str(answer.json()["reason"])
 
 
 @in_loop
@@ -235,7 +235,7 @@ async def ask(rig: Rig, method: str, path: str, body: bytes) -> httpx.Response:
 def check(answer: httpx.Response) -> None:
     assert answer.status_code < 500, answer.text
     if answer.status_code >= 400:
-        assert set(answer.json()["error"]) == {"reason", "message"}
+        assert set(answer.json()) == {"error", "reason"}
 
 
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)

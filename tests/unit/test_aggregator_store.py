@@ -57,7 +57,7 @@ async def test_a_full_disk_refuses_and_takes_the_pane_later(tmp_path: Path) -> N
                 assert answer.status_code == 201
                 taken += 1
             assert pane < START + 500, "the disk never became full"
-        assert answer.json()["error"]["reason"] == "disk_full"
+        assert answer.json()["reason"] == "disk_full"
         assert answer.headers["retry-after"]
         assert (await rig.report())["coverage"]["rows_counted"] == taken * 20
         await rig.evaluate(pane)

@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression
 from support.command_line import assert_one_line_error, tidegauge
 
 import tidegauge as library
-from tidegauge.local.backoff import Backoff
+from tidegauge.local.supervisor import restart_wait
 from tidegauge.protocol.bundle import Manifest
 
 ROOT = Path(__file__).parents[2]
@@ -108,7 +108,8 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
 
 
 def test_a_dead_process_waits_longer_each_time_until_it_lived_long_enough():
-    backoff = Backoff()
-    assert [backoff.after(0.1) for _ in range(5)] == [0, 1, 2, 4, 5]
-    assert backoff.after(60) == 0
-    assert backoff.after(0.1) == 1
+    waits, short_lives = [], 0
+    for lived_seconds in (0.1, 0.1, 0.1, 0.1, 0.1, 60, 0.1):
+        wait, short_lives = restart_wait(short_lives, lived_seconds)
+        waits.append(wait)
+    assert waits == [0, 1, 2, 4, 5, 0, 1]

@@ -239,9 +239,15 @@ def test_no_aggregator_is_one_line():
     assert_one_line_error(tidegauge("report", "--aggregator-url", "http://127.0.0.1:9"), "http://127.0.0.1:9")
 
 
-def test_an_aggregators_own_words_are_passed_on():
-    refusal = json.dumps({"error": {"reason": "model_unknown", "message": "no model xyz here"}}).encode()
-    with stub_server(lambda _path, _body: (404, refusal)) as url:
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"error": "no model xyz here", "reason": "model_unknown"},
+        {"error": {"reason": "model_unknown", "message": "no model xyz here"}},  # of version 0.1
+    ],
+)
+def test_an_aggregators_own_words_are_passed_on(refusal):
+    with stub_server(lambda _path, _body: (404, json.dumps(refusal).encode())) as url:
         assert_one_line_error(
             tidegauge("report", "--aggregator-url", url, "--model", "xyz"), "no model xyz here"
         )

@@ -63,7 +63,7 @@ def test_switches_can_be_set_and_unset(env: Env, flag: str) -> None:
         ([], {}, Env.BUNDLE),
         (["--bundle", "b", "--port", "99999"], {}, "--port"),
         (["--bundle", "b", "--sample-rate", "2"], {}, "from 0 to 1"),
-        (["--bundle", "b"], {Env.LOG_BYTES: "64Mi"}, "--log-bytes"),
+        (["--bundle", "b"], {Env.LOG_BYTES: "64Mi"}, "TIDEGAUGE_LOG_BYTES '64Mi': it must be a whole number"),
         (["--bundle", "b"], {Env.ALLOW_PICKLE: "maybe"}, Env.ALLOW_PICKLE),
         (["--bundle", "b", "--log-level", "loud"], {}, "loud"),
     ],

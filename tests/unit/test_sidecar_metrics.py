@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import generate_latest
 from scipy.stats import ks_2samp
 from support.pod import PANE_SECONDS, Pod, some_rows
-from tidegauge_sidecar.endpoint import serve_endpoint
 from tidegauge_sidecar.rolling import SPAN_SECONDS, RollingCounts
 
+from tidegauge.kit.health_server import serve_health
+from tidegauge.kit.listening import listen
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import Metric
 
@@ -109,14 +111,17 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 
 def test_the_endpoint_answers_and_turns_red_when_the_loop_is_stuck(pod: Pod) -> None:
-    server = serve_endpoint("127.0.0.1", 0, pod.registry, lambda: pod.sidecar.is_healthy)
+    listening = listen("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    checks = {"/healthz": pod.sidecar.check_health}
+    server = serve_health(listening, lambda: generate_latest(pod.registry), checks)
     try:
-        assert get(server.server_port, "/healthz") == (200, '{"status": "ok"}')
-        assert str(Metric.SIDECAR_ROWS) in get(server.server_port, "/metrics")[1]
-        status, body = get(server.server_port, "/elsewhere")
+        assert get(port, "/healthz") == (200, '{"status": "ok"}')
+        assert str(Metric.SIDECAR_ROWS) in get(port, "/metrics")[1]
+        status, body = get(port, "/elsewhere")
         assert (status, json.loads(body)["reason"]) == (404, "not_found")
         pod.seconds += 31
-        assert get(server.server_port, "/healthz")[0] == 503
+        assert get(port, "/healthz")[0] == 503
     finally:
         server.shutdown()
         server.server_close()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.ledger import Ledger
 from support.pod import Pod, some_rows
-from tidegauge_sidecar.sender import Backoff
+from tidegauge_sidecar.sender import Retry
 
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import pane_path
@@ -190,19 +190,19 @@ def test_panes_of_an_older_profile_whose_document_is_gone_are_reported_lost(pod:
 
 
 def test_waiting_times_double_with_jitter_and_start_again_after_success() -> None:
-    backoff = Backoff(random.Random(4))
+    retry = Retry(random.Random(4))
     waits = []
     for _ in range(12):
-        backoff.fail(100.0)
-        waits.append(backoff.due - 100)
+        retry.fail(100.0)
+        waits.append(retry.due - 100)
     for n, wait in enumerate(waits):
         full = min(10.0, 0.1 * 2**n)
         assert full / 2 <= wait <= full
     assert len({wait / min(10.0, 0.1 * 2**n) for n, wait in enumerate(waits)}) == 12
-    backoff.succeed()
-    assert backoff.due == 0
-    backoff.fail(0.0, slowly=True)
-    assert backoff.due >= 5
+    retry.succeed()
+    assert retry.due == 0
+    retry.fail(0.0, slowly=True)
+    assert retry.due >= 5
 
 
 def test_the_sender_tells_how_long_it_may_sleep(pod: Pod) -> None:

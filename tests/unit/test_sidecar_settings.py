@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tidegauge_sidecar.settings import read_settings
+from tidegauge_sidecar.settings import parse_settings
 
 from tidegauge.protocol.names import Env
 
@@ -20,22 +20,22 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def test_settings_come_from_the_environment() -> None:
-    settings = read_settings([], environment())
+    settings = parse_settings([], environment())
     assert settings.log_dir == Path("/var/log/tap")
     assert settings.aggregator_urls == ("http://one:8090", "https://two:8090/")
     assert (settings.pane_seconds, settings.port, settings.token_file) == (10, 8081, None)
-    assert (settings.host, settings.log_level, settings.pod) == ("0.0.0.0", "INFO", "")
+    assert (settings.host, settings.log_level, settings.pod) == ("0.0.0.0", "info", "")
 
 
 def test_a_flag_wins_over_the_environment() -> None:
-    settings = read_settings(["--model", "flights", "--port", "0"], environment(TIDEGAUGE_TOKEN_FILE="/t"))
+    settings = parse_settings(["--model", "flights", "--port", "0"], environment(TIDEGAUGE_TOKEN_FILE="/t"))
     assert (settings.model, settings.port, settings.token_file) == ("flights", 0, Path("/t"))
 
 
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [
-        (Env.AGGREGATOR_URLS, "aggregator:8090", "must open with http:// or https://"),
+        (Env.AGGREGATOR_URLS, "aggregator:8090", "must start with http:// or https://"),
         (Env.AGGREGATOR_URLS, ",", "name at least one address"),
         (Env.MODEL, "House Prices", "must be a lower-case DNS name"),
         (Env.POD, "two\nlines", "at most 253 printable characters"),
@@ -49,7 +49,7 @@ def test_a_wrong_value_is_named_with_its_rule(
     name: str, value: str, complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        read_settings([], environment(**{name: value}))
+        parse_settings([], environment(**{name: value}))
     assert complaint in capsys.readouterr().err
 
 
@@ -58,5 +58,5 @@ def test_a_missing_setting_is_named(name: str, capsys: pytest.CaptureFixture[str
     given = environment()
     del given[name]
     with pytest.raises(SystemExit):
-        read_settings([], given)
-    assert "the following arguments are required" in capsys.readouterr().err
+        parse_settings([], given)
+    assert f"({name}) is needed" in capsys.readouterr().err

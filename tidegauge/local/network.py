@@ -8,6 +8,7 @@ import socket
 from typing import Final
 
 from tidegauge.errors import ResourceError
+from tidegauge.kit.refusal import message_of
 
 __all__ = ["free_ports", "is_free", "listen", "unhealthy"]
 
@@ -100,9 +101,9 @@ def _stack_of(body: bytes) -> str | None:
 
 
 def _message(body: bytes) -> str:
-    """The message in an error's body: `{"error": {"message": ...}}`, of the model server `{"error": ...}`."""
+    """Return the message in the JSON of an error."""
     try:
-        error = json.loads(body)["error"]
-        return error if isinstance(error, str) else str(error["message"])
-    except (ValueError, LookupError, TypeError):
-        return "its answer is none of Tidegauge's programs: see which program listens on that port"
+        found = message_of(json.loads(body))
+    except ValueError:
+        found = None
+    return found or "its answer is none of Tidegauge's programs: see which program listens on that port"

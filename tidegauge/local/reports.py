@@ -6,6 +6,7 @@ from typing import Any, Final
 import httpx
 
 from tidegauge.errors import ResourceError, WireError
+from tidegauge.kit.refusal import message_of
 from tidegauge.protocol.names import AGGREGATOR_PORT
 from tidegauge.report.model import Report
 
@@ -85,11 +86,11 @@ def _fetch(url: str, model: str | None, stack: str) -> Any:
         raise ResourceError(f"{url}: {_NO_ADDRESS}") from error
     except httpx.HTTPError as error:
         raise ResourceError(f"{url}: no aggregator answers there; {_NEXT}") from error
-    document = _document(answer)
-    if document is None or (answer.status_code != httpx.codes.OK and _message(document) is None):
+    document, failed = _document(answer), answer.status_code != httpx.codes.OK
+    if document is None or (failed and (message_of(document) is None or _which(document))):
         raise ResourceError(f"{url}: what answers there is no aggregator{_which(document)}; {_NEXT}")
-    if answer.status_code != httpx.codes.OK:
-        raise ResourceError(f"{url}: {_message(document)}")
+    if failed:
+        raise ResourceError(f"{url}: {message_of(document)}")
     if stack and document.get("stack") != stack:
         raise ResourceError(f"{url}: the aggregator that answers there is not of this stack")
     return document
@@ -108,13 +109,7 @@ def _document(answer: httpx.Response) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _message(document: dict[str, Any]) -> str | None:
-    """An aggregator's own words for what is wrong."""
-    error = document.get("error")
-    return str(error["message"]) if isinstance(error, dict) and "message" in error else None
-
-
 def _which(document: dict[str, Any] | None) -> str:
-    """What the model server is known by: its errors are texts."""
-    found = isinstance((document or {}).get("error"), str)
+    """Name the model server by its word for a path that it does not have; an aggregator has another."""
+    found = (document or {}).get("reason") == "not_found"
     return f" but a model server (aggregators listen on {AGGREGATOR_PORT} by default)" if found else ""

@@ -4,20 +4,22 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from tidegauge.errors import ResourceError
-from tidegauge.local.backoff import Backoff
+from tidegauge.kit.backoff import Backoff
 from tidegauge.local.network import FREE_IT
 from tidegauge.local.state import ProcessState
 
-__all__ = ["Program", "Role", "Supervisor"]
+__all__ = ["Program", "Role", "Supervisor", "restart_wait"]
 
 _POLL_SECONDS: Final = 0.02
 _LATE_SECONDS: Final = 5.0
+_SETTLED_SECONDS: Final = 5.0  # a process that lived so long starts again at once
+_BACKOFF: Final = Backoff(first_seconds=1.0, most_seconds=5.0, jitter=0.0)  # short: a person waits
 
 
 class Role(StrEnum):
@@ -45,7 +47,7 @@ class Program:
 @dataclass
 class _Kept:
     program: Program
-    backoff: Backoff = field(default_factory=Backoff)
+    short_lives: int = 0
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     due_at: float = 0.0
@@ -159,7 +161,7 @@ class Supervisor:
             name, port = kept.program.name, kept.program.port
             raise ResourceError(f"{name} cannot have port {port}, which another program took: {FREE_IT}")
         now = self._clock()
-        delay = kept.backoff.after(now - kept.started_at)
+        delay, kept.short_lives = restart_wait(kept.short_lives, now - kept.started_at)
         kept.process, kept.ready, kept.due_at = None, False, now + delay
         when = f"in {delay:.0f} s" if delay else "at once"
         self._tell(f"{kept.program.name} {_how_it_ended(code)}, starts again {when}{_last_words(kept, code)}")
@@ -176,6 +178,12 @@ class Supervisor:
         for kept in living:
             _kill(kept)
         return killed
+
+
+def restart_wait(short_lives: int, lived_seconds: float) -> tuple[float, int]:
+    """Seconds until a dead process starts again, and how many short lives in a row that makes."""
+    before = 0 if lived_seconds >= _SETTLED_SECONDS else short_lives
+    return _BACKOFF.wait_seconds(before, 0.0), before + 1
 
 
 def _lives(kept: _Kept) -> bool:

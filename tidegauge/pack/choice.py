@@ -24,7 +24,7 @@ from tidegauge.telling import Argument
 
 __all__ = ["Chosen", "ModelFormat", "Refusal", "choose"]
 
-_log = logging.getLogger("tidegauge.pack")
+logger = logging.getLogger(__name__)
 ModelFormat = Literal["auto", "onnx", "skops", "joblib"]
 
 
@@ -114,7 +114,7 @@ def _attempt(
     except TidegaugeError as error:
         return Refusal(name, _first_line(error))
     except Exception as error:  # converters raise anything, and each means: not in this form
-        _log.debug("%s: not in this form", name, exc_info=error)
+        logger.debug("%s: not in this form", name, exc_info=error)
         return Refusal(name, _why_not(model, name))
 
 

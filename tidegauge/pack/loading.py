@@ -19,7 +19,7 @@ from tidegauge.telling import Argument
 
 __all__ = ["load_model"]
 
-_log = logging.getLogger("tidegauge.pack")
+logger = logging.getLogger(__name__)
 _WANTED: Final = (
     "give a trained model as joblib, pickle or skops wrote it, an XGBoost .json or .ubj file, "
     "a LightGBM text file, an ONNX file, or a folder of MLflow"
@@ -92,7 +92,7 @@ def load_model(path: Path | str, trusted_types: Sequence[str] = (), *, allow_pic
             "in the version that the model was trained with"
         ) from error
     except Exception as error:  # a pickle may raise anything
-        _log.debug("%s cannot be loaded", path, exc_info=error)
+        logger.debug("%s cannot be loaded", path, exc_info=error)
         raise BundleError(f"the model {path} cannot be loaded{_why(read, head, error)}") from error
     if not callable(getattr(model, "predict", None)):
         raise BundleError(f"{path} holds a {type(model).__name__}: a model with a predict method is needed")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hmac
 from pathlib import Path
 
-from tidegauge_aggregator.service.refusal import Refusal
-from tidegauge_aggregator.service.watched_file import WatchedFile
+from tidegauge.kit.refusal import Refusal
+from tidegauge.kit.watched_file import WatchedFile, parse_token
 
-__all__ = ["TokenGate", "parse_token"]
+__all__ = ["TokenGate"]
 
 
 class TokenGate:
@@ -31,11 +31,3 @@ class TokenGate:
             raise Refusal(401, "no_token", "this write needs the header 'Authorization: Bearer TOKEN'")
         if not hmac.compare_digest(token.strip(), self._file.value):
             raise Refusal(403, "wrong_token", "the bearer token is not the one of this aggregator")
-
-
-def parse_token(data: bytes) -> bytes:
-    """The token in a file, white space around it left out; raises `ValueError` when there is none."""
-    token = data.strip()
-    if not token:
-        raise ValueError("the token file is empty: put the token into it, or start without --token-file")
-    return token

@@ -15,9 +15,9 @@ from tidegauge.__about__ import __version__
 from tidegauge.http import Refused
 from tidegauge.http.openapi_page import PAGE_HEADERS, openapi_page
 from tidegauge.http.routes import HeadAsGet, allowed_methods
+from tidegauge.kit.refusal import Refusal
 from tidegauge_aggregator.service.aggregator import MAX_PROFILE_BYTES, Aggregator
 from tidegauge_aggregator.service.reading import Reading
-from tidegauge_aggregator.service.refusal import Refusal
 
 from .access import TokenGate
 from .panes_route import App, PanesRoute, read_body

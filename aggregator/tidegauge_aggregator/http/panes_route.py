@@ -10,11 +10,11 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
+from tidegauge.kit.refusal import Refusal
 from tidegauge.protocol.pane import MAX_PANE_BYTES
 from tidegauge_aggregator.domain.rows import Outcome
 from tidegauge_aggregator.service.aggregator import Aggregator
 from tidegauge_aggregator.service.intake import PaneName, check_size
-from tidegauge_aggregator.service.refusal import Refusal
 
 from .access import TokenGate
 

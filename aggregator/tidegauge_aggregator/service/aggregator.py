@@ -10,6 +10,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from tidegauge.counting.counts import Counts
 from tidegauge.errors import ProfileError
+from tidegauge.kit.refusal import Refusal
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.pane import MAX_PANE_BYTES, Pane
 from tidegauge_aggregator.domain.rows import Accepted, Fact, Outcome, WatchKey, WatchRow
@@ -21,7 +22,6 @@ from .config import Config
 from .evaluation_thread import EvaluationThread
 from .intake import PaneName, Shard, check_model, check_time, decode_counts, digest_of, known, parse_pane
 from .meters import Meters
-from .refusal import Refusal
 from .waking import Waker
 from .watch import Watch
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from tidegauge.kit.watched_file import WatchedFile
 from tidegauge.protocol.names import Verdict
 from tidegauge_aggregator.domain.rows import WatchKey
 from tidegauge_aggregator.domain.schedule import MAX_CATCH_UP_PANES, due_pane
@@ -16,7 +17,6 @@ from .aggregator import Aggregator
 from .config import Config
 from .housekeeping import Housekeeper
 from .watch import Watch
-from .watched_file import WatchedFile
 
 __all__ = ["Cycle"]
 

@@ -10,10 +10,9 @@ from typing import Final
 
 from tidegauge.counting.counts import Counts
 from tidegauge.errors import ProfileMismatch, WireError
+from tidegauge.kit.refusal import Refusal
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.pane import MAX_PANE_BYTES, Pane
-
-from .refusal import Refusal
 
 __all__ = [
     "FUTURE_SECONDS",

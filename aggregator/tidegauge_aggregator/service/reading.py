@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from tidegauge.kit.refusal import Refusal
 from tidegauge.monitor.policy import Policy
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.profile import Profile
@@ -19,7 +20,6 @@ from tidegauge_aggregator.store import jobs
 from .aggregator import Aggregator
 from .coverage import coverage_of
 from .intake import known
-from .refusal import Refusal
 from .watch import Watch
 
 __all__ = ["Reading"]

@@ -1,26 +1,25 @@
-"""The operator's own pages: health, readiness and metrics."""
+"""The operator's health, readiness and metrics."""
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections import Counter as Tally
 from collections.abc import Callable
-from typing import Any, Final
+from http.server import ThreadingHTTPServer
+from typing import Final, TypeVar
 
-from aiohttp import web
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from tidegauge.kit.health_server import serve_health
+from tidegauge.kit.refusal import Refusal
 from tidegauge.protocol.names import Metric, Verdict
 
-__all__ = ["Health", "Meters", "application"]
+__all__ = ["Health", "Meters", "answered_in", "serve"]
 
+T = TypeVar("T")
 STUCK_SECONDS: Final = 300.0
+ANSWER_SECONDS: Final = 1.5  # below the 2 s that a probe waits
 
 
 class Health:
@@ -48,15 +47,22 @@ class Health:
         """A worker has finished this key."""
         self._began.pop(key, None)
 
-    def stuck(self) -> list[str]:
-        """Keys that have been worked on for too long."""
-        now = self._clock()
-        return [str(key) for key, began in self._began.items() if now - began > STUCK_SECONDS]
+    def check_health(self) -> None:
+        """Raise a `Refusal` if one key takes too long, or no worker takes any though one is due.
 
-    def is_idle_though_due(self) -> bool:
-        """Whether no worker took a key for too long while one was due; a long queue that moves is fine."""
-        waited = min(self._overdue_seconds(), self._clock() - self._taken_at)
-        return waited > STUCK_SECONDS
+        A long queue that moves is well.
+        """
+        now = self._clock()
+        if stuck := [str(key) for key, began in self._began.items() if now - began > STUCK_SECONDS]:
+            raise Refusal(503, "stuck", f"stuck for more than {STUCK_SECONDS:g} s: {', '.join(stuck)}")
+        if min(self._overdue_seconds(), now - self._taken_at) > STUCK_SECONDS:
+            said = f"no model was processed for more than {STUCK_SECONDS:g} s, though some are due"
+            raise Refusal(503, "stuck", said)
+
+    def check_ready(self) -> None:
+        """Raise a `Refusal` until the first lists of all kinds are complete."""
+        if not self.ready:
+            raise Refusal(503, "starting", "the watches are not open yet, or their first lists not complete")
 
 
 class Meters:
@@ -110,28 +116,28 @@ class Meters:
         return generate_latest(self.registry)
 
 
-def application(health: Health, meters: Meters) -> web.Application:
-    """``/healthz``, ``/readyz`` and ``/metrics``."""
+def answered_in(loop: asyncio.AbstractEventLoop, ask: Callable[[], T]) -> Callable[[], T]:
+    """Make a question that any thread may ask: the event loop answers it, for all state changes there.
 
-    async def healthz(_: web.Request) -> web.Response:
-        if stuck := health.stuck():
-            return web.Response(
-                status=503, text=f"stuck for more than {STUCK_SECONDS:g} s: {', '.join(stuck)}\n"
-            )
-        if health.is_idle_though_due():
-            text = f"no model was processed for more than {STUCK_SECONDS:g} s, though some are due\n"
-            return web.Response(status=503, text=text)
-        return web.Response(text="ok\n")
+    A loop that does not answer in time is a `Refusal`: the program is stuck.
+    """
 
-    async def readyz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n") if health.ready else web.Response(status=503, text="starting\n")
+    async def answer() -> T:
+        return ask()
 
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=meters.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    def wait() -> T:
+        try:
+            return asyncio.run_coroutine_threadsafe(answer(), loop).result(ANSWER_SECONDS)
+        except TimeoutError:
+            said = f"the event loop has not turned for {ANSWER_SECONDS:g} s"
+            raise Refusal(503, "stuck", said) from None
 
-    app: Any = web.Application()
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", metrics)
-    result: web.Application = app
-    return result
+    return wait
+
+
+def serve(listening: socket.socket, health: Health, meters: Meters) -> ThreadingHTTPServer:
+    """Serve ``/healthz``, ``/readyz`` and ``/metrics`` of the running event loop."""
+    loop = asyncio.get_running_loop()
+    checks = {"/healthz": health.check_health, "/readyz": health.check_ready}
+    answered = {path: answered_in(loop, check) for path, check in checks.items()}
+    return serve_health(listening, answered_in(loop, meters.page), answered)

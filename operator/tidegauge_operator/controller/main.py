@@ -7,18 +7,19 @@ import contextlib
 import logging
 import random
 import secrets
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from http.server import ThreadingHTTPServer
 from typing import Any, Final
 
 import aiohttp
-from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from tidegauge.kit.backoff import Backoff
+from tidegauge.kit.listening import announce, listen
+from tidegauge.kit.signals import on_end_signals
 from tidegauge.resource import DriftMonitoredModel
-from tidegauge_operator.backoff import Backoff
 from tidegauge_operator.children.urls import aggregator_urls
 from tidegauge_operator.controller import health
 from tidegauge_operator.controller.applier import Applier
@@ -43,7 +44,7 @@ DEFINITIONS_SECONDS: Final = 30.0
 DELETIONS_SECONDS: Final = 300.0
 RELISTED_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 5.0
-_BACKOFF: Final = Backoff()
+_BACKOFF: Final = Backoff(first_seconds=0.5, most_seconds=300.0)
 TOKEN_BYTES: Final = 32
 
 
@@ -116,7 +117,7 @@ class Operator:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until the flag `stop` is set, then finish the passes under way."""
         async with aiohttp.ClientSession() as session:
-            pages = await self._show_pages()
+            server = self._serve_health()
             watching = asyncio.create_task(self._watches.run())
             rounds = [asyncio.create_task(task) for task in (stop.wait(), *self._rounds(session))]
             workers = [asyncio.create_task(self._be_worker()) for _ in range(WORKERS)]
@@ -131,7 +132,8 @@ class Operator:
                 await self.queue.close()
                 self._definitions_known.set()
                 await asyncio.gather(watching, *workers, *rounds, return_exceptions=True)
-                await pages.cleanup()
+                await asyncio.to_thread(server.shutdown)
+                server.server_close()
                 await self._cluster.close()
 
     def _rounds(self, session: aiohttp.ClientSession) -> list[Any]:
@@ -203,20 +205,18 @@ class Operator:
         finally:
             self.health.end(key)
 
-    async def _show_pages(self) -> web.AppRunner:
-        runner = web.AppRunner(health.application(self.health, self.meters), access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, self._settings.host, self._settings.port)
-        await site.start()
-        host, port = runner.addresses[0][:2]
+    def _serve_health(self) -> ThreadingHTTPServer:
+        listening = listen(self._settings.host, self._settings.port)
+        server = health.serve(listening, self.health, self.meters)
+        announce(listening)
+        host, port = listening.getsockname()[:2]
         self.address = f"http://{host}:{port}"
-        return runner
+        return server
 
 
 async def run(settings: Settings) -> None:
     """Run the operator until a signal comes."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for sign in signal.SIGINT, signal.SIGTERM:
-        loop.add_signal_handler(sign, stop.set)
+    on_end_signals(stop.set, loop)
     cluster = await connect(settings.kubeconfig)
     await Operator(settings, cluster).run(stop)

@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Generic, TypeVar
 
-from tidegauge_operator.backoff import Backoff
+from tidegauge.kit.backoff import Backoff
 
 __all__ = ["Queue", "Schedule"]
 

@@ -12,9 +12,11 @@ import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
 
+from tidegauge.errors import TidegaugeError
+from tidegauge.protocol.names import Env
 from tidegauge_operator.kube.kinds import EVENTS, Kind, kind_of
 
-__all__ = ["MANAGER", "REPAIR", "Cluster", "Credentials", "Refusal", "connect"]
+__all__ = ["MANAGER", "REPAIR", "Cluster", "Credentials", "NoCluster", "Refusal", "connect"]
 
 Document = dict[str, Any]
 Documents = list[Document]
@@ -43,6 +45,10 @@ class Refusal(Exception):
         self.code, self.reason, self.resource = code, reason, resource
 
 
+class NoCluster(TidegaugeError):
+    """Nothing says where the API server is, or with which credentials."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """Address of the API server and our credentials: paths of files, and a token."""
@@ -56,17 +62,41 @@ class Credentials:
 
 
 async def connect(kubeconfig: Path | None) -> Cluster:
-    """The cluster of a kubeconfig file; without one, the cluster that this pod runs in."""
+    """Prepare requests to the cluster of a kubeconfig file; without one, to the cluster that this pod is in.
+
+    Raises
+    ------
+    NoCluster
+        The file cannot be used, or there is none and this is no pod.
+    """
     configuration = Configuration()
-    if kubeconfig is None:
-        config.load_incluster_config(client_configuration=configuration)
-    else:
-        await config.load_kube_config(
-            config_file=str(kubeconfig), client_configuration=configuration, persist_config=False
-        )
+    try:
+        if kubeconfig is None:
+            config.load_incluster_config(client_configuration=configuration)
+        else:
+            await config.load_kube_config(
+                config_file=str(kubeconfig), client_configuration=configuration, persist_config=False
+            )
+    except Exception as error:  # of a file that is no kubeconfig the client library raises whatever it likes
+        raise NoCluster(_without_cluster(kubeconfig, error)) from error
     # Else each request reads a .netrc in another thread, whose password for this host it would even send.
     configuration.client_session_kwargs = {"trust_env": False}
     return Cluster(ApiClient(configuration))
+
+
+def _without_cluster(kubeconfig: Path | None, error: Exception) -> str:
+    if kubeconfig is None:
+        return (
+            f"there is no cluster: run in a pod of one, or name a file with --kubeconfig ({Env.KUBECONFIG})"
+        )
+    if not kubeconfig.exists():
+        return f"the kubeconfig {kubeconfig} is not there: name another with --kubeconfig ({Env.KUBECONFIG})"
+    if isinstance(error, OSError) and error.strerror:
+        return f"the kubeconfig {kubeconfig} cannot be read: {error.strerror}"
+    return (
+        f"the kubeconfig {kubeconfig} cannot be used: it is no kubeconfig, or lacks its current context; "
+        f"`kubectl --kubeconfig {kubeconfig} get namespaces` says more"
+    )
 
 
 class Cluster:

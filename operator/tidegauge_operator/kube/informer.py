@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import kopf
 
-from tidegauge_operator.backoff import Backoff
+from tidegauge.kit.backoff import Backoff
 from tidegauge_operator.children.labels import MANAGED_BY
 from tidegauge_operator.kube.client import Credentials
 from tidegauge_operator.kube.kinds import CHILDREN, MODELS, PODS, Kind

@@ -1,16 +1,13 @@
 """One process, one event loop: listen, load the model, answer, drain."""
 
 import asyncio
-import json
 import logging
 import random
 import secrets
-import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -18,6 +15,9 @@ import uvicorn
 
 from tidegauge.errors import TidegaugeError
 from tidegauge.http import Connection, Limits
+from tidegauge.http.server import Server, configuration
+from tidegauge.kit.listening import BACKLOG, announce, listen
+from tidegauge.kit.signals import on_end_signals
 from tidegauge.profile.profile import CategoricalFeature, Profile
 from tidegauge.protocol.names import Exit
 from tidegauge_serving.http.cors import Cors
@@ -37,17 +37,12 @@ __all__ = ["run"]
 
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 20
-BACKLOG = 2048
 LAST_CONNECTION_SECONDS = 0.2  # for requests on connections that were accepted last
-_log = logging.getLogger("tidegauge.serving")
+logger = logging.getLogger(__name__)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers: this program's own drain first."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+class _Server(Server):
+    """A server that can take connections from a second socket too."""
 
     async def also_listen(self, fd: int) -> None:
         """Take connections from an inherited listening socket too."""
@@ -67,11 +62,11 @@ async def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, or until the bundle has shown that it cannot be; the exit code."""
     metrics = ServingMetrics(settings.model)
     gate = Gate(metrics)
-    own = _listen(settings)
+    own = listen(settings.host, settings.port)
     rest = LateApp(lambda: _application(gate))
     server = _Server(_uvicorn_config(settings, gate, rest))
     _stop_on_signals(server, gate, settings)
-    print(json.dumps({"event": "listening", "port": own.getsockname()[1]}), flush=True)
+    announce(own)
     loading = asyncio.create_task(_open(settings, gate, server, rest))
     await server.serve(sockets=[own])
     loading.cancel()
@@ -102,18 +97,7 @@ def _uvicorn_config(settings: Settings, gate: Gate, rest: LateApp) -> uvicorn.Co
     if settings.cors_origins:  # each answer has headers for browsers, which the short way does not know
         app = cors = Cors(hot, settings.cors_origins)
         protocol = partial(Connection, limits=limits, refuse=hot.refuse, more_headers=cors.more_headers)
-    return uvicorn.Config(
-        app,
-        http=protocol,
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        backlog=BACKLOG,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
+    return configuration(app, protocol, GRACE_SECONDS)
 
 
 async def _open(settings: Settings, gate: Gate, server: _Server, rest: LateApp) -> None:
@@ -133,20 +117,10 @@ async def _share(fd: int, gate: Gate, server: _Server) -> None:
         await server.also_listen(fd)
     except (OSError, ValueError) as error:
         gate.refuse(f"--fd {fd}: this is no listening socket that was inherited ({error})")
-        _log.error("not ready: %s", gate.reason)
+        logger.error("not ready: %s", gate.reason)
 
 
-def _listen(settings: Settings) -> socket.socket:
-    """The server's own socket."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    own = socket.socket(family, socket.SOCK_STREAM)
-    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    own.bind((settings.host, settings.port))
-    own.listen(BACKLOG)  # before the port is printed: a reader may connect at once
-    return own
-
-
-def _stop_on_signals(server: uvicorn.Server, gate: Gate, settings: Settings) -> None:
+def _stop_on_signals(server: Server, gate: Gate, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
 
     def finish() -> None:
@@ -162,11 +136,10 @@ def _stop_on_signals(server: uvicorn.Server, gate: Gate, settings: Settings) -> 
             finish()
             return
         gate.drain()
-        _log.info("stopping: not ready, stops in %s s", settings.drain_seconds)
+        logger.info("stopping: not ready, stops in %s s", settings.drain_seconds)
         loop.call_later(settings.drain_seconds, stop_accepting)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+    on_end_signals(stop, loop)
 
 
 async def _make_ready(settings: Settings, gate: Gate) -> None:
@@ -176,17 +149,17 @@ async def _make_ready(settings: Settings, gate: Gate) -> None:
         if not gate.draining:
             service = _service(settings, loaded, gate.metrics)
             gate.open(service)
-            _log.info("ready: %s, %.0f us a row", service.name, loaded.speed.call_seconds * 1e6)
+            logger.info("ready: %s, %.0f us a row", service.name, loaded.speed.call_seconds * 1e6)
     except TidegaugeError as error:
         gate.refuse(" ".join(str(error).split()))
-        _log.error("not ready: %s", gate.reason)
+        logger.error("not ready: %s", gate.reason)
     except (
         Exception
     ) as error:  # a bundle can break libraries in ways of its own; the process stays up and says so
         gate.refuse(
             f"the bundle cannot be served: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
         )
-        _log.exception("not ready: %s", gate.reason)
+        logger.exception("not ready: %s", gate.reason)
 
 
 def _service(settings: Settings, loaded: Loaded, metrics: ServingMetrics) -> Service:
@@ -216,7 +189,7 @@ def _tap(settings: Settings, profile: Profile) -> Tap | None:
         monotonic=time.monotonic,
     )
     if not tap.is_open:
-        _log.error("the log folder %s cannot be written: rows are dropped until it can", settings.log_dir)
+        logger.error("the log folder %s cannot be written: rows are dropped until it can", settings.log_dir)
     return tap
 
 
@@ -224,11 +197,3 @@ def value_bytes(profile: Profile) -> int:
     """4 where float32 holds every column exactly as the profile compares it, else 8."""
     wide = [f for f in profile.monitored if not isinstance(f, CategoricalFeature) and f.dtype != "float32"]
     return 8 if wide else 4
-
-
-def configure_log(level: str) -> None:
-    """The program's own log, on stderr."""
-    logging.basicConfig(
-        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -6,10 +6,11 @@ from typing import Final
 import msgspec
 
 from tidegauge.errors import TidegaugeError
+from tidegauge.kit import refusal as kit
 
 __all__ = ["REASONS", "Refusal", "internal_error", "model_failed", "unreadable"]
 
-_log = logging.getLogger("tidegauge.serving")
+logger = logging.getLogger(__name__)
 
 REASONS: Final[dict[str, int]] = {
     "bad_http": 400,
@@ -42,7 +43,7 @@ HEADERS: Final = {"unsupported_encoding": {"accept-encoding": "gzip, deflate"}}
 """What a refusal's answer says in its head, by reason."""
 
 
-class Refusal(TidegaugeError):
+class Refusal(kit.Refusal, TidegaugeError):
     """Raised wherever a request breaks a rule; the edge turns it into the answer.
 
     Parameters
@@ -59,19 +60,12 @@ class Refusal(TidegaugeError):
     """
 
     def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
+        super().__init__(REASONS[reason], reason, message)
         self.headers = dict(HEADERS.get(reason, {}))
 
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        return REASONS[self.reason]
-
     def body(self) -> bytes:
-        """The answer's JSON: ``{"error": message, "reason": reason}``, `error` as the protocols have it."""
-        return msgspec.json.encode({"error": self.message, "reason": self.reason})
+        """Return the answer's JSON: ``{"error": message, "reason": reason}``, as the protocols have it."""
+        return msgspec.json.encode(self.to_dict())
 
 
 def unreadable(error: Exception) -> Refusal:
@@ -79,17 +73,17 @@ def unreadable(error: Exception) -> Refusal:
 
     The request caused it, so it is no failure of the model or of the server; the log has the traceback.
     """
-    _log.warning("a request could not be read", exc_info=error)
+    logger.warning("a request could not be read", exc_info=error)
     return Refusal("bad_request", f"the request could not be read: {type(error).__name__}")
 
 
 def model_failed(error: Exception) -> Refusal:
     """The refusal where the model raised what is no answer to its input; the log has the traceback."""
-    _log.error("a prediction failed", exc_info=error)
+    logger.error("a prediction failed", exc_info=error)
     return Refusal("model_failed", f"the model failed: {type(error).__name__}")
 
 
 def internal_error(error: Exception) -> Refusal:
     """The refusal where the server itself failed; the log has the traceback."""
-    _log.error("the server failed at a request", exc_info=error)
+    logger.error("the server failed at a request", exc_info=error)
     return Refusal("internal_error", f"the server failed: {type(error).__name__}")

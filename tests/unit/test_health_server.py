@@ -1,4 +1,4 @@
-"""Whatever is sent to the sidecar's port: an answer with a reason, and it goes on answering."""
+"""Whatever is sent to a health server: an answer with a reason, and it goes on answering."""
 
 import json
 import socket
@@ -7,8 +7,11 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Counter
-from tidegauge_sidecar.endpoint import serve_endpoint
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+
+from tidegauge.kit.health_server import serve_health
+from tidegauge.kit.listening import listen
+from tidegauge.kit.refusal import Refusal
 
 SETTINGS = settings(max_examples=150, deadline=None)
 HEALTHZ = b"GET /healthz HTTP/1.0\r\n\r\n"
@@ -20,12 +23,18 @@ requests = st.lists(words, max_size=5).map(b" ".join)
 headers = st.lists(st.binary(max_size=30) | st.just(b"Content-Length: -1"), max_size=4).map(b"\r\n".join)
 
 
+def not_yet() -> None:
+    raise Refusal(503, "starting", "the first list is not complete")
+
+
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     registry = CollectorRegistry()
     Counter("rows", "Rows.", registry=registry).inc(3)
-    server = serve_endpoint("127.0.0.1", 0, registry, lambda: True)
-    yield server.server_port
+    listening = listen("127.0.0.1", 0)
+    checks = {"/healthz": lambda: None, "/readyz": not_yet}
+    server = serve_health(listening, lambda: generate_latest(registry), checks)
+    yield listening.getsockname()[1]
     server.shutdown()
     server.server_close()
 
@@ -74,3 +83,14 @@ def test_an_unknown_path_of_the_sidecar_is_named(
 def test_the_sidecars_metrics_are_those_of_the_registry(port: int) -> None:
     status, page = send(port, b"GET /metrics?x=1 HTTP/1.0\r\n\r\n")
     assert (status, b"rows_total 3.0" in page) == (200, True)
+
+
+def test_a_check_that_does_not_pass_is_503_with_its_reason(port: int) -> None:
+    status, answer = send(port, b"GET /readyz HTTP/1.0\r\n\r\n")
+    assert status == 503
+    assert json.loads(answer) == {"error": "the first list is not complete", "reason": "starting"}
+
+
+def test_a_path_that_is_none_is_answered_with_those_there_are(port: int) -> None:
+    _, answer = send(port, b"GET / HTTP/1.0\r\n\r\n")
+    assert json.loads(answer)["error"] == "no / here: there are /healthz, /metrics and /readyz"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-__all__ = ["WatchedFile"]
+__all__ = ["WatchedFile", "parse_token"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,3 +55,11 @@ class WatchedFile(Generic[T]):
         except OSError:
             return None
         return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def parse_token(data: bytes) -> bytes:
+    """Return the token in a file, without white space around it; raise `ValueError` when there is none."""
+    token = data.strip()
+    if not token:
+        raise ValueError("the token file is empty: put the token into it, or start without --token-file")
+    return token
