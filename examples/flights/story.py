@@ -25,10 +25,10 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from tidegauge import Profile, replay
 from tidegauge.counting.counts import Counts
-from tidegauge.monitor.replay import Transition
 from tidegauge.pack import Packed, pack_model
 from tidegauge.profile.profile import NumericFeature
 from tidegauge.protocol.names import PREDICTION, Severity, Verdict
+from tidegauge.protocol.transition import Transition
 from tidegauge.stats.distance import total_variation
 
 WEATHER = ["temp", "dewp", "humid", "wind_speed", "precip", "pressure", "visib"]

@@ -204,12 +204,12 @@ def test_a_pod_at_the_bound_does_not_come_and_go() -> None:
         monitor.add(0, counts)
     report = monitor.report(0)
     pods = pods_of(monitor, counted)
-    fresh = name_pods(monitor, report, pods, None).features["x1"]
+    fresh = name_pods(report, monitor.window, pods, None).features["x1"]
     named = PodReport(pod="pod-b", instance="b", statistic=0.2, lower=0.06, rows=9)
     before = replace(report, features={"x1": replace(report.features["x1"], pods=(named,))})
-    after = name_pods(monitor, report, pods, before).features["x1"]
+    after = name_pods(report, monitor.window, pods, before).features["x1"]
     ended = replace(before, features={"x1": replace(before.features["x1"], verdict=Verdict.STABLE)})
-    anew = name_pods(monitor, report, pods, ended).features["x1"]
+    anew = name_pods(report, monitor.window, pods, ended).features["x1"]
     assert [pod.instance for pod in fresh.pods] == ["a"]
     assert [pod.instance for pod in after.pods] == ["a", "b"]
     assert [pod.instance for pod in anew.pods] == ["a"], "that was another drift"
@@ -229,7 +229,7 @@ def test_more_pods_than_are_judged_at_once_are_found_one_by_one() -> None:
     monitor.add(0, sum(counted.values(), 0))
     drifting = replace(monitor.report(0).features["x1"], verdict=Verdict.DRIFTING, window=1)
     report = replace(monitor.report(0), features={"x1": drifting})
-    found = name_pods(monitor, report, pods_of(monitor, counted), None).features["x1"]
+    found = name_pods(report, monitor.window, pods_of(monitor, counted), None).features["x1"]
     assert found.where == "in pods pod-p003, pod-p070, pod-p149 only"
 
 
@@ -267,7 +267,7 @@ def test_no_pods_that_are_accepted_stop_a_verdict() -> None:
             before = replace(report, features={n: replace(f, pods=named) for n, f in drifting.items()})
             for earlier in (None, before):
                 for kept in (pods_of(monitor, both), []):
-                    found = name_pods(monitor, report, kept, earlier)
+                    found = name_pods(report, monitor.window, kept, earlier)
                     pods = [pod for f in found.features.values() for pod in f.pods]
                     assert np.isfinite([(pod.lower, pod.statistic) for pod in pods]).all()
 

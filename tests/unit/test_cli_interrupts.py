@@ -22,7 +22,9 @@ from support.waiting import wait_for
 
 import tidegauge as library
 from tidegauge.cli.replay import Span, answer, collect
-from tidegauge.monitor.replay import Transition, replayed
+from tidegauge.monitor.past_rows import Cut
+from tidegauge.monitor.replay import replayed
+from tidegauge.protocol.transition import Transition
 
 BUSY_SECONDS = 4  # of its own processor time, by which a command has been imported and is at work
 
@@ -116,7 +118,7 @@ def test_a_profile_is_written_whole_or_not_at_all(folder, tmp_path):
 def test_a_replay_answers_for_the_rows_it_has_seen(folder):
     span, found = Span(), list[Transition]()
     profile = library.Profile.load(folder / "profile.json")
-    history = replayed(profile, folder / "past.parquet", time="time", pane="1d", progress=span.reach)
+    history = replayed(profile, folder / "past.parquet", None, Cut(time="time", pane="1d"), span.reach)
 
     def until_interrupted() -> Iterator[Transition]:
         yield next(history)

@@ -12,7 +12,10 @@ import tidegauge as library
 from tidegauge.cli import main
 from tidegauge.monitor.replay import replay
 
-FIELDS = {"row", "time", "feature", "verdict", "severity", "statistic", "lower", "window_rows", "cause"}
+FIELDS = {
+    *("row", "pane", "time", "profile", "feature", "verdict", "severity", "before"),
+    *("statistic", "lower", "window", "window_rows", "cause"),
+}
 
 
 @pytest.fixture(autouse=True)

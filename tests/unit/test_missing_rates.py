@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tidegauge import Monitor, Policy, Profile, replay
-from tidegauge.monitor.replay import Transition
 from tidegauge.protocol.names import Severity, Verdict
+from tidegauge.protocol.transition import Transition
 from tidegauge.report.model import FeatureReport
 
 INDEPENDENT = Policy(design_effect=1)

@@ -8,7 +8,7 @@ import pytest
 from support.drift import independent
 
 from tidegauge import Policy, PolicyError, Profile, ProfileError, SchemaError, replay
-from tidegauge.monitor.replay import Transition
+from tidegauge.protocol.transition import Transition
 
 ROWS = 12_000
 HOUR = 3600
@@ -110,7 +110,8 @@ def test_progress_is_told_in_rows(profile: Profile, month: pl.DataFrame) -> None
 def test_transitions_are_plain_values_too(profile: Profile, month: pl.DataFrame) -> None:
     first = replay(profile, month.head(500), independent(), time="at", pane="1h")[0].to_dict()
     assert list(first) == [
-        "row", "time", "feature", "verdict", "severity", "statistic", "lower", "window_rows", "cause"
+        "row", "pane", "time", "profile", "feature", "verdict", "severity", "before",
+        "statistic", "lower", "window", "window_rows", "cause",
     ]  # fmt: skip
     assert type(first["verdict"]) is str
 

@@ -13,9 +13,11 @@ from tidegauge.cli.parts import load_profile, load_resource, warnings_as_lines
 from tidegauge.cli.tables import Column, duration, print_table, printable, screen
 from tidegauge.cli.words import typed
 from tidegauge.errors import PolicyError, SchemaError
+from tidegauge.monitor.past_rows import Cut
 from tidegauge.monitor.policy import DEFAULT_MIN_EFFECT, Policy
-from tidegauge.monitor.replay import Transition, replayed
+from tidegauge.monitor.replay import replayed
 from tidegauge.protocol.names import Verdict
+from tidegauge.protocol.transition import Transition
 from tidegauge.resource import policy_of
 from tidegauge.telling import Argument
 
@@ -48,9 +50,8 @@ def run(
             span.reach(rows, seconds)
             status.update(f"rows replayed: {rows:,}")
 
-        columns: dict[str, Any] = {"time": time, "prediction": prediction}
-        panes: dict[str, Any] = {"pane": pane, "rows_per_pane": rows_per_pane}
-        history = replayed(profile, data, policy, **columns, **panes, progress=progress)
+        cut = Cut(time=time, pane=pane, rows_per_pane=rows_per_pane, prediction=prediction)
+        history = replayed(profile, data, policy, cut, progress)
         interrupted = collect(history, found)
     _print(found, span, as_json=as_json)
     if interrupted:

@@ -17,18 +17,18 @@ import numpy.typing as npt
 from tidegauge.counting.counts import Counts
 from tidegauge.errors import PolicyError, ProfileMismatch, WireError
 from tidegauge.monitor.alarms import SEVERITIES, Alarms, Look
-from tidegauge.monitor.latest import Standing
+from tidegauge.monitor.findings import Findings, WindowLook
+from tidegauge.monitor.latest import Best, Standing
 from tidegauge.monitor.learning import Learner
 from tidegauge.monitor.policy import LEARNING_FLOOR, Policy
 from tidegauge.monitor.report_builder import summarise
 from tidegauge.monitor.windows import Windows, hop_panes, window_panes
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.profile import Profile
-from tidegauge.protocol.names import PANE_SECONDS, Verdict
-from tidegauge.report.model import Report
+from tidegauge.protocol.names import PANE_SECONDS, Severity, Verdict
+from tidegauge.report.model import Baseline, Report, State
 from tidegauge.stats.design_effect import profile_table
 from tidegauge.stats.evaluation import Evaluator
-from tidegauge.stats.evidence import Budget
 from tidegauge.stats.registry import STATISTICS, Statistics, count_pairs
 from tidegauge.stats.seasonality import HOUR_SECONDS, hour_weights
 from tidegauge.stats.tables import Reference
@@ -227,10 +227,6 @@ class Monitor:
             for i, (s, first) in enumerate(zip(scales, firsts, strict=True))
         ]
 
-    def shared_budget(self, scale: int, looks: int) -> Budget:
-        """Return the budget of so many looks that share one look's chance of a false alarm at that scale."""
-        return Budget.of(np.full(looks, self._budget.alpha[scale] / looks))
-
     # --- learning --------------------------------------------------------------------------------------
 
     def _learn(self, pane: int, due: list[int], *, has_rows: bool) -> None:
@@ -274,15 +270,62 @@ class Monitor:
         PolicyError
             `pane_id` is no whole number.
         """
+        findings = self.look(pane_id)
+        scales = enumerate(findings.best.scale.tolist())
+        windows = {i: self.windows.window(scale) for i, scale in scales if scale >= 0}
+        samples = {i: self.evaluator.sample(blocks, i) for i, blocks in windows.items()}
+        return summarise(findings, samples, self.statistics)
+
+    def look(self, pane_id: int) -> Findings:
+        """Do every look due up to the end of pane `pane_id`, and return what is known then.
+
+        Parameters
+        ----------
+        pane_id
+            As in `report`, which adds each feature's figures.
+
+        Raises
+        ------
+        PolicyError
+            `pane_id` is no whole number.
+        """
         pane_id = _whole(pane_id)
         self.advance(pane_id)
-        self.refresh()
-        return summarise(self, pane_id)
+        self._look_again()
+        best, stale = self.standing.best(self.alarms), self.is_stale(pane_id)
+        return Findings(
+            pane=pane_id,
+            pane_seconds=self.pane_seconds,
+            profile=self.profile,
+            policy=self.policy,
+            pairs=self.evaluator.pairs,
+            features=self._states(best, stale=stale),
+            stale=stale,
+            best=best,
+            floor=self.floors[0],
+            design_effect=self.design_effect[best.scale, np.arange(best.scale.size)],
+            rows=self.standing.rows,
+            late_rows=self.late_rows,
+            baseline=self._baseline(),
+        )
 
-    def refresh(self) -> None:
+    def window(self, scale: int) -> WindowLook:
+        """Return the newest window of that scale, to judge parts of its rows."""
+        first = self.windows.first_pane(scale)
+        return WindowLook(
+            panes=range(first, first + window_panes(scale)),
+            sums=self.evaluator.sums([self.windows.window(scale)]),
+            jury=self.evaluator.jury,
+            alpha=float(self._budget.alpha[scale]),
+            design_effect=self.design_effect[scale],
+            floor=self.floors[0],
+        )
+
+    def _look_again(self) -> None:
         """Evaluate the windows whose last look is not known, as after `load_state`."""
-        for look in self._look(self.standing.unknown_scales()):
-            self.standing.take(look)
+        if unknown := self.standing.unknown_scales():
+            for look in self._look(unknown):
+                self.standing.take(look)
 
     def is_stale(self, pane_id: int) -> bool:
         """Whether the newest pane with rows is too old, or there is none."""
@@ -290,23 +333,30 @@ class Monitor:
             return True
         return (pane_id - self._newest_rows) * self.pane_seconds > self.policy.stale_seconds
 
-    def verdicts(self, pane_id: int) -> list[Verdict]:
-        """Each feature's verdict, by what the last looks found."""
-        best = self.standing.best(self.alarms)
+    def _states(self, best: Best, *, stale: bool) -> tuple[State, ...]:
+        """Return each feature's state, by what the last looks found."""
         # Rows may come without the prediction, which is not missing then: it was not asked.
-        silent = self.is_stale(pane_id) | ~self.standing.heard
+        silent = stale | ~self.standing.heard
         blind = best.smallest_eps > self._min_effect[1]
         unsure = ~self._known_effect & best.detected & (best.lower > self._min_effect[0])
-        rules = (
-            (self.alarms.alarmed, Verdict.DRIFTING),
-            (silent, Verdict.UNKNOWN),
-            (blind | unsure, Verdict.LEARNING),
+        names = np.select(
+            [self.alarms.alarmed, silent, blind | unsure],
+            [Verdict.DRIFTING.value, Verdict.UNKNOWN.value, Verdict.LEARNING.value],
+            Verdict.STABLE.value,
         )
-        result = [Verdict.STABLE] * len(self.profile.monitored)
-        for holds, verdict in reversed(rules):
-            for i in np.flatnonzero(holds):
-                result[i] = verdict
-        return result
+        critical, since = self.alarms.critical.tolist(), self.alarms.since[0].tolist()
+        return tuple(
+            _drifting(since[i], is_critical=critical[i]) if name == Verdict.DRIFTING else _CALM[name]
+            for i, name in enumerate(names.tolist())
+        )
+
+    def _baseline(self) -> Baseline:
+        known = self._ready and not self.baseline_seconds
+        return Baseline(
+            state="ready" if self._ready else "learning",
+            seconds=self.baseline_seconds,
+            of_seconds=0.0 if known else self.policy.learning_seconds,
+        )
 
     @property
     def baseline_seconds(self) -> float:
@@ -385,6 +435,15 @@ class Monitor:
                 f"{self.profile.hash[:12]}"
             )
         return values
+
+
+_CALM: Final = {
+    verdict.value: State(verdict, None, None) for verdict in Verdict if verdict is not Verdict.DRIFTING
+}
+
+
+def _drifting(since: int, *, is_critical: bool) -> State:
+    return State(Verdict.DRIFTING, Severity.CRITICAL if is_critical else Severity.WARNING, since)
 
 
 def _whole(pane_id: object) -> int:

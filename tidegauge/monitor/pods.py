@@ -13,7 +13,7 @@ distance over bins is at most the one over all values, so its lower bound holds 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.counting.counts import Counts
-from tidegauge.monitor.monitor import Monitor
+from tidegauge.monitor.findings import WindowLook
 from tidegauge.monitor.windows import hop_panes, window_panes
 from tidegauge.protocol.names import Extent, Verdict
 from tidegauge.report.model import FeatureReport, PodReport, Report, published_share
@@ -56,15 +56,17 @@ def bin_rows(counts: Counts, reference: Reference) -> npt.NDArray[np.unsignedint
     return rows.astype(np.min_scalar_type(int(rows.max(initial=0))))
 
 
-def name_pods(monitor: Monitor, report: Report, pods: Sequence[PodRows], before: Report | None) -> Report:
-    """The report with the pods of each drifting feature.
+def name_pods(
+    report: Report, window: Callable[[int], WindowLook], pods: Sequence[PodRows], before: Report | None
+) -> Report:
+    """Return the report with the pods of each drifting feature.
 
     Parameters
     ----------
-    monitor
-        That made the report, and has done no look since.
     report
         Without pods.
+    window
+        Gives the report's window of a scale, as `Monitor.window` does before its next look.
     pods
         All that sent lately.
     before
@@ -72,7 +74,7 @@ def name_pods(monitor: Monitor, report: Report, pods: Sequence[PodRows], before:
     """
     features = dict(report.features)
     for scale in sorted({_scale(feature) for feature in report.drifting}):
-        judge = _Judge(monitor, scale, pods)
+        judge = _Judge(window(scale), pods)
         for feature in report.drifting:
             if _scale(feature) == scale:
                 earlier = before.features.get(feature.name) if before else None
@@ -87,15 +89,12 @@ def _scale(feature: FeatureReport) -> int:
 class _Judge:
     """Judges the pods over the newest window of one scale."""
 
-    def __init__(self, monitor: Monitor, scale: int, pods: Sequence[PodRows]) -> None:
-        self._monitor = monitor
-        first = monitor.windows.first_pane(scale)
-        self._span = range(first, first + window_panes(scale))
-        self._pods = [pod for pod in pods if any(pane in pod.panes for pane in self._span)]
-        reference = monitor.reference
-        self._total: IntArray = np.zeros(reference.bin_cells.size + 2 * len(reference.features), np.int64)
-        self._whole = monitor.evaluator.sums([monitor.windows.window(scale)])
-        self._scale, self._budget = scale, monitor.shared_budget(scale, max(1, len(self._pods)))
+    def __init__(self, window: WindowLook, pods: Sequence[PodRows]) -> None:
+        self._window, self._reference = window, window.jury.reference
+        self._pods = [pod for pod in pods if any(pane in pod.panes for pane in window.panes)]
+        features = self._reference.features
+        self._place = {feature.name: i for i, feature in enumerate(features)}
+        self._total: IntArray = np.zeros(self._reference.bin_cells.size + 2 * len(features), np.int64)
         self._found = self._judge_all() if self._pods else None
 
     def _judge_all(self) -> Evaluation:
@@ -111,7 +110,7 @@ class _Judge:
     def _rows(self, pod: PodRows) -> IntArray:
         """A pod's rows in the window."""
         rows = np.zeros_like(self._total)
-        for pane in self._span:
+        for pane in self._window.panes:
             if (counted := pod.panes.get(pane)) is not None:
                 rows += counted.astype(np.int64)  # numpy adds no uint64 to an int64 in place
         return rows
@@ -120,7 +119,7 @@ class _Judge:
         """The feature with its pods."""
         if self._found is None:
             return feature
-        i = self._monitor.profile.position(feature.name)
+        i = self._place[feature.name]
         named = _named(before)
         moved = self._moved(i, self._found, np.array([pod.instance in named for pod in self._pods]))
         lower = np.where(moved, self._found.lower[:, i], -np.inf)
@@ -131,7 +130,7 @@ class _Judge:
         return replace(feature, extent=self._extent(i, moved, self._found, keeps=keeps), pods=shown)
 
     def _moved(self, i: int, found: Evaluation, named: BoolArray) -> BoolArray:
-        floor = self._monitor.floors[0, i]
+        floor = self._window.floor[i]
         certain = found.detected[:, i] & (found.lower[:, i] > floor)
         # Of a few rows that are all missing no bound is known.
         still = named & np.isfinite(found.lower[:, i]) & (found.middle[:, i] > floor)
@@ -147,7 +146,7 @@ class _Judge:
         together = self._evaluate(theirs[None])
         # Each statistic of theirs is at most that far above its own bound, at the same confidence.
         most = max(0.0, float(together.lower[0, i])) + 2 * float(together.eps[0, i])
-        is_calm = together.lower[0, i] <= self._monitor.floors[0, i]
+        is_calm = together.lower[0, i] <= self._window.floor[i]
         return Extent.CONFINED if is_calm and (keeps or most < found.lower[moved, i].min()) else None
 
     def _pod(self, k: int, i: int, found: Evaluation) -> PodReport:
@@ -161,13 +160,11 @@ class _Judge:
         )
 
     def _evaluate(self, rows: IntArray) -> Evaluation:
-        effect = np.tile(self._monitor.design_effect[self._scale], (len(rows), 1))
-        budget = self._budget.take(list(range(len(rows))))
-        return self._monitor.evaluator.decide(self._sums(rows), budget, effect)
+        return self._window.judge(self._sums(rows), max(1, len(self._pods)))
 
     def _sums(self, rows: IntArray) -> Sums:
         """What the evaluation needs, from bins alone, against what the whole window expects."""
-        r, whole = self._monitor.reference, self._whole
+        r, whole = self._reference, self._window.sums
         bins, missing, beyond = np.split(
             rows.astype(np.float64), [r.bin_cells.size, r.bin_cells.size + len(r.features)], axis=1
         )

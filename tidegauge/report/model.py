@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol
 
 from tidegauge.errors import WireError
 from tidegauge.nearest import or_nearest
@@ -18,9 +18,37 @@ from tidegauge.protocol.names import REPORT_SCHEMA, Extent, Severity, Verdict
 from tidegauge.report.coverage import Coverage, worst_coverage
 from tidegauge.telling import told
 
-__all__ = ["Baseline", "Coverage", "FeatureReport", "PodReport", "Report", "by_urgency", "published_share"]
+__all__ = [
+    "Baseline",
+    "Coverage",
+    "FeatureReport",
+    "PodReport",
+    "Report",
+    "State",
+    "by_urgency",
+    "published_share",
+]
 
 _SEVERITY_RANK = {None: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
+
+
+class State(NamedTuple):
+    """What is known of a feature or the model: the severity, and the pane of the alarm, only of a drift."""
+
+    verdict: Verdict
+    severity: Severity | None
+    since: int | None
+
+
+class _Judged(Protocol):
+    """What has a state."""
+
+    @property
+    def verdict(self) -> Verdict: ...
+    @property
+    def severity(self) -> Severity | None: ...
+    @property
+    def since(self) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,11 +242,17 @@ class Report:
         """The report with what only the aggregator knows."""
         return replace(self, coverage=coverage, model=model or self.model)
 
+    @property
+    def states(self) -> dict[str | None, State]:
+        """The model's state under None, then each feature's under its name."""
+        states: dict[str | None, State] = {None: State(self.verdict, self.severity, self.since)}
+        for name, feature in self.features.items():
+            states[name] = State(feature.verdict, feature.severity, feature.since)
+        return states
+
     @staticmethod
-    def judge(
-        features: Iterable[FeatureReport], *, stale: bool
-    ) -> tuple[Verdict, Severity | None, int | None]:
-        """The model's verdict, severity and since.
+    def judge(features: Iterable[_Judged], *, stale: bool) -> State:
+        """Return the model's state.
 
         Drifting if any feature drifts, as severe as the worst, since the earliest; else Unknown without
         rows or without fresh rows; else Learning while any feature is learning; else Stable. Features
@@ -228,12 +262,12 @@ class Report:
         drifting = [f for f in known if f.verdict is Verdict.DRIFTING]
         if drifting:
             worst = max((f.severity for f in drifting), key=lambda severity: _SEVERITY_RANK[severity])
-            return Verdict.DRIFTING, worst, min(f.since for f in drifting if f.since is not None)
+            return State(Verdict.DRIFTING, worst, min(f.since for f in drifting if f.since is not None))
         if stale or not known:
-            return Verdict.UNKNOWN, None, None
+            return State(Verdict.UNKNOWN, None, None)
         if any(f.verdict is Verdict.LEARNING for f in known):
-            return Verdict.LEARNING, None, None
-        return Verdict.STABLE, None, None
+            return State(Verdict.LEARNING, None, None)
+        return State(Verdict.STABLE, None, None)
 
     @staticmethod
     def join(reports: Sequence[Report], silent: int = 0) -> Report:

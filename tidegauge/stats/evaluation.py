@@ -18,7 +18,7 @@ from tidegauge.stats.registry import STATISTICS, Statistics, applying, count_pai
 from tidegauge.stats.seasonality import MIXTURES, Expected, mixture
 from tidegauge.stats.tables import Reference, Sample
 
-__all__ = ["Evaluation", "Evaluator"]
+__all__ = ["Evaluation", "Evaluator", "Jury"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -101,7 +101,7 @@ class Evaluator:
     ) -> None:
         self.reference = reference
         self.pairs = count_pairs(reference, statistics) if pairs is None else pairs
-        self._jury = _Jury(reference, self.pairs, statistics)
+        self.jury = Jury(reference, self.pairs, statistics)
         self.cells = int(reference.offsets[-1])
         self.features = len(reference.features)
         self.has_hours = bool(reference.hourly.any())
@@ -142,11 +142,7 @@ class Evaluator:
         self, windows: list[list[FloatArray]], budget: Budget, design_effect: FloatArray
     ) -> Evaluation:
         """Compute all statistics of all windows, each given by its blocks; `design_effect` is ``(W, F)``."""
-        return self.decide(self.sums(windows), budget, design_effect)
-
-    def decide(self, sums: Sums, budget: Budget, design_effect: FloatArray) -> Evaluation:
-        """Compute all statistics from the sums of one pass over the cells, or of bins alone."""
-        return self._jury.decide(sums, Limits.of(self.reference, sums, budget, design_effect))
+        return self.jury.decide(self.sums(windows), budget, design_effect)
 
     def bins(self, blocks: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
         """One window's rows per bin, found and expected, each of shape ``(1, bins)``."""
@@ -248,11 +244,21 @@ class Evaluator:
         return [mixture(self.reference, table) for table in tables]
 
 
-class _Jury:
-    """The statistics that may alarm for any feature of a reference, and what they say together."""
+class Jury:
+    """The statistics that may alarm for any feature of a reference, and what they say together.
+
+    Parameters
+    ----------
+    reference
+        The reference's tables; its features are those of the sums.
+    pairs
+        (feature, statistic) pairs that may alarm in the whole deployment.
+    statistics
+        The statistics that decide.
+    """
 
     def __init__(self, reference: Reference, pairs: int, statistics: Statistics) -> None:
-        self._reference = reference
+        self.reference = reference
         found = applying(reference, statistics)
         self._members = [statistic(reference, pairs) for statistic in found]
         self._names = np.array([statistic.name for statistic in found], dtype=np.object_)
@@ -260,8 +266,19 @@ class _Jury:
         leaders = {kind: i for i, one in enumerate(found) for kind in one.leads}
         self._leader = np.array([leaders[kind] for kind in reference.kinds])
 
-    def decide(self, sums: Sums, limits: Limits) -> Evaluation:
-        """Ask all statistics. The one that shows most, of those that are significant, decides."""
+    def decide(self, sums: Sums, budget: Budget, design_effect: FloatArray) -> Evaluation:
+        """Ask all statistics. The one that shows most, of those that are significant, decides.
+
+        Parameters
+        ----------
+        sums
+            Of one pass over each window's cells, or of bins alone.
+        budget
+            Each window's chance of a false alarm.
+        design_effect
+            Of each window and feature, ``(W, F)``.
+        """
+        limits = Limits.of(self.reference, sums, budget, design_effect)
         said = [statistic.decide(sums, limits) for statistic in self._members]
         point, lower, width = (_stacked(said, name) for name in ("point", "lower", "half_width"))
         detected = np.stack([evidence.detected for evidence in said]) & ~self._silent
@@ -274,7 +291,7 @@ class _Jury:
         chosen = np.where(detected.any(axis=0), voiced.argmax(axis=0), leader)
         rows = sums.n + sums.missing
         return Evaluation(
-            statistic=distances(self._reference, sums),
+            statistic=distances(self.reference, sums),
             lower=np.where(rows > 0, _chosen(lower, chosen), -np.inf),
             middle=np.where(rows > 0, middle, np.inf),
             firm=np.where(rows > 0, firm, -np.inf),

@@ -10,14 +10,13 @@ from typing import Any
 
 from tidegauge.counting.counts import Counts
 from tidegauge.errors import TidegaugeError
+from tidegauge.monitor.findings import changes
 from tidegauge.monitor.monitor import Monitor
 from tidegauge.monitor.pods import PodRows, name_pods
 from tidegauge.monitor.policy import Policy
 from tidegauge.profile.profile import Profile
-from tidegauge.report.model import Report
+from tidegauge.report.model import Report, State
 from tidegauge_aggregator.domain.rows import EvaluationRow, TransitionRow, WatchRow
-
-from .transitions import transitions
 
 __all__ = ["Gauge", "Result", "read_report"]
 
@@ -109,43 +108,29 @@ class Gauge:
         before = self.report
         for pane, counts in fresh:
             self.monitor.add(pane, counts)
-        changes: list[TransitionRow] = []
+        seen: Mapping[str | None, State] = before.states if before else {}
+        found = list[TransitionRow]()
         for pane in range(first, last + 1):
-            self._look(pane, is_last=pane == last, changes=changes)
-        assert self.report is not None
-        self.report = name_pods(self.monitor, self.report, pods, before)
-        return Result(self.report, self._row(last, changes))
+            seen = self._look(pane, seen, found)
+        self.report = name_pods(self._report(last), self.monitor.window, pods, before)
+        return Result(self.report, self._row(last, found))
 
-    def _look(self, pane: int, *, is_last: bool, changes: list[TransitionRow]) -> None:
-        if not is_last and not self._has_changed(pane):
-            return
-        report = self._report(pane)
-        changes += [
-            TransitionRow(pane, (pane + 1) * self.monitor.pane_seconds, json.dumps(change).encode())
-            for change in transitions(self.report, report)
+    def _look(
+        self, pane: int, before: Mapping[str | None, State], found: list[TransitionRow]
+    ) -> Mapping[str | None, State]:
+        """Add a pane's changes to those found, and return the states after it."""
+        findings, seconds = self.monitor.look(pane), (pane + 1) * self.monitor.pane_seconds
+        found += [
+            TransitionRow(pane, seconds, json.dumps(change.to_dict()).encode())
+            for change in changes(before, findings, profile=self._profile, seconds=seconds)
         ]
-        self.report = report
+        return findings.states
 
     def _report(self, pane: int) -> Report:
         """Return the monitor's report, completed from the whole profile."""
         report = self.monitor.report(pane)
         policy = {**report.policy, "unknown_features": self._unknown}
         return replace(report, profile=self._profile, policy=policy)
-
-    def _has_changed(self, pane: int) -> bool:
-        self.monitor.advance(pane)
-        self.monitor.refresh()
-        before = self.report
-        if before is None:
-            return True
-        names, critical = self.monitor.profile.names, self.monitor.alarms.critical
-        return before.stale != self.monitor.is_stale(pane) or any(
-            before.features[name].verdict is not verdict
-            or (before.features[name].severity == "critical") != is_critical
-            for name, verdict, is_critical in zip(
-                names, self.monitor.verdicts(pane), critical.tolist(), strict=True
-            )
-        )
 
     def _row(self, pane: int, changes: Sequence[TransitionRow]) -> EvaluationRow:
         assert self.report is not None

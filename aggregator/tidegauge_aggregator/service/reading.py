@@ -12,6 +12,7 @@ from tidegauge.monitor.policy import Policy
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PANE_SECONDS, Verdict
+from tidegauge.protocol.transition import Transition
 from tidegauge.report.model import Baseline, FeatureReport, Report
 from tidegauge.stats.registry import unknown_figures
 from tidegauge_aggregator.evaluation.distribution import describe_feature
@@ -166,7 +167,7 @@ class Reading:
         ]
         rows = await self._aggregator.read(jobs.read_history, ids, moment, limit)
         newest = sorted(rows, key=lambda row: row.time_seconds, reverse=True)[:limit]
-        return [json.loads(row.body) for row in newest]
+        return [Transition.from_dict(json.loads(row.body)).to_dict() for row in newest]
 
 
 def _recency(watch: Watch) -> tuple[int, float]:
