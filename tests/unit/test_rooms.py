@@ -47,10 +47,45 @@ def imports_of(module: str, path: Path) -> Iterator[str]:
             yield from (f"{home}.{alias.name}" for alias in node.names)
 
 
-def climbs() -> set[tuple[str, str]]:
+def rooms_contract() -> dict[str, list[str]]:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (rooms,) = [each for each in contracts if each["name"].startswith("The library's rooms")]
-    return {tuple(each.split(" -> ")) for each in rooms["ignore_imports"]}
+    return dict(rooms)
+
+
+def climbs() -> set[tuple[str, str]]:
+    return {tuple(each.split(" -> ")) for each in rooms_contract()["ignore_imports"]}
+
+
+def heights() -> dict[str, int]:
+    """The height of each room of the library, the lowest 0."""
+    layers = reversed(rooms_contract()["layers"])
+    return {room: height for height, layer in enumerate(layers) for room in layer.split(" | ")}
+
+
+def places_of_imports(path: Path) -> Iterator[tuple[str, str]]:
+    """Where a file imports the library, and what: the function, or nothing for the file itself."""
+
+    def within(node: ast.AST, place: str) -> Iterator[tuple[str, str]]:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tidegauge."):
+            yield place, node.module or ""
+        named = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        inner = f"{place}.{node.name}".lstrip(".") if named else place
+        for child in ast.iter_child_nodes(node):
+            yield from within(child, inner)
+
+    yield from within(ast.parse(path.read_text()), "")
+
+
+def arrows_up() -> set[tuple[str, str, str]]:
+    """Each import of a higher room: file, function, what."""
+    height, found = heights(), set()
+    for module, path in modules_of("tidegauge").items():
+        room = module.split(".")[1] if "." in module else ""
+        for place, target in places_of_imports(path) if room in height else ():
+            if height.get(target.split(".")[1], -1) > height[room]:
+                found.add((module, place, target))
+    return found
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -68,9 +103,21 @@ def test_no_files_import_each_other_in_a_circle_but_for_the_named_climbs(package
     TopologicalSorter(graph).prepare()  # raises CycleError, naming the circle
 
 
-def test_only_the_front_methods_of_a_profile_climb() -> None:
-    assert {source for source, _ in climbs()} == {"tidegauge.profile.profile"}
-    assert {target.rpartition(".")[2] for _, target in climbs()} == {"counts", "rows", "fitting"}
+def test_three_methods_of_a_profile_are_the_only_imports_that_climb() -> None:
+    home = "tidegauge.profile.profile"
+    assert arrows_up() == {
+        (home, "Profile.fit", "tidegauge.fit.fitting"),
+        (home, "Profile.count", "tidegauge.counting.rows"),
+        (home, "Profile.count_matrix", "tidegauge.counting.counts"),
+        (home, "", "tidegauge.counting.counts"),  # the type that two of them return
+    }
+    assert {(source, target) for source, _, target in arrows_up()} == climbs()
+
+
+def test_the_type_that_climbs_is_there_for_the_type_checker_alone() -> None:
+    tree = ast.parse((PACKAGES["tidegauge"] / "profile/profile.py").read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    assert ast.unparse(block) == "if TYPE_CHECKING:\n    from tidegauge.counting.counts import Counts"
 
 
 def test_what_is_public_is_this_list() -> None:

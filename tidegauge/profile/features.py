@@ -74,31 +74,21 @@ class DesignEffect:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class NumericFeature:
-    """A numeric feature's cut points and what the reference counted between and at them.
+class _Counted:
+    """What a feature of either kind holds.
 
     Parameters
     ----------
     name
         The feature's name.
-    dtype
-        ``float64`` or ``float32``: cut points and live values are cast to it before they are compared.
-    cut_points
-        Rising distinct values, shape ``(k,)``, of that dtype; infinities are ordinary values.
     counts
-        Reference values per cell, int64, shape ``(2k + 1,)``.
+        Reference values per cell, int64, shape ``(cells,)``.
     missing
         Reference rows without a value.
-    mean, sd
-        Mean and population standard deviation of the finite reference values; NaN without any.
-    min, max
-        Smallest and largest reference value; NaN without any.
-    beyond
-        Reference values with ``|z| > 3``: outside `beyond_limits`.
     distinct
         Number of distinct reference values, None where it was too large to be known.
     hourly
-        Reference values per hour of day (UTC) and cell, shape ``(24, 2k + 1)``, or None.
+        Reference values per hour of day (UTC) and cell, shape ``(24, cells)``, or None.
     design_effect
         How much rows of one time resemble each other, or None where the reference had no timestamps.
     type
@@ -106,21 +96,53 @@ class NumericFeature:
         where it is not known. It decides no cell, and is no part of the profile's hash.
     """
 
-    kind: ClassVar[Literal["numeric"]] = "numeric"
     name: str
-    dtype: str
-    cut_points: FloatArray
     counts: IntArray
     missing: int
+    distinct: int | None = None
+    hourly: IntArray | None = None
+    design_effect: DesignEffect | None = None
+    type: ColumnType | None = None
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return self.counts.size
+
+    @cached_property
+    def total(self) -> int:
+        """Reference values, without the missing ones (m in the literature)."""
+        return int(self.counts.sum())
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NumericFeature(_Counted):
+    """A numeric feature's cut points and what the reference counted between and at them, in ``2k + 1`` cells.
+
+    Parameters
+    ----------
+    dtype
+        ``float64`` or ``float32``: cut points and live values are cast to it before they are compared.
+    cut_points
+        Rising distinct values, shape ``(k,)``, of that dtype; infinities are ordinary values.
+    mean, sd
+        Mean and population standard deviation of the finite reference values; NaN without any.
+    min, max
+        Smallest and largest reference value; NaN without any.
+    beyond
+        Reference values with ``|z| > 3``: outside `beyond_limits`.
+    name, counts, missing, distinct, hourly, design_effect, type
+        As of every feature (`_Counted`).
+    """
+
+    kind: ClassVar[Literal["numeric"]] = "numeric"
+    dtype: str
+    cut_points: FloatArray
     mean: float
     sd: float
     min: float
     max: float
     beyond: int
-    distinct: int | None = None
-    hourly: IntArray | None = None
-    design_effect: DesignEffect | None = None
-    type: ColumnType | None = None
 
     def __post_init__(self) -> None:
         where = f"feature {self.name!r}"
@@ -133,16 +155,6 @@ class NumericFeature:
         require(0 <= self.beyond <= self.total, where, "beyond between 0 and its values")
         require(not math.isinf(self.mean), where, "a finite mean")
         require(math.isnan(self.sd) or 0 <= self.sd < math.inf, where, "a finite sd from 0 on")
-
-    @property
-    def cells(self) -> int:
-        """Number of cells, ``2k + 1``."""
-        return self.counts.size
-
-    @cached_property
-    def total(self) -> int:
-        """Reference values, without the missing ones (m in the literature)."""
-        return int(self.counts.sum())
 
     @property
     def compared(self) -> IntArray:
@@ -168,22 +180,20 @@ class NumericFeature:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CategoricalFeature:
+class CategoricalFeature(_Counted):
     """A categorical feature's categories and how often the reference had each.
+
+    A cell for each category, and a last one for every other value.
 
     Parameters
     ----------
-    name
-        The feature's name.
     categories
         Texts, most frequent first, at most `MAX_CATEGORIES`; a value is looked up by `category_text`.
-    counts
-        Reference rows per category, and in a last cell those of every other value; int64, shape ``(c + 1,)``.
     held_out
         Of `counts`, the rows that had no part in the choice of the categories; None where every text of the
         reference is a category, so that nothing was chosen.
-    missing, distinct, hourly, design_effect, type
-        As for `NumericFeature`.
+    name, counts, missing, distinct, hourly, design_effect, type
+        As of every feature (`_Counted`).
 
     Notes
     -----
@@ -192,15 +202,8 @@ class CategoricalFeature:
     """
 
     kind: ClassVar[Literal["categorical"]] = "categorical"
-    name: str
     categories: tuple[str, ...]
-    counts: IntArray
-    missing: int
     held_out: IntArray | None = None
-    distinct: int | None = None
-    hourly: IntArray | None = None
-    design_effect: DesignEffect | None = None
-    type: ColumnType | None = None
 
     def __post_init__(self) -> None:
         where = f"feature {self.name!r}"
@@ -214,19 +217,9 @@ class CategoricalFeature:
             require(within, where, "rows held out in each cell, from 0 to its count")
 
     @property
-    def cells(self) -> int:
-        """Number of cells: one per category and one for every other value."""
-        return self.counts.size
-
-    @property
     def compared(self) -> IntArray:
         """Reference rows per cell that live ones are compared with: those held out, if any were."""
         return self.counts if self.held_out is None else self.held_out
-
-    @cached_property
-    def total(self) -> int:
-        """Reference rows with a value."""
-        return int(self.counts.sum())
 
     @cached_property
     def codes(self) -> dict[str, int]:
