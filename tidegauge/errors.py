@@ -81,11 +81,11 @@ class _Explained(Exception):
         name
             Writes an argument; as in Python by default.
         """
-        text, separator = joined(self.rule, name), ": "
+        text = joined(self.rule, name)
         if self.argument:
-            text, separator = f"{name(self._subject)}: {text}", "; "
-        if self.step:
-            text += separator + joined(self.step, name)
+            text = f"{name(self._subject)}: {text}"
+        if self.step:  # one colon a sentence
+            text += ("; " if ": " in text else ": ") + joined(self.step, name)
         return f"{self.where}: {text}" if self.where else text
 
     def located(self, where: object) -> Self:

@@ -88,8 +88,6 @@ class Argument:
         name = self.name + "".join(f"[{key!r}]" for key in self.keys)
         if self.value is NOT_GIVEN:
             return f"{name}="
-        if self.value is True:
-            return f"{name}=True"
         return f"{name}={told(self.value) if self.wrong else repr(self.value)}"
 
 

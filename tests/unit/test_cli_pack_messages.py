@@ -73,7 +73,7 @@ def test_a_mistake_in_packing_is_told_with_its_value_and_the_next_step(command, 
     last = result.stderr.splitlines()[-1]
     assert [word for word in TOLD[command] if word not in last] == [], last
     assert "no form of this" not in last, last
-    assert_plain_words(last.split(": write pandas")[0])  # a line of Python that mends times
+    assert_plain_words(last.split("; write pandas")[0])  # a line of Python that mends times
     assert not (folder / "bundle").exists()
 
 

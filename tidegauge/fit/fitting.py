@@ -78,8 +78,7 @@ class FitOptions:
         if self.hour_of_day and self.time is None:
             raise ProfileError(
                 "it needs the rows' times",
-                argument="hour_of_day",
-                value=self.hour_of_day,
+                argument=Argument("hour_of_day", self.hour_of_day),
                 step=("pass ", Argument("time"), " with their column"),
             )
 

@@ -271,7 +271,7 @@ def _require_fit(names: Sequence[str], others: Mapping[str, Argument], expected:
         raise SchemaError(rule, argument=others[taken])
     if expected is not None and expected != len(names):
         raise SchemaError(
-            f"the model takes {expected} features, the training data has {len(names)}, {listed(names)}",
+            f"the model takes {expected} features, the training data has {len(names)}: {listed(names)}",
             step=_LEAVE_OUT,
         )
 
