@@ -6,7 +6,7 @@ with joblib on the user's own machine; what it writes can be loaded elsewhere wi
 
 from tidegauge.pack.choice import ModelFormat, Refusal
 from tidegauge.pack.folder import verify_bundle
-from tidegauge.pack.packing import Packed, pack_model
+from tidegauge.pack.packing import Packed, PackOptions, pack_model
 from tidegauge.pack.served import Server
 
-__all__ = ["ModelFormat", "Packed", "Refusal", "Server", "pack_model", "verify_bundle"]
+__all__ = ["ModelFormat", "PackOptions", "Packed", "Refusal", "Server", "pack_model", "verify_bundle"]

@@ -23,7 +23,7 @@ from tidegauge.profile.profile import Profile
 from tidegauge.protocol.bundle import Manifest, check_name
 from tidegauge.protocol.names import MANIFEST_FILE, PROFILE_FILE
 
-__all__ = ["Packed", "pack_model"]
+__all__ = ["PackOptions", "Packed", "pack_model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,37 +53,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def pack_model(
-    model: Path | str,
-    data: Path | str,
-    output: Path | str,
-    *,
-    target: str | None = None,
-    name: str | None = None,
-    time: str | None = None,
-    hour_of_day: bool = False,
-    exclude: Sequence[str] = (),
-    cut_points: int = 1024,
-    model_format: ModelFormat = "auto",
-    trusted_types: Sequence[str] = (),
-    allow_pickle: bool = False,
-    clock: Callable[[], datetime] = utc_now,
-    server: Server | None = None,
-) -> Packed:
-    """Pack a trained model and its training data into a bundle folder.
-
-    The model's file is loaded with joblib, which runs what the file says: pack only files of your own.
-    Equal inputs give equal bytes but for the manifest's `created`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackOptions:
+    """What `pack_model` can be asked for beside the model, its data and the folder.
 
     Parameters
     ----------
-    model
-        File of a scikit-learn, XGBoost or LightGBM estimator or pipeline (joblib, pickle, skops), XGBoost's
-        or LightGBM's own file, an ONNX file, or a folder of MLflow.
-    data
-        Parquet or CSV file of the rows it was trained on, read into memory.
-    output
-        The folder to write. A bundle that is there is replaced.
     target
         Column that the model predicts. It is left out; the profile holds the model's own predictions.
     name
@@ -103,10 +78,48 @@ def pack_model(
         For a ``.skops`` model: types to load beyond skops' own defaults.
     allow_pickle
         Whether a folder of MLflow may hold a pickle.
+    """
+
+    target: str | None = None
+    name: str | None = None
+    time: str | None = None
+    hour_of_day: bool = False
+    exclude: Sequence[str] = ()
+    cut_points: int = 1024
+    model_format: ModelFormat = "auto"
+    trusted_types: Sequence[str] = ()
+    allow_pickle: bool = False
+
+
+def pack_model(
+    model: Path | str,
+    data: Path | str,
+    output: Path | str,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    server: Server | None = None,
+    **options: Any,
+) -> Packed:
+    """Pack a trained model and its training data into a bundle folder.
+
+    Loading a joblib file runs what it says: pack only files of your own. Equal inputs give equal bytes but
+    for the manifest's `created`.
+
+    Parameters
+    ----------
+    model
+        File of a scikit-learn, XGBoost or LightGBM estimator or pipeline (joblib, pickle, skops), XGBoost's
+        or LightGBM's own file, an ONNX file, or a folder of MLflow.
+    data
+        Parquet or CSV file of the rows it was trained on, read into memory.
+    output
+        The folder to write. A bundle that is there is replaced.
     clock
         Gives the time that the manifest states.
     server
-        Answers for each form; to pack several models, start one and keep it. By default one is started.
+        Answers for each form. By default one is started; to pack several models, keep one.
+    options
+        The fields of `PackOptions`.
 
     Raises
     ------
@@ -117,17 +130,30 @@ def pack_model(
     ProfileError
         The data cannot make a profile.
     """
-    folder = Path(output)
+    return _packed(model, data, Path(output), PackOptions(**options), clock, server)
+
+
+def _packed(
+    path: Path | str,
+    data: Path | str,
+    folder: Path,
+    asked: PackOptions,
+    clock: Callable[[], datetime],
+    server: Server | None,
+) -> Packed:
     check_free(folder)
-    name = name or _name_from(folder)
+    name = asked.name or _name_from(folder)
     check_name(name)
-    loaded = load_model(model, trusted_types, allow_pickle=allow_pickle)
-    training = training_rows(loaded, load_table(data), target=target, time=time, exclude=exclude)
-    chosen = _choose(loaded, training, model_format, server)
+    model = load_model(path, asked.trusted_types, allow_pickle=asked.allow_pickle)
+    training = training_rows(
+        model, load_table(data), target=asked.target, time=asked.time, exclude=asked.exclude
+    )
+    chosen = _choose(model, training, asked.model_format, server)
     form = chosen.form
-    profile = fit_profile(training, form.dtype, chosen.answers, cut_points, hour_of_day=hour_of_day)
-    classes = class_labels(loaded)
-    manifest = manifest_of(name, clock(), training, form, classes, profile, chosen.found)
+    profile = fit_profile(
+        training, form.dtype, chosen.answers, asked.cut_points, hour_of_day=asked.hour_of_day
+    )
+    manifest = manifest_of(name, clock(), training, form, class_labels(model), profile, chosen.found)
     files = {
         form.file: form.data,
         PROFILE_FILE: profile.to_bytes(),
