@@ -308,34 +308,10 @@ def _is_readable(rows: _Rows, types: dict[str, Any], name: str) -> bool:
 def _read(rows: _Rows, types: dict[str, Any], names: Sequence[str] = (), *, threads: bool = True) -> Any:
     """One block as a pyarrow table: all of it at once, since a boundary may be in a quoted value."""
     import pyarrow as pa
-    from pyarrow import csv as arrow_csv
 
     bad: list[Any] = []
-
-    def keep(row: Any) -> str:
-        bad.append(row)
-        return "error"
-
-    data = rows.block.data
     try:
-        table = arrow_csv.read_csv(
-            pa.BufferReader(data),
-            read_options=arrow_csv.ReadOptions(
-                column_names=rows.table.names, block_size=len(data) + 1, use_threads=threads
-            ),
-            parse_options=arrow_csv.ParseOptions(
-                newlines_in_values=True,
-                ignore_empty_lines=len(rows.table.names) > 1,
-                invalid_row_handler=keep,
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=types,
-                include_columns=names,
-                null_values=sorted(MISSING),
-                true_values=_TRUE,
-                false_values=_FALSE,
-            ),
-        )
+        table = _parsed(rows, types, names, bad, threads=threads)
     except pa.ArrowInvalid:
         if bad and threads:
             return _read(rows, types, names, threads=False)  # which tells the row's number
@@ -348,6 +324,36 @@ def _read(rows: _Rows, types: dict[str, Any], names: Sequence[str] = (), *, thre
             f"{table.num_rows} rows: write the file as Parquet"
         )
     return table
+
+
+def _parsed(
+    rows: _Rows, types: dict[str, Any], names: Sequence[str], bad: list[Any], *, threads: bool
+) -> Any:
+    """The same by pyarrow; rows with more or fewer fields than the header go to `bad`."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    def keep(row: Any) -> str:
+        bad.append(row)
+        return "error"
+
+    data, columns = rows.block.data, rows.table.names
+    return arrow_csv.read_csv(
+        pa.BufferReader(data),
+        read_options=arrow_csv.ReadOptions(
+            column_names=columns, block_size=len(data) + 1, use_threads=threads
+        ),
+        parse_options=arrow_csv.ParseOptions(
+            newlines_in_values=True, ignore_empty_lines=len(columns) > 1, invalid_row_handler=keep
+        ),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types=types,
+            include_columns=names,
+            null_values=sorted(MISSING),
+            true_values=_TRUE,
+            false_values=_FALSE,
+        ),
+    )
 
 
 def _uneven(rows: _Rows, bad: Any) -> ProfileError:

@@ -9,14 +9,11 @@ A client sends the same few heads again and again. A request in one piece whose 
 byte for byte, is not parsed.
 """
 
-import asyncio
 import time
 from collections.abc import Generator
 from typing import Any, Final
 
-from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-from uvicorn.server import ServerState
 
 from tidegauge.http import Connection, Limits
 from tidegauge_serving.http.fast_path import JSON_HEADERS, HotPath
@@ -70,29 +67,18 @@ class FastConnection(Connection):
 
     Parameters
     ----------
-    config, server_state, app_state, _loop
-        As uvicorn gives them.
     limits
         Bounds of each request.
     hot
         The ordinary way.
     turn, heads
         Shared by all connections of the event loop.
+    of_uvicorn
+        What uvicorn gives to each connection.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-        *,
-        limits: Limits,
-        hot: HotPath,
-        turn: Turn,
-        heads: Heads,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop, limits=limits, refuse=hot.refuse)
+    def __init__(self, *, limits: Limits, hot: HotPath, turn: Turn, heads: Heads, **of_uvicorn: Any) -> None:
+        super().__init__(limits=limits, refuse=hot.refuse, **of_uvicorn)
         self._hot = hot
         self._gate = hot.gate
         self._turn = turn
