@@ -1,29 +1,20 @@
 """A column keeps the type it had in training, and one rule says which values it takes, whoever sends them."""
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import joblib
 import numpy as np
 import pandas as pd
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
-from support.packs import SERVER
-from support.serving_app import App, read_log
+from support.serving_app import App
+from support.typed_columns import instances, logged_values, packed, served, types_of
 
 from tidegauge.cli.simulate import file_rows
 from tidegauge.data.frames import RowReader
 from tidegauge.errors import BundleError, SchemaError
-from tidegauge.pack import pack_model
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.bundle import Manifest
 
@@ -54,39 +45,6 @@ def paid(frame: pd.DataFrame) -> np.ndarray:
         + 5 * (frame["city"] == "oslo").to_numpy(dtype=float)
         + frame["size"].to_numpy(dtype=float)
     )
-
-
-def packed(folder: Path, model: Any, write: Callable[[str], Any], **options: Any) -> Path:
-    joblib.dump(model, folder / "m.joblib")
-    write(str(folder / "train.parquet"))
-    options = {"server": SERVER, **options}
-    return pack_model(folder / "m.joblib", folder / "train.parquet", folder / "m", **options).folder
-
-
-def served(bundle: Path) -> App:
-    trusted = Manifest.load(bundle).model.trusted_types
-    return App(bundle, bundle.parent / "log", trusted_types=frozenset(trusted))
-
-
-def types_of(bundle: Path) -> dict[str, str]:
-    return {feature.name: feature.type for feature in Manifest.load(bundle).features}
-
-
-def instances(frame: pd.DataFrame, how: str) -> Any:
-    """The rows as people write them in a notebook; JSON has no NaN, so a missing one is null."""
-    if how == "to_json":
-        return json.loads(frame.to_json(orient="records"))
-    rows = frame.to_dict("records") if how == "to_dict" else frame.to_numpy().tolist()
-    none = [[None if pd.isna(v) else v for v in (r.values() if isinstance(r, dict) else r)] for r in rows]
-    return none if how == "values" else [dict(zip(frame, row, strict=True)) for row in none]
-
-
-def logged_values(app: App) -> np.ndarray:
-    """The features of all rows in the log, without the prediction."""
-    _, frames, _ = read_log(app.settings.log_dir)
-    columns = len(app.loaded.profile.monitored)
-    rows = [np.frombuffer(each.payload).reshape(-1, columns) for each in frames]
-    return np.concatenate(rows)[:, : len(app.loaded.profile.features)]
 
 
 @pytest.fixture(scope="module")
@@ -244,107 +202,6 @@ def test_a_whole_number_with_a_point_keeps_to_its_datatype(app: App) -> None:
 )
 def test_v2_takes_the_same_value_in_another_datatype(app: App, changed: Any) -> None:
     assert app.post(V2, tensors(**changed)) == app.post(V2, tensors())
-
-
-# --- columns as other makers write them ---------------------------------------------------------------------
-
-
-def dummies(path: str) -> pd.DataFrame:
-    frame = pd.get_dummies(pd.DataFrame({"x": np.arange(60.0), "k": ["a", "b", "c"] * 20}))
-    frame.to_parquet(path)
-    return frame
-
-
-def gaps(path: str) -> pd.DataFrame:
-    """Truth values with gaps: a Parquet file of them comes back as a column of objects."""
-    values = ([True, False, None] * 20)[:60]
-    pq.write_table(pa.table({"x": np.arange(60.0), "sent": pa.array(values)}), path)
-    return pd.read_parquet(path)
-
-
-def decimals(path: str) -> pd.DataFrame:
-    """Of a database; pandas' own to_json makes texts of them."""
-    prices = pa.array(np.arange(60), pa.int64()).cast(pa.decimal128(21, 2))
-    pq.write_table(pa.table({"x": np.arange(60.0), "price": prices}), path)
-    return pd.read_parquet(path)
-
-
-def of_polars(path: str) -> pd.DataFrame:
-    texts = pl.Series(["b", "a", None] * 20)
-    frame = pl.DataFrame(
-        {"on": [True, False] * 30, "e": texts.cast(pl.Enum(["a", "b"])), "c": texts.cast(pl.Categorical)}
-    )
-    frame.write_parquet(path)
-    return pd.read_parquet(path)
-
-
-def truths_as_categories(path: str) -> pd.DataFrame:
-    frame = pd.DataFrame({"x": np.arange(60.0), "t": pd.Categorical([True, False] * 30)})
-    frame.to_parquet(path)
-    return pd.read_parquet(path)
-
-
-@pytest.mark.parametrize(
-    ("write", "types"),
-    [
-        (dummies, {"x": "number", "k_a": "boolean", "k_b": "boolean", "k_c": "boolean"}),
-        (gaps, {"x": "number", "sent": "boolean"}),
-        (decimals, {"x": "number", "price": "number"}),
-        (of_polars, {"on": "boolean", "e": "category", "c": "category"}),
-        (truths_as_categories, {"x": "number", "t": "category"}),
-    ],
-)
-def test_columns_of_other_makers_keep_their_types(
-    write: Callable[[str], pd.DataFrame], types: dict[str, str], tmp_path: Path
-) -> None:
-    frame = write(str(tmp_path / "train.parquet"))
-    numbers = frame.apply(lambda column: pd.Series(pd.factorize(column)[0], dtype=float))
-    model = HistGradientBoostingRegressor(max_iter=3).fit(frame, numbers.sum(axis=1))
-    bundle = packed(tmp_path, model, str)  # the file is there
-    assert types_of(bundle) == types
-    app = served(bundle)
-    for how in ("to_dict", "values") if write is decimals else ("to_dict", "to_json", "values"):
-        rows = json.loads(json.dumps(instances(frame, how), default=float))
-        status, answer = app.post(V1, {"instances": rows})
-        assert status == 200, answer
-        assert answer["predictions"] == pytest.approx(model.predict(frame).tolist())
-    app.close()
-
-
-def test_a_model_that_answers_at_once_takes_truth_values_too(tmp_path: Path) -> None:
-    """One float tensor in, bound to memory: the quick way of one row."""
-    frame = pd.DataFrame({"x": np.arange(80.0), "vip": np.arange(80) % 3 == 0})
-    model = LogisticRegression().fit(frame, frame["vip"] | (frame["x"] > 60))
-    bundle = packed(tmp_path, model, frame.to_parquet)
-    app = served(bundle)
-    assert app.loaded.model.one is not None
-    for row, wanted in zip(instances(frame, "to_dict"), model.predict(frame).tolist(), strict=True):
-        assert app.post("/predict", {"features": row})[1]["prediction"] == wanted
-    assert logged_values(app)[:, 1].tolist() == frame["vip"].tolist()
-    app.close()
-
-
-def test_a_text_of_digits_may_come_as_a_number(tmp_path: Path) -> None:
-    """The server and the counts go by the category's text, and so must the model."""
-    frame = pd.DataFrame({"zip": ["7030", "1010", "88"] * 30, "x": np.arange(90.0)})
-    encode = ColumnTransformer([("zip", OneHotEncoder(), ["zip"])], remainder="passthrough")
-    for form in ("onnx", "skops"):
-        model = make_pipeline(encode, Ridge()).fit(frame, 5 * (frame["zip"] == "88") + frame["x"])
-        (tmp_path / form).mkdir()
-        app = served(packed(tmp_path / form, model, frame.to_parquet, model_format=form))
-        answers = app.post(V1, {"instances": [["88", 1.0], [88, 1], [88.0, 1]]})
-        assert answers[0] == 200, answers
-        assert len(set(answers[1]["predictions"])) == 1
-        app.close()
-
-
-def test_categories_that_no_request_can_hold_are_refused(tmp_path: Path) -> None:
-    frame = pd.DataFrame(
-        {"x": np.arange(60.0), "day": pd.Categorical(pd.date_range("2026-01-01", periods=60))}
-    )
-    model = Ridge().fit(frame[["x"]].assign(day=0), frame["x"])
-    with pytest.raises(SchemaError, match="'day' has categories of type Timestamp"):
-        packed(tmp_path, model, frame.to_parquet)
 
 
 # --- manifests ---------------------------------------------------------------------------------------------
