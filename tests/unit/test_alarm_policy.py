@@ -16,8 +16,8 @@ def _verdicts(found: list[tuple[str, str | None]]) -> list[str]:
 
 def _raised(monitor: Monitor, pane: int) -> list[str]:
     """Verdicts of the features that alarm."""
-    verdicts = monitor.verdicts(pane)
-    return [verdicts[i].value for i in np.flatnonzero(monitor.alarms.alarmed)]
+    states = monitor.look(pane).features
+    return [states[i].verdict.value for i in np.flatnonzero(monitor.alarms.alarmed)]
 
 
 class TestRaising:

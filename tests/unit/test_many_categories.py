@@ -192,8 +192,7 @@ def _detected(
     counted = [np.append(c[at], n - c[at].sum()) for c, at in zip(drawn, cells, strict=True)]
     zero = np.zeros(len(cells), dtype=np.int64)
     monitor.add(0, Counts(profile, n, np.concatenate(counted), zero, zero.copy()))
-    monitor.advance(0)
-    return monitor.standing.best(monitor.alarms).detected
+    return monitor.look(0).best.detected
 
 
 ALPHA = 0.01

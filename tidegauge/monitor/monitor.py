@@ -7,25 +7,25 @@ difference.
 
 from __future__ import annotations
 
-import json
 import operator
-from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegauge.counting.counts import Counts
 from tidegauge.errors import PolicyError, ProfileMismatch, WireError
+from tidegauge.monitor import stored
 from tidegauge.monitor.alarms import SEVERITIES, Alarms, Look
 from tidegauge.monitor.findings import Findings, WindowLook
 from tidegauge.monitor.latest import Best, Standing
 from tidegauge.monitor.learning import Learner
 from tidegauge.monitor.policy import LEARNING_FLOOR, Policy
 from tidegauge.monitor.report_builder import summarise
+from tidegauge.monitor.states import states
 from tidegauge.monitor.windows import Windows, hop_panes, window_panes
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.profile import Profile
-from tidegauge.protocol.names import PANE_SECONDS, Severity, Verdict
+from tidegauge.protocol.names import PANE_SECONDS
 from tidegauge.report.model import Baseline, Report, State
 from tidegauge.stats.design_effect import profile_table
 from tidegauge.stats.evaluation import Evaluator
@@ -35,8 +35,6 @@ from tidegauge.stats.tables import Reference
 from tidegauge.telling import told
 
 __all__ = ["Monitor"]
-
-STATE_VERSION: Final = 1
 
 IntArray = npt.NDArray[np.int64]
 
@@ -339,16 +337,7 @@ class Monitor:
         silent = stale | ~self.standing.heard
         blind = best.smallest_eps > self._min_effect[1]
         unsure = ~self._known_effect & best.detected & (best.lower > self._min_effect[0])
-        names = np.select(
-            [self.alarms.alarmed, silent, blind | unsure],
-            [Verdict.DRIFTING.value, Verdict.UNKNOWN.value, Verdict.LEARNING.value],
-            Verdict.STABLE.value,
-        )
-        critical, since = self.alarms.critical.tolist(), self.alarms.since[0].tolist()
-        return tuple(
-            _drifting(since[i], is_critical=critical[i]) if name == Verdict.DRIFTING else _CALM[name]
-            for i, name in enumerate(names.tolist())
-        )
+        return states(self.alarms, silent=silent, learning=blind | unsure)
 
     def _baseline(self) -> Baseline:
         known = self._ready and not self.baseline_seconds
@@ -373,24 +362,17 @@ class Monitor:
     def state(self) -> bytes:
         """The alarm state: small, to be stored after every report."""
         values = {
-            "version": STATE_VERSION,
-            "profile": self.profile.hash,
             "evaluated_through": self.windows.frontier,
             "newest_rows": self._newest_rows,
             "last_closed_rows": self._last_closed_rows,
             "late_rows": self.late_rows,
             "alarms": self.alarms.to_dict(),
         }
-        return json.dumps(values, separators=(",", ":")).encode()
+        return stored.to_bytes(self.profile, values)
 
     def baseline(self) -> bytes:
         """What the design effect is learned from: stored with the state until `ready`, then once more."""
-        values = {
-            "version": STATE_VERSION,
-            "profile": self.profile.hash,
-            "learner": self._learner.to_dict(),
-        }
-        return json.dumps(values, separators=(",", ":")).encode()
+        return stored.to_bytes(self.profile, {"learner": self._learner.to_dict()})
 
     def load_state(self, state: bytes, baseline: bytes | None = None) -> None:
         """Go on from a stored state; call it before anything is added, then add the stored panes.
@@ -402,7 +384,7 @@ class Monitor:
         ProfileMismatch
             It is that of another profile.
         """
-        values = self._read(state)
+        values = stored.read(state, self.profile)
         try:
             self.alarms.load(values["alarms"])
             self._newest_rows, self.late_rows = values["newest_rows"], int(values["late_rows"])
@@ -415,35 +397,12 @@ class Monitor:
             self._load_baseline(baseline)
 
     def _load_baseline(self, baseline: bytes) -> None:
-        values = self._read(baseline)
+        values = stored.read(baseline, self.profile)
         try:
             self._learner.load(values["learner"])
         except (KeyError, TypeError, ValueError) as error:
             raise WireError(f"a monitor's baseline that cannot be read: {error}") from error
         self._set_design_effect()
-
-    def _read(self, data: bytes) -> dict[str, Any]:
-        try:
-            values = json.loads(data)
-        except ValueError as error:
-            raise WireError(f"a monitor state that is no JSON: {error}") from error
-        if not isinstance(values, dict) or values.get("version") != STATE_VERSION:
-            raise WireError(f"not a monitor state of version {STATE_VERSION}")
-        if values.get("profile") != self.profile.hash:
-            raise ProfileMismatch(
-                f"a state of profile {str(values.get('profile'))[:12]}; the monitor's is "
-                f"{self.profile.hash[:12]}"
-            )
-        return values
-
-
-_CALM: Final = {
-    verdict.value: State(verdict, None, None) for verdict in Verdict if verdict is not Verdict.DRIFTING
-}
-
-
-def _drifting(since: int, *, is_critical: bool) -> State:
-    return State(Verdict.DRIFTING, Severity.CRITICAL if is_critical else Severity.WARNING, since)
 
 
 def _whole(pane_id: object) -> int:

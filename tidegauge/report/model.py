@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from tidegauge.errors import WireError
-from tidegauge.nearest import or_nearest
 from tidegauge.protocol.names import REPORT_SCHEMA, Extent, Severity, Verdict
 from tidegauge.report.coverage import Coverage, worst_coverage
+from tidegauge.report.feature import (
+    FeatureReport,
+    PodReport,
+    State,
+    published_share,
+    read_feature,
+    read_severity,
+)
 from tidegauge.telling import told
 
 __all__ = [
@@ -30,14 +37,6 @@ __all__ = [
 ]
 
 _SEVERITY_RANK = {None: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
-
-
-class State(NamedTuple):
-    """What is known of a feature or the model: the severity, and the pane of the alarm, only of a drift."""
-
-    verdict: Verdict
-    severity: Severity | None
-    since: int | None
 
 
 class _Judged(Protocol):
@@ -58,126 +57,6 @@ class Baseline:
     state: str
     seconds: float
     of_seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PodReport:
-    """One pod whose own rows have certainly moved.
-
-    Parameters
-    ----------
-    pod, instance
-        Its name for people, and that of the log volume its rows came from.
-    statistic, lower
-        As of the feature, from this pod's rows alone and over bins, about 16 of a continuous feature: at most
-        the distance over all values.
-    rows
-        Its rows in the window, missing values included.
-    """
-
-    pod: str
-    instance: str
-    statistic: float
-    lower: float
-    rows: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureReport:
-    """One feature; figures are those of `window`, the window with the best lower bound.
-
-    Parameters
-    ----------
-    verdict, severity
-        What is known; the severity only of a drifting feature.
-    detected
-        Whether a statistic is significant at its share of the budget, whatever the effect.
-    statistic
-        D of a numeric feature, total variation distance of a categorical one.
-    lower, upper
-        Bounds of the share of rows that moved, 0 to 1, at the budget's confidence; `lower` is that of the
-        statistic in `cause`.
-    pvalue
-        Of one look alone, design effect taken into account; not corrected for looks and features.
-    cause
-        Which statistic decided: one of ks, rank_mean, g, missing, unseen, exceedance; None without rows.
-    window, window_seconds, window_rows
-        Length of the window in panes and in seconds, and rows in it, missing values included.
-    since
-        Pane at whose look the alarm was raised; None unless drifting.
-    floor
-        Effect floor in force for a warning.
-    design_effect
-        Variance of the window's proportions over that of independent rows, as taken into account.
-    missing_rate, unseen_rate, exceedance_rate
-        Shares of missing values; of values that the reference does not name; of values with abs(z) > 3.
-        None where it does not apply.
-    reference_missing_rate
-        Share of missing values in the reference.
-    rounded_rate
-        Share of values that differ from one of the reference's few by rounding alone, and count as that one.
-    rank_mean
-        Mean of the reference's mid-ranks; 1/2 without drift.
-    measures
-        Other figures of the same window by name, such as ``psi``, None where one does not apply
-        (`docs/report-format.md` lists them). Each is an attribute too: ``feature.psi``.
-    extent
-        Whether the drift is confined to `pods` or everywhere; None where neither is certain.
-    pods
-        At most three pods whose own rows moved most and certainly so, the largest lower bound first; attached
-        by the aggregator, only while the feature drifts.
-    """
-
-    name: str
-    kind: str
-    verdict: Verdict
-    severity: Severity | None = None
-    detected: bool = False
-    statistic: float | None = None
-    lower: float | None = None
-    upper: float | None = None
-    pvalue: float | None = None
-    cause: str | None = None
-    window: int | None = None
-    window_seconds: float | None = None
-    window_rows: int = 0
-    since: int | None = None
-    floor: float = 0.0
-    design_effect: float = 1.0
-    missing_rate: float | None = None
-    reference_missing_rate: float | None = None
-    rounded_rate: float | None = None
-    unseen_rate: float | None = None
-    exceedance_rate: float | None = None
-    rank_mean: float | None = None
-    measures: Mapping[str, float | None] = field(default_factory=dict, hash=False)
-    extent: Extent | None = None
-    pods: tuple[PodReport, ...] = ()
-
-    def __getattr__(self, name: str) -> float | None:
-        """Return a measure by its name."""
-        measures: Mapping[str, float | None] = object.__getattribute__(self, "measures")
-        if name in measures:
-            return measures[name]
-        raise AttributeError(f"a feature's report has no {name!r}; {or_nearest(name, dir(self))}")
-
-    def __dir__(self) -> list[str]:
-        return [*FEATURE_FIELDS, *self.measures, "where", "with_figures"]
-
-    def with_figures(self, figures: Mapping[str, float | None]) -> FeatureReport:
-        """Return the report with figures: those that have no field of their own are measures."""
-        own: dict[str, Any] = {name: value for name, value in figures.items() if name in FEATURE_FIELDS}
-        measures = {name: value for name, value in figures.items() if name not in FEATURE_FIELDS}
-        return replace(self, **own, measures={**self.measures, **measures})
-
-    @property
-    def where(self) -> str:
-        """``in pod a only``, ``in every pod``, ``at least in pods a, b``; empty where no pod can be named."""
-        if self.extent is Extent.EVERYWHERE or not self.pods:
-            return "in every pod" if self.pods else ""
-        names = sorted({pod.pod for pod in self.pods})
-        listed = f"in pod{'s' if len(names) > 1 else ''} {', '.join(names)}"
-        return f"{listed} only" if self.extent is Extent.CONFINED else f"at least {listed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,11 +231,11 @@ class Report:
             schema = document.get("schema") if isinstance(document, Mapping) else document
             raise WireError(f"not a report of schema {REPORT_SCHEMA}: {told(schema)}")
         try:
-            features = [_read_feature(item) for item in document["features"]]
+            features = [read_feature(item) for item in document["features"]]
             coverage = document["coverage"]
             return cls(
                 verdict=Verdict(document["verdict"]),
-                severity=_severity(document["severity"]),
+                severity=read_severity(document["severity"]),
                 since=document["since_pane"],
                 pane=-1 if document["pane"] is None else document["pane"],
                 features={f.name: f for f in features},
@@ -369,14 +248,7 @@ class Report:
             raise WireError(f"a report that cannot be read: {type(error).__name__}: {error}") from error
 
 
-FEATURE_FIELDS: Final = frozenset(f.name for f in fields(FeatureReport))
-_SAID_LATER = ("reference_missing_rate", "rounded_rate")
 _PLAIN = ("pane_seconds", "rows", "profile", "late_rows", "stale", "model", "policy")
-
-
-def published_share(value: float) -> float:
-    """A share of rows as people see it, from 0 to 1: a bound below 0 shows nothing, as 0 does."""
-    return min(1.0, max(0.0, value))
 
 
 def by_urgency(features: Iterable[FeatureReport]) -> dict[str, FeatureReport]:
@@ -388,32 +260,6 @@ def by_urgency(features: Iterable[FeatureReport]) -> dict[str, FeatureReport]:
         return (-1.0 - (feature.lower or 0.0) if drifts else 1.0, index)
 
     return {f.name: f for _, f in sorted(enumerate(features), key=place)}
-
-
-def _read_feature(item: Mapping[str, Any]) -> FeatureReport:
-    names = FEATURE_FIELDS - {"since", "extent", "pods", "measures", *_SAID_LATER}
-    values = {name: item[name] for name in names}
-    values["measures"] = {name: value for name, value in item.items() if _is_measure(name, value)}
-    # An aggregator of before these were said, or a report that it stored, has none of them.
-    values |= {name: item.get(name) for name in _SAID_LATER}
-    extent = item.get("extent")
-    values["extent"] = None if extent is None else Extent(extent)
-    values["pods"] = tuple(
-        PodReport(**{f.name: pod[f.name] for f in fields(PodReport)}) for pod in item.get("pods", ())
-    )
-    values["verdict"] = Verdict(values["verdict"])
-    values["severity"] = _severity(values["severity"])
-    return FeatureReport(since=item["since_pane"], **values)
-
-
-def _is_measure(name: str, value: object) -> bool:
-    """Whether it is a figure that only people read: its name is no other field's."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return name not in FEATURE_FIELDS | {"since_pane"} and (value is None or is_number)
-
-
-def _severity(value: str | None) -> Severity | None:
-    return None if value is None else Severity(value)
 
 
 def _plain(value: Any) -> Any:
