@@ -1,6 +1,7 @@
 """What several commands' options share: types of arguments, and options that exclude each other."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -14,6 +15,7 @@ from tidegauge.protocol.duration import RULE, seconds_of
 __all__ = [
     "DEFAULT_ROWS",
     "Duration",
+    "Number",
     "existing_file",
     "existing_folder",
     "give_one",
@@ -84,6 +86,31 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
     def _refuse(self, value: Any, param: click.Parameter | None, rule: str) -> NoReturn:
         option = _long(param) if param is not None else "the duration"
         raise Failure(f"{typed(option, value)}: it must be {rule}")
+
+
+class Number(click.ParamType):  # type: ignore[type-arg]
+    """A number as the programs' settings take it, with the same words for a mistake.
+
+    click's own types read with Python, which takes ``8_0`` for 80.
+
+    Parameters
+    ----------
+    kind
+        One of `tidegauge.kit.kinds`.
+    """
+
+    name = "number"
+
+    def __init__(self, kind: Callable[[str], float]) -> None:
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ARG002
+        """Return the number; raises `Failure` with the rule."""
+        try:
+            return self._kind(str(value))
+        except ValueError as error:
+            option = _long(param) if param is not None else "the number"
+            raise Failure(f"{typed(option, value)}: {error}") from None
 
 
 def _seconds(value: Any) -> float | None:

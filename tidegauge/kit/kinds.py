@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-__all__ = ["choice", "names", "number", "path", "port", "text", "truth", "whole"]
+__all__ = ["above_0", "any_number", "choice", "names", "number", "path", "port", "text", "truth", "whole"]
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
 _NUMBER: Final = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
@@ -27,14 +27,16 @@ def names(given: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in given.split(",") if name.strip())
 
 
-def whole(least: int, most: int | None = None) -> Callable[[str], int]:
-    """Make a kind: whole numbers between two bounds, in ASCII digits alone."""
-    rule = f"from {least} to {most}" if most is not None else f"of at least {least}"
+def whole(least: int | None = None, most: int | None = None) -> Callable[[str], int]:
+    """Make a kind: whole numbers, between bounds if there are any, in ASCII digits alone."""
+    bounds = f" from {least} to {most}" if most is not None else f" of at least {least}"
+    rule = f"it must be a whole number{bounds if least is not None else ''}"
 
     def read(given: str) -> int:
         value = int(given) if _WHOLE.fullmatch(given.strip()) else None
-        if value is None or value < least or (most is not None and value > most):
-            raise ValueError(f"it must be a whole number {rule}")
+        too_small = value is not None and least is not None and value < least
+        if value is None or too_small or (most is not None and value > most):
+            raise ValueError(rule)
         return value
 
     return read
@@ -82,3 +84,6 @@ def truth(given: str) -> bool:
 
 port: Final = whole(0, 65_535)
 """Kind of a TCP port, where 0 takes a free one."""
+
+any_number: Final = number("a number", lambda _: True)
+above_0: Final = number("a number above 0", lambda value: value > 0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Final, TypeVar, dataclass_transform
+from typing import Any, Final, NamedTuple, TypeVar, dataclass_transform
 
 from tidegauge.kit import kinds
 from tidegauge.protocol.names import Env
@@ -25,8 +25,7 @@ FORMATS: Final = ("text", "json")
 _KEY: Final = "setting"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(NamedTuple):
     """One row of the table.
 
     Parameters
@@ -110,7 +109,17 @@ def _flag_of(variable: str) -> str:
 )
 def table(described: type[T]) -> type[T]:
     """Make a class whose fields are settings."""
-    return dataclass(frozen=True, slots=True, kw_only=True)(described)
+    return dataclass(frozen=True, kw_only=True)(described)
+
+
+@dataclass_transform(
+    kw_only_default=True,
+    frozen_default=True,
+    field_specifiers=(setting, host_setting, port_setting, log_format_setting),
+)
+def _part(described: type[T]) -> type[T]:
+    """Make a class of fields for tables to inherit; methods of its own would only delay each start."""
+    return dataclass(init=False, repr=False, eq=False, frozen=True, kw_only=True)(described)
 
 
 def settings_of(described: type) -> Iterator[tuple[str, Setting]]:
@@ -120,7 +129,7 @@ def settings_of(described: type) -> Iterator[tuple[str, Setting]]:
     return ((each.name, each.metadata[_KEY]) for each in ordered)
 
 
-@table
+@_part
 class CommonSettings:
     """Settings that every program has."""
 
@@ -136,7 +145,7 @@ class CommonSettings:
     log_format: str = log_format_setting(default="text")
 
 
-@table
+@_part
 class StackSettings(CommonSettings):
     """Settings of a program that also runs in the local stack."""
 

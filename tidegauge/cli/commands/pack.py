@@ -6,7 +6,8 @@ from typing import Any, Final
 import click
 
 from tidegauge.cli.failure import needs_extra
-from tidegauge.cli.options import existing_file, hour_of_day_option, time_option
+from tidegauge.cli.options import Number, existing_file, hour_of_day_option, time_option
+from tidegauge.kit import kinds
 
 FORMATS: Final = ("auto", "onnx", "skops", "joblib")
 
@@ -37,7 +38,9 @@ FORMATS: Final = ("auto", "onnx", "skops", "joblib")
     multiple=True,
     help="A column that is not a feature. May be given several times.",
 )
-@click.option("--cut-points", type=int, default=1024, help="Cut points per numeric feature, at most.")
+@click.option(
+    "--cut-points", type=Number(kinds.whole()), default=1024, help="Cut points per numeric feature, at most."
+)
 @click.option(
     "--format",
     "model_format",

@@ -7,7 +7,8 @@ import click
 
 from tidegauge.cli.failure import needs_extra
 from tidegauge.cli.group import Group
-from tidegauge.cli.options import existing_file, hour_of_day_option, profile_path, time_option
+from tidegauge.cli.options import Number, existing_file, hour_of_day_option, profile_path, time_option
+from tidegauge.kit import kinds
 from tidegauge.protocol.names import PROFILE_FILE
 
 
@@ -25,7 +26,9 @@ def command() -> None:
     default=PROFILE_FILE,
     help="File to write.",
 )
-@click.option("--cut-points", type=int, default=1024, help="Cut points per numeric feature, at most.")
+@click.option(
+    "--cut-points", type=Number(kinds.whole()), default=1024, help="Cut points per numeric feature, at most."
+)
 @click.option("--prediction", metavar="COLUMN", help="Column with the model's predictions.")
 @time_option
 @hour_of_day_option

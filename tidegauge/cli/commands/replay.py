@@ -5,8 +5,9 @@ from typing import Any
 import click
 
 from tidegauge.cli.failure import Failure, needs_extra
-from tidegauge.cli.options import Duration, existing_file, give_one, profile_path
+from tidegauge.cli.options import Duration, Number, existing_file, give_one, profile_path
 from tidegauge.cli.words import typed
+from tidegauge.kit import kinds
 
 
 @click.command(name="replay", short_help="Show what would have alarmed on past data.")
@@ -20,19 +21,29 @@ from tidegauge.cli.words import typed
 )
 @click.option("--time", metavar="COLUMN", help="Column with the rows' times.")
 @click.option("--pane", type=Duration(), help="Length of a pane, for example 1h; needs --time.")
-@click.option("--rows-per-pane", type=click.IntRange(min=1), help="Rows in a pane, in the file's order.")
+@click.option("--rows-per-pane", type=Number(kinds.whole(1)), help="Rows in a pane, in the file's order.")
 @click.option("--prediction", metavar="COLUMN", help="Column with the model's predictions.")
 @click.option(
     "-f", "--file", "document", type=existing_file, help="Take the policy from this DriftMonitoredModel."
 )
-@click.option("--false-alarms", type=float, help="False alarms that you accept per period.  [default: 1]")
+@click.option(
+    "--false-alarms",
+    type=Number(kinds.any_number),
+    help="False alarms that you accept per period.  [default: 1]",
+)
 @click.option(
     "--period",
     type=Duration(),
     help="The period that --false-alarms is for, such as 30d.  [default: 720h]",
 )
-@click.option("--warning", type=float, help="Warn when at least this share of rows moved.  [default: 0.05]")
-@click.option("--critical", type=float, help="Critical from this share of rows on.  [default: 0.15]")
+@click.option(
+    "--warning",
+    type=Number(kinds.any_number),
+    help="Warn when at least this share of rows moved.  [default: 0.05]",
+)
+@click.option(
+    "--critical", type=Number(kinds.any_number), help="Critical from this share of rows on.  [default: 0.15]"
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line; the answer on stderr.")
 @click.option("--fail-on-drift", is_flag=True, help="Exit code 3 when there was an alarm.")
 def command(**given: Any) -> None:

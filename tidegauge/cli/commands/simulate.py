@@ -8,11 +8,13 @@ from tidegauge.cli.failure import Failure, needs_extra
 from tidegauge.cli.options import (
     DEFAULT_ROWS,
     Duration,
+    Number,
     existing_file,
     existing_folder,
     give_one,
     profile_path,
 )
+from tidegauge.kit import kinds
 from tidegauge.protocol.names import SERVING_PORT
 
 SCENARIOS: Final = ("baseline", "moderate", "high")
@@ -45,22 +47,29 @@ _LOCAL: Final = f"http://127.0.0.1:{SERVING_PORT}"
     multiple=True,
     help="Move only this feature. May be given several times.",
 )
-@click.option("--shift", type=float, help="Move numeric features by this many standard deviations instead.")
+@click.option(
+    "--shift",
+    type=Number(kinds.any_number),
+    help="Move numeric features by this many standard deviations instead.",
+)
 @click.option("--data", "source", type=existing_file, help="Send this CSV or Parquet file's rows instead.")
 @click.option(
     "--rows",
     "count",
-    type=click.IntRange(min=1),
+    type=Number(kinds.whole(1)),
     help=f"Rows to send.  [default: {DEFAULT_ROWS}; with --data all]",
 )
 @click.option(
     "--for", "--seconds", "seconds", type=Duration(), help="Send for this long instead, such as 30s."
 )
+@click.option("--rate", type=Number(kinds.above_0), help="Rows per second.  [default: unlimited]")
 @click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), help="Rows per second.  [default: unlimited]"
+    "--connections",
+    type=Number(kinds.whole(1, 256)),
+    default=8,
+    help="Connections to send over, at most 256.",
 )
-@click.option("--connections", type=click.IntRange(1, 256), default=8, help="Connections to send over.")
-@click.option("--seed", type=int, default=0, help="Seed of the random rows.")
+@click.option("--seed", type=Number(kinds.whole()), default=0, help="Seed of the random rows.")
 def command(**given: Any) -> None:
     """Send rows to a model, one per request, and count what is answered.
 

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from tidegauge.cli.failure import Failure, needs_extra
-from tidegauge.cli.options import Duration, existing_file, existing_folder
+from tidegauge.cli.options import Duration, Number, existing_file, existing_folder
+from tidegauge.kit import kinds
 from tidegauge.protocol.names import AGGREGATOR_PORT, PANE_SECONDS, SERVING_PORT
 
 
@@ -20,17 +21,19 @@ from tidegauge.protocol.names import AGGREGATOR_PORT, PANE_SECONDS, SERVING_PORT
     help="YAML of a DriftMonitoredModel. A relative storageUri starts from its folder.",
 )
 @click.option(
-    "--replicas", type=click.IntRange(min=1, max=64), help="Pods to run.  [default: as in the file, or 1]"
+    "--replicas",
+    type=Number(kinds.whole(1, 64)),
+    help="Pods to run, at most 64.  [default: as in the file, or 1]",
 )
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=Number(kinds.port),
     default=SERVING_PORT,
     help="Front port that all replicas share; 0 is any free one.",
 )
 @click.option(
     "--aggregator-port",
-    type=click.IntRange(0, 65535),
+    type=Number(kinds.port),
     default=AGGREGATOR_PORT,
     help="Port of the aggregator, further shards take the next ones; 0 is any free one.",
 )
