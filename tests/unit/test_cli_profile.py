@@ -99,3 +99,36 @@ def test_a_feature_that_is_excluded_too_names_both_options(name, tmp_path):
     told = shlex.quote(name)
     assert result.exit_code == 2
     assert f"--feature {told} and --exclude {told}: give one of them" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--feature sqft --time sqft", "--feature sqft and --time sqft: give one of them"),
+        ("--feature sqft --prediction sqft", "--feature sqft and --prediction sqft: give one of them"),
+        ("--time price --prediction price", "--time price and --prediction price: give one of them"),
+        ("--prediction price --exclude price", "--prediction price and --exclude price: give one of them"),
+        ("--categorical id --exclude id", "--categorical id and --exclude id: give one of them"),
+        ("--categorical id --time id", "--categorical id and --time id: give one of them"),
+        ("--categorical id --float32 id", "--categorical id and --float32 id: give one of them"),
+        ("--float32 sqft --exclude sqft", "--float32 sqft and --exclude sqft: give one of them"),
+        (
+            "--feature sqft --categorical id",
+            "--categorical id: --feature does not name it: name it there too",
+        ),
+        ("--feature id --float32 sqft", "--float32 sqft: --feature does not name it: name it there too"),
+    ],
+)
+def test_options_that_cannot_both_hold_are_refused(run, table, tmp_path, options, message):
+    result = run("profile", "build", table, "-o", tmp_path / "p.json", *options.split())
+    assert (result.exit_code, result.output) == (2, f"tidegauge: {message}\n")
+    assert not (tmp_path / "p.json").exists()
+
+
+def test_a_predicted_column_is_no_time_of_the_rows(run, table, tmp_path):
+    result = run(
+        *("pack", "--model", table, "--data", table, "-o", tmp_path / "out"),
+        *("--target", "price", "--time", "price"),
+    )
+    assert result.output == "tidegauge: --time price and --target price: give one of them\n"
+    assert not (tmp_path / "out").exists()

@@ -238,3 +238,20 @@ def test_rows_are_numbered_over_all_blocks(tmp_path: Path, monkeypatch: pytest.M
     path.write_text("a,b\n" + '1,"two\nlines"\n' * 50 + "1,2,3\n")
     with pytest.raises(ProfileError, match="row 51 has 3 fields"):
         Profile.fit(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "fields", "step"),
+    [
+        ("1,2", 2, "write a comma for each field that is missing, or remove the row"),
+        ("   ", 1, "write a comma for each field that is missing, or remove the row"),
+        ("1,2,3,4", 4, "quote values that hold commas"),
+        ("1,2,3,", 4, "its last comma has nothing behind it: remove it"),
+    ],
+)
+def test_an_uneven_row_is_refused_with_the_step_that_helps(
+    tmp_path: Path, row: str, fields: int, step: str
+) -> None:
+    (tmp_path / "x.csv").write_text(f"a,b,c\n1,2,3\n{row}\n4,5,6\n")
+    with pytest.raises(ProfileError, match=f"row 2 has {fields} fields, the header has 3: {step}"):
+        Profile.fit(tmp_path / "x.csv")

@@ -206,3 +206,24 @@ def test_other_graphs_are_refused_with_the_part_and_the_line(
 ) -> None:
     with pytest.raises(BundleError, match=words):
         packed_of(write(tmp_path / "m.onnx"))
+
+
+@pytest.mark.parametrize("model_format", ["auto", "joblib"])
+def test_a_graph_whose_answers_depend_on_other_rows_says_so_without_another_format(
+    tmp_path: Path, model_format: Any
+) -> None:
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], axes=[0], keepdims=1),
+        helper.make_node("Sub", ["x", "mean"], ["centred"]),
+        helper.make_node("MatMul", ["centred", "w"], ["y"]),
+    ]
+    path = graph(
+        tmp_path / "m.onnx", nodes, [value("x", FLOAT, 4)], [value("y", FLOAT, 1)], {"w": WEIGHTS[:, :1]}
+    )
+    TABLE.to_parquet(tmp_path / "d.parquet")
+    with pytest.raises(
+        BundleError, match=r"^this file cannot be served as it is: onnx: answers asked"
+    ) as found:
+        pack_model(path, tmp_path / "d.parquet", tmp_path / "m", server=SERVER, model_format=model_format)
+    assert "export the model in another way" in str(found.value)
+    assert "joblib" not in str(found.value)

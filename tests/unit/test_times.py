@@ -144,6 +144,10 @@ def test_the_last_day_that_people_write_is_far_away_and_no_overflow(last: Any) -
         ([1985, 2024], "years"),
         ([45292.5, 45300.25], "days as Excel counts them"),
         ([36526, 45292], "days as Excel counts them"),
+        ([202312, 202401], "dates such as 202401"),
+        ([2023365, 2024001], "dates such as 2024031"),
+        ([2460310.5, 2460311.25], "Julian days"),
+        ([202401010000, 202401010015], "dates such as 202401311259"),
     ],
 )
 def test_numbers_that_look_like_no_seconds_are_asked_about_in_every_form(
@@ -162,7 +166,30 @@ def test_numbers_that_look_like_no_seconds_are_asked_about_in_every_form(
 
 
 @pytest.mark.parametrize(
-    "numbers", [np.arange(3000.0), np.arange(100) * 3600.0, [1711828800, 1711832400], [0, 20240101]]
+    ("form", "what"), [("%Y%m%d%H", "dates such as 2024013112"), ("%y%m%d%H%M", "dates such as 2401311259")]
+)
+def test_hours_as_ten_digits_are_asked_about_although_seconds_have_ten(form: str, what: str) -> None:
+    times = [int(time.strftime(form)) for time in pd.date_range("2024-01-01", periods=2000, freq="h")]
+    with pytest.raises(SchemaError, match=f"look like {what}.*format='{form}'"):
+        Profile.fit({"x": np.arange(2000.0), "t": times}, time="t")
+
+
+def test_digits_of_dates_with_seconds_are_told_how_to_be_read() -> None:
+    with pytest.raises(SchemaError, match=r"after the year 9999.*pandas.to_datetime\(column.astype\(str\)\)"):
+        Profile.fit({"x": [1.0, 2.0], "t": [20240101120000, 20240101120001]}, time="t")
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        *(np.arange(3000.0), np.arange(100) * 3600.0, [1711828800, 1711832400], [0, 20240101]),
+        *(
+            np.arange(200000, 210000),
+            np.arange(1.7e9, 1.7e9 + 9e5, 900),
+            [202401, 202413],
+            [2024001, 2024400],
+        ),
+    ],
 )
 def test_seconds_are_not_asked_about(numbers: Any) -> None:
     Profile.fit({"x": np.arange(float(len(numbers))), "t": numbers}, time="t")

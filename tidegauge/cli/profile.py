@@ -6,10 +6,9 @@ from typing import Final
 
 import click
 
-from tidegauge.cli.failure import Failure
+from tidegauge.cli.options import require_one_role
 from tidegauge.cli.parts import check_folder, load_profile, warnings_as_lines
 from tidegauge.cli.tables import Column, print_table, screen
-from tidegauge.cli.words import typed
 from tidegauge.profile.comparison import FeatureDifference, compare
 from tidegauge.profile.profile import CategoricalFeature, Feature, NumericFeature, Profile
 
@@ -28,9 +27,16 @@ def build(
 ) -> None:
     """Make the profile of DATA, a CSV or Parquet file that may be larger than memory."""
     check_folder(output)
-    if both := sorted({*features} & {*exclude}):
-        told = " and ".join(typed(option, both[0]) for option in ("--feature", "--exclude"))
-        raise Failure(f"{told}: give one of them")
+    require_one_role(
+        {
+            "--feature": features,
+            "--exclude": exclude,
+            "--time": (time,),
+            "--prediction": (prediction,),
+            "--categorical": categorical,
+            "--float32": float32,
+        }
+    )
     with warnings_as_lines():
         profile = Profile.fit(
             data,

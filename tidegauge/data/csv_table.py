@@ -358,7 +358,10 @@ def _parsed(
 
 def _uneven(rows: _Rows, bad: Any) -> ProfileError:
     where = f"{rows.table.path}: row {rows.before + bad.number} has {bad.actual_columns} fields"
-    last = "its last comma has nothing behind it: remove it" if bad.text.endswith(",") else _QUOTE_COMMAS
+    if bad.actual_columns < bad.expected_columns:
+        last = "write a comma for each field that is missing, or remove the row"
+    else:
+        last = "its last comma has nothing behind it: remove it" if bad.text.endswith(",") else _QUOTE_COMMAS
     return ProfileError(f"{where}, the header has {bad.expected_columns}: {last}")
 
 

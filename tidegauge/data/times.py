@@ -23,6 +23,15 @@ _DATE_LETTERS: Final = 10  # of 2026-01-31
 _NUMBER: Final = re.compile(r"-?\d+(\.\d*)?", re.ASCII)
 _UTC: Final = re.compile(r"\s*(UTC|GMT|Z)$", re.IGNORECASE)
 _OFFSET: Final = re.compile(r"\s+([+-]\d{2}(:?\d{2})?)$", re.ASCII)
+_DATES: Final = {  # dates written as one number, with an example of each
+    "%Y%m%d": "20240131",
+    "%Y%m": "202401",
+    "%Y%j": "2024031",
+    "%Y%m%d%H": "2024013112",
+    "%Y%m%d%H%M": "202401311259",
+    "%y%m%d%H%M": "2401311259",
+}
+_LEAST_VALUES: Final = {"%Y%m%d%H": 3, "%y%m%d%H%M": 3}  # of so many digits: one or two may be seconds too
 _FORMS: Final = "seconds since 1970, datetimes or ISO texts such as 2026-01-31T12:00:00Z"
 
 
@@ -66,7 +75,8 @@ def _require_seconds(
 ) -> None:
     if (beyond := ~missing & (np.abs(seconds) > _LAST_SECOND)).any():
         rule = f"{_row(values, beyond)}, after the year 9999: numbers are seconds since 1970"
-        raise _wrong(name, rule, "divide milliseconds by 1,000")
+        step = "divide milliseconds by 1,000, or read dates with pandas.to_datetime(column.astype(str))"
+        raise _wrong(name, rule, step)
     if missing.any():
         raise _wrong(name, f"{_row(values, missing)}: each row needs one, as {_FORMS}")
 
@@ -140,21 +150,33 @@ def require_clear_times(column: Column, seconds: npt.NDArray[np.float64], name: 
     """
     if not seconds.size or not _is_of_numbers(column):
         return
-    low, high = float(seconds.min()), float(seconds.max())
-    whole = bool((seconds == np.rint(seconds)).all())
-    if whole and all(_is_date(value) for value in np.unique(seconds)[:1000].tolist()):
-        what, fix = "dates such as 20240131", "pandas.to_datetime(column.astype(str), format='%Y%m%d')"
-    elif whole and low >= 1900 and high <= 2100:
-        what, fix = "years", "pandas.to_datetime(column.astype(str), format='%Y')"
-    elif low >= 20_000 and high <= 73_050:
-        what, fix = "days as Excel counts them", "pandas.to_datetime(column, unit='D', origin='1899-12-30')"
-    else:
+    found = _what_they_look_like(seconds)
+    if found is None:
         return
+    what, fix = found
+    low, high = float(seconds.min()), float(seconds.max())
     raise _wrong(
         name,
         f"numbers from {low:.15g} to {high:.15g} look like {what}, and numbers are seconds since 1970",
         f"write {fix}, or pandas.to_datetime(column, unit='s') if they are seconds",
     )
+
+
+def _what_they_look_like(seconds: npt.NDArray[np.float64]) -> tuple[str, str] | None:
+    """What numbers look like that are no seconds, and the line of pandas that reads them."""
+    low, high = float(seconds.min()), float(seconds.max())
+    if (seconds == np.rint(seconds)).all():
+        values = [str(int(value)) for value in np.unique(seconds)[:1000].tolist()]
+        for form, example in _DATES.items():
+            if len(values) >= _LEAST_VALUES.get(form, 1) and all(_is_date(v, form, example) for v in values):
+                return f"dates such as {example}", f"pandas.to_datetime(column.astype(str), format={form!r})"
+        if low >= 1900 and high <= 2100:
+            return "years", "pandas.to_datetime(column.astype(str), format='%Y')"
+    if low >= 20_000 and high <= 73_050:
+        return "days as Excel counts them", "pandas.to_datetime(column, unit='D', origin='1899-12-30')"
+    if low >= 2_415_020 and high <= 2_488_070:
+        return "Julian days", "pandas.to_datetime(column, unit='D', origin='julian')"
+    return None
 
 
 def _is_of_numbers(column: Column) -> bool:
@@ -167,9 +189,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, str) and _NUMBER.fullmatch(value) is not None
 
 
-def _is_date(value: float) -> bool:
-    year, month_day = divmod(int(value), 10_000)
-    return 1900 <= year <= 2100 and 1 <= month_day // 100 <= 12 and 1 <= month_day % 100 <= 31
+def _is_date(digits: str, form: str, example: str) -> bool:
+    """Whether digits are a date of the form, as long as its example, from 1900 to 2100."""
+    if len(digits) != len(example):
+        return False
+    try:
+        return 1900 <= datetime.strptime(digits, form).year <= 2100
+    except ValueError:
+        return False
 
 
 # --- rows out of order -------------------------------------------------------------------------------------

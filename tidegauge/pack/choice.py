@@ -62,10 +62,20 @@ def choose(model: Any, training: Training, trial: Trial, model_format: ModelForm
         else:
             form, compared, found = taken
             return Chosen(form, _typed(compared.answers), found, tuple(refusals))
+    raise _none_answers_as(model, refusals, model_format)
+
+
+def _none_answers_as(model: Any, refusals: Sequence[Refusal], model_format: ModelFormat) -> BundleError:
+    """The error of a model that no form holds; a file that is a form itself has no other one."""
+    if isinstance(model, Native):
+        return BundleError(
+            f"this file cannot be served as it is: {_reasons(refusals)}",
+            step="export the model in another way, or pack the estimator that it was made of",
+        )
     packs = " packs the object itself, for servers that are allowed to load pickles"
-    raise BundleError(
+    return BundleError(
         f"no form of this {type(model).__name__} answers as it does: {_reasons(refusals)}",
-        step=(Argument("model_format", "joblib"), packs),
+        step=(Argument("model_format", "joblib"), packs) if model_format != "joblib" else "",
     )
 
 
