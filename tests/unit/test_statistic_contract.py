@@ -115,6 +115,7 @@ def test_a_point_is_a_share_and_its_bound_is_not_above_it(
     moved = np.maximum(said.point, sums.distance)  # a bound of D is one of G too, whose bins are pooled
     assert (said.lower <= moved + 1e-12)[:, on].all()
     assert (said.half_width >= 0)[:, on].all()
+    assert np.isfinite(said.point).all()
     assert not np.isnan(said.lower).any()
 
 

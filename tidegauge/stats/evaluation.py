@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tidegauge.counting.counts import Counts
 from tidegauge.stats.distance import distances
-from tidegauge.stats.evidence import Budget, Evidence, Limits, Sums
+from tidegauge.stats.evidence import Budget, Limits, Sums
 from tidegauge.stats.registry import STATISTICS, Statistics, applying, count_pairs
 from tidegauge.stats.seasonality import MIXTURES, Expected, mixture
 from tidegauge.stats.tables import Reference, Sample
@@ -279,34 +279,29 @@ class Jury:
             Of each window and feature, ``(W, F)``.
         """
         limits = Limits.of(self.reference, sums, budget, design_effect)
-        said = [statistic.decide(sums, limits) for statistic in self._members]
-        point, lower, width = (_stacked(said, name) for name in ("point", "lower", "half_width"))
-        detected = np.stack([evidence.detected for evidence in said]) & ~self._silent
-        lower = np.where(self._silent, -np.inf, lower)
-        middle = np.where(self._silent, -np.inf, (point + lower) / 2).max(axis=0)
-        firm = np.where(self._silent, -np.inf, (3 * lower - point) / 2).max(axis=0)
+        shape = (len(self._members), *sums.n.shape)
+        point, lower, width = np.empty(shape), np.empty(shape), np.empty(shape)
+        detected = np.empty(shape, dtype=bool)
+        for i, statistic in enumerate(self._members):
+            said = statistic.decide(sums, limits)
+            point[i], lower[i], width[i], detected[i] = said.point, said.lower, said.half_width, said.detected
+        # A point is finite, so with such a bound a statistic is the largest of none.
+        np.copyto(lower, -np.inf, where=self._silent)
+        detected &= ~self._silent
+        middle, firm = ((point + lower) / 2).max(axis=0), ((3 * lower - point) / 2).max(axis=0)
         # What detected has the say; while nothing does, the leader of the feature's kind.
-        voiced = np.where(detected, lower, -np.inf)
-        leader = np.broadcast_to(self._leader, sums.n.shape)
-        chosen = np.where(detected.any(axis=0), voiced.argmax(axis=0), leader)
+        any_detected, features = detected.any(axis=0), np.arange(shape[2])
+        loudest = np.where(detected, lower, -np.inf).argmax(axis=0)
+        chosen = np.where(any_detected, loudest, self._leader)
         rows = sums.n + sums.missing
         return Evaluation(
             statistic=distances(self.reference, sums),
-            lower=np.where(rows > 0, _chosen(lower, chosen), -np.inf),
+            lower=np.where(rows > 0, lower[chosen, np.arange(shape[1])[:, None], features], -np.inf),
             middle=np.where(rows > 0, middle, np.inf),
             firm=np.where(rows > 0, firm, -np.inf),
-            eps=_chosen(width, leader),
-            detected=detected.any(axis=0) & (rows > 0),
+            eps=width[self._leader, :, features].T,
+            detected=any_detected & (rows > 0),
             cause=self._names[chosen],
             rows=rows,
             noise=limits.noise,
         )
-
-
-def _stacked(said: list[Evidence], name: str) -> FloatArray:
-    return np.stack([getattr(evidence, name) for evidence in said])
-
-
-def _chosen(values: FloatArray, which: npt.NDArray[np.intp]) -> FloatArray:
-    """Values of one statistic for each window and feature."""
-    return np.asarray(np.take_along_axis(values, which[None], axis=0)[0])

@@ -118,7 +118,7 @@ class Evidence:
     Parameters
     ----------
     point
-        Its estimate of the share of rows that moved.
+        Its estimate of the share of rows that moved, finite also where it does not apply.
     lower
         Lower confidence bound of that share; minus infinity where nothing is known.
     detected

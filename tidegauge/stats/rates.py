@@ -23,14 +23,20 @@ REFERENCE_ALPHA: Final = 0.01  # chance that any bound of a reference's own rate
 _BISECTIONS: Final = 40  # to 1e-12
 
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How many of so many rows have a property: `hits` of `trials`, each of shape ``(W, F)``."""
+    """The share of so many rows that have a property: `rate` of `trials`, each of shape ``(W, F)``."""
 
-    hits: FloatArray
+    rate: FloatArray
     trials: FloatArray
+
+    @classmethod
+    def of(cls, hits: FloatArray, trials: FloatArray) -> Rate:
+        """Compute the share; 0 of no rows."""
+        return cls(hits / np.maximum(trials, 1), trials)
 
     def above(self, bound: FloatArray, limits: Limits) -> Evidence:
         """Return the evidence that the rate is above a bound of the reference's, ``(F,)``.
@@ -38,18 +44,22 @@ class Rate:
         A rate is significant where ``trials * kl(rate, bound) > ln(2 / alpha)``, with the number of trials
         divided by the design effect. Its lower bound is then that of the live rate, less `bound`.
         """
-        rate = self.hits / np.maximum(self.trials, 1)
-        limit = np.broadcast_to(bound, rate.shape)
-        excess = rate - limit
+        excess = self.rate - bound
         found = excess > 0
-        lower = np.where(found, -limit, excess)
-        exponent = np.broadcast_to((2 * limits.budget.deviation**2)[:, None], rate.shape)
-        trials = self.trials / limits.design_effect
+        lower = np.where(found, -bound, excess)
         if found.any():
-            found[found] = trials[found] * bernoulli_kl(rate[found], limit[found]) > exponent[found]
-        if found.any():
-            lower[found] = rate_lower_bound(rate[found], trials[found], exponent[found]) - limit[found]
+            self._test(bound, limits, found, lower)
         return Evidence(np.maximum(excess, 0), lower, found, limits.half_width)
+
+    def _test(self, bound: FloatArray, limits: Limits, found: BoolArray, lower: FloatArray) -> None:
+        """Leave what is significant in `found`, and set the lower bound there."""
+        limit = np.broadcast_to(bound, found.shape)
+        exponent = np.broadcast_to((2 * limits.budget.deviation**2)[:, None], found.shape)
+        trials = self.trials / limits.design_effect
+        found[found] = trials[found] * bernoulli_kl(self.rate[found], limit[found]) > exponent[found]
+        if found.any():
+            bounds = rate_lower_bound(self.rate[found], trials[found], exponent[found])
+            lower[found] = bounds - limit[found]
 
 
 def reference_bound(rate: FloatArray, trials: FloatArray, pairs: int) -> FloatArray:

@@ -52,7 +52,7 @@ class ExceedanceRate(Statistic):
 
     def decide(self, sums: Sums, limits: Limits) -> Evidence:
         """Return the rate's excess over the reference's."""
-        return Rate(sums.beyond, sums.n).above(self._bound, limits)
+        return Rate.of(sums.beyond, sums.n).above(self._bound, limits)
 
     @staticmethod
     def figures(sample: Sample) -> Mapping[str, float | None]:

@@ -46,11 +46,11 @@ class MissingRate(Statistic):
     def decide(self, sums: Sums, limits: Limits) -> Evidence:
         """Return the rate's excess over the reference's, of missing or of present values."""
         rows = sums.n + sums.missing
-        more = Rate(sums.missing, rows).above(self._missing, limits)
-        fewer = Rate(sums.n, rows).above(self._present, limits)
-        fell = (
-            sums.n / np.maximum(rows, 1) - self._present > sums.missing / np.maximum(rows, 1) - self._missing
-        )
+        missing, present = Rate.of(sums.missing, rows), Rate.of(sums.n, rows)
+        fell = present.rate - self._present > missing.rate - self._missing
+        if fell.all():  # as where nothing is missing
+            return present.above(self._present, limits)
+        more, fewer = missing.above(self._missing, limits), present.above(self._present, limits)
         return Evidence(
             np.where(fell, fewer.point, more.point),
             np.where(fell, fewer.lower, more.lower),

@@ -68,7 +68,7 @@ class UnseenRate(Statistic):
         """Return the rate's excess over the reference's."""
         r = self.reference
         unseen = np.add.reduceat(np.where(r.unseen_bins, sums.bins, 0.0), r.bin_offsets[:-1], axis=1)
-        return Rate(unseen, sums.n).above(self._bound, limits)
+        return Rate.of(unseen, sums.n).above(self._bound, limits)
 
     @staticmethod
     def figures(sample: Sample) -> Mapping[str, float | None]:
