@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
 
@@ -13,9 +11,9 @@ from tidegauge.report.feature import State
 
 __all__ = ["states"]
 
-_CALM: Final = {
-    verdict.value: State(verdict, None, None) for verdict in Verdict if verdict is not Verdict.DRIFTING
-}
+_STABLE, _LEARNING, _UNKNOWN = (
+    State(verdict, None, None) for verdict in (Verdict.STABLE, Verdict.LEARNING, Verdict.UNKNOWN)
+)
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -32,15 +30,14 @@ def states(alarms: Alarms, *, silent: BoolArray, learning: BoolArray) -> tuple[S
     learning
         Features of which too little is known, ``(features,)``.
     """
-    verdicts = np.select(
-        [alarms.alarmed, silent, learning],
-        [Verdict.DRIFTING.value, Verdict.UNKNOWN.value, Verdict.LEARNING.value],
-        Verdict.STABLE.value,
-    )
-    critical, since = alarms.critical.tolist(), alarms.since[0].tolist()
+    alarmed, critical, since = alarms.alarmed.tolist(), alarms.critical.tolist(), alarms.since[0].tolist()
+    unsure = learning.tolist()
+    calm = [
+        _UNKNOWN if unheard else _LEARNING if unsure[i] else _STABLE
+        for i, unheard in enumerate(silent.tolist())
+    ]
     return tuple(
-        _CALM.get(verdict) or _drifting(since[i], is_critical=critical[i])
-        for i, verdict in enumerate(verdicts.tolist())
+        _drifting(since[i], is_critical=critical[i]) if alarmed[i] else state for i, state in enumerate(calm)
     )
 
 
