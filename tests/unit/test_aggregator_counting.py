@@ -55,7 +55,7 @@ async def test_other_bytes_under_the_same_name_are_refused(tmp_path: Path) -> No
         answer = await rig.send(Pod("a", profile), START, normal(2))
         metrics = await rig.metrics()
     assert answer.status_code == 409
-    assert answer.json()["error"]["reason"] == "other_bytes"
+    assert answer.json()["reason"] == "other_bytes"
     assert metrics['tidegauge_aggregator_rows_total{model="m"}'] == 100
     assert metrics['tidegauge_aggregator_refused_total{reason="other_bytes"}'] == 1
 
