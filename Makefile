@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := -n logical --dist worksteal
 TIER   ?= unit operator stack chart apiserver node monitoring
 
 .DEFAULT_GOAL := help
@@ -20,11 +22,18 @@ welcome:
 	@test -e $(VENV)/.local && echo "It takes about a minute." || \
 	  echo "The first time it installs some 700 MB of packages into $(VENV): a few minutes. Then it takes about a minute."
 
+# Tests that start no cluster run side by side, one process a core; the others have the machine to themselves.
+BESIDE := $(addprefix tests/,$(filter unit operator,$(TIER)))
+ALONE  := $(addprefix tests/,$(filter-out unit operator,$(TIER)))
+
 test: check  ## Everything a change must pass: check, then all tests
-	$(BIN)/python -m pytest $(addprefix tests/,$(TIER)) -m "not soak" --durations=10
+	@failed=; \
+	$(if $(BESIDE),$(PYTEST) $(BESIDE) -m "not soak" --durations=10 $(PARALLEL) || failed=1;) \
+	$(if $(ALONE),$(PYTEST) $(ALONE) -m "not soak" --durations=10 || failed=1;) \
+	test -z "$$failed"
 
 quick: $(VENV)/.dev  ## The loop of a change: unit and operator tests side by side, without the slow ones
-	$(BIN)/python -m pytest tests/unit tests/operator -m "not soak and not slow" -n logical --dist worksteal -q
+	$(PYTEST) tests/unit tests/operator -m "not soak and not slow" -q $(PARALLEL)
 
 check: $(VENV)/.dev  ## Lint, format, types, import contracts
 	$(BIN)/ruff check .
@@ -50,7 +59,7 @@ pictures: $(VENV)/.dev  ## Draw docs/pictures/ from real counts
 	$(BIN)/python docs/pictures/draw.py
 
 soak: $(VENV)/.dev  ## The long random runs that `make test` leaves out
-	$(BIN)/python -m pytest tests -m soak --durations=10
+	$(PYTEST) tests -m soak --durations=10
 
 bench: $(VENV)/.dev  ## Measure every target: a table here, JSON in bench-results/ (ARGS="NAME --quick")
 	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)

@@ -178,6 +178,7 @@ async def test_panes_in_any_order_give_the_same_report(tmp_path: Path) -> None:
     assert reports[0] == reports[1]
 
 
+@pytest.mark.slow
 @in_loop
 async def test_five_hundred_small_models_live_in_one_process(tmp_path: Path) -> None:
     profile = small_profile(cut_points=8)

@@ -139,6 +139,7 @@ async def test_a_pod_that_is_gone_falls_out_with_its_last_rows(tmp_path: Path) -
     assert kept == ["a"]
 
 
+@pytest.mark.slow
 @in_loop
 async def test_a_restart_keeps_the_names_and_the_panes_of_the_last_minute(tmp_path: Path) -> None:
     profile, clock = small_profile(), Clock()
@@ -250,6 +251,7 @@ def odd_pods(profile: Profile) -> dict[str, Counts]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_no_pods_that_are_accepted_stop_a_verdict() -> None:
     """Whoever sends, alone or with any other, named before or not: no exception, no number that is none."""
@@ -289,6 +291,7 @@ def test_rows_of_more_pods_than_fit_are_kept_for_fewer_panes_of_all() -> None:
     assert KEPT_BYTES == 32 << 20, "as docs/aggregator.md says"
 
 
+@pytest.mark.slow
 @in_loop
 async def test_a_watch_asleep_holds_no_rows_of_pods(tmp_path: Path) -> None:
     async with aggregating(tmp_path) as rig:

@@ -241,6 +241,7 @@ def check(answer: httpx.Response) -> None:
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
+@pytest.mark.slow
 def test_changed_bytes_are_never_counted_as_if_they_were_sent(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -272,6 +273,7 @@ def test_changed_bytes_are_never_counted_as_if_they_were_sent(
     act()
 
 
+@pytest.mark.slow
 def test_no_request_is_answered_with_a_fault(tmp_path_factory: pytest.TempPathFactory) -> None:
     parts = st.one_of(
         SEGMENT, st.sampled_from(["m", PROFILE.hash, str(START), "a", "..", "%00", "%ff", "-1", "9" * 40])

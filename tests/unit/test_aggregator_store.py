@@ -131,6 +131,7 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.slow
 @in_loop
 async def test_merging_in_any_order_keeps_every_count(tmp_path: Path) -> None:
     """Panes in order, late and very late: in the end the store's sums are all that was sent, to the count."""
@@ -164,6 +165,7 @@ async def test_merging_in_any_order_keeps_every_count(tmp_path: Path) -> None:
     assert coverage["rows_counted"] == total.rows
 
 
+@pytest.mark.slow
 @in_loop
 async def test_what_is_older_than_the_retention_is_forgotten(tmp_path: Path) -> None:
     clock = Clock()
@@ -191,6 +193,7 @@ async def test_what_is_older_than_the_retention_is_forgotten(tmp_path: Path) -> 
         assert (await again.report())["coverage"]["rows_lost"] == 3
 
 
+@pytest.mark.slow
 @in_loop
 async def test_a_model_that_was_silent_for_the_retention_leaves_nothing(tmp_path: Path) -> None:
     clock = Clock()

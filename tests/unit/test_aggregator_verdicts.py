@@ -195,6 +195,7 @@ async def _told(rig: Rig) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @in_loop
 async def test_a_restart_changes_nothing(tmp_path: Path) -> None:
     """The same panes in one life, and with crashes between: the same report, the same history."""
@@ -244,6 +245,7 @@ async def test_a_restart_keeps_what_was_acknowledged(tmp_path: Path) -> None:
     assert report["rows"] == 100
 
 
+@pytest.mark.slow
 @in_loop
 async def test_shards_together_say_what_one_replica_says(tmp_path: Path) -> None:
     profile = small_profile(features=5)

@@ -23,6 +23,8 @@ from support.aggregator_rig import (
 from tidegauge_aggregator.domain.rows import EvaluationRow
 from tidegauge_aggregator.store import jobs
 
+pytestmark = pytest.mark.slow
+
 PROFILE = small_profile(features=2, cut_points=8)
 OTHER = small_profile(seed=1, features=2, cut_points=8)
 EDITED = {"models": {"m": {"policy": {"false_alarms": 2.0}}}}

@@ -9,6 +9,8 @@ from support.drift import independent, normal_profile, run_monitor, shifted_pane
 from tidegauge import Counts, Monitor, Policy, PolicyError, Profile, ProfileMismatch
 from tidegauge.protocol.names import Severity, Verdict
 
+pytestmark = pytest.mark.slow
+
 
 def _verdicts(found: list[tuple[str, str | None]]) -> list[str]:
     return [verdict for verdict, _ in found]

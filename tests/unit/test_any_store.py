@@ -183,6 +183,7 @@ ACTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(acts=ACTS)
 def test_two_stores_that_are_told_the_same_say_the_same(tmp_path_factory: Any, acts: list[Act]) -> None:
@@ -212,6 +213,7 @@ def act(store: Store, number: int, one: Act) -> Any:
     return do(store, forget, 1, pane, float(number - pane % 20))
 
 
+@pytest.mark.slow
 @in_loop
 async def test_the_aggregator_needs_no_other_store(tmp_path: Path) -> None:
     """Panes, a conflict, merging and a verdict on the store in memory; no file is made."""

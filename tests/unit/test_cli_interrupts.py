@@ -58,6 +58,7 @@ def interrupted(process: subprocess.Popen[str]) -> tuple[str, str]:
     return told, errors
 
 
+@pytest.mark.slow
 def test_simulate_says_what_it_has_sent(folder):
     answered: list[bytes] = []
 
@@ -73,6 +74,7 @@ def test_simulate_says_what_it_has_sent(folder):
     assert f"sent {len(answered):,}  answered {len(answered):,}  failed 0" in told
 
 
+@pytest.mark.slow
 def test_report_that_waits_ends(folder):
     asked: list[str] = []
 
@@ -88,6 +90,7 @@ def test_report_that_waits_ends(folder):
         interrupted(process)
 
 
+@pytest.mark.slow
 def test_a_replay_at_work_ends_with_what_it_has_found(folder):
     arguments = ("past.parquet", "--profile", "profile.json", "--time", "time", "--pane", "1s")
     with start(folder, "replay", *arguments) as process:
@@ -97,6 +100,7 @@ def test_a_replay_at_work_ends_with_what_it_has_found(folder):
     assert re.search(r"tidegauge: interrupted after \d+ rows", errors)
 
 
+@pytest.mark.slow
 def test_a_profile_is_written_whole_or_not_at_all(folder, tmp_path):
     """As on a full disk: what was there stays, and nothing else does."""
     (tmp_path / "profile.json").write_text("the old one")
@@ -141,6 +145,7 @@ def read_bytes(process: subprocess.Popen[str], path: Path) -> int:
     return 0
 
 
+@pytest.mark.slow
 def test_a_profile_that_is_interrupted_leaves_what_was_there(tmp_path):
     """Ctrl-C while the data are read: the file is long, so that it is not done before."""
     (tmp_path / "profile.json").write_text("the old one")
@@ -163,6 +168,7 @@ class Slow(LinearRegression):
         return super().predict(X)
 
 
+@pytest.mark.slow
 def test_a_model_whose_packing_is_interrupted_leaves_no_bundle(tmp_path):
     frame = pd.DataFrame({"x": np.arange(100.0), "y": np.arange(100.0)})
     frame.to_parquet(tmp_path / "train.parquet")

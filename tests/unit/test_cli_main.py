@@ -42,6 +42,7 @@ def test_an_unknown_command_is_answered_with_the_nearest(arguments, told):
     assert told in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "arguments", "advice"),
     [
@@ -74,6 +75,7 @@ def test_report_does_not_import_what_only_packing_needs():
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
 
 
+@pytest.mark.slow
 def test_pack_makes_a_bundle_that_is_whole(tmp_path):
     rng = np.random.default_rng(1)
     frame = pd.DataFrame(rng.normal(size=(300, 2)), columns=["a", "b"]).assign(y=lambda f: 3 * f.a - f.b)

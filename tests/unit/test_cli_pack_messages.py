@@ -10,6 +10,8 @@ from support.command_line import assert_plain_words, tidegauge
 from tidegauge.errors import SchemaError
 from tidegauge.pack.inputs import training_rows
 
+pytestmark = pytest.mark.slow
+
 
 def table(rows=60):
     rng = np.random.default_rng(1)

@@ -36,6 +36,7 @@ def past(tmp_path):
     return tmp_path / "past.parquet"
 
 
+@pytest.mark.slow
 def test_json_lines_are_what_the_library_finds(profile, past, tmp_path):
     result = tidegauge(
         "replay", past, "--profile", tmp_path / "profile.json", "--time", "time", "--pane", "1h", "--json"
@@ -54,6 +55,7 @@ def test_the_table_names_feature_and_time(past, tmp_path):
     assert "Drifting" in result.stdout
 
 
+@pytest.mark.slow
 def test_rows_without_the_models_predictions_are_told_and_their_column_can_be_named(past, tmp_path):
     rows = pd.read_parquet(past)
     library.Profile.fit(rows[["temp", "wind"]], prediction=rows.temp * 2).save(tmp_path / "profile.json")
@@ -67,6 +69,7 @@ def test_rows_without_the_models_predictions_are_told_and_their_column_can_be_na
     assert "prediction" in drifting
 
 
+@pytest.mark.slow
 def test_a_higher_floor_alarms_less(past, tmp_path):
     arguments = ("replay", past, "--profile", tmp_path, "--rows-per-pane", 100, "--json")
     default = tidegauge(*arguments).stdout
@@ -93,6 +96,7 @@ def test_the_policy_can_be_the_resources(past, tmp_path):
     assert_one_line_error(both, "--period 1h cannot")
 
 
+@pytest.mark.slow
 def test_the_table_is_whole_on_80_columns(past, tmp_path):
     arguments = ["replay", past, "--profile", tmp_path, "--time", "time", "--pane", "1h"]
     runner = CliRunner(env={"COLUMNS": "80"})
@@ -121,6 +125,7 @@ def last_line(*arguments: object) -> str:
     return result.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_last_line_answers_what_would_have_alarmed(past, tmp_path):
     line = last_line(past, "--profile", tmp_path, "--time", "time", "--pane", "1h")
     assert line == "1 alarm in 17 days: temp; still drifting: temp"
@@ -135,6 +140,7 @@ def test_the_last_line_says_that_nothing_would_have_alarmed_and_what_is_not_know
     assert few == "0 alarms in 30 rows; still learning: temp, wind"
 
 
+@pytest.mark.slow
 def test_a_feature_that_drifts_twice_is_two_alarms(tmp_path):
     rng = np.random.default_rng(3)
     calm, moved = (rng.normal(shift, 1, 3000) for shift in (0, 3))
@@ -157,6 +163,7 @@ def test_ways_to_cut_panes_that_contradict_each_other_are_refused(past, tmp_path
     assert_one_line_error(tidegauge("replay", past, "--profile", tmp_path, *arguments), words)
 
 
+@pytest.mark.slow
 def test_with_json_the_answer_is_on_standard_error(past, tmp_path):
     arguments = ("replay", past, "--profile", tmp_path, "--time", "time", "--pane", "1h", "--json")
     result = tidegauge(*arguments)
@@ -164,6 +171,7 @@ def test_with_json_the_answer_is_on_standard_error(past, tmp_path):
     assert result.stderr.startswith("1 alarm in 17 days: temp; still drifting: temp")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
 def test_a_pipeline_can_fail_on_drift(past, tmp_path, as_json):
     rows = ("--profile", tmp_path, "--rows-per-pane", 100, *as_json)

@@ -70,6 +70,7 @@ def test_a_drifting_model_exits_with_3_and_names_its_features(drifting):
     assert "rows counted: 12,000, lost: 7" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("panes", [0, 20, 720])
 def test_while_the_design_effect_is_learned_it_is_said_how_far(panes: int) -> None:
     passed = {0: "0 s", 20: "3 min", 720: "2 h"}[panes]

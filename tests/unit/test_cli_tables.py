@@ -123,6 +123,7 @@ def test_a_replay_can_be_read_back(folder, width):
     assert expected <= found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_comparison_of_profiles_names_every_feature_and_number(folder, width):
     output = printed(width, "profile", "diff", folder / "profile.json", folder / "other.json")
@@ -131,6 +132,7 @@ def test_a_comparison_of_profiles_names_every_feature_and_number(folder, width):
     assert [mean for mean in means if mean not in output.split()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
 def test_a_terminal_of_another_encoding_gets_every_name(folder, encoding):
     env = {**os.environ, "PYTHONIOENCODING": encoding}
@@ -187,6 +189,7 @@ def many(columns: int, shift: float = 0.0) -> pd.DataFrame:
     return pd.DataFrame({name: rng.normal(10.0**i % 1e7 + shift, 1, 500) for i, name in enumerate(names)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 120, MANY])
 @pytest.mark.parametrize("width", [None, 30, 80, 200])
 def test_data_of_many_columns_are_shown_whole(columns, width, tmp_path):
@@ -208,6 +211,7 @@ def test_data_of_many_columns_are_shown_whole(columns, width, tmp_path):
         assert not any("\u2026" in line for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_many_columns_go_through_a_pipe_of_any_encoding(encoding, tmp_path):
     library.Profile.fit(many(MANY)).save(tmp_path / "profile.json")

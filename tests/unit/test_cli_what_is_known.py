@@ -48,6 +48,7 @@ def test_a_report_says_whether_each_hour_has_its_reference(hour_of_day: bool, sa
     assert said in report_of(Profile.fit(frame, time="time", hour_of_day=hour_of_day), frame)
 
 
+@pytest.mark.slow
 def test_a_report_of_two_hundred_features_names_each_that_drifts_with_its_distance() -> None:
     profile = Profile.fit(hourly(200), time="time")
     output = report_of(profile, hourly(200, shift=5.0))

@@ -80,6 +80,7 @@ COMMANDS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", COMMANDS)
 def test_messages_name_options_and_not_arguments_of_python(line):
     said = tidegauge(*line.split()).stderr

@@ -19,6 +19,8 @@ from support.typed_columns import instances, logged_values, packed, served, type
 
 from tidegauge.errors import SchemaError
 
+pytestmark = pytest.mark.slow
+
 V1 = "/v1/models/m:predict"
 
 

@@ -18,6 +18,8 @@ from tidegauge.errors import BundleError, SchemaError
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.bundle import Manifest
 
+pytestmark = pytest.mark.slow
+
 V1 = "/v1/models/m:predict"
 V2 = "/v2/models/m/infer"
 ROWS = 120

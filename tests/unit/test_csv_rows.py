@@ -47,6 +47,7 @@ def by_us(path: Path, kinds: dict[str, Any] | None = None) -> list[list[Any]]:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(rows=TABLES, size=st.integers(1, 40), line_end=st.sampled_from(["\n", "\r\n", "\r"]))
 def test_rows_are_those_of_the_csv_module_at_every_block_size(
@@ -62,6 +63,7 @@ def test_rows_are_those_of_the_csv_module_at_every_block_size(
     assert found == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(text=st.text(alphabet='",\n\ra', max_size=30), size=st.integers(1, 9))
 def test_blocks_are_cut_where_records_end_also_with_quotes_out_of_place(text: str, size: int) -> None:
@@ -76,6 +78,7 @@ def test_blocks_are_cut_where_records_end_also_with_quotes_out_of_place(text: st
     assert [len(piece) for piece in pieces] == [block.records for block in blocks]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 37, 200])
 def test_two_line_notes_over_many_blocks_are_all_there(tmp_path: Path, length: int) -> None:
     path = tmp_path / "notes.csv"

@@ -48,6 +48,7 @@ def test_a_design_effect_never_falls_with_the_window() -> None:
     assert table.values[-1] > 3
 
 
+@pytest.mark.slow
 def test_what_the_hour_of_day_explains_is_no_dependence() -> None:
     random = np.random.default_rng(4)
     seconds = random.uniform(0, 10 * DAY, 60_000)

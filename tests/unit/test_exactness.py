@@ -10,6 +10,7 @@ from support.exactness import run_case
 from tidegauge import Profile
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(8))
 def test_merged_counts_give_the_statistic_of_the_pooled_rows(block: int) -> None:
     cases = [run_case(seed) for seed in range(block * 40, block * 40 + 40)]

@@ -15,6 +15,8 @@ from support.extras import ROOT, make_environment
 
 from tidegauge.pack import pack_model
 
+pytestmark = pytest.mark.slow
+
 PROGRAMS = {
     "serving": "tidegauge_serving",
     "sidecar": "tidegauge_sidecar",

@@ -47,6 +47,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_table, "BLOCK_BYTES", 20_000)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_chunks")
 def test_a_file_gives_the_profile_of_the_frame(path: Path) -> None:
     assert len(list(sources.chunks_of(path))) > 5
@@ -60,6 +61,7 @@ def test_a_file_is_counted_as_the_frame_is(path: Path) -> None:
     assert profile.count(str(path)) == profile.count(FRAME)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_chunks")
 def test_a_file_larger_than_the_sample_is_still_counted_whole(
     path: Path, monkeypatch: pytest.MonkeyPatch
@@ -89,6 +91,7 @@ def test_a_file_larger_than_the_sample_is_still_counted_whole(
     assert sampled.feature("a").distinct is None
 
 
+@pytest.mark.slow
 def test_numbers_that_become_fractions_or_texts_late_in_a_csv_file(tmp_path: Path) -> None:
     lines = ["1,1,x"] * 40_000 + ["2.5,many,y"]
     (tmp_path / "late.csv").write_text("\n".join(["a,b,c", *lines]))
@@ -224,6 +227,7 @@ def test_a_files_prediction_and_time_are_names_of_columns(path: Path) -> None:
         Profile.fit(path, time=np.zeros(ROWS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_reading_a_file_holds_little_of_it_in_memory(tmp_path: Path, suffix: str, monkeypatch: Any) -> None:
     monkeypatch.setattr(sources, "CHUNK_ROWS", 5000)

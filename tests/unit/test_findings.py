@@ -100,6 +100,7 @@ def test_a_transition_survives_json() -> None:
     assert Transition.from_dict(document) == change
 
 
+@pytest.mark.slow
 @in_loop
 async def test_a_replay_and_an_aggregator_say_the_same_of_the_same_rows(tmp_path: Path) -> None:
     profile, random = small_profile(), np.random.default_rng(5)

@@ -51,6 +51,7 @@ def send(port: int, data: bytes) -> tuple[int, bytes]:
     return (int(head.split()[1]), body) if head.startswith(b"HTTP/") else (0, answer)
 
 
+@pytest.mark.slow
 @SETTINGS
 @given(requests, headers, st.binary(max_size=200))
 def test_random_bytes_are_refused_with_a_reason_and_harm_nothing(

@@ -27,6 +27,7 @@ def test_the_first_mixture_is_the_hour_that_the_pane_lies_in(pane, hour):
     assert np.flatnonzero(hour_weights(pane, 1, 10)[0]).tolist() == [hour]
 
 
+@pytest.mark.slow
 def test_the_second_mixture_lies_on_the_line_between_the_middles_of_hours():
     hours_and_half = 24 + np.arange(24) + 0.5  # a line: the hours' own middles
     for pane in range(180, 8460):
@@ -47,6 +48,7 @@ def test_a_pane_of_an_hour_is_compared_with_that_hour_alone():
     assert weights[:, 5].tolist() == [3600, 3600]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [smooth, stepped])
 def test_a_cycle_is_no_drift_whether_it_moves_within_the_hour_or_turns_on_it(level):
     random = np.random.default_rng(7)

@@ -11,6 +11,8 @@ from tidegauge.data import synthetic
 from tidegauge.pack import verify_bundle
 from tidegauge.protocol.names import Verdict
 
+pytestmark = pytest.mark.slow
+
 FEATURES = ["bedrooms", "bathrooms", "sqft", "age", "location_score"]
 HOUR_ROWS = 2_000
 

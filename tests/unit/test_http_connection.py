@@ -143,6 +143,7 @@ def encoded(target: str, body: bytes, framing: str, offer: tuple[str, ...]) -> b
     return head("POST", target, "Transfer-Encoding: chunked", *offer) + chunks + b"0\r\n\r\n"
 
 
+@pytest.mark.slow
 @given(st.lists(REQUESTS, min_size=1, max_size=5), st.lists(st.integers(0, 5000), max_size=12))
 def test_every_request_gets_its_own_answer_wherever_segments_end(
     requests: list[Any], places: list[int]

@@ -99,6 +99,7 @@ def assert_same_categories(ids: Ids, folder: Path) -> None:
             assert found.missing == ids.count(None), f"{made} -> {brought}"
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), values=st.sampled_from([SIGNED, UNSIGNED]), gaps=st.booleans())
 def test_ids_are_the_same_categories_for_all_pairs(

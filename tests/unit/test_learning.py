@@ -33,6 +33,7 @@ def raised(monitor: Monitor, panes: range, draw) -> int:
     return count
 
 
+@pytest.mark.slow
 def test_independent_rows_are_guessed_to_be_so(profile: Profile) -> None:
     monitor, random = Monitor(profile), np.random.default_rng(2)
     raised(monitor, range(1100), lambda: independent(profile, random))
@@ -40,6 +41,7 @@ def test_independent_rows_are_guessed_to_be_so(profile: Profile) -> None:
     assert monitor.design_effect.max() == 1
 
 
+@pytest.mark.slow
 def test_rows_in_bursts_do_not_alarm_once_there_is_a_guess(profile: Profile) -> None:
     monitor, random = Monitor(profile), np.random.default_rng(3)
     at_first = raised(monitor, range(200), lambda: in_bursts(profile, random))
@@ -50,6 +52,7 @@ def test_rows_in_bursts_do_not_alarm_once_there_is_a_guess(profile: Profile) -> 
     assert not monitor.alarms.alarmed.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mean", [0.8, 1.5])
 def test_a_step_while_learning_stays_alarmed(profile: Profile, mean: float) -> None:
     monitor, random = Monitor(profile), np.random.default_rng(4)
@@ -67,6 +70,7 @@ def test_a_step_that_nothing_alarmed_at_is_no_dependence_either(profile: Profile
     assert monitor.design_effect.max() < 2
 
 
+@pytest.mark.slow
 def test_what_alarmed_half_the_time_is_no_dependence_when_all_is_learned(profile: Profile) -> None:
     monitor, random = Monitor(profile, Policy(learning="3h")), np.random.default_rng(5)
     raised(monitor, range(500), lambda: independent(profile, random))
@@ -76,6 +80,7 @@ def test_what_alarmed_half_the_time_is_no_dependence_when_all_is_learned(profile
     assert monitor.alarms.alarmed.all()
 
 
+@pytest.mark.slow
 def test_a_restart_while_learning_changes_nothing(profile: Profile) -> None:
     whole, random = Monitor(profile), np.random.default_rng(6)
     panes = [in_bursts(profile, random) for _ in range(300)]

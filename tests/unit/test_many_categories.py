@@ -16,6 +16,8 @@ from tidegauge.profile.features import MAX_CATEGORIES, CategoricalFeature
 from tidegauge.protocol.names import Verdict
 from tidegauge.stats.tables import Reference
 
+pytestmark = pytest.mark.slow
+
 Rows = npt.NDArray[np.str_]
 
 

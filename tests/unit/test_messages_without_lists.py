@@ -180,6 +180,7 @@ def sources() -> Iterator[tuple[Path, str]]:
             yield path, ".".join(path.relative_to(root).with_suffix("").parts)
 
 
+@pytest.mark.slow
 def test_no_message_is_built_of_a_collection() -> None:
     found = []
     for path, name in sources():

@@ -63,6 +63,7 @@ def test_a_prediction_that_is_always_there_now_is_drift() -> None:
     assert monitor.report(0).features["prediction"].cause == "missing"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.002, 0.05, 0.4, 0.95, 1.0])
 def test_a_rate_that_stays_does_not_alarm(rate: float) -> None:
     with warnings.catch_warnings():
@@ -78,6 +79,7 @@ def test_a_fall_smaller_than_the_floor_is_detected_and_no_alarm() -> None:
     assert (found.verdict, found.detected, found.cause) == (Verdict.STABLE, True, "missing")
 
 
+@pytest.mark.slow
 def test_an_alarm_clears_when_the_values_are_missing_again() -> None:
     profile = Profile.fit({"x": with_gaps(incomes(20_000), 0.4)})
     live = [*with_gaps(incomes(8000), 0.4), *incomes(2000), *with_gaps(incomes(30_000), 0.4)]

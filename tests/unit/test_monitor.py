@@ -50,6 +50,7 @@ def _pane(random: np.random.Generator, shift: float) -> Counts:
     return shifted_pane(PROFILE, random, int(random.integers(1, 300)), shift, 0)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -73,6 +74,7 @@ def test_a_restart_changes_nothing(
         assert broken.report(pane) == whole.report(pane)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12)
 @given(seed=st.integers(0, 2**32 - 1), data=st.data())
 def test_panes_may_come_in_any_order_and_in_any_pieces(seed: int, data: st.DataObject) -> None:
@@ -125,6 +127,7 @@ def test_rows_too_late_for_every_window_are_counted_as_such() -> None:
     assert monitor.report(5001).late_rows == late.rows
 
 
+@pytest.mark.slow
 def test_a_long_silence_is_skipped_and_what_follows_is_seen() -> None:
     monitor = Monitor(PROFILE, POLICY)
     run_monitor(monitor, np.zeros(10), 400)
@@ -163,6 +166,7 @@ def test_rows_without_predictions_leave_the_prediction_unknown_and_the_model_jud
     assert report.verdict is Verdict.STABLE
 
 
+@pytest.mark.slow
 def test_with_hours_of_day_the_daily_cycle_is_no_drift() -> None:
     random = np.random.default_rng(7)
     seconds = random.uniform(0, 20 * 86_400, 60_000)

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["tidegauge_serving.models.onnx", "tidegauge.pack.onnx_format"])
 def test_loading_onnxruntime_leaves_no_name_of_the_device(tmp_path, module):
     home = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "TMPDIR": str(tmp_path)}

@@ -74,6 +74,7 @@ def test_what_is_no_csv_file_is_told_what_it_is(data: bytes | str, words: str, t
         fitted(tmp_path, data)
 
 
+@pytest.mark.slow
 def test_a_header_far_from_the_begin_is_found_again(tmp_path: Path) -> None:
     rows = "".join(f"{i % 9},{i / 7}\n" for i in range(200_000))
     with pytest.raises(ProfileError, match=r"a row after row \d{5,} repeats the header"):

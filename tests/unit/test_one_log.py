@@ -32,6 +32,7 @@ def run_and_stop(four: Four, program: str, *flags: str) -> Running:
         return running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_each_line_of_json_has_the_same_fields(four: Four, program: str) -> None:
     ended = run_and_stop(four, program, "--log-format", "json")
@@ -44,6 +45,7 @@ def test_each_line_of_json_has_the_same_fields(four: Four, program: str) -> None
     assert times == sorted(times)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_each_line_of_text_has_them_too(four: Four, program: str) -> None:
     ended = run_and_stop(four, program, "--log-format", "TEXT")

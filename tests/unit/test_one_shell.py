@@ -27,6 +27,7 @@ def taken_port() -> Iterator[int]:
         yield taken.getsockname()[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_help_names_every_flag_with_its_variable(four: Four, program: str) -> None:
     shown = four.ended(program, "--help")
@@ -68,6 +69,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_same_mistakes_have_the_same_words_all_at_once(four: Four, program: str, mistake: str) -> None:
@@ -109,6 +111,7 @@ def test_numbers_and_words_are_read_as_people_write_them() -> None:
     assert kinds.names(" a, b,,c ,") == ("a", "b", "c")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_taken_port_is_one_line(four: Four, program: str, taken_port: int) -> None:
     ended = four.ended(program, "--host", "127.0.0.1", "--port", str(taken_port))
@@ -121,6 +124,7 @@ def test_a_taken_port_is_one_line(four: Four, program: str, taken_port: int) -> 
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kubeconfig", "words"),
     [
@@ -147,6 +151,7 @@ def test_an_operator_without_a_cluster_says_so_in_one_line(
     assert ended.returncode == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", [Env.DATA_DIR, Env.BUNDLE, Env.PROFILE])
 def test_a_needed_setting_that_is_empty_is_missing(four: Four, variable: Env) -> None:
     program = {Env.DATA_DIR: "aggregator", Env.BUNDLE: "serving", Env.PROFILE: "sidecar"}[variable]
@@ -156,6 +161,7 @@ def test_a_needed_setting_that_is_empty_is_missing(four: Four, variable: Env) ->
     assert ended.returncode == 2
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made_is_named(four: Four, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for program, flag in (("aggregator", "--data-dir"), ("sidecar", "--log-dir")):

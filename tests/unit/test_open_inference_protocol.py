@@ -104,6 +104,7 @@ def rows(app: App, count: int) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["", "/versions/1"])
 def test_the_model_s_answers_are_as_specified(app: App, version: str) -> None:
     model = f"/v2/models/{app.service.name}{version}"

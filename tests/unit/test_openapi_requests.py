@@ -65,6 +65,7 @@ def a_list(schema: dict[str, Any], *, whole: bool) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", [False, True], ids=["what it needs", "all that it names"])
 def test_what_the_document_allows_is_answered_on_every_route(app: App, whole: bool) -> None:
     document = document_of(app)
@@ -112,10 +113,12 @@ def test_the_binary_form_of_the_document_is_answered(app: App) -> None:
 # --- the documents -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_model_servers_document_is_valid_openapi(app: App) -> None:
     validate(document_of(app))
 
 
+@pytest.mark.slow
 def test_the_document_without_a_model_is_valid_openapi(app: App) -> None:
     service, app.gate.service = app.gate.service, None
     try:

@@ -21,6 +21,8 @@ from support.serving_app import App
 from tidegauge.errors import BundleError, SchemaError
 from tidegauge.pack import Packed, pack_model
 
+pytestmark = pytest.mark.slow
+
 
 def pack(folder: Path, model: Any, frame: pd.DataFrame, data: str = "d.parquet", **options: Any) -> Packed:
     joblib.dump(model, folder / "m.joblib")

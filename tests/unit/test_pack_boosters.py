@@ -22,6 +22,8 @@ from tidegauge.errors import BundleError, SchemaError
 from tidegauge.pack import Packed, pack_model
 from tidegauge.protocol.bundle import Manifest
 
+pytestmark = pytest.mark.slow
+
 ROWS = 240
 LIGHTGBM = {"n_estimators": 8, "verbose": -1, "min_child_samples": 5}
 

@@ -22,6 +22,8 @@ from tidegauge.pack.folder import write_folder
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.bundle import Manifest, file_sha256
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def packed(tmp_path):

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from support.forms import Case, boosters, outcome, scikit_learn
 
+pytestmark = pytest.mark.slow
+
 CASES = {f"{case.source} {case.name}": case for case in (*scikit_learn(), *boosters())}
 FEW = (
     "scikit-learn BaggingClassifier",

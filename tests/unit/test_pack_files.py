@@ -24,6 +24,8 @@ from support.serving_app import App
 from tidegauge.errors import BundleError
 from tidegauge.pack import Packed, pack_model
 
+pytestmark = pytest.mark.slow
+
 ROWS = 80
 
 

@@ -23,6 +23,8 @@ from xgboost import XGBClassifier, XGBRegressor
 from tidegauge.pack.agreement import differing_labels
 from tidegauge.pack.answers import Original
 
+pytestmark = pytest.mark.slow
+
 REGRESSORS = {
     "linear": (LinearRegression(), "onnx"),
     "ridge": (Ridge(), "onnx"),

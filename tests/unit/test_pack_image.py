@@ -15,6 +15,8 @@ from xgboost import XGBRegressor
 from tidegauge import BundleError
 from tidegauge.protocol.bundle import Manifest
 
+pytestmark = pytest.mark.slow
+
 MINE = """
 import helper_of_mine
 from sklearn.linear_model import LinearRegression

@@ -15,6 +15,8 @@ from support.serving_app import App
 from tidegauge.errors import BundleError, SchemaError
 from tidegauge.pack import pack_model
 
+pytestmark = pytest.mark.slow
+
 
 def table(*names: Any) -> pd.DataFrame:
     values = np.random.default_rng(8).normal(size=(60, len(names)))

@@ -36,6 +36,8 @@ from tidegauge.errors import BundleError
 from tidegauge.pack import Packed, pack_model
 from tidegauge.pack.loading import load_model
 
+pytestmark = pytest.mark.slow
+
 FEATURES = ["x", "n"]
 
 

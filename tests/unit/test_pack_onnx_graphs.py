@@ -16,6 +16,8 @@ from support.serving_app import App
 from tidegauge.errors import BundleError
 from tidegauge.pack import Packed, pack_model
 
+pytestmark = pytest.mark.slow
+
 FLOAT, INT = TensorProto.FLOAT, TensorProto.INT64
 RNG = np.random.default_rng(5)
 TABLE = pd.DataFrame(RNG.normal(size=(90, 4)).astype("float32"), columns=["p", "q", "r", "s"])

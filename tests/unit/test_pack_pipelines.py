@@ -17,6 +17,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, SplineTran
 from support.packs import pack
 from support.serving_app import App
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = ["age", "income"]
 
 

@@ -19,6 +19,8 @@ from tidegauge import BundleError
 from tidegauge.pack import Server
 from tidegauge.pack.served import Rows
 
+pytestmark = pytest.mark.slow
+
 CITY = ["city of x"]
 
 

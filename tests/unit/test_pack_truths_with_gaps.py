@@ -14,6 +14,8 @@ from support.packs import SERVER, ask
 
 from tidegauge.pack import pack_model
 
+pytestmark = pytest.mark.slow
+
 
 def encoded(encoder, model):
     return make_pipeline(make_column_transformer((encoder, ["ok"]), remainder="passthrough"), model)

@@ -48,17 +48,20 @@ def meta_of(pane: Pane) -> dict[str, object]:
     return found
 
 
+@pytest.mark.slow
 @given(panes)
 def test_a_pane_comes_back(pane: Pane) -> None:
     assert Pane.from_bytes(pane.to_bytes()) == pane
 
 
+@pytest.mark.slow
 @given(panes)
 def test_the_same_pane_is_always_the_same_bytes(pane: Pane) -> None:
     shuffled = replace(pane, lost=dict(reversed(pane.lost.items())))
     assert pane.to_bytes() == shuffled.to_bytes() == Pane.from_bytes(pane.to_bytes()).to_bytes()
 
 
+@pytest.mark.slow
 @given(panes, st.data())
 def test_a_flipped_bit_is_never_taken_for_a_pane(pane: Pane, data: st.DataObject) -> None:
     spoiled = bytearray(pane.to_bytes())

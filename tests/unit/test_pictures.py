@@ -14,6 +14,7 @@ draw = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(draw)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(draw.PICTURES))
 def test_a_picture_is_what_the_script_draws_today(name: str) -> None:
     assert (FOLDER / name).read_text() == draw.PICTURES[name](), "run `make pictures`"

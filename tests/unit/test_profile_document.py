@@ -228,6 +228,7 @@ def places(item: Any) -> list[tuple[Any, Any]]:
     return [place for key in keys for place in [(item, key), *places(item[key])]]
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=300, deadline=None)
 def test_a_mutated_document_is_a_profile_or_a_profile_error(data: st.DataObject) -> None:
@@ -254,6 +255,7 @@ def test_any_json_is_a_profile_error(item: object) -> None:
         Profile.from_dict(item)
 
 
+@pytest.mark.slow
 @given(position=st.integers(0, len(PROFILE.to_bytes()) - 1), byte=st.integers(0, 255))
 @settings(max_examples=200, deadline=None)
 def test_a_damaged_file_is_the_same_profile_or_a_profile_error(position: int, byte: int) -> None:

@@ -233,6 +233,7 @@ def test_a_lazy_frame_is_asked_to_collect() -> None:
         Profile.fit(pl.LazyFrame({"x": [1]}))
 
 
+@pytest.mark.slow
 def test_times_state_how_much_rows_of_one_hour_resemble_each_other() -> None:
     random = np.random.default_rng(4)
     seconds = np.sort(random.random(20_000)) * 86_400 * 20

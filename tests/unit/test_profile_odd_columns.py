@@ -39,6 +39,7 @@ def test_a_column_without_values_warns_and_has_one_cell(values: Any) -> None:
     assert np.isnan(feature.mean)
 
 
+@pytest.mark.slow
 def test_an_identifier_is_named_in_a_warning() -> None:
     with pytest.warns(UserWarning, match=r"'x' looks like an identifier.*exclude=\['x'\]"):
         feature = fit_one([f"customer-{i}" for i in range(100_000)])

@@ -28,6 +28,7 @@ assert counts.ks("a").statistic > 0
 """
 
 
+@pytest.mark.slow
 def test_counting_never_imports_scipy_or_a_frame_library() -> None:
     assert not loaded_after(COUNT) & {"scipy", "pandas", "polars", "pyarrow"}
     assert "scipy" in loaded_after(f"{COUNT}\ncounts.ks('a').pvalue"), "else this test proves nothing"

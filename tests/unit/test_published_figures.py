@@ -45,6 +45,7 @@ def assert_shares(document: Any) -> None:
 VALUES = st.sampled_from([0.0, 1.0, 2.5, -3.0, 1e6, None])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     reference=st.lists(VALUES, min_size=1, max_size=60),
@@ -62,6 +63,7 @@ def test_every_published_share_lies_between_0_and_1(reference: Any, live: Any, e
     assert_shares(monitor.report(0).to_dict())
 
 
+@pytest.mark.slow
 def test_replay_publishes_shares_with_a_design_effect_from_times() -> None:
     random = np.random.default_rng(0)
     at = np.arange(20_000) * 3600.0

@@ -12,6 +12,8 @@ from tidegauge.errors import ProfileMismatch, WireError
 from tidegauge.monitor.rebuilding import Rebuilding
 from tidegauge.profile.features import MAX_ROWS
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(11)
 POLICY = Policy(design_effect=1, scales=7)  # windows of 1 to 64 panes
 NAMES = [f"x{i}" for i in range(3)]

@@ -55,6 +55,7 @@ def test_a_replay_says_which_feature_drifted_since_when_and_when_it_returned(
     assert raised.time.endswith(":00:00Z")
 
 
+@pytest.mark.slow
 def test_rows_out_of_order_are_put_in_order(profile: Profile, month: pl.DataFrame, tmp_path: Path) -> None:
     wanted = replay(profile, month, independent(), time="at", pane="1h")
     shuffled = month.sample(fraction=1, shuffle=True, seed=3)
@@ -63,6 +64,7 @@ def test_rows_out_of_order_are_put_in_order(profile: Profile, month: pl.DataFram
     assert replay(profile, tmp_path / "month.parquet", independent(), time="at", pane="1h") == wanted
 
 
+@pytest.mark.slow
 def test_a_file_gives_what_the_frame_gives(profile: Profile, month: pl.DataFrame, tmp_path: Path) -> None:
     month.write_parquet(tmp_path / "month.parquet")
     month.write_csv(tmp_path / "month.csv")
@@ -71,6 +73,7 @@ def test_a_file_gives_what_the_frame_gives(profile: Profile, month: pl.DataFrame
         assert replay(profile, tmp_path / name, independent(), time="at", pane="2h") == wanted
 
 
+@pytest.mark.slow
 def test_panes_of_so_many_rows_need_no_time(profile: Profile, month: pl.DataFrame, tmp_path: Path) -> None:
     rows = month.drop("at")
     history = replay(profile, rows, independent(), rows_per_pane=100)
@@ -149,6 +152,7 @@ def test_arguments_of_another_kind_are_refused(profile: Profile, month: pl.DataF
         replay(profile, month, time=5, pane="1h")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_times_that_are_fewer_than_the_rows_are_refused(profile: Profile, month: pl.DataFrame) -> None:
     times = month["at"].to_numpy()
     with pytest.raises(SchemaError, match=r"time has 5 values for 12000 rows"):

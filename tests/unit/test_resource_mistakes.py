@@ -67,6 +67,7 @@ values = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(path=st.sampled_from(paths(FULL)), value=values)
 def test_a_document_has_mistakes_just_where_msgspec_refuses_it(path: tuple[Any, ...], value: object) -> None:

@@ -88,6 +88,7 @@ def arrows_up() -> set[tuple[str, str, str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_files_import_each_other_in_a_circle_but_for_the_named_climbs(package: str) -> None:
     modules, allowed = modules_of(package), climbs()
@@ -103,6 +104,7 @@ def test_no_files_import_each_other_in_a_circle_but_for_the_named_climbs(package
     TopologicalSorter(graph).prepare()  # raises CycleError, naming the circle
 
 
+@pytest.mark.slow
 def test_three_methods_of_a_profile_are_the_only_imports_that_climb() -> None:
     home = "tidegauge.profile.profile"
     assert arrows_up() == {

@@ -26,6 +26,8 @@ from tidegauge.data.csv_table import MISSING
 from tidegauge.pack.inputs import load_table, training_rows
 from tidegauge.pack.trial import fit_profile
 
+pytestmark = pytest.mark.slow
+
 Values = dict[str, list[Any]]
 MARKS = ["NA", "None", "<NA>", "null"]
 PLAIN = [

@@ -45,6 +45,7 @@ def bodies(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "/v2/models/bundle/infer", {"inputs": tensors}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["lima", "", " oslo", "OSLO"])
 def test_a_category_that_the_model_refuses_is_named(app: App, value: str) -> None:
     failed = app.metric(Metric.SERVING_ERRORS, reason="model_failed")
@@ -56,6 +57,7 @@ def test_a_category_that_the_model_refuses_is_named(app: App, value: str) -> Non
     assert app.post("/predict", {"features": ROW})[0] == 200
 
 
+@pytest.mark.slow
 def test_a_number_that_the_model_refuses_is_named(tmp_path: Path) -> None:
     table = training_table()
     model = make_pipeline(SplineTransformer(extrapolation="error"), Ridge()).fit(table[NUMBERS], table["y"])

@@ -66,6 +66,7 @@ def test_a_linear_model_as_onnx_answers_as_the_model(tmp_path: Path) -> None:
     app.close()
 
 
+@pytest.mark.slow
 def test_xgboost_answers_as_the_library(tmp_path: Path) -> None:
     import xgboost
 
@@ -84,6 +85,7 @@ def test_xgboost_answers_as_the_library(tmp_path: Path) -> None:
     app.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
 def test_booster_classifiers_answer_with_labels(tmp_path: Path, library: str, classes: int) -> None:
@@ -119,6 +121,7 @@ def test_booster_classifiers_answer_with_labels(tmp_path: Path, library: str, cl
     app.close()
 
 
+@pytest.mark.slow
 def test_lightgbm_answers_as_the_library(tmp_path: Path) -> None:
     import lightgbm
 
@@ -137,6 +140,7 @@ def test_lightgbm_answers_as_the_library(tmp_path: Path) -> None:
     app.close()
 
 
+@pytest.mark.slow
 def test_a_bundle_of_the_packer_is_served(tmp_path: Path) -> None:
     import joblib
     import pandas as pd
@@ -167,6 +171,7 @@ def flights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return App(bundle, folder / "log", trusted_types=frozenset({"numpy.dtype"}))
 
 
+@pytest.mark.slow
 def test_a_pipeline_over_texts_answers_as_the_model(flights: App) -> None:
     frame = flight_frame()
     X = frame.drop(columns="late").fillna({"carrier": ""})
@@ -193,6 +198,7 @@ def test_a_pipeline_over_texts_answers_as_the_model(flights: App) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_missing_value_is_answered_where_training_had_some_and_logged_as_missing(flights: App) -> None:
     assert flights.loaded.schema.accepts_missing[:2] == (True, True)
     status, answer = flights.post("/predict", {"features": {**FLIGHT_ROW, "temp": None, "carrier": None}})
@@ -329,6 +335,7 @@ def labels_for_a_number(folder: Path) -> Path:
     return bundle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "words"),
     [

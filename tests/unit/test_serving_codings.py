@@ -106,6 +106,7 @@ def test_an_inflated_body_above_the_limit_is_refused(app: App, kind: str, size: 
     assert str(MAX_BYTES) in answer["error"]
 
 
+@pytest.mark.slow
 def test_inflation_stops_at_its_limit() -> None:
     import tracemalloc
 

@@ -117,6 +117,7 @@ def agree(ways: list[Way]) -> None:
     assert short == ordinary
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(streams(), st.booleans())
 def test_random_streams_are_answered_alike(both: list[Way], parts: list[bytes], ends: bool) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
+import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -12,6 +13,8 @@ from support.serving_app import App, read_log
 from support.serving_bundles import HOUSE_FEATURES, HOUSE_ROW, house_data
 
 from tidegauge.pack import pack_model
+
+pytestmark = pytest.mark.slow
 
 
 def test_truth_values_are_answered_and_logged_alike_in_every_format(tmp_path: Path) -> None:

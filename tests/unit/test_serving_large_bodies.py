@@ -60,6 +60,7 @@ def wanted(app: App, values: np.ndarray) -> list[float]:
 # --- the same answers ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_way_to_send_many_rows_gives_the_answers_of_few(app: App) -> None:
     X = rows()
     expected = wanted(app, X)
@@ -89,6 +90,7 @@ def test_all_rows_are_in_the_log_in_their_order_and_counted(app: App) -> None:
     assert np.array_equal(np.concatenate(parts)[:, :5], X)
 
 
+@pytest.mark.slow
 def test_texts_that_look_like_the_end_of_a_row_are_texts(texts: App) -> None:
     row = {"temp": 1.5, "carrier": "A},{],[,", "distance": 800.0}
     few = texts.post(V1.format(texts.service.name), {"instances": [row]})[1]["predictions"]
@@ -106,6 +108,7 @@ def test_one_row_in_a_long_body_is_answered(app: App) -> None:
     assert ask(app, "/predict", example + b" " * LARGE_BYTES)[0] == 200
 
 
+@pytest.mark.slow
 def test_parts_put_together_are_the_list() -> None:
     for values in ([1.5] * 100_000, [[1, [2]], []] * 50_000, [{"a": {"b": 1}}] * 50_000, [], [None] * 90_000):
         parts = list(list_parts(json.dumps(values, separators=(",", ":")).encode()))
@@ -180,6 +183,7 @@ def near_the_limit(kind: str) -> tuple[str, bytes]:
     return V2, json.dumps({"inputs": [inputs]}, separators=(",", ":")).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lists", "lists, the last wrong", "one tensor"])
 def test_health_is_answered_while_a_body_near_the_limit_is(app: App, kind: str) -> None:
     path, body = near_the_limit(kind)

@@ -39,6 +39,7 @@ def rows() -> pd.DataFrame:
     return table(7)[NAMES]
 
 
+@pytest.mark.slow
 def test_rows_by_name_are_answered_whatever_the_names(served: tuple, rows: pd.DataFrame) -> None:
     app, model = served
     records = rows.to_dict("records")

@@ -75,6 +75,7 @@ def requests(names: tuple[str, ...], values: list[float]) -> Iterator[tuple[str,
     yield "/v2/models/bundle/infer", head + data, {"inference_header_content_length": str(len(head))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [[], [2.0, 3.0]], ids=["alone", "after others"])
 def test_the_row_is_refused_with_its_value(served: tuple[App, float, str], before: list[float]) -> None:
     app, value, what = served

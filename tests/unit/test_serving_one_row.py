@@ -23,6 +23,8 @@ from tidegauge_serving.protocols.one_row import OneRow
 
 from tidegauge.pack import pack_model
 
+pytestmark = pytest.mark.slow
+
 V2 = "/v2/models/house-prices/infer"
 ROW = list(HOUSE_ROW.values())
 

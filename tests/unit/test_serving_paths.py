@@ -142,6 +142,7 @@ def flight_tensors() -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_every_parameter_of_an_answer_is_text_number_or_truth_value(flights: App) -> None:
     for wish in ({}, {"parameters": {"binary_data_output": False}}):
         outputs = flights.post("/v2/models/late-flights/infer", {**flight_tensors(), **wish})[1]["outputs"]
@@ -169,6 +170,7 @@ def original() -> tuple[Any, Any]:
     return flight_pipeline().fit(X, frame["late"]), X
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 3, 900])
 def test_v1_answers_probabilities_on_request(flights: App, rows: int) -> None:
     model, X = original()
@@ -183,6 +185,7 @@ def test_v1_answers_probabilities_on_request(flights: App, rows: int) -> None:
     assert answer["predictions"] == flights.post("/v1/models/late-flights:predict", body)[1]["predictions"]
 
 
+@pytest.mark.slow
 def test_predict_answers_probabilities_on_request(flights: App) -> None:
     import pandas as pd
 

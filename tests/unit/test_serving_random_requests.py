@@ -78,6 +78,7 @@ WORDS = st.sampled_from(["MODEL", "other", "", "..", "a/b", "ready", "infer", "{
 )
 
 
+@pytest.mark.slow
 @settings(SETTINGS, max_examples=150)
 @given(METHODS, ROUTES, WORDS, st.sampled_from(["", "/", "?a=b", "?\xff=%00"]), st.binary(max_size=40))
 def test_any_method_at_any_path(app: App, method: str, route: str, word: str, tail: str, body: bytes) -> None:
@@ -91,6 +92,7 @@ def test_any_method_at_any_path(app: App, method: str, route: str, word: str, ta
     assert app.get("/healthz") == (200, {"live": True})
 
 
+@pytest.mark.slow
 @SETTINGS
 @given(METHODS, st.sampled_from([PLAIN, V1, V2]))
 def test_a_wrong_method_is_told_the_right_one(app: App, method: str, path: str) -> None:
@@ -112,6 +114,7 @@ def test_random_json(app: App, path: str, body: Any) -> None:
     send(app, path, json.dumps(body).encode())
 
 
+@pytest.mark.slow
 @SETTINGS
 @given(values=st.dictionaries(names, scalars | trees, max_size=7), whole=st.booleans())
 def test_random_features(app: App, values: dict[str, Any], whole: bool) -> None:
@@ -126,6 +129,7 @@ def test_random_features(app: App, values: dict[str, Any], whole: bool) -> None:
     send(app, V1, json.dumps({"instances": [base or row, row]}).encode())
 
 
+@pytest.mark.slow
 @SETTINGS
 @given(rows=st.lists(st.lists(scalars, min_size=4, max_size=6), max_size=4) | trees)
 def test_random_instances(app: App, rows: Any) -> None:
@@ -145,6 +149,7 @@ tensors = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @SETTINGS
 @given(inputs=st.lists(tensors, max_size=6), outputs=st.none() | trees, binary=st.binary(max_size=90))
 def test_random_tensors(app: App, inputs: list[Any], outputs: Any, binary: bytes) -> None:

@@ -394,6 +394,7 @@ def test_sampling_leaves_unsampled_rows_out_of_the_sequence(tmp_path: Path) -> N
     app.close()
 
 
+@pytest.mark.slow
 def test_while_it_drains_it_answers_and_closes_connections(tmp_path: Path) -> None:
     app = App(house_bundle(tmp_path / "bundle"), tmp_path / "log")
     app.gate.drain()

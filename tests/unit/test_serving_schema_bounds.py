@@ -36,6 +36,7 @@ def numbers(largest: int) -> list[Decimal]:
     return [*near, *short, Decimal(1), Decimal(0)]
 
 
+@pytest.mark.slow
 def test_a_number_is_answered_if_the_schema_allows_it(asked: tuple[App, Any, str, dict[str, int]]) -> None:
     app, row, name, bounds = asked
     largest = bounds["maximum"]

@@ -143,6 +143,7 @@ def test_of_a_group_larger_than_the_budget_each_row_with_room_is_in_the_log(tmp_
     assert sum(frame.rows for frame in read_log(tmp_path)[1]) == 4
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.floats(0, 0.2)), max_size=40),
     st.integers(0, 4_000),
@@ -222,6 +223,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answered_before", [1, 500, 5_000, 30_000])
 def test_a_writer_killed_at_any_moment_leaves_every_row_that_it_answered(
     tmp_path: Path, answered_before: int

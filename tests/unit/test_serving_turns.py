@@ -67,6 +67,7 @@ class NoParser:
 # --- one turn -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("many", [2, 5, 16, 17, 40])
 def test_requests_of_one_turn_have_the_answers_they_have_alone(way: Way, many: int) -> None:
     kinds = (plain, v1, v2, lambda row: v1(named(row)))

@@ -67,6 +67,7 @@ def is_short(wire: Any) -> bool:
     return wire.connection.cycle is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", ["predict", "v1", "v2", "v2 binary", "v1 rows"])
 def test_a_prediction_has_the_answer_of_the_application(way: Way, asked: str) -> None:
     request = ASKED[asked]
@@ -371,6 +372,7 @@ def test_a_client_that_leaves_while_its_batch_runs_harms_nobody(slow: Way) -> No
     wait_for(lambda: slow.loop.settle() or not gone.state.tasks, "the request that was left ends", 30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WAYS)
 def test_texts_and_probabilities_are_answered_by_both_ways(tmp_path: Path, name: str) -> None:
     way = Way(flight_bundle(tmp_path / "bundle"), tmp_path / "log", name)

@@ -163,6 +163,7 @@ def changed(draw: st.DrawFn) -> tuple[str, bytes]:
     return path, data[:start] + data[start + draw(st.integers(1, 5)) :]
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(changed())
 def test_no_refusal_has_another_library_s_words(app: App, request_: tuple[str, bytes]) -> None:

@@ -63,6 +63,7 @@ def test_half_a_surrogate_pair_is_no_json(app: App, path: str, body: bytes) -> N
     assert (status, answer["reason"]) == (400, "bad_json"), answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["\\ud800", "\\udfff\\ud800", "a\\udc00"])
 def test_half_a_surrogate_pair_in_a_category_is_no_json(tmp_path: Path, text: str) -> None:
     app = App(flight_bundle(tmp_path / "bundle"), tmp_path / "log")

@@ -22,6 +22,8 @@ from tidegauge_sidecar import reader
 
 from tidegauge.protocol.taplog import FRAME_MAGIC
 
+pytestmark = pytest.mark.slow
+
 COUNTS = st.integers(1, 30)
 SEEDS = st.integers(0, 2**32 - 1)
 KILLS = st.none() | st.integers(0, 6)

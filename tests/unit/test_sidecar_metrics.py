@@ -127,6 +127,7 @@ def test_the_endpoint_answers_and_turns_red_when_the_loop_is_stuck(pod: Pod) -> 
         server.server_close()
 
 
+@pytest.mark.slow
 def test_scipy_is_never_imported() -> None:
     program = (
         "import sys, tidegauge_sidecar.__main__, tidegauge.profile.document, tidegauge.counting.codec;"

@@ -293,6 +293,7 @@ print(json.dumps(monitor.report(0).to_dict()))
 """
 
 
+@pytest.mark.slow
 def test_a_file_in_the_folder_is_a_statistic_without_another_line(tmp_path: Path) -> None:
     (tmp_path / "first_bin.py").write_text(OWN_FILE)
     printed = subprocess.run(

@@ -99,6 +99,7 @@ def test_a_new_store_has_the_schema_of_one_that_was_migrated(tmp_path: Path) -> 
         assert schema(folder / FILE_NAME) == schema(tmp_path / FILE_NAME)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", EARLIER)
 def test_a_kill_at_any_step_leaves_a_store_with_every_row(tmp_path: Path, version: int) -> None:
     source = load(version, tmp_path)
@@ -179,6 +180,7 @@ def test_a_copy_goes_after_two_weeks(tmp_path: Path) -> None:
     assert not copy.exists()
 
 
+@pytest.mark.slow
 def test_the_program_says_why_it_does_not_start_on_a_later_store(tmp_path: Path) -> None:
     open_store(tmp_path).close()
     connection = sqlite3.connect(tmp_path / FILE_NAME)

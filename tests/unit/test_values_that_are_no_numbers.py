@@ -92,6 +92,7 @@ def test_numbers_and_missing_values_pass_in_silence(
         look(profile, columns([1.0, value]))
 
 
+@pytest.mark.slow
 @both_ways
 @pytest.mark.parametrize("field", ["?", "1,5", "true", "0x1F", "1_000"])
 def test_a_files_row_is_named_in_any_chunk(
@@ -161,6 +162,7 @@ def test_without_a_type_texts_of_numbers_and_truths_are_numbers(value: Any) -> N
         assert UNTYPED.count(columns([1.0, value])).missing[0] == 0
 
 
+@pytest.mark.slow
 @both_ways
 def test_a_file_read_in_many_chunks_is_told_of_once(
     look: Callable[[Profile, Any], None], tmp_path: Path
