@@ -56,6 +56,7 @@ def replay(
     ProfileError, PolicyError, SchemaError
         An argument is something else or contradicts another; a column or value cannot be read.
     """
+    _check_kinds(profile, policy)
     cut = Cut(time=time, pane=pane, rows_per_pane=rows_per_pane, prediction=prediction)
     told = None if progress is None else lambda rows, _seconds: progress(rows)
     return list(replayed(profile, data, policy, cut, told))
