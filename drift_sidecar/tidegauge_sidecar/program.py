@@ -13,11 +13,11 @@ from prometheus_client import CollectorRegistry
 from tidegauge.kit.refusal import Refusal
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import Lost
-from tidegauge_sidecar.cutter import Cutter, Origin
 from tidegauge_sidecar.folder import Folder
 from tidegauge_sidecar.metrics import SidecarCollector, Snapshot, send_seconds
+from tidegauge_sidecar.pane_builder import PaneBuilder, Source
+from tidegauge_sidecar.recent_counts import RecentCounts
 from tidegauge_sidecar.recovery import lock_folder, name_instance, recover_position
-from tidegauge_sidecar.rolling import RollingCounts
 from tidegauge_sidecar.sender import Sender, Transport
 from tidegauge_sidecar.spool import Spool, StateFile
 
@@ -54,7 +54,7 @@ class Sidecar:
 
     Attributes
     ----------
-    cutter, sender
+    pane_builder, sender
         What `run` turns, the sender in a thread of its own.
 
     Raises
@@ -85,12 +85,12 @@ class Sidecar:
         self._pane_ns = pane_seconds * 10**9
         self._trouble = ""
         self._lock = lock_folder(folder)
-        origin = Origin(model, name_instance(folder, pane_seconds), pod, pane_seconds)
+        source = Source(model, name_instance(folder, pane_seconds), pod, pane_seconds)
         self._spool = Spool(folder)
         state_file = StateFile(folder)
         position = recover_position(self._spool, state_file)
-        self._rolling = RollingCounts(profile)
-        self.cutter = Cutter(folder, self._spool, profile, origin, position, self._rolling)
+        self._recent_counts = RecentCounts(profile)
+        self.pane_builder = PaneBuilder(folder, self._spool, profile, source, position, self._recent_counts)
         observe = send_seconds(registry, model)
         self.sender = Sender(
             self._spool, state_file, profile, transports, clock=monotonic, rng=rng, observe=observe
@@ -111,7 +111,7 @@ class Sidecar:
         done.set()
 
     def _turn(self) -> None:
-        self._guarded(lambda: self.cutter.turn(self._clock_ns()))
+        self._guarded(lambda: self.pane_builder.turn(self._clock_ns()))
         self._turned_at = self._monotonic()
 
     def _guarded(self, work: Callable[[], object]) -> bool:
@@ -128,7 +128,7 @@ class Sidecar:
 
     def _finish(self) -> None:
         """Wait for the servers' last row, close the last pane, see it sent; each for a bounded time."""
-        self._wait(lambda: self.cutter.writers_are_dead, WAIT_FOR_WRITERS_SECONDS, between=self._turn)
+        self._wait(lambda: self.pane_builder.writers_are_dead, WAIT_FOR_WRITERS_SECONDS, between=self._turn)
         self._wait(lambda: self._guarded(self._close_last), WAIT_FOR_WRITERS_SECONDS)
         self._wait(lambda: not self._spool.panes(), LAST_SEND_SECONDS)
         if left := len(self._spool.panes()):
@@ -144,7 +144,7 @@ class Sidecar:
             between()
 
     def _close_last(self) -> None:
-        if not self.cutter.finish(self._clock_ns()):
+        if not self.pane_builder.finish(self._clock_ns()):
             logger.warning("a server still writes to the log: the last pane is not final")
 
     def _send_until(self, done: threading.Event) -> None:
@@ -165,7 +165,7 @@ class Sidecar:
 
     def snapshot(self) -> Snapshot:
         """The metrics' values now."""
-        cut, sent = self.cutter.totals, self.sender.totals
+        cut, sent = self.pane_builder.totals, self.sender.totals
         return Snapshot(
             rows=cut.rows,
             lost=dict(cut.lost + Counter({str(Lost.REFUSED): sent.refused_rows})),
@@ -176,11 +176,11 @@ class Sidecar:
             spool_bytes=self._spool.total_bytes,
             lag_seconds=self._lag_seconds(),
             corrupt_bytes=cut.corrupt_bytes,
-            window=self._rolling.counts(),
+            window=self._recent_counts.counts(),
         )
 
     def _lag_seconds(self) -> float:
         spooled = self._spool.panes()[:1]
-        times = [self.cutter.oldest_waiting_ns, *(pane * self._pane_ns for pane in spooled)]
+        times = [self.pane_builder.oldest_waiting_ns, *(pane * self._pane_ns for pane in spooled)]
         now_ns = self._clock_ns()
         return max(0, now_ns - min((time for time in times if time is not None), default=now_ns)) / 1e9

@@ -26,7 +26,7 @@ from tidegauge.protocol.taplog import (
 from tidegauge_sidecar.folder import Folder
 from tidegauge_sidecar.position import WriterPosition
 
-__all__ = ["Layout", "Sight", "Sink", "WriterReader", "look", "writers_in"]
+__all__ = ["FrameHandler", "Layout", "WriterReader", "WriterScan", "scan_writer", "writers_in"]
 
 CHUNK_BYTES: Final = 1 << 18  # read at once, so that memory does not grow with the log
 MAX_GAP_ROWS: Final = 1 << 40  # a larger jump of the sequence numbers is damage, not rows
@@ -48,7 +48,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class WriterScan:
     """One look at a writer: dead or not, its counter, its segments' numbers in order."""
 
     dead: bool
@@ -56,7 +56,7 @@ class Sight:
     segments: tuple[int, ...]
 
 
-class Sink(Protocol):
+class FrameHandler(Protocol):
     """Takes what a reader finds."""
 
     def take(self, frame: Frame, value_bytes: int) -> None:
@@ -87,13 +87,13 @@ def writers_in(names: dict[str, int]) -> set[str]:
     return {found[0] for found in split if found} | {n[: -len(".seq")] for n in names if n.endswith(".seq")}
 
 
-def look(folder: Folder, writer: str) -> Sight:
+def scan_writer(folder: Folder, writer: str) -> WriterScan:
     """Look at a writer's files, in the order that this module's head prescribes."""
     dead = not folder.is_locked(sequence_name(writer))
     stored = folder.read(sequence_name(writer), 0, SEQUENCE.size)
     counter = SEQUENCE.unpack(stored)[0] if len(stored) == SEQUENCE.size else 0
     found = (split_segment_name(name) for name in folder.sizes())
-    return Sight(
+    return WriterScan(
         dead, counter, tuple(sorted(number for name, number in filter(None, found) if name == writer))
     )
 
@@ -128,61 +128,62 @@ class WriterReader:
         """Time of the next frame, if it was parsed already."""
         return self._ahead[0].frame.time_ns if self._ahead else None
 
-    def head_time_ns(self, sight: Sight, sink: Sink) -> int | None:
+    def head_time_ns(self, scan: WriterScan, handler: FrameHandler) -> int | None:
         """Time of the next frame that can be read now, or None at the end of the log."""
         while not self._ahead:
-            if self._done or not self._read_on(sight, sink):
+            if self._done or not self._read_on(scan, handler):
                 return None
         return self.ahead_time_ns
 
-    def read(self, sight: Sight, before_ns: int | None, sink: Sink) -> None:
+    def read(self, scan: WriterScan, before_ns: int | None, handler: FrameHandler) -> None:
         """Take the frames up to the first one not before `before_ns`, or up to the log's end."""
-        while (time_ns := self.head_time_ns(sight, sink)) is not None:
+        while (time_ns := self.head_time_ns(scan, handler)) is not None:
             if before_ns is not None and time_ns >= before_ns:
                 return
-            self._take(self._ahead.popleft(), sink)
-        self._settle_end(sight, sink)
+            self._take(self._ahead.popleft(), handler)
+        self._settle_end(scan, handler)
 
-    def _take(self, ahead: _Ahead, sink: Sink) -> None:
+    def _take(self, ahead: _Ahead, handler: FrameHandler) -> None:
         frame = ahead.frame
-        self._skip_to(ahead.end, ahead.damage_before, sink)
+        self._skip_to(ahead.end, ahead.damage_before, handler)
         if not 0 <= frame.first_sequence - self._next_sequence <= MAX_GAP_ROWS:
             # rows that are accounted for already, or a number that cannot be
-            self._skip_to(ahead.end, FRAME_HEADER.size + len(frame.payload), sink)
+            self._skip_to(ahead.end, FRAME_HEADER.size + len(frame.payload), handler)
             return
-        self._lose_up_to(frame.first_sequence, sink)
+        self._lose_up_to(frame.first_sequence, handler)
         self._next_sequence = frame.first_sequence + frame.rows
         self._damage_bytes = 0
         assert self._header is not None  # frames come from a segment whose header was read
-        sink.take(frame, self._header.value_bytes)
+        handler.take(frame, self._header.value_bytes)
 
-    def _skip_to(self, offset: int, damage: int, sink: Sink) -> None:
+    def _skip_to(self, offset: int, damage: int, handler: FrameHandler) -> None:
         self._offset = offset
         if damage:
             self._damage_bytes += damage
-            sink.skip(damage)
+            handler.skip(damage)
 
-    def _lose_up_to(self, sequence: int, sink: Sink) -> None:
+    def _lose_up_to(self, sequence: int, handler: FrameHandler) -> None:
         if sequence > self._next_sequence:
-            sink.lose(Lost.CORRUPT if self._damage_bytes else Lost.FULL, sequence - self._next_sequence)
+            handler.lose(Lost.CORRUPT if self._damage_bytes else Lost.FULL, sequence - self._next_sequence)
             self._next_sequence = sequence
             self._damage_bytes = 0
 
-    def _settle_end(self, sight: Sight, sink: Sink) -> None:
+    def _settle_end(self, scan: WriterScan, handler: FrameHandler) -> None:
         """At the log's end what the counter has passed is lost, unless bytes still wait to become a frame."""
         if self._rest_bytes or self._done:
             return
-        if sight.counter - self._next_sequence <= MAX_GAP_ROWS:
-            self._lose_up_to(sight.counter, sink)
-        self._done = sight.dead
+        if scan.counter - self._next_sequence <= MAX_GAP_ROWS:
+            self._lose_up_to(scan.counter, handler)
+        self._done = scan.dead
 
     # --- segments --------------------------------------------------------------------------------------
 
-    def _read_on(self, sight: Sight, sink: Sink) -> bool:
+    def _read_on(self, scan: WriterScan, handler: FrameHandler) -> bool:
         """Parse what follows; whether there was anything, or another segment to go on with."""
-        following = next((number for number in sight.segments if number > self._segment), None)
-        is_behind = self._next_sequence < sight.counter
-        if self._parse_rest(complete=sight.dead or following is not None, is_behind=is_behind, sink=sink):
+        following = next((number for number in scan.segments if number > self._segment), None)
+        is_behind = self._next_sequence < scan.counter
+        is_complete = scan.dead or following is not None
+        if self._parse_rest(complete=is_complete, is_behind=is_behind, handler=handler):
             return True
         if following is None:
             return False
@@ -190,14 +191,14 @@ class WriterReader:
         self._opened = False
         return True
 
-    def _parse_rest(self, *, complete: bool, is_behind: bool, sink: Sink) -> bool:
+    def _parse_rest(self, *, complete: bool, is_behind: bool, handler: FrameHandler) -> bool:
         """Parse from the offset on; whether that led anywhere."""
-        if not self._opened and not self._open(complete=complete, sink=sink):
+        if not self._opened and not self._open(complete=complete, handler=handler):
             return False
         start = self._offset
         if self._header is None:
             size = len(self._read_chunk(CHUNK_BYTES))
-            self._skip_to(start + size, size, sink)
+            self._skip_to(start + size, size, handler)
             return size > 0
         parsed = self._parse_chunk(self._header, complete=complete, is_behind=is_behind)
         self._rest_bytes = parsed.waiting_bytes
@@ -207,7 +208,7 @@ class WriterReader:
             self._ahead.append(_Ahead(frame, begin - end, start + frame.end))
             end = frame.end
         if not parsed.frames:
-            self._skip_to(start + parsed.consumed, parsed.corrupt_bytes, sink)
+            self._skip_to(start + parsed.consumed, parsed.corrupt_bytes, handler)
         return parsed.consumed > 0
 
     def _parse_chunk(self, header: SegmentHeader, *, complete: bool, is_behind: bool) -> Parsed:
@@ -228,7 +229,7 @@ class WriterReader:
     def _read_chunk(self, size: int) -> bytes:
         return self._folder.read(segment_name(self._writer, self._segment), self._offset, size)
 
-    def _open(self, *, complete: bool, sink: Sink) -> bool:
+    def _open(self, *, complete: bool, handler: FrameHandler) -> bool:
         """Read the segment's header; False while it is not written yet."""
         name = segment_name(self._writer, self._segment)
         head = self._folder.read(name, 0, SEGMENT_HEADER_BYTES)
@@ -244,5 +245,5 @@ class WriterReader:
         except WireError as error:
             self._header = None
             self.bad_segments.add(self._segment)
-            sink.reject(name, str(error))
+            handler.reject(name, str(error))
         return True

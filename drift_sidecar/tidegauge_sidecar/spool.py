@@ -54,7 +54,7 @@ class Spooled:
 
 
 class Spool:
-    """The spool files; used by the cutting and the sending thread."""
+    """The spool files; used by the thread that builds panes and the one that sends them."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder

@@ -86,7 +86,7 @@ class Pod:
 
     def turn(self) -> None:
         """One turn of the main loop; a planned kill is followed by a new process."""
-        self._survive(lambda: self.sidecar.cutter.turn(self.now_ns))
+        self._survive(lambda: self.sidecar.pane_builder.turn(self.now_ns))
 
     def send(self) -> None:
         """One step of the sender, after any wait."""
@@ -119,7 +119,7 @@ class Pod:
         for writer in self.writers:
             writer.die()
         self.turn()
-        assert self.sidecar.cutter.finish(self.now_ns)
+        assert self.sidecar.pane_builder.finish(self.now_ns)
         self.send_all()
 
     def send_all(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import generate_latest
 from scipy.stats import ks_2samp
 from support.pod import PANE_SECONDS, Pod, some_rows
-from tidegauge_sidecar.rolling import SPAN_SECONDS, RollingCounts
+from tidegauge_sidecar.recent_counts import SPAN_SECONDS, RecentCounts
 
 from tidegauge.kit.health_server import serve_health
 from tidegauge.kit.listening import listen
@@ -92,14 +92,14 @@ def test_the_pods_own_statistic_is_scipys(pod: Pod) -> None:
 def test_the_window_holds_between_one_and_two_spans() -> None:
     rng = np.random.default_rng(1)
     profile = Profile.fit(rng.normal(size=(50, 1)), feature_names=["a"])
-    rolling = RollingCounts(profile)
+    recent_counts = RecentCounts(profile)
     one = profile.count_matrix(np.zeros((1, 1)))
     for start in range(0, 5 * SPAN_SECONDS, 10):
-        rolling.add(start, one)
-        seen = rolling.counts().rows * 10
+        recent_counts.add(start, one)
+        seen = recent_counts.counts().rows * 10
         assert min(start + 10, SPAN_SECONDS) <= seen <= 2 * SPAN_SECONDS
-    rolling.add(50 * SPAN_SECONDS, one)
-    assert rolling.counts().rows == 1, "after a long silence nothing old is left"
+    recent_counts.add(50 * SPAN_SECONDS, one)
+    assert recent_counts.counts().rows == 1, "after a long silence nothing old is left"
 
 
 def get(port: int, path: str) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""Cutting the log into panes: one turn reads what there is, and closes the panes that are over."""
+"""From the log to panes: one turn reads what there is, and closes the panes that are over."""
 
 import logging
 from collections import Counter
@@ -12,18 +12,18 @@ from tidegauge.protocol.taplog import Frame, sequence_name, split_segment_name
 from tidegauge_sidecar.counting import OpenPane
 from tidegauge_sidecar.folder import Folder
 from tidegauge_sidecar.position import Position, WriterPosition
-from tidegauge_sidecar.reader import Layout, Sight, WriterReader, look, writers_in
-from tidegauge_sidecar.rolling import RollingCounts
+from tidegauge_sidecar.reader import Layout, WriterReader, WriterScan, scan_writer, writers_in
+from tidegauge_sidecar.recent_counts import RecentCounts
 from tidegauge_sidecar.spool import FOLDER, Spool, Spooled
 
-__all__ = ["GRACE_SECONDS", "Cutter", "Origin", "Totals"]
+__all__ = ["GRACE_SECONDS", "PaneBuilder", "Source", "Totals"]
 
 GRACE_SECONDS: Final = 1  # how long after its end a pane waits for frames that were stamped before it
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Source:
     """The fields that all panes of one instance share."""
 
     model: str
@@ -48,7 +48,7 @@ class Totals:
         self.panes += 1
 
 
-class Cutter:
+class PaneBuilder:
     """Turns the log into spooled panes; a pane's commit is one rename, so a crash loses and doubles nothing.
 
     Parameters
@@ -59,11 +59,11 @@ class Cutter:
         Takes the closed panes.
     profile
         What the rows are counted with.
-    origin
+    source
         Names that go into every pane.
     position
         How far an earlier process had come.
-    rolling
+    recent_counts
         Gets the counts of every closed pane.
 
     Notes
@@ -78,17 +78,17 @@ class Cutter:
         folder: Folder,
         spool: Spool,
         profile: Profile,
-        origin: Origin,
+        source: Source,
         position: Position,
-        rolling: RollingCounts,
+        recent_counts: RecentCounts,
     ) -> None:
         self.totals = Totals()
         self.position = position
         self._folder = folder
         self._spool = spool
-        self._rolling = rolling
-        self._names = {"profile": profile.hash, **asdict(origin)}
-        self._pane_ns = origin.pane_seconds * 10**9
+        self._recent_counts = recent_counts
+        self._names = {"profile": profile.hash, **asdict(source)}
+        self._pane_ns = source.pane_seconds * 10**9
         self._layout = Layout(profile.hash, len(profile.monitored))
         self._readers: dict[str, WriterReader] = {}
         self._open = OpenPane(profile)
@@ -96,7 +96,7 @@ class Cutter:
         self._readers.update((writer, self._reader(writer, at)) for writer, at in position.writers.items())
         self._tidy()
 
-    # --- what a reader finds: `tidegauge_sidecar.reader.Sink` -------------------------------------------
+    # --- what a reader finds: `tidegauge_sidecar.reader.FrameHandler` ---------------------------------------
 
     def take(self, frame: Frame, value_bytes: int) -> None:
         """Count rows in the open pane."""
@@ -125,16 +125,16 @@ class Cutter:
             A file could not be read or written, a full disk above all; the next turn takes up where this one
             stopped.
         """
-        sights = self._look()
-        self._read(sights, now_ns)
+        scans = self._scan()
+        self._read(scans, now_ns)
         while self._is_over(now_ns):
             self._close(final=False)
-            self._read(sights, now_ns)
+            self._read(scans, now_ns)
 
     def finish(self, now_ns: int) -> bool:
         """Read to the end and close every pane; whether all writers were dead, so that the last is final."""
-        sights = self._look()
-        while self._read(sights, now_ns) < now_ns // self._pane_ns:
+        scans = self._scan()
+        while self._read(scans, now_ns) < now_ns // self._pane_ns:
             self._close(final=False)
         final = self.writers_are_dead
         self._close(final=final)
@@ -151,24 +151,24 @@ class Cutter:
         times = [self._open.oldest_ns, *(reader.ahead_time_ns for reader in self._readers.values())]
         return min((time for time in times if time is not None), default=None)
 
-    def _look(self) -> dict[str, Sight]:
+    def _scan(self) -> dict[str, WriterScan]:
         for writer in writers_in(self._folder.sizes()) - self._readers.keys():
             self._readers[writer] = self._reader(writer, WriterPosition())
-        return {writer: look(self._folder, writer) for writer in sorted(self._readers)}
+        return {writer: scan_writer(self._folder, writer) for writer in sorted(self._readers)}
 
     def _reader(self, writer: str, position: WriterPosition) -> WriterReader:
         return WriterReader(self._folder, writer, self._layout, position)
 
-    def _read(self, sights: dict[str, Sight], now_ns: int) -> int:
+    def _read(self, scans: dict[str, WriterScan], now_ns: int) -> int:
         """Read what belongs into the open pane, opening one if need be; returns its id."""
         current = now_ns // self._pane_ns
         if self._open_id is None:
-            heads = [reader.head_time_ns(sights[name], self) for name, reader in self._readers.items()]
+            heads = [reader.head_time_ns(scans[name], self) for name, reader in self._readers.items()]
             first = min((head // self._pane_ns for head in heads if head is not None), default=current)
             self._open_id = max(self.position.pane + 1, min(first, current))
         before_ns = (self._open_id + 1) * self._pane_ns if self._open_id < current else None
         for writer, reader in self._readers.items():
-            reader.read(sights[writer], before_ns, self)
+            reader.read(scans[writer], before_ns, self)
         return self._open_id
 
     def _is_over(self, now_ns: int) -> bool:
@@ -197,7 +197,7 @@ class Cutter:
         self.position = position
         self._open_id = None
         self._open.clear()
-        self._rolling.add(pane.pane * pane.pane_seconds, counts)
+        self._recent_counts.add(pane.pane * pane.pane_seconds, counts)
         self.totals.add(pane)
         self._tidy()
 

@@ -244,7 +244,7 @@ def test_the_end_closes_the_open_pane_and_says_that_it_is_the_last(pod: Pod) -> 
     answer(pod, 1)
     turn_at(pod, 2)
     pod.writers[0].die()
-    assert pod.sidecar.cutter.finish(pod.now_ns)
+    assert pod.sidecar.pane_builder.finish(pod.now_ns)
     (pane,) = spooled(pod)
     assert (pane.rows, pane.final) == (1, True)
 
@@ -252,7 +252,7 @@ def test_the_end_closes_the_open_pane_and_says_that_it_is_the_last(pod: Pod) -> 
 def test_a_pane_is_not_final_while_a_server_lives(pod: Pod) -> None:
     pod.writer()
     answer(pod, 1)
-    assert not pod.sidecar.cutter.finish(pod.now_ns)
+    assert not pod.sidecar.pane_builder.finish(pod.now_ns)
     assert [pane.final for pane in spooled(pod)] == [False]
 
 

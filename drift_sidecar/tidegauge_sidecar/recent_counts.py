@@ -5,12 +5,12 @@ from typing import Final
 from tidegauge.counting.counts import Counts
 from tidegauge.profile.profile import Profile
 
-__all__ = ["SPAN_SECONDS", "RollingCounts"]
+__all__ = ["SPAN_SECONDS", "RecentCounts"]
 
 SPAN_SECONDS: Final = 300
 
 
-class RollingCounts:
+class RecentCounts:
     """Counts of the last 5 to 10 minutes of panes: two parts, the older dropped when the newer is full.
 
     Written by one thread and read by others: the parts are replaced together.
