@@ -273,7 +273,7 @@ def test_a_model_that_goes_is_forgotten(cluster: Cluster, namespace: str, operat
     applied(cluster, operator, a_model(namespace))
     cluster.admin.delete(a_model(namespace))
     assert operator.operator
-    wait_for(lambda: not operator.operator.store.models, "it is forgotten")
+    wait_for(lambda: not operator.operator.cache.models, "it is forgotten")
     before = len(operator.cluster.writes)
     quiet(lambda: len(operator.cluster.writes), 0.4)
     assert len(operator.cluster.writes) == before

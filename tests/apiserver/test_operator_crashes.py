@@ -16,7 +16,7 @@ from support.operator_rig import IMAGES, managed
 from tidegauge_operator.controller.applier import Applier
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.reconciler import Reconciler
-from tidegauge_operator.kube.cache import Key, Store
+from tidegauge_operator.kube.cache import Cache, Key
 from tidegauge_operator.kube.client import Cluster, connect
 
 SPEC = {
@@ -50,10 +50,10 @@ class MortalCluster(Cluster):
 async def one_life(kubeconfig: Path, key: Key, lives: int, token: str = FIRST) -> int:
     """Reconcile once with an operator that knows nothing; returns the writes it still had to live."""
     cluster = MortalCluster(await connect(kubeconfig), lives)
-    store = Store()
-    applier = Applier(cluster, store, IMAGES, lambda: token, docs_url="")
+    cache = Cache()
+    applier = Applier(cluster, cache, IMAGES, lambda: token, docs_url="")
     reconciler = Reconciler(
-        cluster, store, PodFailures(), applier, time.time, "tests", lambda reason: pytest.fail(reason)
+        cluster, cache, PodFailures(), applier, time.time, "tests", lambda reason: pytest.fail(reason)
     )
     try:
         assert await reconciler.reconcile(key)

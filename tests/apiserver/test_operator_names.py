@@ -14,7 +14,7 @@ from tidegauge_operator.controller.applier import Applier
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.reconciler import Reconciler
 from tidegauge_operator.kube import client
-from tidegauge_operator.kube.cache import Key, Store
+from tidegauge_operator.kube.cache import Cache, Key
 from tidegauge_operator.kube.client import connect
 from tidegauge_operator.kube.kinds import MODELS, Kind
 
@@ -149,9 +149,9 @@ class StricterCluster(LaterCluster):
 
 async def reconciled(cluster: client.Cluster, namespace: str) -> bool:
     """One look of an operator that knows nothing yet."""
-    store = Store()
-    applier = Applier(cluster, store, IMAGES, lambda: "a-token", docs_url="")
-    reconciler = Reconciler(cluster, store, PodFailures(), applier, time.time, "tests", lambda _: None)
+    cache = Cache()
+    applier = Applier(cluster, cache, IMAGES, lambda: "a-token", docs_url="")
+    reconciler = Reconciler(cluster, cache, PodFailures(), applier, time.time, "tests", lambda _: None)
     try:
         return await reconciler.reconcile(Key(namespace, "house-prices"))
     finally:

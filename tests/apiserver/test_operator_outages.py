@@ -22,7 +22,7 @@ from support.waiting import wait_for
 from tidegauge_operator.controller.applier import Applier
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.reconciler import Reconciler
-from tidegauge_operator.kube.cache import Key, Store
+from tidegauge_operator.kube.cache import Cache, Key
 from tidegauge_operator.kube.client import Cluster, Refusal, connect
 
 
@@ -96,9 +96,9 @@ class FailingCluster(Cluster):
 
 async def until_in_order(kubeconfig: Path, key: Key, seed: int) -> int:
     cluster = FailingCluster(await connect(kubeconfig), random.Random(seed))
-    store = Store()
-    applier = Applier(cluster, store, IMAGES, lambda: f"token-{cluster.failures}", docs_url="")
-    reconciler = Reconciler(cluster, store, PodFailures(), applier, time.time, "tests", lambda _: None)
+    cache = Cache()
+    applier = Applier(cluster, cache, IMAGES, lambda: f"token-{cluster.failures}", docs_url="")
+    reconciler = Reconciler(cluster, cache, PodFailures(), applier, time.time, "tests", lambda _: None)
     try:
         for _ in range(200):
             try:

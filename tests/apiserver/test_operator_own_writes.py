@@ -11,7 +11,7 @@ from support.operator_rig import IMAGES, CountingCluster
 from tidegauge_operator.controller.applier import Applier
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.reconciler import Reconciler
-from tidegauge_operator.kube.cache import Key, Store
+from tidegauge_operator.kube.cache import Cache, Key
 from tidegauge_operator.kube.client import connect
 
 KEY_NAME = "house-prices"
@@ -31,19 +31,19 @@ def test_what_the_watches_tell_of_an_own_write_asks_nothing_and_an_edit_is_undon
     cluster: servers.Cluster, namespace: str
 ) -> None:
     async def live() -> tuple[int, list[tuple[str, str]]]:
-        client, store = CountingCluster(await connect(cluster.kubeconfig())), Store()
-        applier = Applier(client, store, IMAGES, lambda: "a-token", docs_url="")
-        reconciler = Reconciler(client, store, PodFailures(), applier, time.time, "tests", pytest.fail)
+        client, cache = CountingCluster(await connect(cluster.kubeconfig())), Cache()
+        applier = Applier(client, cache, IMAGES, lambda: "a-token", docs_url="")
+        reconciler = Reconciler(client, cache, PodFailures(), applier, time.time, "tests", pytest.fail)
         key = Key(namespace, KEY_NAME)
         try:
-            store.see_model(cluster.admin.get(a_model(namespace)))
+            cache.see_model(cluster.admin.get(a_model(namespace)))
             assert await reconciler.reconcile(key)
             before = len(client.requests)
             reconciler.mark_changed(key)
             assert await reconciler.reconcile(key)
             asked = len(client.requests) - before
             cluster.admin.merge(the_service(namespace), {"spec": {"sessionAffinity": "ClientIP"}})
-            store.see_child(cluster.admin.get(the_service(namespace)))
+            cache.see_child(cluster.admin.get(the_service(namespace)))
             reconciler.mark_changed(key)
             assert await reconciler.reconcile(key)
             return asked, client.writes[-1:]

@@ -22,15 +22,15 @@ def test_objects_that_went_with_their_definition_hold_up_nothing_and_are_missed_
         asked = await connect(cluster.kubeconfig())
         async with operator_parts(asked, (namespace,)) as parts:
             for api_version, kind in (("monitoring.coreos.com/v1", MONITOR), ("v1", "Service")):
-                parts.store.see_child(a_child(api_version, kind, "house-prices", namespace))
+                parts.cache.see_child(a_child(api_version, kind, "house-prices", namespace))
             parts.pods.see(unscheduled("no room"))
             await parts.rounds.find_missed_deletions()
-            assert {ref.kind for ref in parts.store.children(key)} == {MONITOR}
+            assert {ref.kind for ref in parts.cache.children(key)} == {MONITOR}
             assert not parts.pods.uids()
             parts.queued()
             cluster.admin.apply(definition)
             await until_known(parts)
-            assert not parts.store.children(key)
+            assert not parts.cache.children(key)
             assert parts.queued() == [key]
 
     try:

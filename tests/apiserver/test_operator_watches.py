@@ -139,8 +139,8 @@ def test_a_model_deleted_while_no_watch_was_there_is_forgotten(
     wait_for(lambda: 'reason="WatchesEnded"' in metrics(operator), "the watches ended")
     proxy.fault = None
     assert operator.operator
-    store = operator.operator.store
-    wait_for(lambda: not store.models and not any(store.children(key) for key in store.models), "it forgets")
+    cache = operator.operator.cache
+    wait_for(lambda: not cache.models and not any(cache.children(key) for key in cache.models), "it forgets")
     quiet(lambda: len(operator.cluster.writes), 1.0)
     assert managed(cluster, namespace) == {}
 

@@ -16,7 +16,7 @@ from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.queue import Queue, Schedule
 from tidegauge_operator.controller.reconciler import Reconciler
 from tidegauge_operator.controller.report_client import ReportClient
-from tidegauge_operator.kube.cache import Key, Store
+from tidegauge_operator.kube.cache import Cache, Key
 from tidegauge_operator.kube.client import Cluster
 
 from tidegauge.kit.backoff import Backoff
@@ -28,7 +28,7 @@ OWNER_UID = "uid-of-house-prices"
 class Parts:
     """What the rounds work on."""
 
-    store: Store
+    cache: Cache
     pods: PodFailures
     reconciler: Reconciler
     schedule: Schedule[Key]
@@ -48,16 +48,16 @@ async def operator_parts(
     cluster: Cluster, namespaces: Sequence[str] = (), addresses: Addresses = nowhere
 ) -> AsyncIterator[Parts]:
     """Parts that ask this API server and these aggregators."""
-    store, pods = Store(), PodFailures()
+    cache, pods = Cache(), PodFailures()
     schedule: Schedule[Key] = Schedule(Backoff(0.5, 300.0), random.Random(0).random)
     queue = Queue(schedule, asyncio.get_running_loop().time)
-    applier = Applier(cluster, store, IMAGES, lambda: "a-token", docs_url="")
-    reconciler = Reconciler(cluster, store, pods, applier, time.time, "tests", lambda _: None)
+    applier = Applier(cluster, cache, IMAGES, lambda: "a-token", docs_url="")
+    reconciler = Reconciler(cluster, cache, pods, applier, time.time, "tests", lambda _: None)
     async with aiohttp.ClientSession() as session:
         reports = ReportClient(session)
-        rounds = PeriodicTasks(cluster, store, pods, reconciler, queue, namespaces, reports, addresses)
+        rounds = PeriodicTasks(cluster, cache, pods, reconciler, queue, namespaces, reports, addresses)
         try:
-            yield Parts(store, pods, reconciler, schedule, rounds)
+            yield Parts(cache, pods, reconciler, schedule, rounds)
         finally:
             await cluster.close()
 

@@ -18,7 +18,7 @@ from tidegauge_operator.children.facts import Facts, Images
 from tidegauge_operator.children.labels import aggregator_name, token_name
 from tidegauge_operator.children.plan import plan
 from tidegauge_operator.children.pods import TOKEN_KEY
-from tidegauge_operator.kube.cache import Child, Key, Ref, Store, orphan_of, owner_of, print_of
+from tidegauge_operator.kube.cache import Cache, Child, Key, Ref, fingerprint_of, orphan_of, owner_of
 from tidegauge_operator.kube.client import MANAGER, REPAIR, Cluster, Refusal
 from tidegauge_operator.kube.kinds import CHILDREN, Kind, kind_of
 
@@ -80,9 +80,9 @@ class Applier:
     """
 
     def __init__(
-        self, cluster: Cluster, store: Store, images: Images, new_token: Callable[[], str], docs_url: str
+        self, cluster: Cluster, cache: Cache, images: Images, new_token: Callable[[], str], docs_url: str
     ) -> None:
-        self._cluster, self._store = cluster, store
+        self._cluster, self._cache = cluster, cache
         self._images, self._new_token, self._docs_url = images, new_token, docs_url
         self._applied: dict[Key, dict[Ref, tuple[str, str]]] = {}
         self._taking: weakref.WeakValueDictionary[tuple[str, Ref], asyncio.Lock] = (
@@ -96,7 +96,7 @@ class Applier:
     def is_applied(self, key: Key) -> bool:
         """Whether the cluster holds the objects of a model as they were applied last."""
         applied = {ref: done for ref, (_, done) in self._applied.get(key, {}).items()}
-        return applied == {ref: child.print for ref, child in self._store.children(key).items()}
+        return applied == {ref: child.print for ref, child in self._cache.children(key).items()}
 
     async def apply_all(
         self, key: Key, model: DriftMonitoredModel, known_kinds: Collection[str]
@@ -183,24 +183,24 @@ class Applier:
             divided_anew = facts.aggregators not in (0, model.spec.aggregator.replicas)
             return divided_anew and not without.isdisjoint({"PersistentVolumeClaim", "StatefulSet"})
         if ref.kind == "HorizontalPodAutoscaler" and "Deployment" in without:
-            target = self._store.children(key).get(Ref("apps/v1", "Deployment", ref.name))
+            target = self._cache.children(key).get(Ref("apps/v1", "Deployment", ref.name))
             return target is None or target.owner != model.metadata.uid
         return False
 
     def _forget_lost(self, key: Key, kept: set[Ref]) -> None:
         """Objects that are neither wanted nor there: others deleted them, or their definition."""
-        there, applied = self._store.children(key), self._applied.get(key, {})
+        there, applied = self._cache.children(key), self._applied.get(key, {})
         for ref in applied.keys() - kept - there.keys():
             del applied[ref]
 
     def _replicas(self, key: Key) -> int | None:
-        deployment = self._store.children(key).get(Ref("apps/v1", "Deployment", key.name))
+        deployment = self._cache.children(key).get(Ref("apps/v1", "Deployment", key.name))
         return None if deployment is None else deployment.part.get("spec", {}).get("replicas")
 
     async def _apply_one(self, key: Key, uid: str, document: Document, looked: Looked) -> bool:
         """Apply one object where it has to be; whether that changed what the watches tell of it."""
         ref, wanted = Ref.of(document), _hash(document)
-        child = self._store.children(key).get(ref)
+        child = self._cache.children(key).get(ref)
         ours = child is not None and child.owner == uid
         if ours and child is not None and self._applied.get(key, {}).get(ref) == (wanted, child.print):
             return False
@@ -208,10 +208,10 @@ class Applier:
             there, is_new = await self._apply_ours(document), False
         else:
             there, is_new = await self._take(key, document, looked)
-        self._store.see_child(there)
-        if self._store.children(key).get(ref) is None:
+        self._cache.see_child(there)
+        if self._cache.children(key).get(ref) is None:
             return False
-        done = print_of(there)  # not what is known by now: somebody may have edited it since
+        done = fingerprint_of(there)  # not what is known by now: somebody may have edited it since
         self._applied.setdefault(key, {})[ref] = (wanted, done)
         return is_new or (child is not None and child.print != done)
 
@@ -286,7 +286,7 @@ class Applier:
     ) -> None:
         surplus = [
             (ref, child)
-            for ref, child in self._store.children(key).items()
+            for ref, child in self._cache.children(key).items()
             if ref not in wanted and child.owner == uid and _is_pruned(_KINDS[ref.kind], known_kinds)
         ]
         for ref, child in surplus:
@@ -324,7 +324,7 @@ class Applier:
 
     async def _seen(self, key: Key, ref: Ref, looked: Looked) -> Document | None:
         """Return the parts of an object that decisions need: from the watches, else from the API server."""
-        child: Child | None = self._store.children(key).get(ref)
+        child: Child | None = self._cache.children(key).get(ref)
         if child is not None:
             return child.part
         looked[ref] = await self._look(key, ref)

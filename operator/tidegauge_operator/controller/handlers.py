@@ -7,25 +7,25 @@ from typing import Any
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.queue import Queue
 from tidegauge_operator.controller.reconciler import Reconciler
-from tidegauge_operator.kube.cache import Key, Store
+from tidegauge_operator.kube.cache import Cache, Key
 from tidegauge_operator.kube.kinds import MODELS, PODS
 
-__all__ = ["Notes"]
+__all__ = ["EventHandlers"]
 
 Document = dict[str, Any]
 
 
-class Notes:
+class EventHandlers:
     """Takes note of events.
 
     Parameters
     ----------
-    store, pods, reconciler, queue
+    cache, pods, reconciler, queue
         The parts of the operator that learn of it.
     """
 
-    def __init__(self, store: Store, pods: PodFailures, reconciler: Reconciler, queue: Queue[Key]) -> None:
-        self._store, self._pods, self._reconciler, self._queue = store, pods, reconciler, queue
+    def __init__(self, cache: Cache, pods: PodFailures, reconciler: Reconciler, queue: Queue[Key]) -> None:
+        self._cache, self._pods, self._reconciler, self._queue = cache, pods, reconciler, queue
 
     async def take(self, event: str | None, document: Document) -> None:
         """Take note of one event, by its type as the API server calls it."""
@@ -39,26 +39,26 @@ class Notes:
 
     async def _model(self, gone: bool, document: Document) -> None:
         key = Key(document["metadata"]["namespace"], document["metadata"]["name"])
-        known = self._store.models.get(key, {}).get("status")
+        known = self._cache.models.get(key, {}).get("status")
         if gone:
-            self._store.lose_model(key)
-        elif self._store.see_model(document):
+            self._cache.lose_model(key)
+        elif self._cache.see_model(document):
             self._reconciler.mark_stale(key)
-        elif self._store.models[key].get("status") == known:
+        elif self._cache.models[key].get("status") == known:
             return
         await self._queue.add(key, hurry=True)
 
     async def _pod(self, gone: bool, document: Document) -> None:
         """Record a pod's failure: it changes the status of its model and never causes an apply."""
         key = self._pods.lose(document) if gone else self._pods.see(document)
-        if key in self._store.models:
+        if key in self._cache.models:
             await self._queue.add(key)
 
     async def _child(self, gone: bool, document: Document) -> None:
         if gone:
-            key, edited = self._store.lose_child(document), True
+            key, edited = self._cache.lose_child(document), True
         else:
-            key, edited = self._store.see_child(document) or (None, False)
+            key, edited = self._cache.see_child(document) or (None, False)
         if key is None:
             return
         if edited:

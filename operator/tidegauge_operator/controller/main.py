@@ -24,13 +24,13 @@ from tidegauge_operator.children.urls import aggregator_urls
 from tidegauge_operator.controller import health
 from tidegauge_operator.controller.applier import Applier
 from tidegauge_operator.controller.failures import explained
-from tidegauge_operator.controller.handlers import Notes
+from tidegauge_operator.controller.handlers import EventHandlers
 from tidegauge_operator.controller.periodic import PeriodicTasks, every, tried
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.queue import Queue, Schedule
 from tidegauge_operator.controller.reconciler import Reconciler
 from tidegauge_operator.controller.report_client import ReportClient
-from tidegauge_operator.kube.cache import Key, Store
+from tidegauge_operator.kube.cache import Cache, Key
 from tidegauge_operator.kube.client import Cluster, Refusal, connect
 from tidegauge_operator.kube.informer import Watches, watched_paths
 from tidegauge_operator.settings import Settings
@@ -76,11 +76,11 @@ class Operator:
         self._settings, self._cluster, self._addresses = settings, cluster, addresses
         self._definitions_seconds = definitions_seconds
         clock = asyncio.get_running_loop().time
-        self.store, self._pods = Store(), PodFailures()
+        self.cache, self._pods = Cache(), PodFailures()
         self.queue: Queue[Key] = Queue(Schedule(backoff, random.random), clock)
         applier = Applier(
             cluster,
-            self.store,
+            self.cache,
             settings.images,
             lambda: secrets.token_urlsafe(TOKEN_BYTES),
             settings.docs_url,
@@ -91,18 +91,18 @@ class Operator:
         )
         self.reconciler = Reconciler(
             cluster,
-            self.store,
+            self.cache,
             self._pods,
             applier,
             time.time,
             settings.identity,
             self.meters.count_error,
         )
-        notes = Notes(self.store, self._pods, self.reconciler, self.queue)
+        handlers = EventHandlers(self.cache, self._pods, self.reconciler, self.queue)
         self._watches = Watches(
             settings.namespaces,
             cluster.credentials,
-            notes.take,
+            handlers.take,
             self._watch_opened,
             self.meters.count_error,
             self._wanted_watches,
@@ -112,7 +112,7 @@ class Operator:
         self.address = ""
 
     def _verdicts(self) -> Counter[str]:
-        return Counter(self.reconciler.verdict(key) for key in self.store.models)
+        return Counter(self.reconciler.verdict(key) for key in self.cache.models)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until the flag `stop` is set, then finish the passes under way."""
@@ -139,7 +139,7 @@ class Operator:
     def _rounds(self, session: aiohttp.ClientSession) -> list[Any]:
         rounds = PeriodicTasks(
             self._cluster,
-            self.store,
+            self.cache,
             self._pods,
             self.reconciler,
             self.queue,

@@ -14,7 +14,7 @@ from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.queue import Queue
 from tidegauge_operator.controller.reconciler import NO_REPORT_YET, Reconciler, SeenReport
 from tidegauge_operator.controller.report_client import NoReport, ReportClient
-from tidegauge_operator.kube.cache import Key, Ref, Store
+from tidegauge_operator.kube.cache import Cache, Key, Ref
 from tidegauge_operator.kube.client import Cluster, Refusal
 from tidegauge_operator.kube.informer import SELECTOR
 from tidegauge_operator.kube.kinds import CHILDREN, MODELS, PODS, Kind
@@ -63,7 +63,7 @@ class PeriodicTasks:
     def __init__(
         self,
         cluster: Cluster,
-        store: Store,
+        cache: Cache,
         pods: PodFailures,
         reconciler: Reconciler,
         queue: Queue[Key],
@@ -71,7 +71,7 @@ class PeriodicTasks:
         reports: ReportClient,
         addresses: Callable[[DriftMonitoredModel], list[str]],
     ) -> None:
-        self._cluster, self._store, self._pods = cluster, store, pods
+        self._cluster, self._cache, self._pods = cluster, cache, pods
         self._reconciler, self._queue = reconciler, queue
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._reports, self._addresses = reports, addresses
@@ -79,7 +79,7 @@ class PeriodicTasks:
 
     async def ask_for_reports(self) -> None:
         """Ask the aggregators of every model; one that fails does not stop the others."""
-        keys = list(self._store.models)
+        keys = list(self._cache.models)
         ends = await asyncio.gather(*(self._ask(key) for key in keys), return_exceptions=True)
         for key, end in zip(keys, ends, strict=True):
             if isinstance(end, Exception):
@@ -88,7 +88,7 @@ class PeriodicTasks:
             del self._silent[key]
 
     async def _ask(self, key: Key) -> None:
-        document = self._store.models.get(key)
+        document = self._cache.models.get(key)
         if document is None:
             return
         heard = await self._heard(key, document)
@@ -99,7 +99,7 @@ class PeriodicTasks:
     async def _heard(self, key: Key, document: dict[str, object]) -> SeenReport | None:
         """The result of asking; None if an answer, or a part of it, is missing for the first time."""
         model = of_stored(document)
-        aggregator = self._store.children(key).get(Ref("apps/v1", "StatefulSet", aggregator_name(model)))
+        aggregator = self._cache.children(key).get(Ref("apps/v1", "StatefulSet", aggregator_name(model)))
         if aggregator is None:  # deleted, or not listed yet by an operator that has just begun
             heard = _NOT_READY
         elif not aggregator.part.get("status", {}).get("readyReplicas", 0):
@@ -129,18 +129,18 @@ class PeriodicTasks:
             if kind.name in known - self._reconciler.known_kinds:
                 await self._find_missed(kind)  # its objects may have gone with an earlier definition
         self._reconciler.known_kinds = known
-        for key in list(self._store.models):
+        for key in list(self._cache.models):
             self._reconciler.mark_stale(key)
             await self._queue.add(key, hurry=True)
         return True
 
     async def find_missed_deletions(self) -> None:
         """Find objects that vanished while no watch was open."""
-        before = {key: model["metadata"]["uid"] for key, model in self._store.models.items()}
+        before = {key: model["metadata"]["uid"] for key, model in self._cache.models.items()}
         there = await self._uids(MODELS, "") if before else set()
         for key, uid in before.items():
             if uid not in there:
-                self._store.lose_model(key)
+                self._cache.lose_model(key)
                 await self._queue.add(key, hurry=True)
         for kind in CHILDREN:
             if not kind.optional or kind.name in self._reconciler.known_kinds:  # else it is answered 404
@@ -150,8 +150,8 @@ class PeriodicTasks:
                 await self._queue.add(key)
 
     async def _find_missed(self, kind: Kind) -> None:
-        if children := self._store.snapshot(kind):
-            for key in self._store.missed(kind, await self._missing(kind, children)):
+        if children := self._cache.snapshot(kind):
+            for key in self._cache.missed(kind, await self._missing(kind, children)):
                 self._reconciler.mark_stale(key)
                 await self._queue.add(key, hurry=True)
 

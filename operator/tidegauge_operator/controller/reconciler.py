@@ -16,7 +16,7 @@ from tidegauge_operator.children.urls import model_url
 from tidegauge_operator.controller.applier import Applier, NameTaken, Refused
 from tidegauge_operator.controller.failures import FailureStatus
 from tidegauge_operator.controller.pod_failures import PodFailures
-from tidegauge_operator.kube.cache import Child, Key, Ref, Store
+from tidegauge_operator.kube.cache import Cache, Child, Key, Ref
 from tidegauge_operator.kube.client import Cluster, Refusal
 from tidegauge_operator.kube.kinds import MODELS
 from tidegauge_operator.status.availability import lacks_pods
@@ -100,14 +100,14 @@ class Reconciler:
     def __init__(
         self,
         cluster: Cluster,
-        store: Store,
+        cache: Cache,
         pods: PodFailures,
         applier: Applier,
         wall_clock: Callable[[], float],
         identity: str,
         count_error: Callable[[str], None],
     ) -> None:
-        self._cluster, self._store, self._pods, self._applier = cluster, store, pods, applier
+        self._cluster, self._cache, self._pods, self._applier = cluster, cache, pods, applier
         self._wall_clock, self._identity = wall_clock, identity
         self._count_error = count_error
         self._accounts: dict[Key, _Account] = {}
@@ -127,7 +127,7 @@ class Reconciler:
 
     def verdict(self, key: Key) -> str:
         """The verdict that the model's status holds."""
-        drift: Document = self._store.models.get(key, {}).get("status", {}).get("drift", {})
+        drift: Document = self._cache.models.get(key, {}).get("status", {}).get("drift", {})
         return str(drift.get("verdict", "Unknown"))
 
     def _account(self, key: Key) -> _Account:
@@ -161,13 +161,13 @@ class Reconciler:
         return in_order and account.failures.failure is None
 
     async def _model(self, key: Key) -> Document | None:
-        seen = self._store.models.get(key)
+        seen = self._cache.models.get(key)
         return seen if seen is not None else await self._cluster.find(MODELS, *key)
 
     def _forget(self, key: Key) -> None:
         self._accounts.pop(key, None)
         self._applier.forget(key)
-        self._store.lose_model(key)
+        self._cache.lose_model(key)
 
     async def _apply_objects(self, key: Key, model: DriftMonitoredModel, account: _Account) -> bool:
         account.stale, kinds = False, self.known_kinds  # what changes from here on is seen again
@@ -214,7 +214,7 @@ class Reconciler:
             await self._post(document, event, now)
 
     async def _observed(self, key: Key, model: DriftMonitoredModel, account: _Account) -> Observed:
-        children = self._store.children(key)
+        children = self._cache.children(key)
         deployment = children.get(Ref("apps/v1", "Deployment", key.name))
         stateful_set = children.get(Ref("apps/v1", "StatefulSet", aggregator_name(model)))
         return Observed(
@@ -258,7 +258,7 @@ class Reconciler:
         metadata = {name: document["metadata"][name] for name in ("name", "namespace", "uid")}
         named = {"apiVersion": document["apiVersion"], "kind": document["kind"], "metadata": metadata}
         written = await self._cluster.apply({**named, "status": after}, subresource="status")
-        self._store.see_status(written)
+        self._cache.see_status(written)
 
     async def _post(self, document: Document, event: Event, now: float) -> None:
         try:

@@ -12,7 +12,7 @@ from tidegauge.protocol.names import API_GROUP, RESOURCE_KIND
 from tidegauge_operator.children.labels import MANAGED_BY, MODEL_LABEL
 from tidegauge_operator.kube.kinds import Kind
 
-__all__ = ["Child", "Key", "Ref", "Store", "orphan_of", "owner_of", "print_of"]
+__all__ = ["Cache", "Child", "Key", "Ref", "fingerprint_of", "orphan_of", "owner_of"]
 
 Document = dict[str, Any]
 
@@ -94,7 +94,7 @@ def _made_for(document: Mapping[str, Any]) -> Key | None:
     return Key(document["metadata"]["namespace"], labels[MODEL_LABEL])
 
 
-class Store:
+class Cache:
     """All that is known of the cluster."""
 
     def __init__(self) -> None:
@@ -211,14 +211,14 @@ def _child(document: Document, owner: str) -> Child:
         part["spec"] = {name: part["spec"][name] for name in _SPEC if name in part["spec"]}
     if "status" in part:  # whether the status is of the spec as it is
         part["metadata"] = {"generation": metadata.get("generation", 0)}
-    return Child(metadata["uid"], owner, _version(document), print_of(document), part)
+    return Child(metadata["uid"], owner, _version(document), fingerprint_of(document), part)
 
 
 # Annotations are other people's: none of our objects has any, and the Deployment controller writes its own.
 _NOISE: Final = frozenset({"managedFields", "resourceVersion", "generation", "annotations"})
 
 
-def print_of(document: Mapping[str, Any]) -> str:
+def fingerprint_of(document: Mapping[str, Any]) -> str:
     """Hash of all of an object that is not its status, nor written by other programs as a rule."""
     own = {name: value for name, value in document.items() if name not in ("status", "metadata")}
     own["metadata"] = {n: value for n, value in document["metadata"].items() if n not in _NOISE}
