@@ -129,7 +129,7 @@ class MemoryStore:
         self._t.digests[watch, pane, instance] = digest, received_seconds
 
     def digests(self, watch: int, before_seconds: float, limit: int) -> list[tuple[int, int]]:
-        rows = self._t.digests.items()
+        rows = sorted(self._t.digests.items())
         return [key[1:] for key, (_, at) in rows if key[0] == watch and at < before_seconds][:limit]
 
     def drop_digests(self, watch: int, accepted: Sequence[tuple[int, int]]) -> None:

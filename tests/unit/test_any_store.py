@@ -89,6 +89,15 @@ def test_a_folded_pane_stays_known_whatever_its_bytes(store: Store) -> None:
     assert do(store, accept, fact(watch, 1, name="b")).outcome is Outcome.COUNTED
 
 
+def test_the_oldest_panes_are_folded_first_whatever_order_they_came_in(store: Store) -> None:
+    watch = watch_of(store)
+    for at, pane in enumerate((550, 35, 246)):
+        do(store, accept, fact(watch, pane, at=float(at)))
+    assert do(store, fold_ledger, watch, 3.0, 2) == 2
+    again = [do(store, accept, fact(watch, pane, body="other")).outcome for pane in (550, 35, 246)]
+    assert again == [Outcome.CONFLICT, Outcome.KNOWN, Outcome.KNOWN]
+
+
 def test_what_fails_leaves_nothing(store: Store) -> None:
     watch = watch_of(store)
 

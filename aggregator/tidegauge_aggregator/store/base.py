@@ -100,7 +100,7 @@ class Store(Protocol):
         """Keep the digest of a pane's message."""
 
     def digests(self, watch: int, before_seconds: float, limit: int) -> list[tuple[int, int]]:
-        """Pane and instance of up to `limit` digests received before that time."""
+        """Pane and instance of up to `limit` digests received before that time, in this order."""
 
     def drop_digests(self, watch: int, accepted: Sequence[tuple[int, int]]) -> None:
         """Forget digests by pane and instance."""

@@ -79,9 +79,10 @@ class LedgerTables:
         )
 
     def digests(self, watch: int, before_seconds: float, limit: int) -> list[tuple[int, int]]:
-        """Pane and instance of up to `limit` digests received before that time."""
+        """Pane and instance of up to `limit` digests received before that time, in this order."""
         return self._db.execute(
-            "SELECT pane, instance FROM ledger WHERE watch = ? AND received < ? LIMIT ?",
+            "SELECT pane, instance FROM ledger WHERE watch = ? AND received < ?"
+            " ORDER BY pane, instance LIMIT ?",  # that of the table's key: nothing is sorted
             (watch, before_seconds, limit),
         ).fetchall()
 
