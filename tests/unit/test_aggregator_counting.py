@@ -45,6 +45,7 @@ async def test_a_pane_sent_many_times_at_once_counts_once(tmp_path: Path) -> Non
     assert report["rows"] == 100
 
 
+@pytest.mark.slow
 @in_loop
 async def test_other_bytes_under_the_same_name_are_refused(tmp_path: Path) -> None:
     profile = small_profile()
@@ -60,6 +61,7 @@ async def test_other_bytes_under_the_same_name_are_refused(tmp_path: Path) -> No
     assert metrics['tidegauge_aggregator_refused_total{reason="other_bytes"}'] == 1
 
 
+@pytest.mark.slow
 @in_loop
 async def test_a_pane_sent_again_after_weeks_counts_once(tmp_path: Path) -> None:
     """Long after its digest was given up, the store still knows that the pane came."""
@@ -82,6 +84,7 @@ async def test_a_pane_sent_again_after_weeks_counts_once(tmp_path: Path) -> None
     assert report["coverage"]["rows_counted"] == 100
 
 
+@pytest.mark.slow
 @in_loop
 async def test_panes_of_fifty_pods_merge_to_the_pooled_statistic(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
@@ -143,6 +146,7 @@ async def _rolled(folder: Path, profiles: list[Profile], sent: list[Profile]) ->
         return reports | {"now": (await rig.report())["profile"]}
 
 
+@pytest.mark.slow
 @in_loop
 async def test_the_last_panes_of_an_old_profile_count_for_it_and_not_for_the_new_one(tmp_path: Path) -> None:
     old, new = profiles = [small_profile(1), small_profile(2)]
@@ -157,6 +161,7 @@ async def test_the_last_panes_of_an_old_profile_count_for_it_and_not_for_the_new
     assert both["now"] == new.hash, "the model's own report is the new one's"
 
 
+@pytest.mark.slow
 @in_loop
 async def test_panes_in_any_order_give_the_same_report(tmp_path: Path) -> None:
     profile = small_profile()
@@ -197,6 +202,7 @@ async def test_five_hundred_small_models_live_in_one_process(tmp_path: Path) -> 
     assert {report["rows"] for report in reports} == {10}
 
 
+@pytest.mark.slow
 @in_loop
 async def test_a_late_pane_adds_to_where_it_belongs(tmp_path: Path) -> None:
     profile, clock = small_profile(), Clock()

@@ -62,6 +62,7 @@ def names(feature: dict[str, Any]) -> list[str]:
     return sorted(pod["pod"] for pod in feature["pods"])
 
 
+@pytest.mark.slow
 @in_loop
 async def test_drift_in_one_pod_of_three_names_it_and_says_that_it_is_alone(tmp_path: Path) -> None:
     async with aggregating(tmp_path) as rig:
@@ -80,6 +81,7 @@ async def test_drift_in_one_pod_of_three_names_it_and_says_that_it_is_alone(tmp_
     assert Report.from_dict(report).features["x1"].where == "in pod pod-b only"
 
 
+@pytest.mark.slow
 @in_loop
 async def test_drift_of_all_is_everywhere(tmp_path: Path) -> None:
     async with aggregating(tmp_path) as rig:
@@ -95,6 +97,7 @@ async def test_the_only_pod_with_rows_is_named_and_no_word_is_said_of_others(tmp
     assert (found["extent"], names(found)) == (None, ["pod-a"])
 
 
+@pytest.mark.slow
 @in_loop
 async def test_a_pod_with_few_rows_is_neither_accused_nor_cleared(tmp_path: Path) -> None:
     async with aggregating(tmp_path) as rig:
@@ -106,6 +109,7 @@ async def test_a_pod_with_few_rows_is_neither_accused_nor_cleared(tmp_path: Path
     assert (found["verdict"], found["extent"], found["pods"]) == ("Drifting", None, [])
 
 
+@pytest.mark.slow
 @in_loop
 async def test_a_feature_that_does_not_drift_names_nobody(tmp_path: Path) -> None:
     async with aggregating(tmp_path) as rig:
@@ -121,6 +125,7 @@ async def test_values_missing_in_one_pod_name_it(tmp_path: Path) -> None:
     assert (found["cause"], found["extent"], names(found)) == ("missing", "confined", ["pod-b"])
 
 
+@pytest.mark.slow
 @in_loop
 async def test_a_pod_that_is_gone_falls_out_with_its_last_rows(tmp_path: Path) -> None:
     profile = small_profile()
@@ -175,6 +180,7 @@ async def test_a_pane_sent_twice_is_in_a_pods_rows_once(tmp_path: Path) -> None:
     assert (pod_b["pod"], pod_b["rows"]) == ("pod-b", ROWS)
 
 
+@pytest.mark.slow
 @in_loop
 async def test_each_shard_names_the_pods_of_its_own_features(tmp_path: Path) -> None:
     profile = small_profile()

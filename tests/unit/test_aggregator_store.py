@@ -36,6 +36,7 @@ async def stored(rig: Rig, profile: Profile) -> Counts:
     return sum([*sums, *(Counts.from_bytes(counts, profile) for counts in inbox)], Counts.zero(profile))
 
 
+@pytest.mark.slow
 @in_loop
 async def test_a_full_disk_refuses_and_takes_the_pane_later(tmp_path: Path) -> None:
     async with running(tmp_path, Clock()) as rig:

@@ -20,6 +20,7 @@ def rows(seed: int, count: int = 100, shift: float = 0.0) -> np.ndarray:
     return np.random.default_rng(seed).normal(shift, size=(count, 2))
 
 
+@pytest.mark.slow
 @in_loop
 async def test_drift_is_found_and_named_since_when(tmp_path: Path) -> None:
     profile = small_profile()
@@ -142,6 +143,7 @@ async def test_coverage_counts_pods_and_rows(tmp_path: Path) -> None:
     assert metrics['tidegauge_aggregator_rows_lost_total{model="m",reason="full"}'] == 25
 
 
+@pytest.mark.slow
 @in_loop
 async def test_pods_that_were_seen_are_expected_until_they_are_silent_for_ten_minutes(tmp_path: Path) -> None:
     profile = small_profile()

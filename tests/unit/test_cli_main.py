@@ -63,12 +63,14 @@ def test_what_is_not_installed_is_named_with_what_to_install(module, arguments, 
     assert run.stderr == f"tidegauge: {advice}\n"
 
 
+@pytest.mark.slow
 def test_files_without_pyarrow_are_refused_with_what_to_install():
     code = "import sys; sys.modules['pyarrow'] = None; import tidegauge; tidegauge.Profile.fit('train.csv')"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "train.csv: files are read with pyarrow: in a checkout pip install '.[cli]'" in run.stderr
 
 
+@pytest.mark.slow
 def test_report_does_not_import_what_only_packing_needs():
     heavy = {"sklearn", "pandas", "scipy", "onnxruntime"}
     code = f"import sys, tidegauge.cli.report; print({heavy} & set(sys.modules))"

@@ -49,6 +49,7 @@ def test_json_lines_are_what_the_library_finds(profile, past, tmp_path):
     assert "temp" in {line["feature"] for line in lines if line["verdict"] == "Drifting"}
 
 
+@pytest.mark.slow
 def test_the_table_names_feature_and_time(past, tmp_path):
     result = tidegauge("replay", past, "--profile", tmp_path, "--rows-per-pane", 100)
     assert "temp" in result.stdout
@@ -78,6 +79,7 @@ def test_a_higher_floor_alarms_less(past, tmp_path):
     assert "Drifting" not in deaf
 
 
+@pytest.mark.slow
 def test_the_policy_can_be_the_resources(past, tmp_path):
     document = tmp_path / "dmm.yaml"
     document.write_text(
@@ -131,6 +133,7 @@ def test_the_last_line_answers_what_would_have_alarmed(past, tmp_path):
     assert line == "1 alarm in 17 days: temp; still drifting: temp"
 
 
+@pytest.mark.slow
 def test_the_last_line_says_that_nothing_would_have_alarmed_and_what_is_not_known(past, tmp_path):
     quiet = ("--profile", tmp_path, "--rows-per-pane", 100, "--warning", 0.9, "--critical", 0.95)
     assert last_line(past, *quiet) == "0 alarms in 8,000 rows"

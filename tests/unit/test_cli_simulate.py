@@ -51,6 +51,7 @@ def means(model: Model) -> dict[str, float]:
     return pd.DataFrame(model.rows)[["sqft", "age"]].mean().to_dict()
 
 
+@pytest.mark.slow
 def test_baseline_sends_rows_like_the_reference_and_counts_them(profile):
     with stub_server(model := Model()) as url:
         result = tidegauge("simulate", "--profile", profile, "--model-url", url, "--rows", 500)
@@ -60,12 +61,14 @@ def test_baseline_sends_rows_like_the_reference_and_counts_them(profile):
     assert means(model) == pytest.approx({"sqft": 2000, "age": 30}, rel=0.08)
 
 
+@pytest.mark.slow
 def test_a_feature_named_is_the_only_one_that_moves(profile):
     with stub_server(model := Model()) as url:
         tidegauge("simulate", "--profile", profile, "--model-url", url, "--rows", 500, "--move", "sqft")
     assert means(model) == pytest.approx({"sqft": 3000, "age": 30}, rel=0.08)
 
 
+@pytest.mark.slow
 def test_a_shift_is_in_standard_deviations(profile):
     arguments = ("--rows", 500, "--move", "age", "--shift", -1)
     with stub_server(model := Model()) as url:

@@ -151,6 +151,7 @@ def test_a_terminal_of_another_encoding_gets_every_name(folder, encoding):
             assert name.encode(encoding, "backslashreplace").decode(encoding) in shown
 
 
+@pytest.mark.slow
 def test_a_terminal_that_tells_its_width_is_filled_and_not_more(folder):
     parent, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 60, 0, 0))

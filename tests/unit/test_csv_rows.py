@@ -90,6 +90,7 @@ def test_two_line_notes_over_many_blocks_are_all_there(tmp_path: Path, length: i
     assert found == notes
 
 
+@pytest.mark.slow
 def test_a_value_may_be_larger_than_a_block(tmp_path: Path) -> None:
     large = "line\n" * 700_000
     path = tmp_path / "large.csv"

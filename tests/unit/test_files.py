@@ -54,6 +54,7 @@ def test_a_file_gives_the_profile_of_the_frame(path: Path) -> None:
     assert Profile.fit(path, 200, **OPTIONS) == Profile.fit(FRAME, 200, **OPTIONS)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_chunks")
 def test_a_file_is_counted_as_the_frame_is(path: Path) -> None:
     profile = Profile.fit(FRAME, 200, **OPTIONS)

@@ -31,6 +31,7 @@ def test_it_is_what_one_works_out_by_hand(live: list[int], reference: list[int],
     assert found == pytest.approx(math.sqrt(squared), abs=1e-12)
 
 
+@pytest.mark.slow
 @given(COUNTS, COUNTS)
 def test_it_is_the_euclidean_distance_of_the_roots_of_the_shares(a: list[int], b: list[int]) -> None:
     size = min(len(a), len(b))

@@ -110,6 +110,7 @@ def test_ids_are_the_same_categories_for_all_pairs(
     assert_same_categories(ids, tmp_path_factory.mktemp("ids"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ids",
     [

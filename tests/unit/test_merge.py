@@ -39,6 +39,7 @@ PROFILE = make_profile()
 WHOLE = PROFILE.count_matrix(MATRIX)
 
 
+@pytest.mark.slow
 @given(cuts=st.lists(st.integers(0, ROWS), max_size=20), seed=st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
 def test_any_split_in_any_order_gives_the_same_counts(cuts: list[int], seed: int) -> None:

@@ -89,6 +89,7 @@ def test_panes_may_come_in_any_order_and_in_any_pieces(seed: int, data: st.DataO
     assert one.report(19).to_dict() == other.report(19).to_dict()
 
 
+@pytest.mark.slow
 def test_one_call_looks_as_often_as_many() -> None:
     random = np.random.default_rng(3)
     panes = [_pane(random, 1.0 if 10 <= pane < 16 else 0.0) for pane in range(40)]

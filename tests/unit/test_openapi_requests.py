@@ -127,6 +127,7 @@ def test_the_document_without_a_model_is_valid_openapi(app: App) -> None:
         app.gate.service = service
 
 
+@pytest.mark.slow
 @in_loop
 async def test_the_aggregators_document_is_valid_and_its_reads_are_answered(tmp_path: Path) -> None:
     profile = small_profile(features=2)

@@ -86,6 +86,7 @@ def test_random_bytes_are_no_pane(data: bytes) -> None:
         Pane.from_bytes(data)
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),

@@ -199,6 +199,7 @@ def test_a_file_that_is_no_profile_is_named(tmp_path: Path) -> None:
         Profile.load(tmp_path / "p.json")
 
 
+@pytest.mark.slow
 def test_hours_that_inflate_without_end_are_refused_early() -> None:
     bomb = base64.b64encode(zlib.compress(bytes(1 << 26))).decode()
     document = changed(("features", 0, "hourly"), bomb)
@@ -248,6 +249,7 @@ def test_a_mutated_document_is_a_profile_or_a_profile_error(data: st.DataObject)
     assert Profile.from_bytes(profile.to_bytes()) == profile
 
 
+@pytest.mark.slow
 @given(JSON)
 @settings(max_examples=100, deadline=None)
 def test_any_json_is_a_profile_error(item: object) -> None:

@@ -146,6 +146,7 @@ def test_complex_numbers_are_refused_by_the_columns_name(values: Any) -> None:
     assert Profile.fit({"x": values, "y": [1, 2]}, exclude=["x"]).names == ("y",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cut_points", "words"),
     [(2.5, "2.5"), (0, "0"), (10**9, "1000000000"), ("7", "'7'"), (None, "nothing"), (True, "true")],

@@ -41,6 +41,7 @@ def test_importing_the_library_imports_no_numpy() -> None:
     }
 
 
+@pytest.mark.slow
 def test_serving_scores_rows_without_scipy() -> None:
     assert "scipy" not in loaded_after("import tidegauge.profile.profile, tidegauge.counting.row_score")
 

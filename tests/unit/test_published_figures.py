@@ -103,6 +103,7 @@ class TestOnePValue:
         frame = pd.DataFrame({"x": level + random.normal(size=30_000), "t": seconds})
         return Profile.fit(frame, time="t"), frame
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("policy", [None, Policy(design_effect=1), Policy(design_effect=20)])
     def test_of_the_same_rows_the_report_and_the_counts_say_the_same(self, policy: Policy | None) -> None:
         profile, frame = self._dependent()

@@ -40,6 +40,7 @@ def _of(history: list[Transition], feature: str | None) -> list[tuple[str, int]]
     return [(t.verdict.value, t.row) for t in history if t.feature == feature]
 
 
+@pytest.mark.slow
 def test_a_replay_says_which_feature_drifted_since_when_and_when_it_returned(
     profile: Profile, month: pl.DataFrame
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_file_has_the_same_limits(tmp_path: Path) -> None:
     assert np.array_equal(profile.count({"x": PRICES}).cells, profile.feature("x").counts)
 
 
+@pytest.mark.slow
 @given(
     values=st.sets(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=50),
     dtype=st.sampled_from(["float64", "float32"]),

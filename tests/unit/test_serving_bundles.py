@@ -43,6 +43,7 @@ def profile_of(X: np.ndarray, predictions: Any, **options: Any) -> Profile:
 # --- formats -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["skops", "joblib"])
 def test_a_scikit_learn_file_answers_as_the_model(tmp_path: Path, kind: str) -> None:
     from sklearn.ensemble import RandomForestRegressor
@@ -372,6 +373,7 @@ def test_a_bundle_that_does_not_fit_is_refused_in_one_line(
     assert "\n" not in message
 
 
+@pytest.mark.slow
 def test_a_pickle_runs_no_code_without_the_opt_in(tmp_path: Path) -> None:
     import os
     import pickle

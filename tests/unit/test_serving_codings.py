@@ -98,6 +98,7 @@ def test_a_body_that_is_not_what_its_coding_says_is_400(app: App, case: str) -> 
     assert words in answer["error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gzip", "deflate"])
 @pytest.mark.parametrize("size", [MAX_BYTES + 1, 50_000_000])
 def test_an_inflated_body_above_the_limit_is_refused(app: App, kind: str, size: int) -> None:

@@ -124,6 +124,7 @@ def test_random_streams_are_answered_alike(both: list[Way], parts: list[bytes], 
     compare(both, parts, ends=ends)
 
 
+@pytest.mark.slow
 def test_after_random_streams_log_lines_and_rows_agree(both: list[Way]) -> None:
     for target, body in zip(PATHS, (b'{"features":{}}', b'{"instances":[]}', b"{"), strict=True):
         compare(both, [post(target, body)])

@@ -61,6 +61,7 @@ class Start:
         return sent[0]["status"], json.loads(sent[1]["body"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", REQUESTS)
 def test_a_request_that_waits_while_the_model_becomes_ready_is_answered(loaded: App, path: str) -> None:
     start = Start()

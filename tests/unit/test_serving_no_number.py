@@ -95,6 +95,7 @@ def test_other_rows_are_answered(served: tuple[App, float, str]) -> None:
         assert app.ask("POST", path, body, **headers)[0] == 200
 
 
+@pytest.mark.slow
 def test_probabilities_that_are_no_numbers_are_refused_where_they_are_asked_for(tmp_path: Path) -> None:
     """Far from all classes the likelihoods underflow; scikit-learn still answers a label."""
     model = GaussianNB().fit(TABLE, TABLE["v"] > 2)

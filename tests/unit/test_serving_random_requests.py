@@ -108,6 +108,7 @@ def test_random_bytes(app: App, path: str, body: bytes, length: int | None) -> N
     send(app, path, body, **headers)
 
 
+@pytest.mark.slow
 @SETTINGS
 @given(path=PATHS, body=trees)
 def test_random_json(app: App, path: str, body: Any) -> None:
@@ -158,6 +159,7 @@ def test_random_tensors(app: App, inputs: list[Any], outputs: Any, binary: bytes
     send(app, V2, text + binary, inference_header_content_length=str(len(text)))
 
 
+@pytest.mark.slow
 @SETTINGS
 @given(
     values=st.lists(

@@ -238,6 +238,7 @@ def test_a_known_head_is_held_up_and_drained_as_any_other(way: Way) -> None:
     assert last.pipe.closing
 
 
+@pytest.mark.slow
 def test_heads_without_end_are_not_kept(short: Way) -> None:
     heads: Heads = short.heads
     for number in range(MOST_HEADS + 100):

@@ -168,6 +168,7 @@ def test_a_wrong_value_far_behind_in_a_long_tensor_is_named(app: App) -> None:
     assert "300 at position 59999" in answer["error"]
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     value=st.integers(-(2**66), 2**66) | st.sampled_from([2**63, 2**64, -(2**63) - 1]),

@@ -73,6 +73,7 @@ def test_undamaged_frames_are_all_found(rows: list[int], complete: bool) -> None
     assert parsed.corrupt_bytes == 0
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=3))
 def test_a_log_cut_anywhere_gives_the_frames_before_the_cut(rows: list[int]) -> None:
     written = frames_of(rows)
@@ -89,6 +90,7 @@ def test_a_log_cut_anywhere_gives_the_frames_before_the_cut(rows: list[int]) -> 
         )
 
 
+@pytest.mark.slow
 @given(rows_of_frames, st.data())
 def test_a_flipped_bit_costs_its_own_frame_only(rows: list[int], data: st.DataObject) -> None:
     written = frames_of([*rows, 2])
@@ -105,6 +107,7 @@ def test_a_flipped_bit_costs_its_own_frame_only(rows: list[int], data: st.DataOb
     check(growing, bytes(spoiled), written)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(garbage, st.integers(1, 4)), max_size=5), garbage)
 def test_frames_between_garbage_are_all_recovered(parts: list[tuple[bytes, int]], tail: bytes) -> None:
     written = frames_of([rows for _, rows in parts])
@@ -115,6 +118,7 @@ def test_frames_between_garbage_are_all_recovered(parts: list[tuple[bytes, int]]
     assert parsed.consumed == len(data)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(garbage, st.integers(1, 4)), max_size=4),
     garbage,
@@ -146,6 +150,7 @@ def test_random_bytes_hold_no_frame(data: bytes, complete: bool) -> None:
     check(parsed, data, [])
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 3), max_size=3), st.integers(0, 300), st.booleans())
 def test_zeros_behind_the_last_frame_are_room_and_no_damage(
     rows: list[int], zeros: int, complete: bool
@@ -158,6 +163,7 @@ def test_zeros_behind_the_last_frame_are_room_and_no_damage(
     assert (parsed.corrupt_bytes, parsed.waiting_bytes) == (0, 0)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=3), st.integers(0, 100), st.data())
 def test_a_frame_stored_into_zeros_waits_for_its_magic(
     rows: list[int], zeros: int, data: st.DataObject
@@ -250,6 +256,7 @@ def test_a_torn_segment_header_is_named() -> None:
         SegmentHeader.decode(HEADER.encode()[:-1])
 
 
+@pytest.mark.slow
 @given(st.from_regex(r"[a-z0-9]{1,40}", fullmatch=True), st.integers(0, 10**12))
 def test_a_segment_name_comes_back(writer: str, number: int) -> None:
     assert split_segment_name(segment_name(writer, number)) == (writer, number)

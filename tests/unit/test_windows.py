@@ -34,6 +34,7 @@ def test_every_window_is_the_sum_of_its_panes(start: int, rows: list[int | None]
             assert _found(windows, scale) == _expected(panes, scale, pane)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(data=st.data(), start=st.integers(0, 100), rows=st.lists(st.integers(1, 9), min_size=1, max_size=70))
 def test_late_panes_end_where_they_would_have_been_in_time(

@@ -42,6 +42,7 @@ COUNTS = rows(300)
 DATA = COUNTS.to_bytes()
 
 
+@pytest.mark.slow
 @given(n=st.integers(0, 2000), seed=st.integers(0, 1000), scale=st.integers(1, 10**8))
 @settings(max_examples=80, deadline=None)
 def test_what_is_sent_is_what_arrives(n: int, seed: int, scale: int) -> None:
@@ -88,6 +89,7 @@ def test_bytes_after_the_counts_are_refused() -> None:
         Counts.from_bytes(DATA + b"\0", PROFILE)
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200))
 @settings(max_examples=200, deadline=None)
 def test_random_bytes_are_refused(data: bytes) -> None:
@@ -96,6 +98,7 @@ def test_random_bytes_are_refused(data: bytes) -> None:
             Counts.from_bytes(start + data, PROFILE)
 
 
+@pytest.mark.slow
 @given(position=st.integers(0, len(DATA) - 1), byte=st.integers(0, 255))
 @settings(max_examples=300, deadline=None)
 def test_mutated_bytes_are_the_same_counts_or_refused(position: int, byte: int) -> None:
@@ -107,6 +110,7 @@ def test_mutated_bytes_are_the_same_counts_or_refused(position: int, byte: int) 
         assert data != DATA
 
 
+@pytest.mark.slow
 def test_a_stream_that_inflates_without_end_is_refused_early() -> None:
     bomb = zlib.compress(bytes(1 << 26), 9)
     tracemalloc.start()
@@ -162,6 +166,7 @@ def test_the_example_of_the_documentation() -> None:
     assert list(plain[40:]) == [1, 0, 0, 2, 1, 0, 1]
 
 
+@pytest.mark.slow
 def test_each_of_many_profiles_keeps_its_own_table() -> None:
     profiles = [Profile.fit({"x": [1.0, 2.0 + i]}) for i in range(200)]
     for profile in profiles:
