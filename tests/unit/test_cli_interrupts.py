@@ -75,6 +75,24 @@ def test_simulate_says_what_it_has_sent(folder):
 
 
 @pytest.mark.slow
+def test_simulate_waits_for_the_answers_that_are_under_way(folder):
+    asked, answered = [], []
+
+    def answer_late(_path: str, body: bytes) -> tuple[int, bytes]:
+        asked.append(body)
+        time.sleep(1.0)  # a slow model
+        answered.append(body)
+        return 200, b"{}"
+
+    with stub_server(answer_late) as url:
+        arguments = ("--profile", "profile.json", "--model-url", url, "--for", "10m", "--connections", "1")
+        with start(folder, "simulate", *arguments) as process:
+            wait_for(lambda: answered and len(asked) > len(answered), "a row under way", 60)
+            told, _ = interrupted(process)
+    assert f"sent {len(asked)}  answered {len(asked)}  failed 0" in told
+
+
+@pytest.mark.slow
 def test_report_that_waits_ends(folder):
     asked: list[str] = []
 

@@ -110,7 +110,6 @@ def test_a_feature_that_is_excluded_too_names_both_options(name, tmp_path):
         ("--prediction price --exclude price", "--prediction price and --exclude price: give one of them"),
         ("--categorical id --exclude id", "--categorical id and --exclude id: give one of them"),
         ("--categorical id --time id", "--categorical id and --time id: give one of them"),
-        ("--categorical id --float32 id", "--categorical id and --float32 id: give one of them"),
         ("--float32 sqft --exclude sqft", "--float32 sqft and --exclude sqft: give one of them"),
         (
             "--feature sqft --categorical id",

@@ -124,7 +124,6 @@ _OTHER_ROLES: Final = (
     ("--prediction", "--exclude"),
     ("--categorical", "--exclude"),
     ("--categorical", "--time"),
-    ("--categorical", "--float32"),
     ("--float32", "--exclude"),
     ("--float32", "--time"),
 )

@@ -7,6 +7,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
@@ -133,12 +134,11 @@ def drive(
     stop = threading.Event()
     paced = _Paced(bodies, per_second, stop)
     tallies = [Tally() for _ in range(connections)]
-    threads = [
-        threading.Thread(target=_send_all, args=(host, port, paced, tally), daemon=True) for tally in tallies
-    ]
-    for thread in threads:
-        thread.start()
-    interrupted = _wait(threads, tallies, stop, seconds, progress)
+    with ThreadPoolExecutor(connections) as pool:
+        senders = [pool.submit(_send_all, host, port, paced, tally) for tally in tallies]
+        interrupted = _wait(senders, tallies, stop, seconds, progress)
+    for sender in senders:
+        sender.result()
     if paced.error is not None:
         raise paced.error
     return sum(tallies, Tally(interrupted=interrupted))
@@ -167,17 +167,21 @@ def _address(url: str) -> tuple[str, int]:
 
 
 def _wait(
-    threads: list[threading.Thread],
+    senders: list["Future[None]"],
     tallies: list[Tally],
     stop: threading.Event,
     seconds: float | None,
     progress: Callable[[int], None] | None,
 ) -> bool:
-    """Wait for the end, the time, or Ctrl-C; returns whether it was that."""
+    """Wait for the end, the time, or Ctrl-C; returns whether it was that.
+
+    Futures, because `threading.Thread.join` takes a thread for ended when Ctrl-C interrupts it.
+    """
     deadline = None if seconds is None else time.monotonic() + seconds
     try:
-        while alive := [thread for thread in threads if thread.is_alive()]:
-            alive[0].join(_REPORT_SECONDS)
+        is_done = False
+        while not is_done:
+            is_done = not wait(senders, _REPORT_SECONDS).not_done
             if progress is not None:
                 progress(sum(tally.answered for tally in tallies))
             if deadline is not None and time.monotonic() >= deadline:
@@ -186,8 +190,7 @@ def _wait(
         return True
     finally:
         stop.set()
-        for thread in threads:
-            thread.join()
+        wait(senders)
     return False
 
 
