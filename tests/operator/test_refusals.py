@@ -86,12 +86,24 @@ def test_objects_refused_by_what_may_pass_are_told_from_the_third_time() -> None
     assert [told.fail_all(refused) and reason(told) for _ in range(3)] == [None, None, "InternalError"]
 
 
-@pytest.mark.parametrize("words", ["only dynamically provisioned pvc can be resized", "exceeded quota", ""])
-def test_a_volume_that_may_not_grow_is_known_by_status_and_resource(words: str) -> None:
-    """Whatever the API server's sentence is."""
-    found = FailureStatus().fail(Refusal(403, "Forbidden", words, "persistentvolumeclaims"))
+def test_a_volume_that_may_not_grow_is_told_from_other_refusals_of_a_claim() -> None:
+    words = (
+        "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must"
+    )
+    found = FailureStatus().fail(
+        Refusal(403, "Forbidden", f"{words} support resize", "persistentvolumeclaims")
+    )
     assert found.reason == "VolumeNotExpandable"
     assert "allowVolumeExpansion" in found.message
+
+
+@pytest.mark.parametrize(
+    "words", ["exceeded quota: small", "ValidatingAdmissionPolicy 'x' denied request", ""]
+)
+def test_a_claim_that_a_quota_or_policy_refuses_is_forbidden(words: str) -> None:
+    found = FailureStatus().fail(Refusal(403, "Forbidden", words, "persistentvolumeclaims"))
+    assert found.reason == "Forbidden"
+    assert "lift the quota or policy" in found.message
 
 
 @pytest.mark.parametrize(

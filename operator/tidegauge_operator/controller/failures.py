@@ -11,7 +11,9 @@ from tidegauge_operator.status.pod_reasons import Failure
 
 __all__ = ["FailureStatus", "explained"]
 
-CLAIMS: Final = "persistentvolumeclaims"  # of them the operator changes the size alone
+CLAIMS: Final = "persistentvolumeclaims"
+# Nothing but these words tells it from a policy's or a quota's refusal; without them that is what is shown.
+NOT_EXPANDABLE: Final = "storageclass that provisions the pvc must support resize"
 SHOWN_FROM: Final = 3  # in a row: the next try usually cures a conflict or a busy API server
 _NEXT_STEP: Final[Mapping[int, tuple[str, str]]] = {
     0: ("ApiServerUnreachable", "it is tried again"),
@@ -25,11 +27,8 @@ def explained(error: Refusal | NameTaken) -> Failure:
     """Return the failure that a refusal means, with the next step."""
     if isinstance(error, NameTaken):
         return Failure("NameTaken", str(error))
-    if error.code == 403 and error.resource == CLAIMS:
-        step = (
-            "set allowVolumeExpansion on its storage class, or lift what forbids it; until then the volume "
-            "stays as it is"
-        )
+    if error.code == 403 and error.resource == CLAIMS and NOT_EXPANDABLE in str(error):
+        step = "set allowVolumeExpansion on its storage class; until then the volume stays as it is"
         return Failure("VolumeNotExpandable", f"{error}: {step}")
     reason, step = _NEXT_STEP.get(error.code, (error.reason or "ApiError", "it is tried again"))
     return Failure(reason, f"{error}: {step}")
