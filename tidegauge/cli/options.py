@@ -117,7 +117,6 @@ class Number(click.ParamType):  # type: ignore[type-arg]
 _OTHER_ROLES: Final = (
     ("--feature", "--exclude"),
     ("--feature", "--time"),
-    ("--feature", "--target"),
     ("--feature", "--prediction"),
     ("--time", "--target"),
     ("--time", "--prediction"),
