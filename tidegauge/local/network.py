@@ -1,6 +1,5 @@
 """Addresses of the local stack: ports that stay free over a restart, and the socket all replicas share."""
 
-import errno
 import http.client
 import json
 import random
@@ -8,13 +7,13 @@ import socket
 from typing import Final
 
 from tidegauge.errors import ResourceError
+from tidegauge.kit import listening
 from tidegauge.kit.refusal import message_of
 
 __all__ = ["free_ports", "is_free", "listen", "unhealthy"]
 
 HOST: Final = "127.0.0.1"
 FREE_IT: Final = "end it, or choose another port (0 is any free one)"
-_BACKLOG: Final = 1024
 # Below the range from which the kernel takes the ports of outgoing connections, or one of them could take
 # the port of a process while it restarts.
 _LOWEST, _HIGHEST = 20_000, 32_000
@@ -26,21 +25,15 @@ def listen(port: int, option: str = "--port") -> socket.socket:
     Raises
     ------
     ResourceError
-        If the port is taken.
+        If the port is taken or not allowed.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
-    except OSError as error:
-        listener.close()
-        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-            raise
+        return listening.listen(HOST, port)
+    except listening.ListenError as error:
+        reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else error
         raise ResourceError(
-            f"port {port} cannot be used ({error.strerror}): choose another with {option}, or 0 for any"
+            f"port {port} cannot be used ({reason}): choose another with {option}, or 0 for any"
         ) from error
-    listener.listen(_BACKLOG)
-    return listener
 
 
 def free_ports(count: int, rng: random.Random) -> list[int]:
