@@ -9,20 +9,62 @@ import json
 import re
 import struct
 import zlib
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final, Self
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Self, TypeAlias
 
 from tidegauge.errors import WireError
 from tidegauge.telling import told
 
-__all__ = ["MAX_PANE_BYTES", "Pane"]
+__all__ = ["MAX_PANE_BYTES", "PANE_SCHEMA", "Pane"]
 
 MAGIC: Final = b"TIDEPAN1"
 MAX_PANE_BYTES: Final = 32 << 20
 _LENGTH: Final = struct.Struct("<I")
-_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
-_REASON: Final = re.compile(r"[a-z_]{1,32}")
+Schema: TypeAlias = dict[str, Any]
+
+
+def _pattern(pattern: str, words: str) -> Schema:
+    return {"type": "string", "pattern": f"^{pattern}$", "description": words}
+
+
+def _whole(minimum: int, maximum: int, words: str) -> Schema:
+    return {"type": "integer", "minimum": minimum, "maximum": maximum, "description": words}
+
+
+_NAME: Final = _pattern("[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", "a lower-case DNS name")
+_COUNT: Final = _whole(0, (1 << 63) - 1, "a count from 0 on")
+_FIELDS: Final[dict[str, Schema]] = {
+    "model": _NAME,
+    "profile": _pattern("[0-9a-f]{64}", "64 hexadecimal digits"),
+    "pane": _whole(0, (1 << 53) - 1, "an index from 0 on"),
+    "pane_seconds": _whole(1, 86_400, "1 to 86400"),
+    "instance": _NAME,
+    "rows": _COUNT,
+    "shard": _whole(0, 1023, "an index below shards"),
+    "shards": _whole(1, 1024, "1 to 1024"),
+    "lost": {
+        "type": "object",
+        "maxProperties": 16,
+        "propertyNames": {"pattern": "^[a-z_]{1,32}$"},
+        "additionalProperties": _COUNT,
+        "description": "at most 16 reasons like 'full', each with a count from 0 on",
+    },
+    "rows_before": _COUNT,
+    "lost_before": _COUNT,
+    "pod": {"type": "string", "maxLength": 253, "description": "at most 253 printable characters"},
+    "final": {"type": "boolean", "description": "true or false"},
+}
+PANE_SCHEMA: Final[Schema] = {
+    "type": "object",
+    "properties": _FIELDS,
+    "required": list(_FIELDS),
+    "additionalProperties": False,
+}
+"""The JSON part of a message as a JSON schema; messages are read by it."""
+_PATTERNS: Final = {
+    name: re.compile(rules["pattern"]) for name, rules in _FIELDS.items() if "pattern" in rules
+}
+_REASON: Final = re.compile(_FIELDS["lost"]["propertyNames"]["pattern"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,17 +116,11 @@ class Pane:
     final: bool = False
 
     def __post_init__(self) -> None:
-        _require(_NAME.fullmatch(self.model), "model", self.model, "a lower-case DNS name")
-        _require(_NAME.fullmatch(self.instance), "instance", self.instance, "a lower-case DNS name")
-        _require(_HASH.fullmatch(self.profile), "profile", self.profile, "64 hexadecimal digits")
-        _require(0 <= self.pane < 1 << 53, "pane", self.pane, "an index from 0 on")
-        _require(1 <= self.pane_seconds <= 86_400, "pane_seconds", self.pane_seconds, "1 to 86400")
-        _require(0 <= self.shard < self.shards <= 1024, "shard", self.shard, f"below shards={self.shards}")
-        _require(len(self.pod) <= 253 and self.pod.isprintable(), "pod", self.pod, "253 printable characters")
-        _require(len(self.lost) <= 16, "lost", len(self.lost), "at most 16 reasons")
-        _require(all(map(_REASON.fullmatch, self.lost)), "lost", [*self.lost], "reasons like 'full'")
-        counts = (self.rows, self.rows_before, self.lost_before, *self.lost.values())
-        _require(all(0 <= n < 1 << 63 for n in counts), "rows", counts, "counts from 0 on")
+        for name, rules in _FIELDS.items():
+            value = getattr(self, name)
+            _require(_holds(name, value, rules), name, value, rules["description"])
+        _require(self.shard < self.shards, "shard", self.shard, f"below shards={self.shards}")
+        _require(self.pod.isprintable(), "pod", self.pod, _FIELDS["pod"]["description"])
 
     def to_bytes(self) -> bytes:
         """The message's bytes."""
@@ -108,12 +144,11 @@ class Pane:
         return cls(**_read_meta(data[12:end]), counts=data[end:-4])
 
 
-_IN_WORDS: Final = {str: "a text", int: "a whole number", dict: "an object", bool: "true or false"}
-_TYPES: Final[dict[str, type]] = {
-    **dict.fromkeys(("model", "profile", "instance", "pod"), str),
-    **dict.fromkeys(("pane", "pane_seconds", "rows", "shard", "shards", "rows_before", "lost_before"), int),
-    "lost": dict,
-    "final": bool,
+_TYPES: Final[dict[str, tuple[type, str]]] = {
+    "string": (str, "a text"),
+    "integer": (int, "a whole number"),
+    "object": (dict, "an object"),
+    "boolean": (bool, "true or false"),
 }
 
 
@@ -122,14 +157,27 @@ def _read_meta(text: bytes) -> dict[str, Any]:
         meta = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise WireError(f"a pane message whose JSON part cannot be read: {error}") from error
-    if not isinstance(meta, dict) or set(meta) != {f.name for f in fields(Pane)} - {"counts"}:
+    if not isinstance(meta, dict) or meta.keys() != _FIELDS.keys():
         raise WireError(
-            f"a pane message whose JSON part has not exactly the fields {', '.join(sorted(_TYPES))}"
+            f"a pane message whose JSON part has not exactly the fields {', '.join(sorted(_FIELDS))}"
         )
     for name, value in meta.items():
-        _require(type(value) is _TYPES[name], name, value, _IN_WORDS[_TYPES[name]])
+        kind, words = _TYPES[_FIELDS[name]["type"]]
+        _require(type(value) is kind, name, value, words)
     _require(all(type(n) is int for n in meta["lost"].values()), "lost", meta["lost"], "whole numbers")
     return meta
+
+
+def _holds(name: str, value: Any, rules: Schema) -> bool:
+    """Whether a value of the right type keeps the rules of its field."""
+    if name in _PATTERNS:
+        return _PATTERNS[name].fullmatch(value) is not None
+    if rules["type"] == "integer":
+        return bool(rules["minimum"] <= value <= rules["maximum"])
+    if rules["type"] == "object":
+        reasons, counts = all(map(_REASON.fullmatch, value)), value.values()
+        return reasons and len(value) <= 16 and all(0 <= n <= _COUNT["maximum"] for n in counts)
+    return rules["type"] != "string" or bool(len(value) <= rules["maxLength"])
 
 
 def _require(holds: object, name: str, value: object, rule: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -20,6 +20,7 @@ from tidegauge_aggregator.service.aggregator import MAX_PROFILE_BYTES, Aggregato
 from tidegauge_aggregator.service.reading import Reading
 
 from .access import TokenGate
+from .openapi import ERRORS, PANE_BODY, PANE_ERRORS, PROFILE_BODY, WRITE_ERRORS, add_schemas, path_part
 from .panes_route import App, PanesRoute, read_body
 
 __all__ = ["App", "make_app", "make_routes", "refuse_connection"]
@@ -27,6 +28,10 @@ __all__ = ["App", "make_app", "make_routes", "refuse_connection"]
 MAX_HISTORY: Final = 10_000
 
 Model = Annotated[str | None, Query(description="Name of the model; may be left out when there is one.")]
+ModelPart = Annotated[str, path_part("model")]
+ProfilePart = Annotated[str, path_part("profile")]
+PanePart = Annotated[str, path_part("pane")]
+InstancePart = Annotated[str, path_part("instance")]
 ProfileHash = Annotated[str | None, Query(description="Hash of a profile; the newest in use when left out.")]
 
 
@@ -51,6 +56,7 @@ def make_routes(
         title="Tidegauge aggregator",
         version=__version__,
         description="Panes in, verdicts out.",
+        responses=ERRORS,
         docs_url=None,
         redoc_url=None,
     )
@@ -63,8 +69,9 @@ def make_routes(
 
 
 def _add_writes(app: FastAPI, aggregator: Aggregator, gate: TokenGate) -> None:
-    @app.put("/v1/models/{model}/profiles/{profile}", status_code=201)
-    async def put_profile(model: str, profile: str, request: Request, response: Response) -> dict[str, str]:
+    async def put_profile(
+        model: ModelPart, profile: ProfilePart, request: Request, response: Response
+    ) -> dict[str, str]:
         """Send a profile document, once for each model and profile."""
         gate.check(_authorization(request))
         document = await read_body(request.scope, request.receive, MAX_PROFILE_BYTES)
@@ -72,15 +79,21 @@ def _add_writes(app: FastAPI, aggregator: Aggregator, gate: TokenGate) -> None:
             response.status_code = 200
         return {"profile": profile}
 
-    @app.put("/v1/models/{model}/profiles/{profile}/panes/{pane}/{instance}", status_code=201)
-    async def put_pane(model: str, profile: str, pane: str, instance: str) -> dict[str, str]:
+    async def put_pane(
+        model: ModelPart, profile: ProfilePart, pane: PanePart, instance: InstancePart
+    ) -> dict[str, str]:
         """Send a pane message (docs/pane-format.md). `PanesRoute` answers it before it comes here."""
         raise Refusal(404, "no_such_route", f"no pane {pane!r} of {instance!r}: {model!r}, {profile!r}")
+
+    path = "/v1/models/{model}/profiles/{profile}"
+    app.put(path, status_code=201, responses=WRITE_ERRORS, openapi_extra=PROFILE_BODY)(put_profile)
+    pane_path = path + "/panes/{pane}/{instance}"
+    app.put(pane_path, status_code=201, responses=PANE_ERRORS, openapi_extra=PANE_BODY)(put_pane)
 
 
 def _add_reads(app: FastAPI, reading: Reading, identity: dict[str, str]) -> None:
     @app.get("/v1/models/{model}/profiles/{profile}")
-    async def get_profile(model: str, profile: str) -> Response:
+    async def get_profile(model: ModelPart, profile: ProfilePart) -> Response:
         """The profile document."""
         return Response(reading.profile(model, profile).to_bytes(), media_type="application/json")
 
@@ -136,9 +149,19 @@ def _add_health(
 
 
 def _add_documentation(app: FastAPI) -> None:
+    without_bodies = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        """The document with the schemas of the bodies."""
+        document = without_bodies()
+        add_schemas(document)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return HTMLResponse(openapi_page(app.openapi()), headers=dict(PAGE_HEADERS))
+        return HTMLResponse(openapi_page(openapi()), headers=dict(PAGE_HEADERS))
 
 
 def _add_errors(app: FastAPI, aggregator: Aggregator) -> None:

@@ -12,7 +12,7 @@ from tidegauge.counting.counts import Counts
 from tidegauge.errors import ProfileMismatch, WireError
 from tidegauge.kit.refusal import Refusal
 from tidegauge.profile.profile import Profile
-from tidegauge.protocol.pane import MAX_PANE_BYTES, Pane
+from tidegauge.protocol.pane import MAX_PANE_BYTES, PANE_SCHEMA, Pane
 
 __all__ = [
     "FUTURE_SECONDS",
@@ -30,7 +30,7 @@ __all__ = [
 FUTURE_SECONDS: Final = 60.0
 MAX_PANE_ROWS: Final = 1 << 40  # a sum over all panes of any retention then stays far below 2 ** 63
 MAX_TOTAL_ROWS: Final = 1 << 53
-_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_NAME: Final = re.compile(PANE_SCHEMA["properties"]["model"]["pattern"])
 
 
 @dataclass(frozen=True, slots=True)
