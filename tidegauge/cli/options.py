@@ -1,7 +1,7 @@
 """What several commands' options share: types of arguments, and options that exclude each other."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -22,7 +22,6 @@ __all__ = [
     "hour_of_day_option",
     "is_given",
     "profile_path",
-    "require_one_role",
     "time_option",
 ]
 
@@ -112,41 +111,6 @@ class Number(click.ParamType):  # type: ignore[type-arg]
         except ValueError as error:
             option = _long(param) if param is not None else "the number"
             raise Failure(f"{typed(option, value)}: {error}") from None
-
-
-_OTHER_ROLES: Final = (
-    ("--feature", "--exclude"),
-    ("--feature", "--time"),
-    ("--feature", "--prediction"),
-    ("--time", "--target"),
-    ("--time", "--prediction"),
-    ("--prediction", "--exclude"),
-    ("--categorical", "--exclude"),
-    ("--categorical", "--time"),
-    ("--float32", "--exclude"),
-    ("--float32", "--time"),
-)
-
-
-def require_one_role(columns: Mapping[str, Collection[str | None]]) -> None:
-    """Raise `Failure` where a column is named by two options that cannot both hold.
-
-    Parameters
-    ----------
-    columns
-        By option the columns that it names; None where it was not given.
-    """
-    for one, other in _OTHER_ROLES:
-        both = {*columns.get(one, ())} & {*columns.get(other, ())} - {None}
-        if both:
-            name = min(map(str, both))
-            raise Failure(f"{typed(one, name)} and {typed(other, name)}: give one of them")
-    features = {*columns.get("--feature", ())}
-    for option in ("--categorical", "--float32"):
-        left_out = {*columns.get(option, ())} - features - {*columns.get("--prediction", ())}
-        if features and left_out:
-            name = min(map(str, left_out))
-            raise Failure(f"{typed(option, name)}: --feature does not name it: name it there too")
 
 
 def _seconds(value: Any) -> float | None:

@@ -8,7 +8,6 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tidegauge.cli.options import require_one_role
 from tidegauge.cli.parts import warnings_as_lines
 from tidegauge.cli.tables import printable, screen
 from tidegauge.cli.words import typed
@@ -32,7 +31,6 @@ def run(
     allow_pickle: bool,
 ) -> None:
     """Pack a model and its training data into the folder that a storageUri points to."""
-    require_one_role({"--time": (time,), "--target": (target,)})
     with warnings_as_lines():
         packed = pack_model(
             model,

@@ -6,7 +6,6 @@ from typing import Final
 
 import click
 
-from tidegauge.cli.options import require_one_role
 from tidegauge.cli.parts import check_folder, load_profile, warnings_as_lines
 from tidegauge.cli.tables import Column, print_table, screen
 from tidegauge.profile.comparison import FeatureDifference, compare
@@ -27,16 +26,6 @@ def build(
 ) -> None:
     """Make the profile of DATA, a CSV or Parquet file that may be larger than memory."""
     check_folder(output)
-    require_one_role(
-        {
-            "--feature": features,
-            "--exclude": exclude,
-            "--time": (time,),
-            "--prediction": (prediction,),
-            "--categorical": categorical,
-            "--float32": float32,
-        }
-    )
     with warnings_as_lines():
         profile = Profile.fit(
             data,

@@ -6,7 +6,7 @@ pass keeps, its profile is the one of the same data in memory.
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from tidegauge.data.sources import chunks_of, is_csv, is_path, reading_of
 from tidegauge.data.times import TimeOrder, epoch_seconds, require_clear_times
 from tidegauge.errors import ProfileError, SchemaError, TidegaugeWarning
 from tidegauge.fit.builders import CategoricalDraft, NumericDraft, warn_of_mixture
+from tidegauge.fit.roles import require_one_role
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.features import DTYPES, HOURS, MAX_CUT_POINTS, DesignEffect, Feature, NumericFeature
 from tidegauge.profile.profile import Profile
@@ -99,11 +100,39 @@ class _Part:
 
 def fit_profile(data: Any, options: FitOptions) -> Profile:
     """Make a profile of a frame, an array, rows or a file; see `Profile.fit`."""
+    require_one_role(_named_by(options, selects=not isinstance(data, np.ndarray)))
+    options = _with_prediction_renamed(options)
     parts = _parts_of(data, options)
     features = _first_pass(parts(), options, whole=not is_path(data), typed=not is_csv(data))
     times = TimeOrder()
     profile = _second_pass(parts(), features, options, times)
     return profile if options.time is None else _with_design_effects(profile, parts, times)
+
+
+def _named_by(options: FitOptions, *, selects: bool) -> dict[str, Collection[str]]:
+    """The columns that each argument names; `feature_names` selects columns, or labels those of an array."""
+    columns: dict[str, Collection[str]] = {
+        "prediction": _named(options.prediction),
+        "time": _named(options.time),
+        "dtypes": {name: dtype for name, dtype in options.dtypes.items() if name != PREDICTION},
+        "categorical": options.categorical - {PREDICTION},
+        "exclude": options.exclude,
+    }
+    return columns | {"feature_names": options.feature_names or ()} if selects else columns
+
+
+def _with_prediction_renamed(options: FitOptions) -> FitOptions:
+    """The same options; `dtypes` and `categorical` call the prediction as the profile does."""
+    column = options.prediction
+    if not isinstance(column, str):
+        return options
+    dtypes = {PREDICTION if name == column else name: dtype for name, dtype in options.dtypes.items()}
+    categorical = {PREDICTION if name == column else name for name in options.categorical}
+    return replace(options, dtypes=dtypes, categorical=frozenset(categorical))
+
+
+def _named(column: Any) -> Collection[str]:
+    return (column,) if isinstance(column, str) else ()
 
 
 # --- data to parts -----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegauge.errors import BundleError
+from tidegauge.fit.roles import require_one_role
 from tidegauge.model.asking import parameters_of
 from tidegauge.pack.answers import class_labels, original_answers, probed_answers
 from tidegauge.pack.choice import Chosen, ModelFormat, Refusal, choose
@@ -89,6 +90,10 @@ class PackOptions:
     model_format: ModelFormat = "auto"
     trusted_types: Sequence[str] = ()
     allow_pickle: bool = False
+
+    def __post_init__(self) -> None:
+        named = {"time": self.time, "target": self.target}
+        require_one_role({argument: (name,) for argument, name in named.items() if name is not None})
 
 
 def pack_model(
