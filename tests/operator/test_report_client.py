@@ -2,14 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import aiohttp
 import pytest
 from support.reports import DRIFTING, ReportServer, a_report
+from support.stub_server import serving
 from tidegauge_operator.controller.report_client import (
     MOST_BYTES,
     REQUEST_SECONDS,
@@ -148,18 +148,6 @@ class _Endless(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
-
-
-@contextmanager
-def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def test_an_answer_without_a_length_is_read_no_further_than_a_report_may_be_long() -> None:

@@ -2,11 +2,11 @@
 
 import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from support.ledger import Ledger
+from support.stub_server import run_server
 
 
 class LedgerServer(ThreadingHTTPServer):
@@ -56,11 +56,6 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def serving(ledger: Ledger) -> Iterator[LedgerServer]:
-    with LedgerServer(ledger) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
+def serving(ledger: Ledger) -> AbstractContextManager[LedgerServer]:
+    """A server of that ledger, until the block ends."""
+    return run_server(LedgerServer(ledger))

@@ -1,10 +1,12 @@
 """Report documents as an aggregator gives them, and a server on loopback that gives them."""
 
 import json
-import threading
+from contextlib import ExitStack
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from support.stub_server import run_server
 
 from tidegauge.protocol.names import Extent, Severity, Verdict
 from tidegauge.report.model import Baseline, Coverage, FeatureReport, PodReport, Report
@@ -106,8 +108,8 @@ class ReportServer:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
+        self._running = ExitStack()
+        self._running.enter_context(run_server(self._server))
 
     @property
     def address(self) -> str:
@@ -120,6 +122,4 @@ class ReportServer:
 
     def stop(self) -> None:
         """End it; those who ask are refused."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._running.close()

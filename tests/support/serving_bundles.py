@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -158,37 +159,40 @@ def flight_pipeline() -> Any:
 
 def flight_bundle(folder: Path, *, format: str = "onnx") -> Path:  # noqa: A002
     """A classifier of late flights over numbers and texts, with missing values in training."""
-    import pandas as pd
-
-    frame = flight_frame()
-    X = frame.drop(columns="late")
-    if format == "onnx":
-        X["carrier"] = X["carrier"].where(X["carrier"].notna(), "")
-    model = flight_pipeline().fit(X, frame["late"])
-    predictions = model.predict(X)
-    profile = Profile.fit(frame.drop(columns="late"), 128, prediction=predictions)
-    if format == "onnx":
-        from skl2onnx import convert_sklearn
-        from skl2onnx.common.data_types import FloatTensorType, StringTensorType
-
-        inputs = [
-            (
-                name,
-                (StringTensorType if pd.api.types.is_string_dtype(X[name]) else FloatTensorType)([None, 1]),
-            )
-            for name in X
-        ]
-        artefact = convert_sklearn(
-            model, initial_types=inputs, options={id(model): {"zipmap": False}}
-        ).SerializeToString()
-    else:
-        artefact = sklearn_bytes(model, format)
+    artefact, profile, classes = _fitted_flights(format)
     return write_bundle(
         folder,
         artefact=artefact,
         format=format,
         profile=profile,
         example=FLIGHT_ROW,
-        classes=model.classes_.tolist(),
+        classes=classes,
         name="late-flights",
     )
+
+
+@cache
+def _fitted_flights(format: str) -> tuple[bytes, Profile, list[str]]:  # noqa: A002
+    """Model file, profile and classes: made once a process, since many modules serve this bundle."""
+    frame = flight_frame()
+    X = frame.drop(columns="late")
+    if format == "onnx":
+        X["carrier"] = X["carrier"].where(X["carrier"].notna(), "")
+    model = flight_pipeline().fit(X, frame["late"])
+    profile = Profile.fit(frame.drop(columns="late"), 128, prediction=model.predict(X))
+    artefact = _flights_onnx(model, X) if format == "onnx" else sklearn_bytes(model, format)
+    return artefact, profile, model.classes_.tolist()
+
+
+def _flights_onnx(model: Any, X: Any) -> bytes:
+    import pandas as pd
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+    inputs = [
+        (name, (StringTensorType if pd.api.types.is_string_dtype(X[name]) else FloatTensorType)([None, 1]))
+        for name in X
+    ]
+    converted = convert_sklearn(model, initial_types=inputs, options={id(model): {"zipmap": False}})
+    data: bytes = converted.SerializeToString()
+    return data

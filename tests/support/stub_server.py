@@ -1,11 +1,36 @@
-"""A small HTTP server in a thread: answers as told, remembers what it was sent."""
+"""Small HTTP servers in a thread."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from typing import TypeVar
 
+Server = TypeVar("Server", bound=HTTPServer)
 Answer = tuple[int, bytes]
+
+
+@contextmanager
+def run_server(server: Server) -> Iterator[Server]:
+    """`server`, answering in a thread until the block ends."""
+    with server:
+        # How often it looks for the end: by default each of its users waits half a second.
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def serving(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a server that answers with `handler`."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    with run_server(server):
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 @contextmanager
@@ -14,6 +39,7 @@ def stub_server(answer: Callable[[str, bytes], Answer]) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one packet an answer: with two, the second waits 40 ms for an acknowledgement
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -30,11 +56,5 @@ def stub_server(answer: Callable[[str, bytes], Answer]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as address:
+        yield address

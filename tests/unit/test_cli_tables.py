@@ -55,6 +55,27 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def report(folder) -> bytes:
+    """The document that an aggregator would answer after the later rows."""
+    profile = library.Profile.load(folder / "profile.json")
+    monitor = library.Monitor(profile, library.Policy(design_effect=1))
+    monitor.add(0, profile.count(folder / "later.parquet"))
+    return json.dumps(monitor.report(0).to_dict()).encode()
+
+
+@pytest.fixture(scope="module")
+def transitions(folder) -> set[tuple[str, str, str]]:
+    """Feature, row and verdict of each line of a replay of the later rows."""
+    lines = printed(None, *replay_of(folder), "--json").splitlines()
+    found = [json.loads(line) for line in lines]
+    return {(each["feature"], f"{each['row']:,}", each["verdict"]) for each in found if each["feature"]}
+
+
+def replay_of(folder: Path) -> tuple[object, ...]:
+    return ("replay", folder / "later.parquet", "--profile", folder, "--rows-per-pane", 1000)
+
+
 def printed(width: int | None, *arguments: object) -> str:
     env = {"COLUMNS": None if width is None else str(width), "FORCE_COLOR": None}
     result = CliRunner(env=env).invoke(main, [str(each) for each in arguments], prog_name="tidegauge")
@@ -98,29 +119,23 @@ def shown_values(feature: library.NumericFeature) -> list[str]:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_report_can_be_read_back(folder, width):
-    profile = library.Profile.load(folder / "profile.json")
-    monitor = library.Monitor(profile, library.Policy(design_effect=1))
-    monitor.add(0, profile.count(folder / "later.parquet"))
-    document = json.dumps(monitor.report(0).to_dict()).encode()
-    with stub_server(lambda _path, _body: (200, document)) as url:
+def test_a_report_can_be_read_back(report, width):
+    with stub_server(lambda _path, _body: (200, report)) as url:
         output = printed(width, "report", "--aggregator-url", url)
     table = output[output.index("feature ") :] if "feature " in output else output
     rows = {name: values for name, values in read_back(table, TITLES) if values[0] == "Drifting"}
-    for name, feature in Report.from_dict(json.loads(document)).features.items():
+    for name, feature in Report.from_dict(json.loads(report)).features.items():
         numbers = [f"{feature.statistic:.3f}", f"{feature.lower:.3f}"]
         assert rows[name][:4] == ["Drifting", "critical", *numbers]
         assert "4,000" in rows[name]
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_replay_can_be_read_back(folder, width):
-    arguments = ("replay", folder / "later.parquet", "--profile", folder, "--rows-per-pane", 1000)
-    lines = [json.loads(line) for line in printed(None, *arguments, "--json").splitlines()]
-    expected = {(t["feature"], f"{t['row']:,}", t["verdict"]) for t in lines if t["feature"]}
-    rows = read_back(printed(width, *arguments), TITLES)
+def test_a_replay_can_be_read_back(folder, transitions, width):
+    rows = read_back(printed(width, *replay_of(folder)), TITLES)
     found = {(name, values[0], values[1]) for name, values in rows}
-    assert expected <= found
+    assert transitions
+    assert transitions <= found
 
 
 @pytest.mark.slow

@@ -19,9 +19,10 @@ from tidegauge_serving.protocols.parameters import Parameters
 from tidegauge_serving.protocols.tensors import InputTensor
 
 BUNDLES = {"numbers": (house_bundle, HOUSE_ROW), "numbers and texts": (flight_bundle, FLIGHT_ROW)}
+TEXTS_ARE_SLOW = [pytest.param(name, marks=pytest.mark.slow if "texts" in name else ()) for name in BUNDLES]
 
 
-@pytest.fixture(scope="module", params=BUNDLES)
+@pytest.fixture(scope="module", params=TEXTS_ARE_SLOW)
 def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     folder = tmp_path_factory.mktemp("described")
     app = App(BUNDLES[request.param][0](folder / "bundle"), folder / "log")

@@ -213,6 +213,7 @@ def test_a_missing_value_is_answered_where_training_had_some_and_logged_as_missi
     assert profile.count_matrix(row[None]).missing.tolist() == [1, 1, 0, 0]
 
 
+@pytest.mark.slow
 def test_a_category_is_logged_as_its_code_and_another_value_as_none_of_them(flights: App) -> None:
     for carrier, code in (("UA", flights.loaded.profile.feature("carrier").codes["UA"]), ("ZZ", 3)):
         flights.post("/predict", {"features": {**FLIGHT_ROW, "carrier": carrier}})
@@ -220,6 +221,7 @@ def test_a_category_is_logged_as_its_code_and_another_value_as_none_of_them(flig
         assert np.frombuffer(frames[-1].payload, "<f8")[1] == code
 
 
+@pytest.mark.slow
 def test_texts_and_numbers_do_not_fit_into_one_tensor(flights: App) -> None:
     tensor = {"name": "all", "shape": [1, 3], "datatype": "FP64", "data": [1, 2, 3]}
     status, answer = flights.post("/v2/models/late-flights/infer", {"inputs": [tensor]})

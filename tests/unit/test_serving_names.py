@@ -12,6 +12,8 @@ from support.packs import pack
 from support.serving_app import App
 from xgboost import XGBRegressor
 
+pytestmark = pytest.mark.slow  # each of these models is packed first
+
 NAMES = ['size 19"', "back\\slash", "tab\there", "naïve ☃", "plain"]
 
 
@@ -39,7 +41,6 @@ def rows() -> pd.DataFrame:
     return table(7)[NAMES]
 
 
-@pytest.mark.slow
 def test_rows_by_name_are_answered_whatever_the_names(served: tuple, rows: pd.DataFrame) -> None:
     app, model = served
     records = rows.to_dict("records")

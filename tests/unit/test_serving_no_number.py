@@ -16,6 +16,8 @@ from support.serving_app import App
 from tidegauge.pack import Packed
 from tidegauge.protocol.names import Metric
 
+pytestmark = pytest.mark.slow  # each of these models is packed first
+
 TABLE = pd.DataFrame({"u": np.linspace(1, 9, 200), "v": np.tile([1.0, 2.0, 3.0, 4.0], 50)})
 
 
@@ -75,7 +77,6 @@ def requests(names: tuple[str, ...], values: list[float]) -> Iterator[tuple[str,
     yield "/v2/models/bundle/infer", head + data, {"inference_header_content_length": str(len(head))}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("before", [[], [2.0, 3.0]], ids=["alone", "after others"])
 def test_the_row_is_refused_with_its_value(served: tuple[App, float, str], before: list[float]) -> None:
     app, value, what = served
@@ -95,7 +96,6 @@ def test_other_rows_are_answered(served: tuple[App, float, str]) -> None:
         assert app.ask("POST", path, body, **headers)[0] == 200
 
 
-@pytest.mark.slow
 def test_probabilities_that_are_no_numbers_are_refused_where_they_are_asked_for(tmp_path: Path) -> None:
     """Far from all classes the likelihoods underflow; scikit-learn still answers a label."""
     model = GaussianNB().fit(TABLE, TABLE["v"] > 2)

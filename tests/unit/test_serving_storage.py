@@ -1,18 +1,17 @@
 """The storage initializer: a whole, verified bundle in the folder, or one line that says why not."""
 
-import contextlib
 import functools
 import http.server
 import shutil
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from support.serving_bundles import edit_manifest, house_bundle
+from support.stub_server import serving
 from tidegauge_serving import storage
 
 from tidegauge.errors import BundleError
@@ -58,17 +57,6 @@ def guarded(bundle: Path) -> Iterator[str]:
 def web(bundle: Path) -> Iterator[str]:
     with serving(functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(bundle))) as address:
         yield address
-
-
-@contextlib.contextmanager
-def serving(handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
+from support.stub_server import run_server
 from tidegauge_sidecar.transport import HttpTransport
 
 
@@ -33,12 +33,8 @@ class Handler(BaseHTTPRequestHandler):
 def listener() -> Iterator[Listener]:
     server = Listener(("127.0.0.1", 0), Handler)
     server.heard = []
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with run_server(server):
+        yield server
 
 
 def transport_to(listener: Listener, token: Path) -> HttpTransport:
