@@ -113,9 +113,9 @@ def test_a_feature_that_is_excluded_too_names_both_options(name, tmp_path):
         ("--float32 sqft --exclude sqft", "--float32 sqft and --exclude sqft: give one of them"),
         (
             "--feature sqft --categorical id",
-            "--categorical id: --feature does not name it: name it there too",
+            "--categorical id: --feature does not name it; name it there too",
         ),
-        ("--feature id --float32 sqft", "--float32 sqft: --feature does not name it: name it there too"),
+        ("--feature id --float32 sqft", "--float32 sqft: --feature does not name it; name it there too"),
     ],
 )
 def test_options_that_cannot_both_hold_are_refused(run, table, tmp_path, options, message):

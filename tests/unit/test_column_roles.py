@@ -60,11 +60,11 @@ def rows(request, tmp_path):
         ({"categorical": ["t"], "time": "t"}, "categorical=['t'] and time='t': give one of them"),
         (
             {"dtypes": {"t": "float32"}, "time": "t"},
-            "dtypes={'t': 'float32'} and time='t': give one of them",
+            "dtypes={'t': 'float32'} and time='t'; give one of them",
         ),
         (
             {"dtypes": {"x": "float32"}, "exclude": ["x"]},
-            "dtypes={'x': 'float32'} and exclude=['x']: give one of them",
+            "dtypes={'x': 'float32'} and exclude=['x']; give one of them",
         ),
         (
             {"feature_names": ["x"], "categorical": ["id"]},
