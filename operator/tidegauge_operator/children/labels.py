@@ -12,6 +12,7 @@ __all__ = [
     "COMPONENT_LABEL",
     "MANAGED_BY",
     "MODEL_LABEL",
+    "SELECTOR",
     "Component",
     "aggregator_name",
     "common_labels",
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 MANAGED_BY: Final = "tidegauge-operator"
+SELECTOR: Final = f"app.kubernetes.io/managed-by={MANAGED_BY}"
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 MODEL_LABEL: Final = f"{API_GROUP}/model"
 

@@ -16,7 +16,7 @@ Document = dict[str, Any]
 
 
 class EventHandlers:
-    """Takes note of events.
+    """Records events in the cache, and puts their models on the queue.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ class EventHandlers:
     def __init__(self, cache: Cache, pods: PodFailures, reconciler: Reconciler, queue: Queue[Key]) -> None:
         self._cache, self._pods, self._reconciler, self._queue = cache, pods, reconciler, queue
 
-    async def take(self, event: str | None, document: Document) -> None:
-        """Take note of one event, by its type as the API server calls it."""
+    async def handle(self, event: str | None, document: Document) -> None:
+        """Handle one event, by its type as the API server calls it."""
         gone = event == "DELETED"
         if document["kind"] == MODELS.name:
             await self._model(gone, document)

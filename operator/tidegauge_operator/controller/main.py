@@ -32,7 +32,8 @@ from tidegauge_operator.controller.reconciler import Reconciler
 from tidegauge_operator.controller.report_client import ReportClient
 from tidegauge_operator.kube.cache import Cache, Key
 from tidegauge_operator.kube.client import Cluster, Refusal, connect
-from tidegauge_operator.kube.informer import Watches, watched_paths
+from tidegauge_operator.kube.informer import Informer
+from tidegauge_operator.kube.watches import OpenWatches, watched_paths
 from tidegauge_operator.settings import Settings
 
 __all__ = ["Operator"]
@@ -99,13 +100,13 @@ class Operator:
             self.meters.count_error,
         )
         handlers = EventHandlers(self.cache, self._pods, self.reconciler, self.queue)
-        self._watches = Watches(
+        self._watches = OpenWatches(self._wanted_watches, self._watch_opened, self.meters.count_error)
+        self._informer = Informer(
             settings.namespaces,
             cluster.credentials,
-            handlers.take,
-            self._watch_opened,
+            handlers.handle,
+            self._watches,
             self.meters.count_error,
-            self._wanted_watches,
         )
         self._definitions_known = asyncio.Event()
         self._relisted = asyncio.Event()
@@ -118,7 +119,7 @@ class Operator:
         """Work until the flag `stop` is set, then finish the passes under way."""
         async with aiohttp.ClientSession() as session:
             server = self._serve_health()
-            watching = asyncio.create_task(self._watches.run())
+            watching = asyncio.create_task(self._informer.run())
             rounds = [asyncio.create_task(task) for task in (stop.wait(), *self._rounds(session))]
             workers = [asyncio.create_task(self._be_worker()) for _ in range(WORKERS)]
             try:
@@ -126,7 +127,7 @@ class Operator:
                 for task in done:
                     task.result()  # a part failed: end, so that Kubernetes restarts the whole program
             finally:
-                self._watches.stop()
+                self._informer.stop()
                 for task in rounds:
                     task.cancel()
                 await self.queue.close()
@@ -156,7 +157,7 @@ class Operator:
     async def _look_for_definitions(self, rounds: PeriodicTasks) -> None:
         changed = await rounds.look_for_definitions()
         if changed and self._definitions_known.is_set() and self._settings.namespaces:
-            self._watches.renew()  # serving all namespaces, Kopf sees definitions come and go by itself
+            self._informer.renew()  # serving all namespaces, Kopf sees definitions come and go by itself
         self._definitions_known.set()
         self._may_be_ready()
 

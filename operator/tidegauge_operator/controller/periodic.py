@@ -9,14 +9,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from tidegauge.resource import DriftMonitoredModel, of_stored
-from tidegauge_operator.children.labels import aggregator_name
+from tidegauge_operator.children.labels import SELECTOR, aggregator_name
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.queue import Queue
 from tidegauge_operator.controller.reconciler import NO_REPORT_YET, Reconciler, SeenReport
 from tidegauge_operator.controller.report_client import NoReport, ReportClient
 from tidegauge_operator.kube.cache import Cache, Key, Ref
 from tidegauge_operator.kube.client import Cluster, Refusal
-from tidegauge_operator.kube.informer import SELECTOR
 from tidegauge_operator.kube.kinds import CHILDREN, MODELS, PODS, Kind
 
 __all__ = ["PeriodicTasks", "every", "tried"]

@@ -37,6 +37,11 @@ class Kind:
         return self.api_version.rpartition("/")[0]
 
     @property
+    def version(self) -> str:
+        """The version, without its group."""
+        return self.api_version.rpartition("/")[2]
+
+    @property
     def root(self) -> str:
         """Path of the group and version on the API server."""
         return f"/apis/{self.api_version}" if self.group else f"/api/{self.api_version}"
