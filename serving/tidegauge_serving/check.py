@@ -27,7 +27,7 @@ from tidegauge_serving.as_image import Hidden, missing_module
 from tidegauge_serving.models import Predictions
 from tidegauge_serving.models.base import require_number, require_numbers
 from tidegauge_serving.predict.startup import Loaded, load_unmeasured
-from tidegauge_serving.rows.diagnostics import explain
+from tidegauge_serving.rows.diagnostics import diagnose
 from tidegauge_serving.rows.refusal import Refusal
 from tidegauge_serving.rows.schema import Block
 from tidegauge_serving.settings import Settings
@@ -77,7 +77,7 @@ def _alone(loaded: Loaded, body: bytes) -> dict[str, Any]:
     try:
         row = loaded.schema.decode_row(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return {"refused": str(explain(loaded.schema, body, error, "features")), "by": "schema"}
+        return {"refused": str(diagnose(loaded.schema, body, error, "features")), "by": "schema"}
     try:
         block = loaded.schema.block([row])
         predictions = loaded.model.predict(block)

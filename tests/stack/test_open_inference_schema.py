@@ -111,7 +111,7 @@ def failed(way: Way) -> Iterator[dict[str, Any]]:
     paths = [f"{path}/infer" for path in model_paths(way)]
     for path in paths:
         yield exchange(way, "POST", path, post(path, json.dumps({"inputs": tensors(way, 1)}).encode()))
-    way.app.gate.refuse("the bundle cannot be served")
+    way.app.state.refuse("the bundle cannot be served")
     for path in paths:
         yield exchange(way, "POST", path, post(path, b"{}"))
     yield exchange(way, "GET", "/v2/health/ready", head("GET", "/v2/health/ready"))

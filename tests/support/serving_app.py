@@ -9,9 +9,9 @@ from typing import Any
 from prometheus_client import generate_latest
 from tidegauge_serving.http.app import make_app
 from tidegauge_serving.http.families import make_registry
-from tidegauge_serving.http.fast_path import HotPath
+from tidegauge_serving.http.fast_path import FastPath
 from tidegauge_serving.http.health import Health
-from tidegauge_serving.http.state import Gate
+from tidegauge_serving.http.state import ServingState
 from tidegauge_serving.predict.metrics import ServingMetrics
 from tidegauge_serving.predict.service import Service
 from tidegauge_serving.predict.startup import load
@@ -42,10 +42,10 @@ class App:
         )
         self.metrics = ServingMetrics()
         self.registry = make_registry(self.metrics)
-        self.gate = Gate(self.metrics)
+        self.state = ServingState(self.metrics)
         self.lines: list[bytes] = []
-        health = Health(make_app(self.gate, self.registry), self.gate)
-        self.asgi = HotPath(health, self.gate, self.settings.max_body_bytes, self.lines.append)
+        health = Health(make_app(self.state, self.registry), self.state)
+        self.asgi = FastPath(health, self.state, self.settings.max_body_bytes, self.lines.append)
         self.service = Service(
             self.settings.model or self.loaded.manifest.name,
             self.loaded,
@@ -57,7 +57,7 @@ class App:
             random=random,
             now_ns=lambda: NOW_NS,
         )
-        self.gate.open(self.service)
+        self.state.open(self.service)
 
     def close(self) -> None:
         self.service.close()

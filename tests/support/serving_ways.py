@@ -39,12 +39,14 @@ class Way:
         self.app = App(bundle, folder, max_body_bytes=BODY_BYTES, **settings)
         self.loop = ClockLoop()
         limits = Limits(body_bytes=BODY_BYTES)
-        hot = self.app.asgi
-        protocol: Any = partial(Connection, limits=limits, refuse=hot.refuse)
+        fast_path = self.app.asgi
+        protocol: Any = partial(Connection, limits=limits, refuse=fast_path.refuse)
         self.heads = Heads()
         if name == "short":
-            protocol = partial(FastConnection, limits=limits, hot=hot, turn=Turn(hot), heads=self.heads)
-        self.config = configured(hot, protocol)
+            protocol = partial(
+                FastConnection, limits=limits, fast_path=fast_path, turn=Turn(fast_path), heads=self.heads
+            )
+        self.config = configured(fast_path, protocol)
         self.server = ServerState()
         self.wires: list[Wire] = []
 

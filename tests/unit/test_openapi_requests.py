@@ -121,11 +121,11 @@ def test_the_model_servers_document_is_valid_openapi(app: App) -> None:
 
 @pytest.mark.slow
 def test_the_document_without_a_model_is_valid_openapi(app: App) -> None:
-    service, app.gate.service = app.gate.service, None
+    service, app.state.service = app.state.service, None
     try:
         validate(document_of(app))
     finally:
-        app.gate.service = service
+        app.state.service = service
 
 
 @pytest.mark.slow

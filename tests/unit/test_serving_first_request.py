@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry
 from support.serving_app import App
 from support.serving_bundles import HOUSE_ROW, house_bundle
 from tidegauge_serving.http.app import make_app
-from tidegauge_serving.http.fast_path import HotPath
+from tidegauge_serving.http.fast_path import FastPath
 from tidegauge_serving.http.health import Health, LateApp
-from tidegauge_serving.http.state import Gate
+from tidegauge_serving.http.state import ServingState
 from tidegauge_serving.predict.metrics import ServingMetrics
 
 BOUND_SECONDS = 30
@@ -38,14 +38,14 @@ class Start:
     """A server that starts: its FastAPI application is being made, its model being loaded."""
 
     def __init__(self) -> None:
-        self.gate = Gate(ServingMetrics())
+        self.state = ServingState(ServingMetrics())
         self.may = threading.Event()
         late = LateApp(self._make)
-        self.asgi = HotPath(Health(late, self.gate), self.gate, 1 << 20, None, late.made)
+        self.asgi = FastPath(Health(late, self.state), self.state, 1 << 20, None, late.made)
 
     def _make(self) -> Any:
         assert self.may.wait(BOUND_SECONDS)
-        return make_app(self.gate, CollectorRegistry())
+        return make_app(self.state, CollectorRegistry())
 
     async def post(self, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
         scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": []}
@@ -69,7 +69,7 @@ def test_a_request_that_waits_while_the_model_becomes_ready_is_answered(loaded: 
     async def story() -> tuple[int, dict[str, Any]]:
         waiting = asyncio.create_task(start.post(path, json.dumps(REQUESTS[path]).encode()))
         await asyncio.sleep(0)
-        start.gate.open(loaded.service)
+        start.state.open(loaded.service)
         start.may.set()
         return await waiting
 
@@ -84,7 +84,7 @@ def test_a_first_request_that_waits_in_vain_gets_503_and_for_another_model_404(l
         start.may.set()
         body = json.dumps(REQUESTS["/predict"]).encode()
         early = await start.post("/predict", body)
-        start.gate.open(loaded.service)
+        start.state.open(loaded.service)
         return [early, await start.post("/v1/models/other:predict", body), await start.post("/predict", body)]
 
     early, other, late = asyncio.run(asyncio.wait_for(story(), BOUND_SECONDS))

@@ -9,15 +9,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 from tidegauge_serving.http.app import make_app
 from tidegauge_serving.http.health import Health, LateApp
-from tidegauge_serving.http.state import Gate
+from tidegauge_serving.http.state import ServingState
 from tidegauge_serving.predict.metrics import ServingMetrics
 
 BOUND_SECONDS = 30
 
 
 @pytest.fixture
-def gate() -> Gate:
-    return Gate(ServingMetrics())
+def state() -> ServingState:
+    return ServingState(ServingMetrics())
 
 
 async def get(app: Any, path: str) -> tuple[int, bytes, dict[bytes, bytes]]:
@@ -34,25 +34,29 @@ async def get(app: Any, path: str) -> tuple[int, bytes, dict[bytes, bytes]]:
     return sent[0]["status"], sent[1]["body"], dict(sent[0]["headers"])
 
 
-def ready(gate: Gate) -> None:
-    gate.service = object()  # type: ignore[assignment]
+def ready(state: ServingState) -> None:
+    state.service = object()  # type: ignore[assignment]
 
 
-def draining(gate: Gate) -> None:
-    ready(gate)
-    gate.drain()
+def draining(state: ServingState) -> None:
+    ready(state)
+    state.drain()
 
 
 @pytest.mark.parametrize(
-    "state", [lambda _: None, ready, draining, lambda gate: gate.refuse("no such bundle")]
+    "become", [lambda _: None, ready, draining, lambda state: state.refuse("no such bundle")]
 )
-def test_a_probe_hears_what_the_application_would_say(gate: Gate, state: Callable[[Gate], None]) -> None:
-    application = make_app(gate, CollectorRegistry())
-    state(gate)
+def test_a_probe_hears_what_the_application_would_say(
+    state: ServingState, become: Callable[[ServingState], None]
+) -> None:
+    state: ServingState, become: Callable[[ServingState], None]
+) -> None:
+    application = make_app(state, CollectorRegistry())
+    become(state)
     for path in ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"):
-        said = asyncio.run(get(Health(application, gate), path))
+        said = asyncio.run(get(Health(application, state), path))
         assert said == asyncio.run(get(application, path))
-    assert gate.metrics.errors["not_ready"] == (0 if gate.ready else 4)
+    assert state.metrics.errors["not_ready"] == (0 if state.ready else 4)
 
 
 class Slow:
@@ -73,11 +77,13 @@ class Slow:
         return answer
 
 
-def test_probes_are_answered_while_the_application_is_made_and_others_wait_for_it(gate: Gate) -> None:
+def test_probes_are_answered_while_the_application_is_made_and_others_wait(state: ServingState) -> None:
+    state: ServingState,
+) -> None:
     make = Slow()
 
     async def story() -> None:
-        app = Health(LateApp(make), gate)
+        app = Health(LateApp(make), state)
         waiting = [asyncio.create_task(get(app, "/v2")) for _ in range(2)]
         await asyncio.sleep(0)
         assert (await get(app, "/healthz"))[0] == 200
@@ -90,11 +96,11 @@ def test_probes_are_answered_while_the_application_is_made_and_others_wait_for_i
     assert make.times == 1
 
 
-def test_a_client_that_goes_away_does_not_end_what_others_wait_for(gate: Gate) -> None:
+def test_a_client_that_goes_away_does_not_end_what_others_wait_for(state: ServingState) -> None:
     make = Slow()
 
     async def story() -> None:
-        app = Health(LateApp(make), gate)
+        app = Health(LateApp(make), state)
         gone, stays = (asyncio.create_task(get(app, "/v2")) for _ in range(2))
         await asyncio.sleep(0)
         gone.cancel()

@@ -324,12 +324,12 @@ def test_text_of_the_document_cannot_become_markup() -> None:
 
 
 def test_before_a_model_is_there_the_document_is_of_any(house: App) -> None:
-    service, house.gate.service = house.gate.service, None
+    service, house.state.service = house.state.service, None
     try:
         document = house.get("/openapi.json")[1]
         assert house.ask("GET", "/docs", b"")[0] == 200
     finally:
-        house.gate.service = service
+        house.state.service = service
     content = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     assert content["schema"]["properties"]["features"] == {"type": "object"}
     assert "example" not in content

@@ -283,12 +283,12 @@ def test_requests_at_a_wrong_path_or_method_are_counted(
 
 def test_a_probe_that_hears_not_ready_is_no_request(app: App) -> None:
     before = dict(app.metrics.requests)
-    service, app.gate.service, app.gate.routes, routes = app.gate.service, None, {}, app.gate.routes
+    service, app.state.service, app.state.routes, routes = app.state.service, None, {}, app.state.routes
     assert app.get("/readyz")[0] == 503
     assert app.metrics.requests == before
     assert app.post("/predict", row())[0] == 503
     assert app.metric(Metric.SERVING_REQUESTS, protocol="predict", code="503") == 1
-    app.gate.service, app.gate.routes = service, routes
+    app.state.service, app.state.routes = service, routes
 
 
 def test_binary_infinities_and_missing_values_are_refused(app: App) -> None:
@@ -305,19 +305,19 @@ def test_binary_infinities_and_missing_values_are_refused(app: App) -> None:
 def test_before_the_model_is_loaded_nothing_is_predicted(app: App) -> None:
     from prometheus_client import CollectorRegistry
     from tidegauge_serving.http.app import make_app
-    from tidegauge_serving.http.fast_path import HotPath
-    from tidegauge_serving.http.state import Gate
+    from tidegauge_serving.http.fast_path import FastPath
+    from tidegauge_serving.http.state import ServingState
     from tidegauge_serving.predict.metrics import ServingMetrics
 
     ready = app.asgi
-    gate = Gate(ServingMetrics())
-    app.asgi = HotPath(make_app(gate, CollectorRegistry()), gate, 1_000, None)
+    state = ServingState(ServingMetrics())
+    app.asgi = FastPath(make_app(state, CollectorRegistry()), state, 1_000, None)
     try:
         for path in ("/predict", V1, V2):
             status, answer = app.post(path, row())
             assert (status, answer["reason"]) == (503, "not_ready")
         assert app.get("/healthz")[0] == 200
-        gate.refuse("no such bundle")
+        state.refuse("no such bundle")
         for path in ("/readyz", "/v2/health/ready"):
             status, answer = app.get(path)
             assert (status, answer["error"]) == (503, "no such bundle")
@@ -397,7 +397,7 @@ def test_sampling_leaves_unsampled_rows_out_of_the_sequence(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_while_it_drains_it_answers_and_closes_connections(tmp_path: Path) -> None:
     app = App(house_bundle(tmp_path / "bundle"), tmp_path / "log")
-    app.gate.drain()
+    app.state.drain()
     assert app.get("/readyz")[0] == 503
     status, headers, _ = app.ask("POST", "/predict", row())
     assert (status, headers["connection"]) == (200, "close")

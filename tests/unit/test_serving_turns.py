@@ -231,7 +231,7 @@ def test_a_known_head_is_held_up_and_drained_as_any_other(way: Way) -> None:
     held.connection.resume_writing()
     assert statuses(held.send()) == [200, 200]
     last.send(known)
-    way.app.gate.drain()
+    way.app.state.drain()
     out = last.send(known)
     assert statuses(out) == [200, 200]
     assert b"connection: close" in out

@@ -231,7 +231,7 @@ def test_a_client_that_does_not_read_holds_its_answers_up(way: Way) -> None:
 def test_while_it_drains_it_answers_and_closes(fresh: Way) -> None:
     begun, idle = fresh.connect(), fresh.connect()
     begun.send(ASKED["v1"][:-3])
-    fresh.app.gate.drain()
+    fresh.app.state.drain()
     for wire, rest in ((begun, ASKED["v1"][-3:]), (idle, ASKED["v1"])):
         out = wire.send(rest)
         assert statuses(out) == [200]

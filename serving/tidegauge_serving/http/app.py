@@ -1,4 +1,4 @@
-"""The FastAPI application behind the hot path: documentation, health, metadata, metrics, wrong turns."""
+"""The FastAPI application behind the fast path: documentation, health, metadata, metrics, wrong turns."""
 
 from copy import deepcopy
 from typing import Any, Final
@@ -24,7 +24,7 @@ from tidegauge_serving.http.openapi import (
     V2ServerAnswer,
     describe_requests,
 )
-from tidegauge_serving.http.state import Gate
+from tidegauge_serving.http.state import ServingState
 from tidegauge_serving.predict.service import Service
 from tidegauge_serving.protocols.v2 import input_datatypes
 from tidegauge_serving.rows.refusal import Refusal, internal_error
@@ -50,12 +50,12 @@ class _NameConvertor(Convertor[str]):
 register_url_convertor("model_name", _NameConvertor())
 
 
-def make_app(gate: Gate, registry: CollectorRegistry) -> AsgiApp:
+def make_app(state: ServingState, registry: CollectorRegistry) -> AsgiApp:
     """Build the application.
 
     Parameters
     ----------
-    gate
+    state
         The server's state.
     registry
         What ``/metrics`` shows.
@@ -68,21 +68,21 @@ def make_app(gate: Gate, registry: CollectorRegistry) -> AsgiApp:
         docs_url=None,
         redoc_url=None,
     )
-    _add_errors(app, gate)
-    _add_health(app, gate, registry)
-    _add_v1_metadata(app, gate)
-    _add_v2_metadata(app, gate)
-    _add_predictions(app, gate)
-    _add_documentation(app, gate)
+    _add_errors(app, state)
+    _add_health(app, state, registry)
+    _add_v1_metadata(app, state)
+    _add_v2_metadata(app, state)
+    _add_predictions(app, state)
+    _add_documentation(app, state)
     return HeadAsGet(app)
 
 
-def _add_errors(app: FastAPI, gate: Gate) -> None:
+def _add_errors(app: FastAPI, state: ServingState) -> None:
     async def refuse(request: Request, error: Exception) -> Response:
         refusal = _refusal(app, request, error)
-        gate.metrics.errors[refusal.reason] += 1
+        state.metrics.errors[refusal.reason] += 1
         if refusal.reason != "not_ready" or request.method == "POST":  # a probe's 503 is no request's
-            gate.metrics.requests[_protocol(request.url.path), refusal.status] += 1
+            state.metrics.requests[_protocol(request.url.path), refusal.status] += 1
         return Response(refusal.body(), refusal.status, refusal.headers, "application/json")
 
     for kind in (Refusal, HTTPException, Exception):
@@ -112,15 +112,15 @@ def _no_path(request: Request) -> Refusal:
     return Refusal("not_found", f"no {request.url.path[:200]!r} here: /docs lists the paths")
 
 
-def _add_health(app: FastAPI, gate: Gate, registry: CollectorRegistry) -> None:
+def _add_health(app: FastAPI, state: ServingState, registry: CollectorRegistry) -> None:
     async def live() -> dict[str, bool]:
         """Whether the process answers."""
         return {"live": True}
 
     async def ready() -> dict[str, bool]:
         """Whether predictions are answered; 503 with the reason while not."""
-        if not gate.ready:
-            raise Refusal("not_ready", gate.reason)
+        if not state.ready:
+            raise Refusal("not_ready", state.reason)
         return {"ready": True}
 
     async def alive() -> dict[str, str]:
@@ -140,34 +140,34 @@ def _add_health(app: FastAPI, gate: Gate, registry: CollectorRegistry) -> None:
     app.get("/metrics", tags=["health"], response_class=Response, responses=text)(metrics)
 
 
-def _add_v1_metadata(app: FastAPI, gate: Gate) -> None:
+def _add_v1_metadata(app: FastAPI, state: ServingState) -> None:
     async def v1_models() -> dict[str, list[str]]:
         """Names of the models here."""
-        return {"models": [] if gate.service is None else [gate.service.name]}
+        return {"models": [] if state.service is None else [state.service.name]}
 
     async def v1_model(model: str) -> dict[str, Any]:
         """Whether the model is ready."""
-        gate.require(model)
-        return {"name": model, "ready": gate.ready}
+        state.require(model)
+        return {"name": model, "ready": state.ready}
 
     app.get("/v1/models", tags=["v1"])(v1_models)
     app.get("/v1/models/{model:model_name}", tags=["v1"])(v1_model)
 
 
-def _add_v2_metadata(app: FastAPI, gate: Gate) -> None:
+def _add_v2_metadata(app: FastAPI, state: ServingState) -> None:
     async def v2_server() -> dict[str, Any]:
         """The server's metadata."""
         return {"name": "tidegauge", "version": __version__, "extensions": ["binary_tensor_data"]}
 
     async def v2_model(model: str) -> dict[str, Any]:
         """The model's inputs and outputs. A bundle has no version: any is answered alike."""
-        return _v2_model(gate.require(model))
+        return _v2_model(state.require(model))
 
     async def model_ready(model: str) -> dict[str, Any]:
         """Whether this model answers predictions. A bundle has no version: any is answered alike."""
-        gate.require(model)
-        if not gate.ready:
-            raise Refusal("not_ready", gate.reason)
+        state.require(model)
+        if not state.ready:
+            raise Refusal("not_ready", state.reason)
         return {"name": model, "ready": True}
 
     for path in ("/v2", "/v2/"):
@@ -199,11 +199,11 @@ _PREDICTIONS: Final = (
 )
 
 
-def _add_predictions(app: FastAPI, gate: Gate) -> None:
-    """Documentation of what the hot path answers. A request that comes here is one that it did not take."""
+def _add_predictions(app: FastAPI, state: ServingState) -> None:
+    """Documentation of what the fast path answers. A request that comes here is one that it did not take."""
 
     async def not_taken(request: Request) -> Response:
-        gate.require(request.path_params.get("model"))
+        state.require(request.path_params.get("model"))
         raise _no_path(request)
 
     for protocol, path, answered, text in _PREDICTIONS:
@@ -229,12 +229,12 @@ def _parameter(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": schema, "description": said}
 
 
-def _add_documentation(app: FastAPI, gate: Gate) -> None:
+def _add_documentation(app: FastAPI, state: ServingState) -> None:
     without_model = app.openapi
 
     def openapi() -> dict[str, Any]:
         """The document, with names and example of the model that is served now."""
-        return _of_model(without_model(), gate.service)
+        return _of_model(without_model(), state.service)
 
     async def docs() -> HTMLResponse:
         return HTMLResponse(openapi_page(openapi()), headers=dict(PAGE_HEADERS))

@@ -16,7 +16,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from tidegauge.http import Connection, Limits
-from tidegauge_serving.http.fast_path import JSON_HEADERS, HotPath
+from tidegauge_serving.http.fast_path import JSON_HEADERS, FastPath
 from tidegauge_serving.http.heads import Heads
 from tidegauge_serving.http.turn import Turn
 from tidegauge_serving.protocols import Answer, Headers, Route
@@ -69,7 +69,7 @@ class FastConnection(Connection):
     ----------
     limits
         Bounds of each request.
-    hot
+    fast_path
         The ordinary way.
     turn, heads
         Shared by all connections of the event loop.
@@ -77,10 +77,12 @@ class FastConnection(Connection):
         What uvicorn gives to each connection.
     """
 
-    def __init__(self, *, limits: Limits, hot: HotPath, turn: Turn, heads: Heads, **of_uvicorn: Any) -> None:
-        super().__init__(limits=limits, refuse=hot.refuse, **of_uvicorn)
-        self._hot = hot
-        self._gate = hot.gate
+    def __init__(
+        self, *, limits: Limits, fast_path: FastPath, turn: Turn, heads: Heads, **of_uvicorn: Any
+    ) -> None:
+        super().__init__(limits=limits, refuse=fast_path.refuse, **of_uvicorn)
+        self._fast_path = fast_path
+        self._state = fast_path.state
         self._turn = turn
         self._heads = heads
         self._unlearned = b""  # the head of the request that the parser is given, until it has been read
@@ -113,11 +115,11 @@ class FastConnection(Connection):
     def begin(self, length: int) -> None:
         """Take the short way if the request can."""
         head, self._unlearned, self._is_clear = self._unlearned, b"", False
-        route = self._gate.routes.get(self.url.decode("latin-1"))
+        route = self._state.routes.get(self.url.decode("latin-1"))
         if (
             route is None
             or not 0 < length <= LARGE_BYTES
-            or self._gate.draining
+            or self._state.draining
             or self.is_answering
             or not _is_plain(self.headers)
             or self.parser.get_method() != b"POST"
@@ -151,7 +153,7 @@ class FastConnection(Connection):
 
     @property
     def _must_wait(self) -> bool:
-        return self.flow.write_paused or self._gate.draining
+        return self.flow.write_paused or self._state.draining
 
     def _takes(self, route: Route, body: bytes, headers: Headers) -> bool:
         """Answer a request of one row that a quick model takes, when the turn ends; whether it is one."""
@@ -161,7 +163,7 @@ class FastConnection(Connection):
         try:
             found = route[1].read_one(body, headers)
         except Exception as error:
-            self._answer(route[0], *self._hot.refused(error), 0, started)
+            self._answer(route[0], *self._fast_path.refused(error), 0, started)
             return True
         if found is None:
             return False
@@ -176,9 +178,9 @@ class FastConnection(Connection):
             waits_for = coroutine.send(None)
         except StopIteration as answered:
             body, rows, more = answered.value
-            self._answer(route[0], 200, body, self._hot.headers_of(more), rows, self._started)
+            self._answer(route[0], 200, body, self._fast_path.headers_of(more), rows, self._started)
         except Exception as error:
-            self._answer(route[0], *self._hot.refused(error), 0, self._started)
+            self._answer(route[0], *self._fast_path.refused(error), 0, self._started)
         else:
             self._go_on(route[0], Rest(coroutine, waits_for))
 
@@ -186,13 +188,15 @@ class FastConnection(Connection):
         self, protocol: str, status: int, body: bytes, headers: Headers, rows: int, started: float
     ) -> None:
         """Answer when the turn ends."""
-        self._hot.count(protocol, status, rows, started)
+        self._fast_path.count(protocol, status, rows, started)
         self._due = True
         self._turn.add(self, self.encoded(status, headers, body))
 
     def _go_on(self, protocol: str, work: Any) -> None:
         """Let the ordinary way finish what the short one began."""
-        self.begin_whole(self._hot.finishing(protocol, self._started, work), keep_alive=not self._closes)
+        self.begin_whole(
+            self._fast_path.finishing(protocol, self._started, work), keep_alive=not self._closes
+        )
 
     # --- the answer --------------------------------------------------------------------------------------
 

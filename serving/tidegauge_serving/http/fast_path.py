@@ -14,12 +14,12 @@ import msgspec
 
 from tidegauge.http import Refused
 from tidegauge_serving.http.codings import coding_of, inflate
-from tidegauge_serving.http.state import Gate
+from tidegauge_serving.http.state import ServingState
 from tidegauge_serving.protocols import Answer, Handler, Headers
 from tidegauge_serving.rows.chunking import LARGE_BYTES
 from tidegauge_serving.rows.refusal import Refusal, internal_error
 
-__all__ = ["App", "HotPath", "Receive", "RequestLine", "Send"]
+__all__ = ["App", "FastPath", "Receive", "RequestLine", "Send"]
 
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
@@ -41,14 +41,14 @@ class RequestLine(msgspec.Struct):
     seconds: float
 
 
-class HotPath:
+class FastPath:
     """ASGI callable.
 
     Parameters
     ----------
     app
         Answers all other requests.
-    gate
+    state
         Says which paths are answered now.
     max_body_bytes
         Longer bodies are refused, and not kept while they come in.
@@ -61,14 +61,14 @@ class HotPath:
     def __init__(
         self,
         app: App,
-        gate: Gate,
+        state: ServingState,
         max_body_bytes: int,
         log_line: Callable[[bytes], None] | None,
         settled: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._settled = settled
         self._app = app
-        self.gate = gate
+        self.state = state
         self._max_body_bytes = max_body_bytes
         self._short_bytes = min(LARGE_BYTES, max_body_bytes)
         self._log_line = log_line
@@ -78,10 +78,10 @@ class HotPath:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        route = self.gate.route(scope["path"])
+        route = self.state.route(scope["path"])
         if route is None and self._settled is not None:  # the model may become ready meanwhile
             await self._settled()
-            route = self.gate.route(scope["path"])
+            route = self.state.route(scope["path"])
         if route is None:
             await self._app(scope, receive, send)
         else:
@@ -146,9 +146,9 @@ class HotPath:
 
     def refuse(self, refused: Refused) -> bytes:
         """Count what the connection refuses before it comes here; the answer's JSON."""
-        metrics = self.gate.metrics
+        metrics = self.state.metrics
         metrics.errors[refused.reason] += 1
-        route = self.gate.route(refused.path) if refused.method == "POST" else None
+        route = self.state.route(refused.path) if refused.method == "POST" else None
         if route is None:
             metrics.requests["other", refused.status] += 1
         else:
@@ -158,7 +158,7 @@ class HotPath:
     def count(self, protocol: str, status: int, rows: int, started: float) -> None:
         """Count an answer, and leave its line in the request log."""
         seconds = time.perf_counter() - started
-        metrics = self.gate.metrics
+        metrics = self.state.metrics
         metrics.requests[protocol, status] += 1
         metrics.seconds[protocol].observe(seconds)
         if self._log_line is not None:
@@ -166,9 +166,9 @@ class HotPath:
             self._log_line(msgspec.json.encode(line) + b"\n")
 
     async def _send(self, send: Send, status: int, body: bytes, headers: Headers, *, more: bool) -> None:
-        self.gate.commit()
+        self.state.commit()
         every = [*headers, (b"content-length", b"%d" % len(body))]
-        if self.gate.draining or more:
+        if self.state.draining or more:
             every.append(_CLOSE)
         await send({"type": "http.response.start", "status": status, "headers": every})
         await send({"type": "http.response.body", "body": body, "more_body": more})
@@ -176,7 +176,7 @@ class HotPath:
     def _refusal(self, error: Exception) -> Refusal:
         """The refusal for what went wrong, counted."""
         refusal = error if isinstance(error, Refusal) else internal_error(error)
-        self.gate.metrics.errors[refusal.reason] += 1
+        self.state.metrics.errors[refusal.reason] += 1
         return refusal
 
     async def _inflated(self, body: bytes, coding: str) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tidegauge_serving.http.fast_path import App, Receive, Send
-from tidegauge_serving.http.state import Gate
+from tidegauge_serving.http.state import ServingState
 from tidegauge_serving.rows.refusal import Refusal
 
 __all__ = ["LIVE_PATHS", "READY_PATHS", "Health", "LateApp"]
@@ -27,15 +27,15 @@ class Health:
     ----------
     app
         Answers all other requests.
-    gate
+    state
         Says whether the server is ready.
     stack
         Id of the local stack, which readiness then carries.
     """
 
-    def __init__(self, app: App, gate: Gate, stack: str = "") -> None:
+    def __init__(self, app: App, state: ServingState, stack: str = "") -> None:
         self._app = app
-        self._gate = gate
+        self._state = state
         self._ready = json.dumps({"ready": True, "stack": stack}).encode() if stack else _READY
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -49,10 +49,10 @@ class Health:
             await self._app(scope, receive, send)
 
     def _readiness(self) -> tuple[int, bytes]:
-        if self._gate.ready:
+        if self._state.ready:
             return 200, self._ready
-        refusal = Refusal("not_ready", self._gate.reason)
-        self._gate.metrics.errors[refusal.reason] += 1
+        refusal = Refusal("not_ready", self._state.reason)
+        self._state.metrics.errors[refusal.reason] += 1
         return refusal.status, refusal.body()
 
 

@@ -22,10 +22,10 @@ from tidegauge.profile.profile import CategoricalFeature, Profile
 from tidegauge.protocol.names import Exit
 from tidegauge_serving.http.cors import Cors
 from tidegauge_serving.http.fast_connection import FastConnection
-from tidegauge_serving.http.fast_path import App, HotPath, write_stderr
+from tidegauge_serving.http.fast_path import App, FastPath, write_stderr
 from tidegauge_serving.http.heads import Heads
 from tidegauge_serving.http.health import Health, LateApp
-from tidegauge_serving.http.state import Gate
+from tidegauge_serving.http.state import ServingState
 from tidegauge_serving.http.turn import Turn
 from tidegauge_serving.predict.metrics import ServingMetrics
 from tidegauge_serving.predict.service import Service
@@ -61,66 +61,70 @@ class _Server(Server):
 async def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, or until the bundle has shown that it cannot be; the exit code."""
     metrics = ServingMetrics(settings.model)
-    gate = Gate(metrics)
+    state = ServingState(metrics)
     own = listen(settings.host, settings.port)
-    rest = LateApp(lambda: _application(gate))
-    server = _Server(_uvicorn_config(settings, gate, rest))
-    _stop_on_signals(server, gate, settings)
+    rest = LateApp(lambda: _application(state))
+    server = _Server(_uvicorn_config(settings, state, rest))
+    _stop_on_signals(server, state, settings)
     announce(own)
-    loading = asyncio.create_task(_open(settings, gate, server, rest))
+    loading = asyncio.create_task(_open(settings, state, server, rest))
     await server.serve(sockets=[own])
     loading.cancel()
     with suppress(asyncio.CancelledError):
         await loading
-    if gate.service is not None:
-        gate.service.close()
-    if gate.failure and settings.exit_on_error:
-        print(gate.failure, file=sys.stderr, flush=True)  # the last line is what Kubernetes shows
+    if state.service is not None:
+        state.service.close()
+    if state.failure and settings.exit_on_error:
+        print(state.failure, file=sys.stderr, flush=True)  # the last line is what Kubernetes shows
         return Exit.BUNDLE
     return 0
 
 
-def _application(gate: Gate) -> App:
+def _application(state: ServingState) -> App:
     """The FastAPI application; its import takes as long as all others together."""
     from tidegauge_serving.http.app import make_app
     from tidegauge_serving.http.families import make_registry
 
-    return make_app(gate, make_registry(gate.metrics))
+    return make_app(state, make_registry(state.metrics))
 
 
-def _uvicorn_config(settings: Settings, gate: Gate, rest: LateApp) -> uvicorn.Config:
+def _uvicorn_config(settings: Settings, state: ServingState, rest: LateApp) -> uvicorn.Config:
     log_line = write_stderr if settings.request_log else None
-    hot = HotPath(Health(rest, gate, settings.stack), gate, settings.max_body_bytes, log_line, rest.made)
+    fast_path = FastPath(
+        Health(rest, state, settings.stack), state, settings.max_body_bytes, log_line, rest.made
+    )
     limits = Limits(body_bytes=settings.max_body_bytes, idle_seconds=KEEP_ALIVE_SECONDS)
-    app: App = hot
-    protocol: Any = partial(FastConnection, limits=limits, hot=hot, turn=Turn(hot), heads=Heads())
+    app: App = fast_path
+    protocol: Any = partial(
+        FastConnection, limits=limits, fast_path=fast_path, turn=Turn(fast_path), heads=Heads()
+    )
     if settings.cors_origins:  # each answer has headers for browsers, which the short way does not know
-        app = cors = Cors(hot, settings.cors_origins)
-        protocol = partial(Connection, limits=limits, refuse=hot.refuse, more_headers=cors.more_headers)
+        app = cors = Cors(fast_path, settings.cors_origins)
+        protocol = partial(Connection, limits=limits, refuse=fast_path.refuse, more_headers=cors.more_headers)
     return configuration(app, protocol, GRACE_SECONDS)
 
 
-async def _open(settings: Settings, gate: Gate, server: _Server, rest: LateApp) -> None:
+async def _open(settings: Settings, state: ServingState, server: _Server, rest: LateApp) -> None:
     """Make the model ready, and only then take connections that another replica could answer as well."""
-    await _make_ready(settings, gate)
-    if settings.fd >= 0 and gate.ready:
-        await _share(settings.fd, gate, server)
-    if gate.failure and settings.exit_on_error:
+    await _make_ready(settings, state)
+    if settings.fd >= 0 and state.ready:
+        await _share(settings.fd, state, server)
+    if state.failure and settings.exit_on_error:
         server.should_exit = True
     else:
         await rest.begin()  # nobody waited for it to be ready, and nobody who asks for it need wait for it
 
 
-async def _share(fd: int, gate: Gate, server: _Server) -> None:
+async def _share(fd: int, state: ServingState, server: _Server) -> None:
     """Take connections from the shared socket; never ready if it is none, as nobody would find the server."""
     try:
         await server.also_listen(fd)
     except (OSError, ValueError) as error:
-        gate.refuse(f"--fd {fd}: this is no listening socket that was inherited ({error})")
-        logger.error("not ready: %s", gate.reason)
+        state.refuse(f"--fd {fd}: this is no listening socket that was inherited ({error})")
+        logger.error("not ready: %s", state.reason)
 
 
-def _stop_on_signals(server: Server, gate: Gate, settings: Settings) -> None:
+def _stop_on_signals(server: Server, state: ServingState, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
 
     def finish() -> None:
@@ -132,34 +136,34 @@ def _stop_on_signals(server: Server, gate: Gate, settings: Settings) -> None:
         loop.call_later(LAST_CONNECTION_SECONDS, finish)
 
     def stop() -> None:
-        if gate.draining:  # asked twice
+        if state.draining:  # asked twice
             finish()
             return
-        gate.drain()
+        state.drain()
         logger.info("stopping: not ready, stops in %s s", settings.drain_seconds)
         loop.call_later(settings.drain_seconds, stop_accepting)
 
     on_end_signals(stop, loop)
 
 
-async def _make_ready(settings: Settings, gate: Gate) -> None:
+async def _make_ready(settings: Settings, state: ServingState) -> None:
     """Load in a thread, so that liveness is answered meanwhile; say once why not if that fails."""
     try:
         loaded = await asyncio.to_thread(load, settings)
-        if not gate.draining:
-            service = _service(settings, loaded, gate.metrics)
-            gate.open(service)
+        if not state.draining:
+            service = _service(settings, loaded, state.metrics)
+            state.open(service)
             logger.info("ready: %s, %.0f us a row", service.name, loaded.speed.call_seconds * 1e6)
     except TidegaugeError as error:
-        gate.refuse(" ".join(str(error).split()))
-        logger.error("not ready: %s", gate.reason)
+        state.refuse(" ".join(str(error).split()))
+        logger.error("not ready: %s", state.reason)
     except (
         Exception
     ) as error:  # a bundle can break libraries in ways of its own; the process stays up and says so
-        gate.refuse(
+        state.refuse(
             f"the bundle cannot be served: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
         )
-        logger.exception("not ready: %s", gate.reason)
+        logger.exception("not ready: %s", state.reason)
 
 
 def _service(settings: Settings, loaded: Loaded, metrics: ServingMetrics) -> Service:

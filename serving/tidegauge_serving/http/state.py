@@ -11,12 +11,12 @@ from tidegauge_serving.protocols.v1 import V1
 from tidegauge_serving.protocols.v2 import V2
 from tidegauge_serving.rows.refusal import Refusal
 
-__all__ = ["Gate"]
+__all__ = ["ServingState"]
 
 _VERSIONED: Final = re.compile(r"(/v2/models/[^/]+)/versions/[^/]+(/infer)")
 
 
-class Gate:
+class ServingState:
     """State of the server, read by every route.
 
     Parameters

@@ -7,7 +7,7 @@ finds its trees there too. The rows are in the log before the first of the answe
 import asyncio
 from typing import Any, Protocol
 
-from tidegauge_serving.http.fast_path import JSON_HEADERS, HotPath
+from tidegauge_serving.http.fast_path import JSON_HEADERS, FastPath
 from tidegauge_serving.protocols import Headers, Route, Single
 
 __all__ = ["Turn"]
@@ -27,13 +27,13 @@ class Turn:
 
     Parameters
     ----------
-    hot
+    fast_path
         Counts answers, words refusals, knows the service.
     """
 
-    def __init__(self, hot: HotPath) -> None:
-        self._hot = hot
-        self._gate = hot.gate
+    def __init__(self, fast_path: FastPath) -> None:
+        self._fast_path = fast_path
+        self._state = fast_path.state
         self._asked: list[tuple[_Connection, Route, Single, float]] = []
         self._due: list[tuple[_Connection, bytes]] = []
         self._will_end = False
@@ -63,14 +63,14 @@ class Turn:
         due, self._due = self._due, []
         if self._asked:
             self._predict(due)
-        self._gate.commit()
+        self._state.commit()
         for connection, answer in due:
             connection.answer(answer)
 
     def _predict(self, due: list[tuple[_Connection, bytes]]) -> None:
         """Answer the rows that were asked."""
         asked, self._asked = self._asked, []
-        service, hot = self._gate.service, self._hot
+        service, fast_path = self._state.service, self._fast_path
         assert service is not None
         answered = service.answer_rows([found[0] for _, _, found, _ in asked])
         time_ns = service.now_ns()
@@ -81,7 +81,7 @@ class Turn:
                     raise one
                 body = handler.write_one(one[0], one[1], time_ns, found[1])
             except Exception as error:
-                status, body, headers = hot.refused(error)
+                status, body, headers = fast_path.refused(error)
                 rows = 0
-            hot.count(protocol, status, rows, started)
+            fast_path.count(protocol, status, rows, started)
             due.append((connection, connection.encoded(status, headers, body)))

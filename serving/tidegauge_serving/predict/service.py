@@ -94,7 +94,7 @@ class Service:
         self.example = loaded.manifest.example["features"]
         profile = loaded.profile
         self._engine = engine
-        self._aside = ThreadPoolExecutor(1, thread_name_prefix="aside")
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="large-bodies")
         self._score = RowScorer(profile).score
         self._score_rows = RowScorer(profile).score_matrix
         self._tap = tap
@@ -110,14 +110,14 @@ class Service:
 
     def close(self) -> None:
         """Let go of the worker threads and of the log."""
-        self._aside.shutdown(wait=False, cancel_futures=True)
+        self._worker.shutdown(wait=False, cancel_futures=True)
         self._engine.close()
         if self._tap is not None:
             self._tap.close()
 
-    async def aside(self, work: Callable[..., _T], *arguments: Any) -> _T:
+    async def in_thread(self, work: Callable[..., _T], *arguments: Any) -> _T:
         """Do what takes long in a thread, one such work at a time: the event loop goes on meanwhile."""
-        return await asyncio.get_running_loop().run_in_executor(self._aside, work, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work, *arguments)
 
     async def answer_row(self, row: tuple[Value, ...]) -> tuple[Label, float, int]:
         """Prediction, drift score and time in nanoseconds of one decoded row.
@@ -184,9 +184,9 @@ class Service:
     async def _record_large(
         self, values: npt.NDArray[np.float64], predictions: Predictions
     ) -> npt.NDArray[np.float64]:
-        """Score a large block aside; count it and log it on the loop, which owns the log, but in parts."""
-        scores = await self.aside(self._score_rows, values)
-        numbers = await self.aside(self._numbers, predictions)
+        """Score a large block in a thread; count and log it in parts on the loop, which owns the log."""
+        scores = await self.in_thread(self._score_rows, values)
+        numbers = await self.in_thread(self._numbers, predictions)
         step = max(1, SHORT_LIST // values.shape[1])
         for start in range(0, len(values), step):
             part = slice(start, start + step)

@@ -16,7 +16,7 @@ from tidegauge_serving.models.base import typed_labels
 from tidegauge_serving.predict.batching import Batcher
 from tidegauge_serving.predict.blame import Blame
 from tidegauge_serving.predict.engine import Engine, Speed, accepted_missing, measure, together
-from tidegauge_serving.rows.diagnostics import explain_features
+from tidegauge_serving.rows.diagnostics import diagnose_features
 from tidegauge_serving.rows.refusal import Refusal
 from tidegauge_serving.rows.schema import Block, RowSchema
 from tidegauge_serving.settings import Settings
@@ -117,7 +117,7 @@ def _example(manifest: Manifest, profile: Profile) -> Block:
     """The manifest's example as a block; any value may be missing in it."""
     schema = RowSchema(profile.features, manifest.features, [True] * len(profile.features))
     try:
-        explain_features(schema, manifest.example.get("features"), "the manifest's example")
+        diagnose_features(schema, manifest.example.get("features"), "the manifest's example")
     except Refusal as refusal:
         raise BundleError(f"{refusal}: the warm-up row cannot be predicted") from refusal
     features = manifest.example["features"]

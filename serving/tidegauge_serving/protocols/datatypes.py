@@ -5,11 +5,11 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from tidegauge_serving.rows.diagnostics import MAX_EXPLAINED_BYTES, read_json, type_name
+from tidegauge_serving.rows.diagnostics import MAX_DIAGNOSED_BYTES, read_json, type_name
 from tidegauge_serving.rows.refusal import Refusal
 from tidegauge_serving.rows.schema import FLOAT32_MAX
 
-__all__ = ["INTEGERS", "JSON_TYPES", "explain_data"]
+__all__ = ["INTEGERS", "JSON_TYPES", "diagnose_data"]
 
 INTEGERS: Final = {
     f"{sign}INT{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if not sign else (0, 2**bits - 1)
@@ -35,7 +35,7 @@ JSON_TYPES: Final[dict[str, Any]] = {name: _json_type(name) for name in (*FLOATS
 """The type by which msgspec decodes one value of a datatype; null is a missing value."""
 
 
-def explain_data(name: str, datatype: str, data: bytes, values_before: int = 0) -> Refusal:
+def diagnose_data(name: str, datatype: str, data: bytes, values_before: int = 0) -> Refusal:
     """The refusal of a tensor's JSON data that does not decode.
 
     Parameters
@@ -48,7 +48,7 @@ def explain_data(name: str, datatype: str, data: bytes, values_before: int = 0) 
         How many values precede that part.
     """
     what = f"tensor {name!r} of datatype {datatype}"
-    if len(data) > MAX_EXPLAINED_BYTES:
+    if len(data) > MAX_DIAGNOSED_BYTES:
         return Refusal("wrong_type", f"{what} holds a value that is not {_rule(datatype)}")
     try:
         values = read_json(data)

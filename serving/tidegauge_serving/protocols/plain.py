@@ -9,7 +9,7 @@ from tidegauge_serving.models import Label
 from tidegauge_serving.predict.service import Service
 from tidegauge_serving.protocols import Answer, Headers, Single
 from tidegauge_serving.protocols.parameters import Parameters, named_probabilities, require_probabilities
-from tidegauge_serving.rows.diagnostics import explain
+from tidegauge_serving.rows.diagnostics import diagnose
 
 __all__ = ["Plain", "PredictAnswer", "Wish"]
 
@@ -52,7 +52,7 @@ class Plain:
 
     async def large(self, body: bytes, headers: Headers) -> Answer:  # noqa: ARG002
         """Answer one request of a long body."""
-        row = await self._service.aside(self._decode, body)
+        row = await self._service.in_thread(self._decode, body)
         if _PARAMETERS in body and self._asks_probabilities(body):
             return await self._answer_probabilities(row)
         return self._answer(*await self._service.answer_row(row))
@@ -74,7 +74,7 @@ class Plain:
         try:
             parameters = self._wish.decode(body).parameters
         except Exception as error:  # whatever reading raises, the request caused it
-            raise explain(self._service.schema, body, error, "features") from None
+            raise diagnose(self._service.schema, body, error, "features") from None
         if parameters is None or not parameters.probabilities:
             return False
         require_probabilities(self._service)
@@ -103,4 +103,4 @@ class Plain:
         try:
             return self._service.schema.decode_row(body)
         except Exception as error:  # whatever reading raises, the request caused it
-            raise explain(self._service.schema, body, error, "features") from None
+            raise diagnose(self._service.schema, body, error, "features") from None

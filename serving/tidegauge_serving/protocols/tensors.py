@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.protocol.coercion import TYPES_OF_KIND, ColumnType, takes, wanted
-from tidegauge_serving.protocols.datatypes import INTEGERS, JSON_TYPES, explain_data
+from tidegauge_serving.protocols.datatypes import INTEGERS, JSON_TYPES, diagnose_data
 from tidegauge_serving.rows.chunking import LARGE_BYTES, first_of, list_parts
 from tidegauge_serving.rows.refusal import Refusal
 
@@ -116,7 +116,7 @@ def _from_json(tensor: InputTensor, *, texts: bool) -> Sequence[Any] | npt.NDArr
                 return _in_parts(tensor, nested=nested, texts=texts)
         return _decoded(tensor, tensor.data, nested=nested)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise explain_data(tensor.name, tensor.datatype, bytes(memoryview(tensor.data))) from None
+        raise diagnose_data(tensor.name, tensor.datatype, bytes(memoryview(tensor.data))) from None
 
 
 def _numbers(values: Any) -> npt.NDArray[np.float64]:
@@ -130,7 +130,7 @@ def _in_parts(tensor: InputTensor, *, nested: bool, texts: bool) -> Sequence[Any
         try:
             values = _decoded(tensor, part, nested=nested, before=before)
         except msgspec.ValidationError:
-            raise explain_data(tensor.name, tensor.datatype, part, before) from None
+            raise diagnose_data(tensor.name, tensor.datatype, part, before) from None
         before += len(values)
         found.append(values if texts else _numbers(values))
     return list(chain.from_iterable(found)) if texts else np.concatenate(found)

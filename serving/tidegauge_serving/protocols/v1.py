@@ -9,7 +9,7 @@ from tidegauge_serving.predict.service import Service
 from tidegauge_serving.protocols import Answer, Headers, Single
 from tidegauge_serving.protocols.parameters import Parameters, named_probabilities, require_probabilities
 from tidegauge_serving.rows.chunking import encode_list, first_of, list_parts
-from tidegauge_serving.rows.diagnostics import explain
+from tidegauge_serving.rows.diagnostics import diagnose
 from tidegauge_serving.rows.refusal import Refusal
 from tidegauge_serving.rows.schema import Block
 
@@ -47,14 +47,14 @@ class V1:
 
     async def large(self, body: bytes, headers: Headers) -> Answer:  # noqa: ARG002
         """Answer one request of a long body."""
-        aside = self._service.aside
-        block, asks_probabilities = await aside(self._read_large, body)
+        in_thread = self._service.in_thread
+        block, asks_probabilities = await in_thread(self._read_large, body)
         answered = await self._service.answer(block)
         labels = answered.predictions.labels
-        document: dict[str, Any] = {"predictions": await aside(encode_list, labels)}
+        document: dict[str, Any] = {"predictions": await in_thread(encode_list, labels)}
         if asks_probabilities:
             answered.predictions.require_probabilities()
-            probabilities = await aside(encode_list, answered.predictions.probabilities)
+            probabilities = await in_thread(encode_list, answered.predictions.probabilities)
             document |= named_probabilities(self._service, probabilities)
         return self._encode(document), len(labels), []
 
@@ -75,7 +75,7 @@ class V1:
             request = self._decoder.decode(body)
             return self._rows(request.instances), self._asks_probabilities(request)
         except Exception as error:  # whatever reading raises, the request caused it
-            raise explain(self._service.schema, body, error, "instances") from None
+            raise diagnose(self._service.schema, body, error, "instances") from None
 
     def _read_large(self, body: bytes) -> tuple[Block, bool]:
         blocks: list[Block] = []
@@ -104,7 +104,7 @@ class V1:
             return self._rows(part)
         except msgspec.ValidationError as error:
             text = b'{"instances":%b}' % part
-            raise explain(self._service.schema, text, error, "instances", rows_before) from None
+            raise diagnose(self._service.schema, text, error, "instances", rows_before) from None
 
     def _rows(self, instances: bytes | msgspec.Raw) -> Block:
         rows = self._service.schema.decode_rows(instances)

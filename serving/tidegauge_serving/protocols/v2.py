@@ -15,11 +15,11 @@ import numpy as np
 from tidegauge_serving.models.base import Label, typed_labels
 from tidegauge_serving.predict.service import Answered, Service
 from tidegauge_serving.protocols import Answer, Headers, Single
-from tidegauge_serving.protocols.explain_v2 import explain_request
 from tidegauge_serving.protocols.one_row import OneRow
 from tidegauge_serving.protocols.tensors import InputTensor, encode_binary, tensor_values
+from tidegauge_serving.protocols.v2_diagnostics import diagnose_request
 from tidegauge_serving.rows.chunking import SHORT_LIST, encode_list
-from tidegauge_serving.rows.diagnostics import MAX_EXPLAINED_BYTES, check_names, no_json, read_json
+from tidegauge_serving.rows.diagnostics import MAX_DIAGNOSED_BYTES, check_names, no_json, read_json
 from tidegauge_serving.rows.refusal import Refusal, unreadable
 from tidegauge_serving.rows.schema import Block, RowSchema
 
@@ -80,9 +80,9 @@ class V2:
 
     async def large(self, body: bytes, headers: Headers) -> Answer:
         """Answer one request of a long body."""
-        aside = self._service.aside
-        request, block = await aside(self._read, body, headers)
-        return await aside(self._answer, request, await self._service.answer(block))
+        in_thread = self._service.in_thread
+        request, block = await in_thread(self._read, body, headers)
+        return await in_thread(self._answer, request, await self._service.answer(block))
 
     def read_one(self, body: bytes, headers: Headers) -> Single | None:
         """Read a request of the commonest form."""
@@ -114,8 +114,8 @@ class V2:
             return self._decoder.decode(text)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             if isinstance(error, msgspec.ValidationError):
-                raise explain_request(text, error) from None
-            if len(text) <= MAX_EXPLAINED_BYTES:
+                raise diagnose_request(text, error) from None
+            if len(text) <= MAX_DIAGNOSED_BYTES:
                 _explain_syntax(text)
             raise no_json(text, error) from None
 

@@ -15,9 +15,9 @@ from tidegauge_serving.rows.refusal import Refusal, unreadable
 from tidegauge_serving.rows.schema import FLOAT32_MAX, RowSchema, missing_value
 
 __all__ = [
-    "MAX_EXPLAINED_BYTES",
-    "explain",
-    "explain_features",
+    "MAX_DIAGNOSED_BYTES",
+    "diagnose",
+    "diagnose_features",
     "no_json",
     "read_json",
     "type_name",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 MOST_DIGITS: Final = 1_000
-MAX_EXPLAINED_BYTES: Final = (
+MAX_DIAGNOSED_BYTES: Final = (
     1 << 20
 )  # for a longer body only the place is named, so that a refusal is never slow
 _FORMS: Final = {
@@ -37,7 +37,7 @@ _BYTE: Final = re.compile(r"\(byte (\d+)\)")
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def explain(schema: RowSchema, body: bytes, error: Exception, key: str, rows_before: int = 0) -> Refusal:
+def diagnose(schema: RowSchema, body: bytes, error: Exception, key: str, rows_before: int = 0) -> Refusal:
     """The refusal for a body whose decoding failed.
 
     Parameters
@@ -59,7 +59,7 @@ def explain(schema: RowSchema, body: bytes, error: Exception, key: str, rows_bef
         return unreadable(error)
     invalid = isinstance(error, msgspec.ValidationError)
     found = None
-    if len(body) <= MAX_EXPLAINED_BYTES:
+    if len(body) <= MAX_DIAGNOSED_BYTES:
         found = _broken_rule(schema, body, key, rows_before)
     if found is not None and (invalid or found.reason in ("bad_json", "not_finite")):
         return found
@@ -89,7 +89,7 @@ def no_json(body: bytes, error: Exception) -> Refusal:
         return Refusal("bad_json", "the body is empty: it must be a JSON object")
     if isinstance(error, RecursionError):
         return _too_deep()
-    if len(body) <= MAX_EXPLAINED_BYTES:
+    if len(body) <= MAX_DIAGNOSED_BYTES:
         try:
             read_json(body, parse_constant=_refuse_constant)
         except Refusal as refusal:
@@ -124,7 +124,7 @@ def _broken_rule(schema: RowSchema, body: bytes, key: str, rows_before: int) -> 
             )
         _explain_parameters(document.get("parameters"))
         if key == "features":
-            explain_features(schema, document[key], "features")
+            diagnose_features(schema, document[key], "features")
         else:
             _explain_instances(schema, document[key], rows_before)
     except Refusal as refusal:
@@ -170,7 +170,7 @@ def _whole_number(digits: str) -> int:
     return int(digits[:MOST_DIGITS])
 
 
-def explain_features(schema: RowSchema, features: object, where: str) -> None:
+def diagnose_features(schema: RowSchema, features: object, where: str) -> None:
     """Raise the refusal for one row given by names; nothing if it breaks no rule."""
     if not isinstance(features, dict):
         raise Refusal(
@@ -204,7 +204,7 @@ def _explain_instances(schema: RowSchema, rows: object, rows_before: int) -> Non
         if isinstance(row, list):
             _explain_listed(schema, row, where)
         else:
-            explain_features(schema, row, where)
+            diagnose_features(schema, row, where)
 
 
 def _explain_parameters(parameters: object) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from tidegauge_serving.rows.diagnostics import no_json, type_name, unnamed_fault
 from tidegauge_serving.rows.refusal import Refusal
 
-__all__ = ["explain_request"]
+__all__ = ["diagnose_request"]
 
 _Fields = Mapping[str, tuple[Any, str]]
 _Members = dict[str, msgspec.Raw]
@@ -30,7 +30,7 @@ _OUTPUT: Final[_Fields] = {"name": _TEXT, "parameters": _OBJECT}
 _MOST_SHOWN: Final = 40
 
 
-def explain_request(text: bytes, error: Exception) -> Refusal:
+def diagnose_request(text: bytes, error: Exception) -> Refusal:
     """The refusal of JSON that is no V2 request; a tensor's data is not looked at.
 
     Parameters
