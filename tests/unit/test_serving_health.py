@@ -49,8 +49,6 @@ def draining(state: ServingState) -> None:
 def test_a_probe_hears_what_the_application_would_say(
     state: ServingState, become: Callable[[ServingState], None]
 ) -> None:
-    state: ServingState, become: Callable[[ServingState], None]
-) -> None:
     application = make_app(state, CollectorRegistry())
     become(state)
     for path in ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"):
@@ -78,8 +76,6 @@ class Slow:
 
 
 def test_probes_are_answered_while_the_application_is_made_and_others_wait(state: ServingState) -> None:
-    state: ServingState,
-) -> None:
     make = Slow()
 
     async def story() -> None:
