@@ -7,7 +7,8 @@ Packing starts this program once and sends it a line of JSON for each form of th
 * ``alone.jsonl``: bodies of ``POST /predict``, one a line, decoded and predicted one by one.
 
 The answers are written beside them. A line of JSON on stdout says when, or why there are none, and which
-module was `missing`. Only what the server's image has can be imported, and the modules named with ``--also``.
+module was `missing`. It names the types of a skops file that its owner must have `trusted`. Only what the
+server's image has can be imported, and the modules named with ``--also``.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from tidegauge.protocol.bundle import Manifest
 from tidegauge_serving.as_image import Hidden, missing_module
 from tidegauge_serving.models import Predictions
 from tidegauge_serving.models.base import require_number, require_numbers
+from tidegauge_serving.models.sklearn import untrusted_types
 from tidegauge_serving.predict.startup import Loaded, load_unmeasured
 from tidegauge_serving.rows.diagnostics import diagnose
 from tidegauge_serving.rows.refusal import Refusal
@@ -37,8 +39,8 @@ __all__ = ["answer_rows", "main"]
 BLOCK_ROWS: Final = 1024  # nearest neighbours hold block x training rows distances at once
 
 
-def answer_rows(bundle: Path, rows: Path) -> None:
-    """Answer the rows of one folder.
+def answer_rows(bundle: Path, rows: Path) -> list[str]:
+    """Answer the rows of one folder; returns the types of a skops file that its owner must trust.
 
     Raises
     ------
@@ -47,8 +49,9 @@ def answer_rows(bundle: Path, rows: Path) -> None:
     Exception
         Whatever the model raises at a block of rows.
     """
-    trusted = frozenset(Manifest.load(bundle).model.trusted_types)
-    loaded = load_unmeasured(Settings(bundle=bundle, allow_pickle=True, trusted_types=trusted))
+    described = Manifest.load(bundle).model
+    trusted = untrusted_types(bundle / described.file) if described.format == "skops" else []
+    loaded = load_unmeasured(Settings(bundle=bundle, allow_pickle=True, trusted_types=frozenset(trusted)))
     parts = [loaded.model.predict(block) for block in _blocks(loaded, rows)]
     labels = np.concatenate([part.labels for part in parts])
     if labels.dtype == object:
@@ -60,6 +63,7 @@ def answer_rows(bundle: Path, rows: Path) -> None:
         np.save(rows / "probabilities.npy", np.concatenate(probabilities))
     bodies = (rows / "alone.jsonl").read_bytes().splitlines()
     (rows / "alone.json").write_text(json.dumps([_alone(loaded, body) for body in bodies]))
+    return trusted
 
 
 def _blocks(loaded: Loaded, rows: Path) -> Iterator[Block]:
@@ -113,14 +117,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _reply(request: dict[str, str], hidden: Hidden) -> dict[str, str]:
+def _reply(request: dict[str, str], hidden: Hidden) -> dict[str, Any]:
     try:
-        answer_rows(Path(request["bundle"]), Path(request["rows"]))
+        return {"trusted": answer_rows(Path(request["bundle"]), Path(request["rows"]))}
     except Exception as error:  # libraries raise whatever they like at a file that is none of theirs
         told = {"error": _told(error)}
         missing = missing_module(error, hidden)
         return told if missing is None else {**told, "missing": missing}
-    return {}
 
 
 def _told(error: Exception) -> str:

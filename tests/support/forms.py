@@ -22,7 +22,7 @@ SEVERAL_VALUES_A_ROW = (
     *("ClassifierChain", "MultiOutputClassifier", "MultiOutputRegressor", "RegressorChain"),
     *("MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV"),
 )
-WITHOUT_A_SAFE_FORM = ("Birch", "HalvingGridSearchCV", "HalvingRandomSearchCV")
+WITHOUT_A_SAFE_FORM = ("Birch",)
 
 
 @dataclass(frozen=True)

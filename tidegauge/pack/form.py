@@ -19,8 +19,6 @@ class Form:
         Its bytes.
     dtype
         Serving dtype of numeric features, ``float32`` or ``float64``.
-    trusted_types
-        For skops: the types that a server's owner must trust.
     frame
         Whether it is asked with a pandas frame.
     """
@@ -29,7 +27,6 @@ class Form:
     file: str
     data: bytes
     dtype: str
-    trusted_types: tuple[str, ...] = ()
     frame: bool = False
 
     @property

@@ -38,6 +38,8 @@ class Found:
         Of predictions and probabilities; None before the comparison.
     modules
         What the model needs and the server's image lacks.
+    trusted_types
+        For skops: the types that a server's owner must trust.
     """
 
     probability: bool
@@ -46,6 +48,7 @@ class Found:
     max_relative_difference: float | None = None
     max_probability_difference: float | None = None
     modules: tuple[str, ...] = ()
+    trusted_types: tuple[str, ...] = ()
 
 
 def manifest_of(
@@ -76,7 +79,7 @@ def _model_file(form: Form, classes: tuple[Label, ...], found: Found) -> ModelFi
         file=form.file,
         sha256=_sha256(form.data),
         max_relative_difference=found.max_relative_difference,
-        trusted_types=form.trusted_types,
+        trusted_types=found.trusted_types,
         classes=classes,
         probability=found.probability,
         max_probability_difference=found.max_probability_difference,

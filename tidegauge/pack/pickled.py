@@ -21,14 +21,13 @@ _SCHEMA: Final = "schema.json"
 
 
 def skops_form(model: Any, training: Training, *, frame: bool) -> Form:
-    """The model as skops, with the types it names."""
+    """The model as skops; the server says which of its types it does not trust."""
     data = _same_bytes(skops.io.dumps(model if frame else by_position(model)))
     return Form(
         format="skops",
         file="model.skops",
         data=data,
         dtype=_dtype(training),
-        trusted_types=tuple(sorted(skops.io.get_untrusted_types(data=data))),
         frame=frame,
     )
 

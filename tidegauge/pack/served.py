@@ -70,13 +70,15 @@ class Alone:
 class Served:
     """A server's answers: labels ``(n,)``, probabilities ``(n, classes)``, and those to single rows.
 
-    `modules` are those that the image lacks and the model needs.
+    `modules` are those that the image lacks and the model needs, `trusted_types` the types of a skops file
+    that its owner must trust. This process may not say which: what it imported before would decide.
     """
 
     labels: npt.NDArray[Any]
     probabilities: npt.NDArray[np.float64] | None
     alone: tuple[Alone, ...]
     modules: tuple[str, ...] = ()
+    trusted_types: tuple[str, ...] = ()
 
 
 class Server:
@@ -126,9 +128,10 @@ class Server:
                 modules.append(missing)
             if "error" in reply:
                 raise BundleError(reply["error"])
-            return replace(_read(folder), modules=tuple(sorted(modules)))
+            trusted = tuple(reply.get("trusted", ()))
+            return replace(_read(folder), modules=tuple(sorted(modules)), trusted_types=trusted)
 
-    def _reply(self, request: dict[str, str], also: _Also) -> dict[str, str]:
+    def _reply(self, request: dict[str, str], also: _Also) -> dict[str, Any]:
         process = self._processes.get(also) or self._start(also)
         assert process.stdin is not None
         assert process.stdout is not None
@@ -137,7 +140,7 @@ class Server:
             process.stdin.flush()
         line = process.stdout.readline()
         if line:
-            reply: dict[str, str] = json.loads(line)
+            reply: dict[str, Any] = json.loads(line)
             return reply
         return {"error": f"the server ended: {self._end(also)}"}
 

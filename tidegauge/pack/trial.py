@@ -73,7 +73,7 @@ class Trial:
             self._write(Path(name), form)
             served = self._server.ask(Path(name), rows, form.needs)
         found = agreement(self._original, self._probed, served, alone, self._missing_seen)
-        return found, replace(self._found(found), modules=served.modules)
+        return found, replace(self._found(found), modules=served.modules, trusted_types=served.trusted_types)
 
     def _alone(self, most: int) -> list[int]:
         """The first rows that a client can send: JSON has no infinities."""

@@ -98,13 +98,18 @@ def _require_one_text(profile: Profile) -> None:
         raise BundleError("the model takes one column of texts, the profile has other features")
 
 
+def untrusted_types(path: Path) -> list[str]:
+    """Return the types of a skops file that skops trusts in no process, in order."""
+    import skops.io
+
+    return sorted(skops.io.get_untrusted_types(file=path))
+
+
 def _load_skops(artefact: Artefact) -> Any:
     import skops.io
 
     path, trusted_types = artefact.path, artefact.trusted_types
-
-    untrusted = sorted(set(skops.io.get_untrusted_types(file=path)) - trusted_types)
-    if untrusted:
+    if untrusted := sorted(set(untrusted_types(path)) - trusted_types):
         raise BundleError(
             f"{path.name} holds types that are not trusted: {', '.join(untrusted)}; "
             "name them in --trusted-types if they are yours"
