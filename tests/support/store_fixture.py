@@ -45,12 +45,26 @@ async def fill(folder: Path) -> None:
 
 def load(version: int, folder: Path) -> Path:
     """Make a store of that version in a folder; returns its file."""
+    text = (DATA / f"store-{version}.sql").read_text()
+    return load_text(f"{text}\nPRAGMA user_version={version};", folder)
+
+
+def load_text(sql: str, folder: Path) -> Path:
+    """Make the store that SQL describes in a folder; returns its file."""
     path = folder / FILE_NAME
     database = sqlite3.connect(path)
-    database.executescript((DATA / f"store-{version}.sql").read_text())
-    database.execute(f"PRAGMA user_version={version}")
+    database.executescript(sql)
     database.close()
     return path
+
+
+def version_of(path: Path) -> int:
+    """The version that a store says it has."""
+    database = sqlite3.connect(path)
+    try:
+        return int(database.execute("PRAGMA user_version").fetchone()[0])
+    finally:
+        database.close()
 
 
 def dump(path: Path) -> list[str]:

@@ -6,12 +6,14 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.aggregator_rig import START, Clock, Pod, in_loop, running, small_profile
-from support.store_fixture import FILE_NAME, PANES, ROWS, dump, load
+from support.release_files import RELEASES, STORE
+from support.store_fixture import DATA, FILE_NAME, PANES, ROWS, dump, load, load_text
 from tidegauge_aggregator.store.base import StoreError
 from tidegauge_aggregator.store.sqlite import migrations
 from tidegauge_aggregator.store.sqlite.migrations import SCHEMA_VERSION, copy_of
@@ -20,6 +22,9 @@ from tidegauge_aggregator.store.sqlite.store import open_store
 LAST = START + PANES - 1 + 386  # the fixture's newest pane
 COUNTED = 2 * (PANES + 1) * ROWS
 EARLIER = range(1, SCHEMA_VERSION)
+STORES = {f"version {version}": partial(load, version) for version in EARLIER} | {
+    f"release {release}": partial(load_text, (DATA / release / STORE).read_text()) for release in RELEASES
+}
 
 # Opens a store in a child that is killed at the N-th step, for each N until one of them gets through.
 KILLER = """
@@ -66,10 +71,10 @@ def without_indices(lines: list[str]) -> list[str]:
     return sorted(line for line in lines if not line.startswith("CREATE INDEX"))
 
 
-@pytest.mark.parametrize("version", EARLIER)
+@pytest.mark.parametrize("written", STORES)
 @in_loop
-async def test_an_aggregator_goes_on_with_a_store_of_an_earlier_version(tmp_path: Path, version: int) -> None:
-    load(version, tmp_path)
+async def test_an_aggregator_goes_on_with_a_store_of_an_earlier_program(tmp_path: Path, written: str) -> None:
+    STORES[written](tmp_path)
     profile, clock = small_profile(cut_points=8), Clock(LAST)
     clock.after(LAST)
     async with running(tmp_path, clock) as rig:
