@@ -135,7 +135,7 @@ class PolicyError(TidegaugeError):
 
 
 class WireError(TidegaugeError):
-    """Bytes (a pane, counts, a tap segment) that are torn, too large or not what they claim to be."""
+    """Bytes (a pane, counts, a log segment) that are torn, too large or not what they claim to be."""
 
 
 class BundleError(TidegaugeError):

@@ -1,1 +1,1 @@
-"""The drift sidecar: rows of the tap's log in, panes of counts out (`docs/sidecar.md`)."""
+"""The drift sidecar: rows of the capture log in, panes of counts out (`docs/sidecar.md`)."""

@@ -7,8 +7,8 @@ import numpy as np
 
 from tidegauge.counting.counts import Accumulator, Counts
 from tidegauge.profile.profile import Profile
+from tidegauge.protocol.capture_log import Frame
 from tidegauge.protocol.names import Lost
-from tidegauge.protocol.taplog import Frame
 
 __all__ = ["BATCH_ROWS", "OpenPane"]
 

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from tidegauge.profile.profile import Profile
+from tidegauge.protocol.capture_log import Frame, sequence_name, split_segment_name
 from tidegauge.protocol.names import Lost
 from tidegauge.protocol.pane import Pane
-from tidegauge.protocol.taplog import Frame, sequence_name, split_segment_name
 from tidegauge_sidecar.counting import OpenPane
 from tidegauge_sidecar.folder import Folder
 from tidegauge_sidecar.position import Position, WriterPosition

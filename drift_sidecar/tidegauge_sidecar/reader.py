@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from tidegauge.errors import WireError
-from tidegauge.protocol.names import Lost
-from tidegauge.protocol.taplog import (
+from tidegauge.protocol.capture_log import (
     FRAME_HEADER,
     SEGMENT_HEADER_BYTES,
     SEQUENCE,
@@ -23,6 +22,7 @@ from tidegauge.protocol.taplog import (
     sequence_name,
     split_segment_name,
 )
+from tidegauge.protocol.names import Lost
 from tidegauge_sidecar.folder import Folder
 from tidegauge_sidecar.position import WriterPosition
 

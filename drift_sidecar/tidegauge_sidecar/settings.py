@@ -42,7 +42,7 @@ def _urls(given: str) -> tuple[str, ...]:
 class Settings(StackSettings):
     """How one sidecar runs."""
 
-    log_dir: Path = setting(Env.LOG_DIR, kinds.path, "folder of the tap's log", unit="path")
+    log_dir: Path = setting(Env.LOG_DIR, kinds.path, "folder of the capture log", unit="path")
     profile: Path = setting(Env.PROFILE, kinds.path, "path of profile.json", unit="path")
     model: str = setting(Env.MODEL, _model, "name of the model at the aggregator", unit="name")
     aggregator_urls: tuple[str, ...] = setting(

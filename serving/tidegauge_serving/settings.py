@@ -56,7 +56,7 @@ class Settings(StackSettings):
         default="-1",
     )
     log_dir: Path | None = setting(
-        Env.LOG_DIR, kinds.path, "folder of the tap's log; no log if not set", unit="path", default=""
+        Env.LOG_DIR, kinds.path, "folder of the capture log; no log if not set", unit="path", default=""
     )
     log_bytes: int = setting(
         Env.LOG_BYTES, kinds.whole(4096), "most bytes in that folder", unit="bytes", default=str(64 << 20)

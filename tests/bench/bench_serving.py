@@ -1,4 +1,4 @@
-"""The model server against plain FastAPI and its peers, with the tap and without; its start."""
+"""The model server against plain FastAPI and its peers, with capture and without; its start."""
 
 import json
 import sys
@@ -30,9 +30,9 @@ from bench.serving_start import start_rows
 
 AGAINST_PLAIN = {"forest": 140.0, "linear": 11.5}
 AGAINST_PEERS = {"forest": 50.0, "linear": 9.0}
-WITH_TAP = 0.92
-TAP_MICROSECONDS = 3.0
-PLAIN, MONITORED, UNWATCHED = "plain FastAPI", "monitored", "without the tap"
+WITH_CAPTURE = 0.92
+CAPTURE_MICROSECONDS = 3.0
+PLAIN, MONITORED, UNWATCHED = "plain FastAPI", "monitored", "without capture"
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Plan:
 
     rounds: int
     seconds: float
-    tap_pairs: int
-    tap_starts: int
-    tap_seconds: float
+    capture_pairs: int
+    capture_starts: int
+    capture_seconds: float
 
 
 FULL, QUICK = Plan(5, 2.0, 60, 6, 0.4), Plan(1, 1.0, 6, 2, 0.4)
@@ -192,27 +192,29 @@ def _peer_row(name: str, peer: str, turns: Turns) -> Row:
     )
 
 
-# --- with the tap and without --------------------------------------------------------------------------
+# --- with capture and without --------------------------------------------------------------------------
 
 
 def _against_itself(name: str, bundle: Path, plan: Plan) -> list[Row]:
     """Pairs of several starts: two processes of the same program differ by 5 % for as long as they live."""
     turns = {connections: Turns() for connections in (8, 32)}
-    for start in range(plan.tap_starts):
-        _say(f"{name}, with the tap and without, start {start + 1} of {plan.tap_starts}")
+    for start in range(plan.capture_starts):
+        _say(f"{name}, with capture and without, start {start + 1} of {plan.capture_starts}")
         with log_folder() as log, our_server(bundle, log) as monitored, our_server(bundle, None) as unwatched:
             servers = {MONITORED: monitored, UNWATCHED: unwatched}
             _warm_up("/predict", plain_bodies(), monitored, unwatched)
             for connections, together in turns.items():
                 between = partial(consume, log)
-                pairs, seconds = plan.tap_pairs // plan.tap_starts, plan.tap_seconds
+                pairs, seconds = plan.capture_pairs // plan.capture_starts, plan.capture_seconds
                 together.add(
                     take_turns(servers, "/predict", plain_bodies(), connections, pairs, seconds, between)
                 )
-    return [row for many, found in turns.items() for row in _tap_rows(f"{name}, {many} connections", found)]
+    return [
+        row for many, found in turns.items() for row in _capture_rows(f"{name}, {many} connections", found)
+    ]
 
 
-def _tap_rows(what: str, turns: Turns) -> list[Row]:
+def _capture_rows(what: str, turns: Turns) -> list[Row]:
     rate = turns.ratio(MONITORED, UNWATCHED, _per_second)
     tail = turns.ratio(MONITORED, UNWATCHED, _p99)
     rates = [turns.median(who, _per_second) for who in (MONITORED, UNWATCHED)]
@@ -221,16 +223,16 @@ def _tap_rows(what: str, turns: Turns) -> list[Row]:
     cost = costs[0] - costs[1]
     return [
         Row(
-            f"{what}: requests/s with the tap against without, {len(turns.loads[MONITORED])} pairs",
+            f"{what}: requests/s with capture against without, {len(turns.loads[MONITORED])} pairs",
             f"{rate:.3f} x ({rates[0]:,.0f} against {rates[1]:,.0f}; client {busy:.0%} busy)",
-            f">= {WITH_TAP:g} x",
-            rate >= WITH_TAP,
+            f">= {WITH_CAPTURE:g} x",
+            rate >= WITH_CAPTURE,
         ),
-        Row(f"{what}: p99 with the tap against without", f"{tail:.3f} x", "<= 1 x", tail <= 1.0),
+        Row(f"{what}: p99 with capture against without", f"{tail:.3f} x", "<= 1 x", tail <= 1.0),
         Row(
-            f"{what}: the tap's processor time",
+            f"{what}: capture's processor time",
             f"{cost:.1f} us a row ({costs[0]:.1f} against {costs[1]:.1f})",
-            f"<= {TAP_MICROSECONDS:g} us",
-            cost <= TAP_MICROSECONDS,
+            f"<= {CAPTURE_MICROSECONDS:g} us",
+            cost <= CAPTURE_MICROSECONDS,
         ),
     ]

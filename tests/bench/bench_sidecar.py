@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import psutil
 from bench.rows import Row
+from support.capture_log_writer import LogWriter
 from support.ledger import Ledger
 from support.ledger_server import serving
 from support.pod import Pod
 from support.sidecar_process import SidecarProcess, running
-from support.taplog_writer import LogWriter
 
 from tidegauge.profile.profile import Profile
-from tidegauge.protocol.taplog import SEGMENT_BYTES
+from tidegauge.protocol.capture_log import SEGMENT_BYTES
 
 MEBIBYTE = 1 << 20
 

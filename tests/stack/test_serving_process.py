@@ -19,8 +19,8 @@ from support.serving_bundles import HOUSE_ROW, edit_manifest, house_bundle
 from support.serving_process import ServingProcess, serving
 from support.waiting import wait_for
 
+from tidegauge.protocol.capture_log import SEQUENCE
 from tidegauge.protocol.names import Exit
-from tidegauge.protocol.taplog import SEQUENCE
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_a_model_server_answers_and_logs(server: ServingProcess) -> None:
     assert answer["features_received"] == 5
     status, metrics = server.get("/metrics")
     assert status == 200
-    assert b'tidegauge_tap_rows_total{model="house-prices",outcome="appended"} 1.0' in metrics
+    assert b'tidegauge_capture_rows_total{model="house-prices",outcome="appended"} 1.0' in metrics
     line = json.loads(next(text for text in server.log.read_text().splitlines() if text.startswith("{")))
     assert (line["protocol"], line["code"], line["rows"]) == ("predict", 200, 1)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.capture_log_writer import LogWriter
 from support.ledger import Ledger
 from support.ledger_server import LedgerServer, serving
 from support.pod import small_profile, some_rows
 from support.sidecar_process import SidecarProcess, running
-from support.taplog_writer import LogWriter
 from support.waiting import wait_for
 
 COLUMNS = 4

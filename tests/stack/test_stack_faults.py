@@ -230,7 +230,7 @@ def refused_for_a_full_disk(stack: LocalStack) -> float:
 
 
 def rows_dropped(stack: LocalStack) -> float:
-    told = [metric(Metric.TAP_ROWS, server.port) for server in stack.processes("server")]
+    told = [metric(Metric.CAPTURE_ROWS, server.port) for server in stack.processes("server")]
     return sum(rows for each in told for labels, rows in each.items() if "dropped" in labels)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from prometheus_client import CollectorRegistry
+from support.capture_log_writer import LogWriter
 from support.failing_folder import FailingFolder, Killed
 from support.ledger import Ledger
-from support.taplog_writer import LogWriter
 from tidegauge_sidecar.program import Sidecar
 
 from tidegauge.counting.counts import Counts

@@ -12,26 +12,26 @@ from tidegauge_serving.http.families import make_registry
 from tidegauge_serving.http.fast_path import FastPath
 from tidegauge_serving.http.health import Health
 from tidegauge_serving.http.state import ServingState
+from tidegauge_serving.predict.capture import Capture
 from tidegauge_serving.predict.metrics import ServingMetrics
 from tidegauge_serving.predict.service import Service
 from tidegauge_serving.predict.startup import load
-from tidegauge_serving.predict.tap import Tap
 from tidegauge_serving.settings import Settings
 
-from tidegauge.protocol.taplog import SEGMENT_HEADER_BYTES, Frame, SegmentHeader, parse_frames
+from tidegauge.protocol.capture_log import SEGMENT_HEADER_BYTES, Frame, SegmentHeader, parse_frames
 
 NOW_NS = 1_767_225_600_123_456_789  # 2026-01-01T00:00:00.123456789Z
 
 
 class App:
-    """A loaded model behind its HTTP surface, with the tap on."""
+    """A loaded model behind its HTTP surface, with capture on."""
 
     def __init__(self, bundle: Path, log_dir: Path, *, random: Any = lambda: 0.0, **settings: Any) -> None:
         self.loop = asyncio.new_event_loop()
         self.settings = Settings(bundle=bundle, log_dir=log_dir, **settings)
         self.loaded = load(self.settings)
         profile = self.loaded.profile
-        self.tap = Tap(
+        self.capture = Capture(
             log_dir,
             self.settings.log_bytes,
             columns=len(profile.monitored),
@@ -50,7 +50,7 @@ class App:
             self.settings.model or self.loaded.manifest.name,
             self.loaded,
             self.loaded.engine(self.settings),
-            self.tap,
+            self.capture,
             self.metrics,
             threshold=self.settings.row_score_threshold,
             sample_rate=self.settings.sample_rate,

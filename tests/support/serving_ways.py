@@ -78,7 +78,7 @@ class Way:
             wire.send()
 
     def state(self) -> dict[str, Any]:
-        """What metrics, request log and tap know, but for times."""
+        """What metrics, request log and capture know, but for times."""
         metrics = self.app.metrics
         lines = [json.loads(line) for line in self.app.lines]
         _, frames, damaged = read_log(self.folder)
@@ -89,7 +89,7 @@ class Way:
             "rows": (metrics.rows, metrics.high_rows, metrics.scores.counts),
             # A refusal is written when it is found; the answer before it on its connection may come later.
             "log": sorted([(line["protocol"], line["code"], line["rows"]) for line in lines], key=str),
-            "tap": [value for frame in frames for value in np.frombuffer(frame.payload).tolist()],
+            "capture": [value for frame in frames for value in np.frombuffer(frame.payload).tolist()],
             "damaged": damaged,
         }
 

@@ -81,9 +81,9 @@ def test_spaces_and_line_ends_between_rows_change_nothing(app: App) -> None:
 
 def test_all_rows_are_in_the_log_in_their_order_and_counted(app: App) -> None:
     X = rows(25_000)
-    before, counted = app.tap.sequence, app.metric(Metric.SERVING_ROWS)
+    before, counted = app.capture.sequence, app.metric(Metric.SERVING_ROWS)
     assert ask(app, V1, {"instances": X.tolist()})[0] == 200
-    assert app.tap.sequence - before == len(X)
+    assert app.capture.sequence - before == len(X)
     assert app.metric(Metric.SERVING_ROWS) - counted == len(X)
     frames = read_log(app.settings.log_dir)[1]
     parts = [np.frombuffer(f.payload).reshape(f.rows, -1) for f in frames if f.first_sequence >= before]
@@ -146,11 +146,11 @@ REFUSED: list[tuple[str, Any, str, str]] = [
 
 @pytest.mark.parametrize(("path", "body", "reason", "words"), REFUSED)
 def test_a_wrong_row_far_behind_is_named(app: App, path: str, body: Any, reason: str, words: str) -> None:
-    before = app.tap.sequence
+    before = app.capture.sequence
     status, answer = ask(app, path, body)
     assert (status, answer["reason"]) == (400 if reason == "bad_json" else 422, reason), answer
     assert words in answer["error"]
-    assert app.tap.sequence == before, "a refused request is in the log"
+    assert app.capture.sequence == before, "a refused request is in the log"
 
 
 # --- and the event loop ----------------------------------------------------------------------------------

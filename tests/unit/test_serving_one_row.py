@@ -41,9 +41,9 @@ def assert_alike(app: App, body: bytes) -> int:
     """The status, which is the same by both ways, as is all that the server says and counts."""
     counted, answers = [], []
     for headers in ({}, {"inference_header_content_length": str(len(body))}):
-        before = (app.metrics.rows, app.tap.appended)
+        before = (app.metrics.rows, app.capture.appended)
         answers.append(app.ask("POST", V2, body, **headers))
-        counted.append((app.metrics.rows - before[0], app.tap.appended - before[1]))
+        counted.append((app.metrics.rows - before[0], app.capture.appended - before[1]))
     assert answers[0] == answers[1]
     assert counted[0] == counted[1]
     return answers[0][0]
@@ -158,7 +158,7 @@ def test_a_damaged_request_is_answered_alike(app: App, at: int, instead: bytes, 
 
 
 def test_an_answer_of_the_short_way_is_in_the_log(app: App, tmp_path: Path) -> None:  # noqa: ARG001
-    before = app.tap.sequence
+    before = app.capture.sequence
     row = [3.5, 2.25, 1999.5, 10.125, 7.0]
     prediction = app.post(V2, v2(tensor(data=row)))[1]["outputs"][0]["data"]
     last = read_log(app.settings.log_dir)[1][-1]

@@ -45,14 +45,14 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 def send(app: App, path: str, body: bytes, **headers: str) -> tuple[int, Any]:
     """Ask, and check what must hold for every request."""
-    before = app.tap.sequence
+    before = app.capture.sequence
     status, _, answer = app.ask("POST", path.format(app.service.name), body, **headers)
     assert 200 <= status < 500, (status, answer, body[:500])
     if status == 200:
-        assert app.tap.sequence > before
+        assert app.capture.sequence > before
         return status, answer
     refused = check_refusal(answer)
-    assert app.tap.sequence == before, "a refused request is in the log"
+    assert app.capture.sequence == before, "a refused request is in the log"
     return status, refused
 
 
@@ -83,12 +83,12 @@ WORDS = st.sampled_from(["MODEL", "other", "", "..", "a/b", "ready", "infer", "{
 @given(METHODS, ROUTES, WORDS, st.sampled_from(["", "/", "?a=b", "?\xff=%00"]), st.binary(max_size=40))
 def test_any_method_at_any_path(app: App, method: str, route: str, word: str, tail: str, body: bytes) -> None:
     path = route.replace("{}", app.service.name if word == "MODEL" else word) + tail
-    before = app.tap.sequence
+    before = app.capture.sequence
     status, _, answer = app.ask(method, path, body)
     assert 200 <= status < 500, (status, method, path)
     if status >= 400:
         check_refusal(answer)
-    assert app.tap.sequence == before, "no row was sent"
+    assert app.capture.sequence == before, "no row was sent"
     assert app.get("/healthz") == (200, {"live": True})
 
 

@@ -230,12 +230,12 @@ REFUSED: list[tuple[str, Any, int, str, tuple[str, ...]]] = [
 def test_a_wrong_request_is_refused_with_the_field_and_the_rule(
     app: App, path: str, body: Any, status: int, reason: str, words: tuple[str, ...]
 ) -> None:
-    sequence, counted = app.tap.sequence, app.metric(Metric.SERVING_ERRORS, reason=reason)
+    sequence, counted = app.capture.sequence, app.metric(Metric.SERVING_ERRORS, reason=reason)
     found, answer = app.post(path, body)
     assert (found, answer["reason"]) == (status, reason), answer
     assert all(word in answer["error"] for word in words), answer
     assert set(answer) == {"error", "reason"}, "`error` is the message, as both protocols have it"
-    assert app.tap.sequence == sequence, "a refused request is in the log"
+    assert app.capture.sequence == sequence, "a refused request is in the log"
     assert app.metric(Metric.SERVING_ERRORS, reason=reason) == counted + 1
 
 
@@ -354,16 +354,16 @@ def test_the_metrics_count_what_happened(tmp_path: Path) -> None:
     assert app.metric(f"{Metric.SERVING_ROW_SCORE}_bucket", le="2.0") == 2
     assert app.metric(f"{Metric.SERVING_PREDICTION}_count") == 3
     assert app.metric(f"{Metric.SERVING_REQUEST_SECONDS}_count", protocol="predict") == 2
-    assert app.metric(Metric.TAP_ROWS, outcome="appended") == 3
-    assert app.metric(Metric.TAP_ROWS, outcome="dropped") == 0
-    assert app.metric(Metric.TAP_STANDING_BYTES) == app.tap.standing_bytes() > 0
+    assert app.metric(Metric.CAPTURE_ROWS, outcome="appended") == 3
+    assert app.metric(Metric.CAPTURE_ROWS, outcome="dropped") == 0
+    assert app.metric(Metric.CAPTURE_LOG_BYTES) == app.capture.log_bytes() > 0
     assert app.metric(Metric.SERVING_READY) == 1
     app.close()
 
 
 def test_every_metric_of_the_server_is_exported(app: App) -> None:
     text = app.exposition()
-    wanted = [metric for metric in Metric if metric.startswith(("tidegauge_serving_", "tidegauge_tap_"))]
+    wanted = [metric for metric in Metric if metric.startswith(("tidegauge_serving_", "tidegauge_capture_"))]
     assert all(metric in text for metric in wanted)
 
 
@@ -389,8 +389,8 @@ def test_sampling_leaves_unsampled_rows_out_of_the_sequence(tmp_path: Path) -> N
     app.post("/predict", row())
     app.post("/predict", row())
     app.post(V1, {"instances": [LIST, LIST]})
-    assert app.tap.sequence == app.tap.appended == 2
-    assert app.metric(Metric.TAP_ROWS, outcome="unsampled") == 2
+    assert app.capture.sequence == app.capture.appended == 2
+    assert app.metric(Metric.CAPTURE_ROWS, outcome="unsampled") == 2
     app.close()
 
 

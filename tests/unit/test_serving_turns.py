@@ -79,7 +79,7 @@ def test_requests_of_one_turn_have_the_answers_they_have_alone(way: Way, many: i
     way.loop.settle()
     assert [bytes(wire.pipe.out) for wire in wires] == alone
     assert all(statuses(out) == [200] for out in alone)
-    logged = np.array(way.state()["tap"]).reshape(-1, 6)
+    logged = np.array(way.state()["capture"]).reshape(-1, 6)
     assert logged[:many].tolist() == logged[many:].tolist()
     assert logged[:many, :5].tolist() == ROWS[:many]
 

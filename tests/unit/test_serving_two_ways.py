@@ -278,7 +278,7 @@ def test_a_row_is_in_the_log_before_its_answer_leaves(fresh: Way) -> None:
 
         def watched(data: bytes, write: Callable[[bytes], None] = write) -> None:
             if data.startswith(b"HTTP/1.1 200"):
-                seen.append(fresh.app.tap.appended)
+                seen.append(fresh.app.capture.appended)
             write(data)
 
         wire.pipe.write = watched  # type: ignore[method-assign]
@@ -292,7 +292,7 @@ def test_a_row_is_in_the_log_before_its_answer_leaves(fresh: Way) -> None:
         assert [frame.rows for frame in read_log(fresh.folder)[1]] == [4]
 
 
-def test_metrics_request_log_and_tap_know_the_same_by_both_ways(bundle: Path, tmp_path: Path) -> None:
+def test_metrics_request_log_and_capture_know_the_same_by_both_ways(bundle: Path, tmp_path: Path) -> None:
     found = []
     for name in WAYS:
         way = Way(bundle, tmp_path / name, name)

@@ -16,11 +16,11 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support.capture_log_writer import LogWriter
 from support.pod import SECOND, Pod, some_rows
-from support.taplog_writer import LogWriter
 from tidegauge_sidecar import reader
 
-from tidegauge.protocol.taplog import FRAME_MAGIC
+from tidegauge.protocol.capture_log import FRAME_MAGIC
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,8 @@ import pytest
 from support.pod import PANE_SECONDS, SECOND, START_NS, Pod, some_rows
 from tidegauge_sidecar.spool import Spooled
 
+from tidegauge.protocol.capture_log import SEGMENT_BYTES, encode_frame, segment_name
 from tidegauge.protocol.pane import Pane
-from tidegauge.protocol.taplog import SEGMENT_BYTES, encode_frame, segment_name
 
 FIRST = START_NS // SECOND // PANE_SECONDS
 

@@ -8,7 +8,7 @@ from tidegauge_sidecar.settings import parse_settings
 from tidegauge.protocol.names import Env
 
 NEEDED = {
-    Env.LOG_DIR: "/var/log/tap",
+    Env.LOG_DIR: "/var/log/capture",
     Env.PROFILE: "/models/profile.json",
     Env.MODEL: "house-prices",
     Env.AGGREGATOR_URLS: "http://one:8090, https://two:8090/",
@@ -21,7 +21,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def test_settings_come_from_the_environment() -> None:
     settings = parse_settings([], environment())
-    assert settings.log_dir == Path("/var/log/tap")
+    assert settings.log_dir == Path("/var/log/capture")
     assert settings.aggregator_urls == ("http://one:8090", "https://two:8090/")
     assert (settings.pane_seconds, settings.port, settings.token_file) == (10, 8081, None)
     assert (settings.host, settings.log_level, settings.pod) == ("0.0.0.0", "info", "")

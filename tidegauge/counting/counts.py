@@ -190,7 +190,7 @@ class Accumulator:
         return self._counter.rows + self._sum.rows
 
     def add(self, matrix: npt.NDArray[Any]) -> None:
-        """Add rows as the tap log holds them; see `Profile.count_matrix`."""
+        """Add rows as the capture log holds them; see `Profile.count_matrix`."""
         wanted = {len(self.profile.features), len(self.profile.monitored)} - {0}
         if matrix.ndim != 2 or matrix.shape[1] not in wanted:
             shape = " or ".join(map(str, sorted(wanted)))

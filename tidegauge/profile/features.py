@@ -227,7 +227,7 @@ class CategoricalFeature(_Counted):
         return {category: index for index, category in enumerate(self.categories)}
 
     def code(self, value: object) -> float:
-        """A value as the tap log and `Profile.count_matrix` hold it.
+        """A value as the capture log and `Profile.count_matrix` hold it.
 
         Returns
         -------

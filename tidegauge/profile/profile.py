@@ -285,7 +285,7 @@ class Profile:
         return count_rows(self, rows, prediction)
 
     def count_matrix(self, matrix: npt.NDArray[np.floating[Any]]) -> Counts:
-        """Count rows as the tap log holds them.
+        """Count rows as the capture log holds them.
 
         Parameters
         ----------

@@ -135,8 +135,8 @@ class Metric(StrEnum):
     SERVING_ROW_SCORE = "tidegauge_serving_row_score"
     SERVING_HIGH_SCORE_ROWS = "tidegauge_serving_high_score_rows_total"
     SERVING_READY = "tidegauge_serving_ready"
-    TAP_ROWS = "tidegauge_tap_rows_total"
-    TAP_STANDING_BYTES = "tidegauge_tap_standing_bytes"
+    CAPTURE_ROWS = "tidegauge_capture_rows_total"
+    CAPTURE_LOG_BYTES = "tidegauge_capture_log_bytes"
     # drift sidecar
     SIDECAR_ROWS = "tidegauge_sidecar_rows_total"
     SIDECAR_ROWS_LOST = "tidegauge_sidecar_rows_lost_total"

@@ -183,7 +183,7 @@ def _coverage(model: DriftMonitoredModel) -> Alert:
 
 
 def _dropping(model: DriftMonitoredModel) -> Alert:
-    dropped = _series(model, Metric.TAP_ROWS, 'outcome="dropped"')
+    dropped = _series(model, Metric.CAPTURE_ROWS, 'outcome="dropped"')
     return Alert(
         "TidegaugeCaptureDropping",
         "warning",

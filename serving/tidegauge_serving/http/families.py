@@ -48,7 +48,7 @@ class Families(Collector):
         """The families, at a scrape."""
         yield from self._traffic()
         yield from self._values()
-        yield from self._tap()
+        yield from self._capture()
         yield self._gauge(
             Metric.SERVING_READY, "1 while the server answers predictions", float(self._counted.ready)
         )
@@ -84,16 +84,16 @@ class Families(Collector):
                 {(): self._counted.predictions},
             )
 
-    def _tap(self) -> Iterator[Family]:
-        if self._counted.tap_counts is None or self._counted.standing_bytes is None:
+    def _capture(self) -> Iterator[Family]:
+        if self._counted.capture_counts is None or self._counted.log_bytes is None:
             return
-        appended, dropped = self._counted.tap_counts()
+        appended, dropped = self._counted.capture_counts()
         rows = {("appended",): appended, ("dropped",): dropped, ("unsampled",): self._counted.unsampled_rows}
-        yield self._counter(Metric.TAP_ROWS, "Rows answered, by what the tap did", rows, "outcome")
+        yield self._counter(Metric.CAPTURE_ROWS, "Rows answered, by what capture did", rows, "outcome")
         yield self._gauge(
-            Metric.TAP_STANDING_BYTES,
+            Metric.CAPTURE_LOG_BYTES,
             "Bytes standing in the log folder",
-            float(self._counted.standing_bytes()),
+            float(self._counted.log_bytes()),
         )
 
     def _counter(self, name: Metric, text: str, values: Mapping[Any, int], *labels: str) -> Family:

@@ -27,10 +27,10 @@ from tidegauge_serving.http.heads import Heads
 from tidegauge_serving.http.health import Health, LateApp
 from tidegauge_serving.http.state import ServingState
 from tidegauge_serving.http.turn import Turn
+from tidegauge_serving.predict.capture import Capture
 from tidegauge_serving.predict.metrics import ServingMetrics
 from tidegauge_serving.predict.service import Service
 from tidegauge_serving.predict.startup import Loaded, load
-from tidegauge_serving.predict.tap import Tap
 from tidegauge_serving.settings import Settings
 
 __all__ = ["run"]
@@ -171,7 +171,7 @@ def _service(settings: Settings, loaded: Loaded, metrics: ServingMetrics) -> Ser
         settings.model or loaded.manifest.name,
         loaded,
         loaded.engine(settings),
-        _tap(settings, loaded.profile),
+        _capture(settings, loaded.profile),
         metrics,
         threshold=settings.row_score_threshold,
         sample_rate=settings.sample_rate,
@@ -180,10 +180,10 @@ def _service(settings: Settings, loaded: Loaded, metrics: ServingMetrics) -> Ser
     )
 
 
-def _tap(settings: Settings, profile: Profile) -> Tap | None:
+def _capture(settings: Settings, profile: Profile) -> Capture | None:
     if settings.log_dir is None:
         return None
-    tap = Tap(
+    capture = Capture(
         settings.log_dir,
         settings.log_bytes,
         columns=len(profile.monitored),
@@ -192,9 +192,9 @@ def _tap(settings: Settings, profile: Profile) -> Tap | None:
         writer=f"{time.time_ns():x}{secrets.token_hex(4)}",
         monotonic=time.monotonic,
     )
-    if not tap.is_open:
+    if not capture.is_open:
         logger.error("the log folder %s cannot be written: rows are dropped until it can", settings.log_dir)
-    return tap
+    return capture
 
 
 def value_bytes(profile: Profile) -> int:

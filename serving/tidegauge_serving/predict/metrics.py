@@ -64,10 +64,10 @@ class ServingMetrics:
 
     Attributes
     ----------
-    tap_counts
-        Set once the tap is there: returns rows appended and rows dropped.
-    standing_bytes
-        Set once the tap exists: returns the bytes in the log.
+    capture_counts
+        Set once capture is there: returns rows appended and rows dropped.
+    log_bytes
+        Set once capture exists: returns the bytes in the log.
     """
 
     def __init__(self, model: str = "") -> None:
@@ -81,8 +81,8 @@ class ServingMetrics:
         self.seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(SECONDS))
         self.scores = Histogram(SCORES)
         self.predictions: Histogram | None = None
-        self.tap_counts: Callable[[], tuple[int, int]] | None = None
-        self.standing_bytes: Callable[[], int] | None = None
+        self.capture_counts: Callable[[], tuple[int, int]] | None = None
+        self.log_bytes: Callable[[], int] | None = None
 
 
 def prediction_histogram(profile: Profile) -> Histogram | None:

@@ -15,10 +15,10 @@ import numpy.typing as npt
 from tidegauge.counting.row_score import RowScorer
 from tidegauge.profile.profile import CategoricalFeature, NumericFeature, Profile
 from tidegauge_serving.models import Label, Predictions
+from tidegauge_serving.predict.capture import Capture
 from tidegauge_serving.predict.engine import Engine
 from tidegauge_serving.predict.metrics import ServingMetrics, prediction_histogram
 from tidegauge_serving.predict.startup import Loaded
-from tidegauge_serving.predict.tap import Tap
 from tidegauge_serving.rows.chunking import SHORT_LIST
 from tidegauge_serving.rows.schema import Block, Value
 
@@ -55,7 +55,7 @@ class Service:
         The bundle, checked and warmed up.
     engine
         Predicts.
-    tap
+    capture
         The log's writer, or None while nothing is logged.
     metrics
         Counts.
@@ -74,7 +74,7 @@ class Service:
         name: str,
         loaded: Loaded,
         engine: Engine,
-        tap: Tap | None,
+        capture: Capture | None,
         metrics: ServingMetrics,
         *,
         threshold: float,
@@ -97,23 +97,23 @@ class Service:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="large-bodies")
         self._score = RowScorer(profile).score
         self._score_rows = RowScorer(profile).score_matrix
-        self._tap = tap
+        self._capture = capture
         self._threshold = threshold
         self._sample_rate = sample_rate
         self._random = random
         self._prediction_number = _prediction_number(profile)
         self.is_quick = engine.one is not None and not self.schema.categorical
         metrics.predictions = prediction_histogram(profile)
-        if tap is not None:
-            metrics.tap_counts = lambda: (tap.appended, tap.dropped)
-            metrics.standing_bytes = tap.standing_bytes
+        if capture is not None:
+            metrics.capture_counts = lambda: (capture.appended, capture.dropped)
+            metrics.log_bytes = capture.log_bytes
 
     def close(self) -> None:
         """Let go of the worker threads and of the log."""
         self._worker.shutdown(wait=False, cancel_futures=True)
         self._engine.close()
-        if self._tap is not None:
-            self._tap.close()
+        if self._capture is not None:
+            self._capture.close()
 
     async def in_thread(self, work: Callable[..., _T], *arguments: Any) -> _T:
         """Do what takes long in a thread, one such work at a time: the event loop goes on meanwhile."""
@@ -165,8 +165,8 @@ class Service:
 
     def commit(self) -> None:
         """Bring the rows that were answered into the log. Never raises."""
-        if self._tap is not None:
-            self._tap.commit(self.now_ns())
+        if self._capture is not None:
+            self._capture.commit(self.now_ns())
 
     async def answer(self, block: Block) -> Answered:
         """Predict a block, count it and leave it in the log, where `commit` brings it at the latest."""
@@ -206,9 +206,9 @@ class Service:
         metrics.scores.observe_many(scores)
         if metrics.predictions is not None and numbers is not None:
             metrics.predictions.observe_many(numbers)
-        if self._tap is not None:
+        if self._capture is not None:
             rows = values if numbers is None else np.column_stack((values, numbers))
-            self._append(self._tap, rows)
+            self._append(self._capture, rows)
 
     def _record_row(self, values: tuple[float, ...], label: Label, score: float) -> None:
         metrics = self.metrics
@@ -222,19 +222,19 @@ class Service:
             values = (*values, value)
             if metrics.predictions is not None:
                 metrics.predictions.observe(value)
-        if self._tap is not None:
+        if self._capture is not None:
             if self._sample_rate < 1.0 and self._random() >= self._sample_rate:
                 metrics.unsampled_rows += 1
             else:
-                self._tap.stage(values)
+                self._capture.stage(values)
 
-    def _append(self, tap: Tap, rows: npt.NDArray[np.float64]) -> None:
+    def _append(self, capture: Capture, rows: npt.NDArray[np.float64]) -> None:
         if self._sample_rate < 1.0:
             taken = np.array([self._random() < self._sample_rate for _ in range(len(rows))])
             self.metrics.unsampled_rows += len(rows) - int(taken.sum())
             rows = rows[taken]
         if len(rows):
-            tap.append_rows(rows, self.now_ns())
+            capture.append_rows(rows, self.now_ns())
 
     def _numbers(self, predictions: Predictions) -> npt.NDArray[np.float64] | None:
         """The predictions as the log holds them, None where the profile has no prediction."""

@@ -1,6 +1,6 @@
-"""The tap's log: answered rows in segment files (`docs/tap-log.md` is the same for other languages).
+"""The capture log: answered rows in segment files (`docs/capture-log.md` is the same for other languages).
 
-Pure: bytes in, bytes out. `tidegauge_serving.predict.tap` writes with it, `tidegauge_sidecar` reads with it.
+Pure: bytes in, bytes out. `tidegauge_serving.predict.capture` writes with it, the sidecar reads with it.
 
 A *writer* (one serving process) owns two kinds of file in the log folder:
 
@@ -103,12 +103,12 @@ class SegmentHeader:
     def decode(cls, data: bytes | memoryview) -> Self:
         """Read a segment's first 64 bytes; raises `WireError` when they are not a header."""
         if len(data) < SEGMENT_HEADER_BYTES:
-            raise WireError(f"a tap segment opens with {SEGMENT_HEADER_BYTES} bytes, got {len(data)}")
+            raise WireError(f"a log segment opens with {SEGMENT_HEADER_BYTES} bytes, got {len(data)}")
         magic, version, value_bytes, columns, first, digest = _SEGMENT_HEADER.unpack_from(data)
         if magic != SEGMENT_MAGIC or version != 1:
-            raise WireError(f"not a tap segment of version 1: it opens with {bytes(data[:10])!r}")
+            raise WireError(f"not a log segment of version 1: it opens with {bytes(data[:10])!r}")
         if value_bytes not in (4, 8) or not 1 <= columns <= 1 << 20:
-            raise WireError(f"a tap segment with {columns} columns of {value_bytes} bytes: not possible")
+            raise WireError(f"a log segment with {columns} columns of {value_bytes} bytes: not possible")
         return cls(columns, value_bytes, first, digest.hex())
 
 

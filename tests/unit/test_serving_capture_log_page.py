@@ -1,4 +1,4 @@
-"""The example writer of `docs/tap-log.md` writes what the library reads."""
+"""The example writer of `docs/capture-log.md` writes what the library reads."""
 
 import re
 import subprocess
@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from support.serving_app import read_log
 
-from tidegauge.protocol.taplog import MAX_PAYLOAD_BYTES, SEGMENT_BYTES, SEQUENCE
+from tidegauge.protocol.capture_log import MAX_PAYLOAD_BYTES, SEGMENT_BYTES, SEQUENCE
 
-PAGE = Path(__file__).parents[2] / "docs/tap-log.md"
+PAGE = Path(__file__).parents[2] / "docs/capture-log.md"
 HASH = "0123456789abcdef" * 4
 
 

@@ -1,4 +1,4 @@
-"""The tap: every answered row goes into the log (`docs/tap-log.md`) before its answer leaves.
+"""Capture: every answered row goes into the log (`docs/capture-log.md`) before its answer leaves.
 
 Rows are stored into a segment that is mapped into memory, with room set aside on the disk: no system call on
 the way of the answer, and nothing that happens here reaches the client. Rows of requests that arrive together
@@ -20,7 +20,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.protocol.taplog import (
+from tidegauge.protocol.capture_log import (
     FRAME_HEADER,
     FRAME_MAGIC,
     MAX_PAYLOAD_BYTES,
@@ -33,14 +33,14 @@ from tidegauge.protocol.taplog import (
     sequence_name,
 )
 
-__all__ = ["RETRY_SECONDS", "Tap", "standing_bytes"]
+__all__ = ["RETRY_SECONDS", "Capture", "log_bytes"]
 
 RETRY_SECONDS: Final = 0.1
 _PACK_HEAD: Final = struct.Struct("<4sI").pack_into
 _Pack = Callable[..., None]
 
 
-class Tap:
+class Capture:
     """The log's writer of one server process.
 
     Parameters
@@ -148,9 +148,9 @@ class Tap:
             frame = encode_frame(part.tobytes(), len(part), self._sequence, time_ns)
             self._append(frame, len(part))
 
-    def standing_bytes(self) -> int:
+    def log_bytes(self) -> int:
         """Bytes in the log folder now, of all writers."""
-        return standing_bytes(self._folder)
+        return log_bytes(self._folder)
 
     def close(self) -> None:
         """Let go of the files; a reader sees from the lock that this writer is done."""
@@ -292,7 +292,7 @@ class Tap:
             Neither budget nor disk have room for `size` bytes.
         """
         least = SEGMENT_HEADER_BYTES + size
-        length = SEGMENT_HEADER_BYTES + max(0, self._budget - standing_bytes(self._folder))
+        length = SEGMENT_HEADER_BYTES + max(0, self._budget - log_bytes(self._folder))
         length = min(length, max(SEGMENT_BYTES, least))
         while True:
             if length < least:
@@ -321,7 +321,7 @@ class Tap:
         self._at = self._end = 0
 
 
-def standing_bytes(folder: Path) -> int:
+def log_bytes(folder: Path) -> int:
     """Bytes of all files below a log folder; files that vanish while it is read count nothing."""
     total = 0
     folders = [os.fspath(folder)]

@@ -1,4 +1,4 @@
-"""A writer of the tap's log that can do what a server process can, and what can happen to one."""
+"""A writer of the capture log that can do what a server process can, and what can happen to one."""
 
 import fcntl
 import os
@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.protocol.taplog import SEQUENCE, SegmentHeader, encode_frame, segment_name, sequence_name
+from tidegauge.protocol.capture_log import SEQUENCE, SegmentHeader, encode_frame, segment_name, sequence_name
 
 
 class LogWriter:
-    """Appends frames of rows as `docs/tap-log.md` says, and can fail in all ways a server can.
+    """Appends frames of rows as `docs/capture-log.md` says, and can fail in all ways a server can.
 
     `answered` is the number of rows that clients got an answer for; `logged` holds those of them that stand
     in the log undamaged. With `room_bytes` segments are made so much longer than their header, and frames are

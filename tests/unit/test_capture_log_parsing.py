@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidegauge.errors import WireError
-from tidegauge.protocol.taplog import (
+from tidegauge.protocol.capture_log import (
     FRAME_HEADER,
     FRAME_MAGIC,
     MAX_PAYLOAD_BYTES,
@@ -237,8 +237,8 @@ def test_random_bytes_are_no_segment_header(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("offset", "value", "complaint"),
     [
-        (0, b"X", "not a tap segment of version 1"),
-        (8, b"\x02", "not a tap segment of version 1"),
+        (0, b"X", "not a log segment of version 1"),
+        (8, b"\x02", "not a log segment of version 1"),
         (10, b"\x02", "columns of 2 bytes"),
         (12, bytes(4), "0 columns"),
         (12, b"\xff\xff\xff\xff", "4294967295 columns"),
