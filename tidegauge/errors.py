@@ -15,9 +15,10 @@
 
 A message names the offending value, the rule it broke and, where there is one, the next step. These are
 fields of the error too: so a command line writes ``--exclude id`` where Python writes ``exclude=['id']``.
+The ``argument`` may also be a field of a document (``features[0].missing``), or ``rows`` with a column as key.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from tidegauge.telling import NOT_GIVEN, Argument, Words, joined
@@ -45,7 +46,8 @@ class _Explained(Exception):
     rule
         What is wrong, or what must be: the whole sentence where no argument is at fault.
     argument
-        The argument at fault: its name, or itself where its value is shown as code. Empty where none is.
+        What is at fault: an argument's name, or itself where its value is shown as code. A field of a
+        document or a column comes with its own words (`telling.found`). Empty where nothing is.
     keys
         The part of a mapping that is at fault.
     value
@@ -101,8 +103,8 @@ class TidegaugeError(_Explained, ValueError):
     Attributes
     ----------
     argument, keys, value
-        What was given, and for which argument of the call; empty and `NOT_GIVEN` where no argument is at
-        fault.
+        What was given, and for what: an argument of the call, a field of a document or message
+        (``features[0].name``), or a column of the rows. Empty and `NOT_GIVEN` where it is none of these.
     rule, step
         What it must be, and what to do next: text, or parts of it between arguments.
     where
@@ -147,4 +149,28 @@ class StorageError(BundleError):
 
 
 class ResourceError(TidegaugeError):
-    """A DriftMonitoredModel document that breaks a rule of its schema."""
+    """A DriftMonitoredModel document that breaks a rule of its schema.
+
+    Attributes
+    ----------
+    mistakes
+        Where there are several: each as an error of its own, with the field's path as its argument.
+    """
+
+    mistakes: tuple["ResourceError", ...] = ()
+
+    @classmethod
+    def of(cls, mistakes: Sequence["ResourceError"]) -> "ResourceError":
+        """Return the one mistake as it is, several as one message with numbers: a message is one line."""
+        if len(mistakes) == 1:
+            return mistakes[0]
+        listed = "; ".join(f"({number}) {each}" for number, each in enumerate(mistakes, 1))
+        error = cls(f"{len(mistakes)} mistakes: {listed}")
+        error.mistakes = tuple(mistakes)
+        return error
+
+    def located(self, where: object) -> "ResourceError":
+        """Return the same message about a file, with the same mistakes."""
+        error = super().located(where)
+        error.mistakes = self.mistakes
+        return error

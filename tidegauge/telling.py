@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from numbers import Number
 from typing import Final
 
-__all__ = ["NOT_GIVEN", "Argument", "Words", "joined", "told"]
+__all__ = ["NOT_GIVEN", "Argument", "Words", "found", "joined", "told"]
 
 _MOST_LETTERS: Final = 100
 
@@ -72,6 +72,8 @@ class Argument:
         The part of a mapping that is meant: ``("warning",)`` of ``min_effect``.
     wrong
         Whether the value broke a rule: then it is described in words, as it may be of any type.
+    words
+        How a message writes it instead, where it is no argument of a call: ``features[0].name holds 3``.
 
     Examples
     --------
@@ -83,8 +85,11 @@ class Argument:
     value: object = NOT_GIVEN
     keys: tuple[str, ...] = ()
     wrong: bool = False
+    words: str = ""
 
     def __str__(self) -> str:
+        if self.words:
+            return self.words
         name = self.name + "".join(f"[{key!r}]" for key in self.keys)
         if self.value is NOT_GIVEN:
             return f"{name}="
@@ -92,6 +97,19 @@ class Argument:
 
 
 Words = str | tuple[str | Argument, ...]
+
+
+def found(name: str, value: object, words: str, *keys: str) -> Argument:
+    """Return what broke a rule where it is no argument of a call: a field, a column or a part of a file.
+
+    Parameters
+    ----------
+    name, value, keys
+        As of an `Argument`.
+    words
+        How a message writes it.
+    """
+    return Argument(name, value, keys, wrong=True, words=words)
 
 
 def joined(words: Words, name: Callable[[Argument], str]) -> str:

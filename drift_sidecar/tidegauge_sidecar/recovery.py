@@ -45,8 +45,10 @@ def name_instance(folder: Folder, pane_seconds: int) -> str:
     document = json.loads(stored)
     if document["pane_seconds"] != pane_seconds:
         raise ProfileError(
-            f"pane_seconds={pane_seconds}, but this log folder's panes are of {document['pane_seconds']} s:"
-            " keep that length or give the server and the sidecar a new folder"
+            f"this log folder's panes are of {document['pane_seconds']} s",
+            argument="pane_seconds",
+            value=pane_seconds,
+            step="keep that length, or give the server and the sidecar a new folder",
         )
     return str(document["instance"])
 

@@ -18,6 +18,7 @@ from tidegauge.kit.backoff import Backoff
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import Lost, pane_path, profile_path
 from tidegauge.protocol.pane import Pane
+from tidegauge.telling import found
 from tidegauge_sidecar.position import Position
 from tidegauge_sidecar.spool import Sent, ShardState, Spool, Spooled, StateFile
 
@@ -319,8 +320,9 @@ def _check_shards(profile: Profile, shards: int) -> None:
     most = len(profile.monitored)
     if shards > most:
         raise ProfileError(
-            f"{shards} aggregators, but the profile has {most} monitored features and each aggregator needs "
-            f"one: set spec.aggregator.replicas to at most {most}"
+            f"the profile has {most} monitored features, and each aggregator needs one",
+            argument=found("shards", shards, f"{shards} aggregators"),
+            step=f"set spec.aggregator.replicas to at most {most}",
         )
 
 

@@ -122,7 +122,7 @@ def test_an_aggregator_ends_in_order_on_sigterm(tmp_path: Path) -> None:
     ("flags", "environment", "why"),
     [
         (["--shard", "2/2"], {}, "INDEX below OF"),
-        (["--config", "{folder}/config.json"], {}, "'polcy', which is no field of it"),
+        (["--config", "{folder}/config.json"], {}, "'polcy': it is no field of it"),
         (["--token-file", "{folder}/none"], {}, "No such file"),
         (["--retention-seconds", "10"], {}, "a whole number of at least 3600"),
         ([], {Env.PORT.value: "70000"}, "0 to 65535"),

@@ -214,7 +214,7 @@ def test_more_shards_than_features_are_refused_at_the_start(sidecar: SidecarProc
     result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert result.returncode == 1
     (line,) = result.stderr.strip().splitlines()
-    assert line.startswith(f"tidegauge-sidecar: {most + 1} aggregators, but the profile has {most} monitored")
+    assert line.startswith(f"tidegauge-sidecar: {most + 1} aggregators: the profile has {most} monitored")
     assert line.endswith(f"set spec.aggregator.replicas to at most {most}")
 
 

@@ -256,7 +256,7 @@ def test_an_aggregators_own_words_are_passed_on(refusal):
 
 def test_an_answer_that_is_no_report_is_one_line():
     with stub_server(lambda _path, _body: (200, b"{}")) as url:
-        assert_one_line_error(tidegauge("report", "--aggregator-url", url), "not a report")
+        assert_one_line_error(tidegauge("report", "--aggregator-url", url), "a report's schema is nothing")
 
 
 def test_a_folder_without_a_stack_is_one_line(tmp_path):

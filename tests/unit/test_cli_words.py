@@ -53,7 +53,7 @@ BUILD = {
     "plain.csv --hour-of-day": "--hour-of-day: it needs the rows' times; pass --time with their column",
     "plain.csv --time when": "--time when: no such column",
     "plain.csv --prediction price": "--prediction price: no such column",
-    "plain.csv --categorical x --float32 x": "'x' is in both --categorical and --float32",
+    "plain.csv --categorical x --float32 x": "--float32 x: --categorical x says that it has no dtype",
 }
 REPLAY = {
     "": "--time COLUMN --pane 1h, or --rows-per-pane 1000",
@@ -65,7 +65,7 @@ REPLAY = {
     "--rows-per-pane 9 --period soon": "--period soon: it must be",
     "--rows-per-pane 9 --warning 2": "--warning 2: it must be",
     "--rows-per-pane 9 --critical inf": "--critical inf: it must be",
-    "--rows-per-pane 9 --warning 0.9": "--warning 0.9 above --critical 0.15: warning may not be the higher",
+    "--rows-per-pane 9 --warning 0.9": "--warning 0.9: it may not be above --critical 0.15",
 }
 PACK = {
     "--model odd.joblib --data predicted.csv": "(--exclude prediction), else train the model with another",

@@ -44,7 +44,7 @@ def an_index_alone() -> object:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (misspelt, "per_feature names 'sqfeet', which the profile does not have; did you mean sqft"),
+        (misspelt, "per_feature names 'sqfeet': the profile has no such feature; did you mean sqft"),
         (twice, "but has 'age', 'sqft' twice"),
         (shards_of_one_feature, "feature 'age' is in two reports"),
         (shards_of_two_lengths, "reports with panes of 5 s and 10 s cannot be joined"),

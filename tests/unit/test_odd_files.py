@@ -212,7 +212,9 @@ TIMES = [
 @pytest.mark.parametrize("text", TIMES)
 def test_times_as_texts_are_asked_about(text: str, tmp_path: Path) -> None:
     data = f'x,y\n"{text}",1\n"{text}",2\n'
-    with pytest.raises(SchemaError, match="column 'x' holds times as texts: exclude it"):
+    with pytest.raises(
+        SchemaError, match="column 'x' holds times as texts: no feature may be a time; exclude it"
+    ):
         fitted(tmp_path, data)
     assert fitted(tmp_path, data, categorical=["x"]).feature("x").kind == "categorical"
 

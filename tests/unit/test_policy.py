@@ -54,7 +54,7 @@ def test_what_is_no_duration_is_refused_by_name(value: object) -> None:
         ({"min_effect": {"warning": 1.5}}, "min_effect"),
         (
             {"min_effect": {"warning": 0.3, "critical": 0.2}},
-            "min_effect['warning']=0.3 above min_effect['critical']=0.2",
+            "min_effect['warning']=0.3: it may not be above min_effect['critical']=0.2",
         ),
         ({"min_effect": {"warn": 0.3}}, "'warn'"),
         ({"min_effect": 0.1}, "min_effect=0.1"),

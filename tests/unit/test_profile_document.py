@@ -134,7 +134,7 @@ def test_the_hash_of_a_given_profile_never_changes() -> None:
         (("rows",), 1 << 60, "rows"),
         (("rows",), True, "rows"),
         (("features",), {}, "features"),
-        (("features", 0, "kind"), "ordinal", r"features\[0\] is of kind 'ordinal'"),
+        (("features", 0, "kind"), "ordinal", r"features\[0\].kind holds 'ordinal'"),
         (("features", 0, "name"), "narrow", "'narrow'"),
         (("features", 0, "name"), "prediction", "'prediction'"),
         (("features", 0, "name"), "", "a name"),

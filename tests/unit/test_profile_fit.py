@@ -198,7 +198,7 @@ def test_the_serving_dtype_can_be_set() -> None:
         ({"cut_points": 0}, ProfileError, "cut_points=0"),
         ({"dtypes": {"sqft": "int8"}}, ProfileError, "int8"),
         ({"dtypes": {"nope": "float32"}}, SchemaError, "nope"),
-        ({"dtypes": {"sqft": "float32"}, "categorical": ["sqft"]}, ProfileError, "both"),
+        ({"dtypes": {"sqft": "float32"}, "categorical": ["sqft"]}, ProfileError, "says that it has no dtype"),
         ({"exclude": ["nope"]}, SchemaError, "nope"),
         ({"categorical": ["nope"]}, SchemaError, "nope"),
         ({"feature_names": ["nope"]}, SchemaError, "nope"),

@@ -253,7 +253,7 @@ def test_dates_as_texts_are_asked_about_in_every_form(tmp_path: Path) -> None:
     ways = {**TYPED, **FILES}
     del ways["pandas, category"]  # which says that they are names
     for name, way in ways.items():
-        with pytest.raises(SchemaError, match="'day' holds times as texts: exclude"):
+        with pytest.raises(SchemaError, match=r"'day' holds times as texts: .*; exclude"):
             Profile.fit(way(table, tmp_path))
         profile = Profile.fit(way(table, tmp_path), categorical=["day"])
         for brought, bring in ways.items():

@@ -129,9 +129,7 @@ def test_a_kill_while_an_instance_is_named_leaves_none_or_one(folder: FailingFol
 
 def test_panes_of_another_length_are_refused_with_the_way_out(folder: FailingFolder) -> None:
     name_instance(folder, 10)
-    with pytest.raises(
-        ProfileError, match="pane_seconds=30, but this log folder's panes are of 10 s: keep that"
-    ):
+    with pytest.raises(ProfileError, match="pane_seconds=30: this log folder's panes are of 10 s; keep that"):
         name_instance(folder, 30)
 
 

@@ -91,7 +91,10 @@ def test_a_profile_of_odd_features_can_be_drawn_from():
 
 @pytest.mark.parametrize(
     ("scenario", "features", "message"),
-    [("wild", None, "no scenario 'wild'"), ("high", ["price"], "no feature 'price' to move")],
+    [
+        ("wild", None, "scenario 'wild': there is none"),
+        ("high", ["price"], "no feature 'price': only a feature of the profile can be moved"),
+    ],
 )
 def test_what_is_not_there_is_refused(scenario, features, message, profile):
     with pytest.raises(ProfileError, match=message):

@@ -146,7 +146,7 @@ def test_texts_that_were_numbers_in_training_by_request_know_no_type() -> None:
 def test_a_text_for_a_number_without_a_type_counts_as_missing_with_a_warning(
     look: Callable[[Profile, Any], None], value: str
 ) -> None:
-    with pytest.warns(UserWarning, match="column 'x' holds 2 values that are no numbers, counted as missing"):
+    with pytest.warns(UserWarning, match="column 'x' holds 2 values that are no numbers: counted as missing"):
         look(UNTYPED, columns([1.0, value, None, value]))
 
 

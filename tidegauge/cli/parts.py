@@ -12,6 +12,7 @@ from tidegauge.cli.words import in_options, typed
 from tidegauge.errors import ProfileError, ResourceError, TidegaugeWarning
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PROFILE_FILE
+from tidegauge.telling import found
 
 if TYPE_CHECKING:
     from tidegauge.resource import DriftMonitoredModel
@@ -37,7 +38,8 @@ def load_resource(path: Path) -> "DriftMonitoredModel":
 def check_folder(output: Path) -> None:
     """Raise `ProfileError` when the folder of a file to be written is not there, before any work."""
     if not output.parent.is_dir():
-        raise ProfileError(f"{typed('--output', output)}: there is no folder {output.parent}, make it first")
+        said = found("output", output, typed("--output", output))
+        raise ProfileError(f"there is no folder {output.parent}", argument=said, step="make it first")
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from tidegauge.monitor.replay import replayed
 from tidegauge.protocol.names import Verdict
 from tidegauge.protocol.transition import Transition
 from tidegauge.resource import policy_of
-from tidegauge.telling import Argument
+from tidegauge.telling import Argument, found
 
 
 def run(
@@ -39,11 +39,10 @@ def run(
 ) -> None:
     """Run the production policy over DATA, CSV or Parquet, and print each change of a verdict."""
     policy = _policy(document, false_alarms, period, {"warning": warning, "critical": critical})
-    profile, span, found = load_profile(path), Span(), list[Transition]()
+    profile, span, seen = load_profile(path), Span(), list[Transition]()
     if prediction is not None and profile.prediction is None:
-        raise SchemaError(
-            f"{typed('--prediction', prediction)}: {path} holds no predictions to compare with, leave it out"
-        )
+        said = found("prediction", prediction, typed("--prediction", prediction))
+        raise SchemaError(f"{path} holds no predictions to compare with", argument=said, step="leave it out")
     with warnings_as_lines(), screen(to_stderr=True).status("rows replayed: 0", spinner="line") as status:
 
         def progress(rows: int, seconds: float | None) -> None:
@@ -52,12 +51,12 @@ def run(
 
         cut = Cut(time=time, pane=pane, rows_per_pane=rows_per_pane, prediction=prediction)
         history = replayed(profile, data, policy, cut, progress)
-        interrupted = collect(history, found)
-    _print(found, span, as_json=as_json)
+        interrupted = collect(history, seen)
+    _print(seen, span, as_json=as_json)
     if interrupted:
         click.echo(f"tidegauge: interrupted after {span.rows:,} rows", err=True)
         raise click.exceptions.Exit(INTERRUPTED)
-    if fail_on_drift and _raised(found):
+    if fail_on_drift and _raised(seen):
         raise click.exceptions.Exit(EXIT_CODES[Verdict.DRIFTING])
 
 

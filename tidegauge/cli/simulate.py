@@ -23,6 +23,7 @@ from tidegauge.local.load import Tally, check_answers, drive
 from tidegauge.local.state import load_running
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.profile import Profile
+from tidegauge.telling import found
 
 _DRAWN_AT_ONCE: Final = 1000
 NOT_ALL_ANSWERED: Final = 1
@@ -108,9 +109,8 @@ def _check_features(profile: Profile, features: tuple[str, ...]) -> None:
     known = [feature.name for feature in profile.features]
     for name in features:
         if name not in known:
-            raise SchemaError(
-                f"{typed('--move', name)}: the profile has no such feature; {or_nearest(name, known)}"
-            )
+            said, near = found("move", name, typed("--move", name)), or_nearest(name, known)
+            raise SchemaError("the profile has no such feature", argument=said, step=near)
 
 
 def _steps(profile: Profile, features: tuple[str, ...], shift: float | None) -> dict[str, float]:
@@ -121,8 +121,9 @@ def _steps(profile: Profile, features: tuple[str, ...], shift: float | None) -> 
     wrong = [feature.name for feature in named if feature.kind != "numeric"]
     if wrong and features:
         raise SchemaError(
-            f"{typed('--move', wrong[0])} --shift {shift:g}: {wrong[0]} is categorical and has no standard "
-            "deviation; use --scenario in place of --shift"
+            f"{wrong[0]} is categorical and has no standard deviation",
+            argument=found("move", wrong[0], f"{typed('--move', wrong[0])} --shift {shift:g}"),
+            step="use --scenario in place of --shift",
         )
     return {
         feature.name: shift * (getattr(feature, "sd", 0.0) or 1.0)

@@ -43,6 +43,8 @@ def in_options(message: TidegaugeError | TidegaugeWarning) -> str:
 
 
 def _option(argument: Argument) -> str:
+    if argument.words:
+        return argument.words  # a field or a column, which may be called like an option
     option = next((OPTIONS[name] for name in (*argument.keys[-1:], argument.name) if name in OPTIONS), None)
     if option is None:
         return str(argument)  # no command has such an option

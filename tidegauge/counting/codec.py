@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tidegauge.errors import ProfileMismatch, WireError
 from tidegauge.profile.features import MAX_ROWS, IntArray
 from tidegauge.profile.profile import Profile
+from tidegauge.telling import NOT_GIVEN, found
 
 __all__ = ["EncodedSum", "Sums", "cell_order", "decode", "encode"]
 
@@ -174,4 +175,5 @@ def _check(profile: Profile, sums: Sums) -> None:
     wrong |= sums.beyond > values
     if wrong.any():
         name = profile.names[int(np.argmax(wrong))]
-        raise WireError(f"feature {name!r}: values, missing and beyond do not fit {sums.rows} rows")
+        said = found("counts", NOT_GIVEN, f"feature {name!r}", name)
+        raise WireError(f"values, missing and beyond do not fit {sums.rows} rows", argument=said)

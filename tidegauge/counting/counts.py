@@ -14,6 +14,7 @@ from tidegauge.counting.ks import KS, ReferenceTable, ks_two_sample
 from tidegauge.errors import ProfileError, ProfileMismatch, SchemaError
 from tidegauge.profile.features import Feature, IntArray, NumericFeature
 from tidegauge.profile.profile import Profile
+from tidegauge.telling import found
 
 __all__ = ["Accumulator", "Counts", "FeatureCounts"]
 
@@ -136,8 +137,9 @@ class Counts:
         part = self.feature(name)
         if not isinstance(part.feature, NumericFeature):
             raise ProfileError(
-                f"feature {name!r} is categorical: without order there is no KS; "
-                "Monitor and replay compare it category by category"
+                "without order there is no KS",
+                argument=found("name", name, f"feature {name!r} is categorical"),
+                step="Monitor and replay compare it category by category",
             )
         return self._correct(name, ks_two_sample(part.cells, part.feature.counts), design_effect)
 
@@ -154,7 +156,8 @@ class Counts:
             return self
         share = shard.share
         if share is None or share.profile != self.profile.hash:
-            raise ProfileMismatch(f"{shard!r} is no shard of {self.profile!r}")
+            rule = f"it must be a shard of {self.profile!r}"
+            raise ProfileMismatch(rule, argument=found("shard", shard, repr(shard)))
         offsets, taken = self.profile.offsets, range(share.index, len(self.missing), share.of)
         cells = np.concatenate([self.cells[offsets[i] : offsets[i + 1]] for i in taken])
         part = slice(share.index, None, share.of)
@@ -194,9 +197,11 @@ class Accumulator:
         wanted = {len(self.profile.features), len(self.profile.monitored)} - {0}
         if matrix.ndim != 2 or matrix.shape[1] not in wanted:
             shape = " or ".join(map(str, sorted(wanted)))
-            raise SchemaError(f"rows of shape {matrix.shape}: it must be (n, {shape})")
+            said = found("matrix", matrix.shape, f"rows of shape {matrix.shape}")
+            raise SchemaError(f"it must be (n, {shape})", argument=said)
         if matrix.dtype.kind == "c":
-            raise SchemaError(f"rows of {matrix.dtype}: they must be real numbers")
+            said = found("matrix", matrix.dtype, f"rows of {matrix.dtype}")
+            raise SchemaError("they must be real numbers", argument=said)
         self._counter.add(matrix.T)
 
     def add_columns(self, columns: list[npt.NDArray[Any]]) -> None:
@@ -241,6 +246,5 @@ class _Sum:
 
 def _require_same(mine: Profile, other: Profile) -> None:
     if mine is not other and mine.hash != other.hash:
-        raise ProfileMismatch(
-            f"counts of profiles {mine.hash[:12]} and {other.hash[:12]} do not add: count with one profile"
-        )
+        words = f"counts of profiles {mine.hash[:12]} and {other.hash[:12]} do not add"
+        raise ProfileMismatch("count with one profile", argument=found("counts", other, words))

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tidegauge.errors import SchemaError
 from tidegauge.profile.features import CategoricalFeature, Feature, FloatArray, NumericFeature, category_text
 from tidegauge.protocol.coercion import takes, wanted
+from tidegauge.telling import NOT_GIVEN, found
 
 __all__ = [
     "UNFIT",
@@ -216,7 +217,8 @@ def feature_values(column: Column, feature: Feature) -> npt.NDArray[Any]:
     """A column as one feature's floats, in its dtype, or as its codes."""
     if (kind := _unfit_column(column)) is not None:
         holds, advice = UNFIT[kind]
-        raise SchemaError(f"feature {feature.name!r} holds {holds}: {advice}")
+        said = found("rows", NOT_GIVEN, f"feature {feature.name!r} holds {holds}", feature.name)
+        raise SchemaError(advice, argument=said)
     if isinstance(feature, NumericFeature):
         return floats_of(column, feature.dtype)
     return codes_of(column, feature)
@@ -239,10 +241,13 @@ def require_taken(column: Column, feature: Feature, first_row: int = 0) -> None:
         return
     values = enumerate(column.values.tolist(), first_row)
     row, value = next((row, v) for row, v in values if _plain(type(v)) in refused and _is_present(type(v), v))
-    advice = ", which it was in training; write 1 or 0" if _plain(type(value)) is bool else ""
+    is_bool = _plain(type(value)) is bool
     raise SchemaError(
-        f"feature {feature.name!r} of row {row} is {_told(value)}: it must be {wanted(feature.type)}"
-        f"{advice or '; write one, or leave the value out where it is missing'}"
+        f"it must be {wanted(feature.type)}{', which it was in training' if is_bool else ''}",
+        argument=found(
+            "rows", value, f"feature {feature.name!r} of row {row} is {_told(value)}", feature.name
+        ),
+        step="write 1 or 0" if is_bool else "write one, or leave the value out where it is missing",
     )
 
 

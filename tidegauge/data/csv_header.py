@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from tidegauge.data.csv_records import first_record
-from tidegauge.errors import ProfileError, SchemaError
-from tidegauge.telling import told
+from tidegauge.errors import ProfileError, SchemaError, TidegaugeWarning
+from tidegauge.telling import found, told
 
 __all__ = ["FIRST_BYTES", "header_of", "require_csv", "require_distinct", "warn_of_no_header"]
 
@@ -116,11 +116,13 @@ def warn_of_no_header(path: Path, names: Sequence[str]) -> None:
     places = {tuple(str(i) for i in range(begin, begin + len(numbers))) for begin in (0, 1)}
     if 2 * len(numbers) < len(names) or not numbers or (len(names) > 1 and tuple(numbers) in places):
         return
-    warnings.warn(
-        f"{path}: its first line gives the columns' names, and names such as {told(numbers[0])} are numbers: "
+    words = f"its first line gives the columns' names, and names such as {told(numbers[0])} are numbers"
+    warning = TidegaugeWarning(
         "if that line is a row, write a line of names before it",
-        stacklevel=2,
+        argument=found("rows", numbers[0], words),
+        where=str(path),
     )
+    warnings.warn(warning, stacklevel=2)
 
 
 def require_distinct(names: Collection[str]) -> None:
@@ -128,5 +130,7 @@ def require_distinct(names: Collection[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise SchemaError(f"column {name!r} is there twice: rename or drop one")
+            raise SchemaError(
+                "rename or drop one", argument=found("rows", name, f"column {name!r} is there twice", name)
+            )
         seen.add(name)

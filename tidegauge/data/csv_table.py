@@ -21,6 +21,7 @@ from tidegauge.data.csv_records import Block, record_blocks, with_blank_lines
 from tidegauge.data.frames import read_column
 from tidegauge.errors import ProfileError, SchemaError, TidegaugeError
 from tidegauge.profile.features import written_text
+from tidegauge.telling import NOT_GIVEN, found
 
 __all__ = ["MISSING", "Kind", "Reading", "csv_columns", "csv_reading"]
 
@@ -253,7 +254,8 @@ def _kind(rows: _Rows, name: str, dtype: Any) -> Kind:
 
 
 def _not_utf8(path: Path, name: str) -> SchemaError:
-    return SchemaError(f"column {name!r} of {path} is not in UTF-8: write the file in that encoding")
+    said = found("rows", NOT_GIVEN, f"column {name!r} of {path} is not in UTF-8", name)
+    return SchemaError("write the file in that encoding", argument=said)
 
 
 def _numbers_or_texts(rows: _Rows, reading: Reading) -> Any:

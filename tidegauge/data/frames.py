@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.data.columns import Column, feature_values, require_taken, unread
-from tidegauge.errors import SchemaError
+from tidegauge.errors import SchemaError, TidegaugeWarning
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.features import Feature, NumericFeature
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PREDICTION
-from tidegauge.telling import Argument, told
+from tidegauge.telling import NOT_GIVEN, Argument, found, told
 
-__all__ = ["RowReader", "named_column", "read_column", "read_columns", "stream_of"]
+__all__ = ["RowReader", "named_column", "not_one_a_row", "read_column", "read_columns", "stream_of", "twice"]
 
 _RECORDS_AT_ONCE: Final = 65_536
 _EXACT: Final = 2**53  # up to here float64 holds every whole number
@@ -51,7 +51,8 @@ def read_columns(rows: Any, names: Sequence[str] | None = None) -> dict[str, Col
     if isinstance(rows, np.ndarray):
         return _array_columns(rows, names)
     if hasattr(rows, "collect") and hasattr(rows, "collect_schema"):
-        raise SchemaError("a polars LazyFrame has no rows yet: pass frame.collect()")
+        said = found("rows", rows, "a polars LazyFrame has no rows yet")
+        raise SchemaError("pass frame.collect()", argument=said)
     if (parts := stream_of(rows)) is not None:
         return _joined([read_columns(part) for part in parts])
     if isinstance(rows, Mapping):
@@ -66,8 +67,9 @@ def read_columns(rows: Any, names: Sequence[str] | None = None) -> dict[str, Col
         pairs = _record_columns(rows, names or ())
     else:
         raise SchemaError(
-            f"rows are {told(rows)}: they must be a frame, an array of shape (n, features), a list of dicts "
-            "or the path of a CSV or Parquet file"
+            "they must be a frame, an array of shape (n, features), a list of dicts "
+            "or the path of a CSV or Parquet file",
+            argument=found("rows", rows, f"rows are {told(rows)}"),
         )
     return _checked(pairs)
 
@@ -146,23 +148,24 @@ def _pandas_columns(frame: Any) -> Iterator[tuple[Any, Any]]:
 
 def _array_columns(array: npt.NDArray[Any], names: Sequence[str] | None) -> dict[str, Column]:
     if array.ndim != 2:
-        raise SchemaError(f"an array of shape {array.shape}: it must be (n, features)")
+        said = found("rows", array.shape, f"an array of shape {array.shape}")
+        raise SchemaError("it must be (n, features)", argument=said)
     if names is None:
         raise SchemaError(
             "an array has no names of features",
             step=("pass ", Argument("feature_names", ["sqft", "age"]), ", one for each column"),
         )
     if len(names) != array.shape[1]:
-        raise SchemaError(
-            f"an array of shape {array.shape} with {len(names)} feature names: one for each column is needed"
-        )
+        words = f"an array of shape {array.shape} with {len(names)} feature names"
+        raise SchemaError("one for each column is needed", argument=found("feature_names", names, words))
     return _checked((name, array[:, i]) for i, name in enumerate(names))
 
 
 def _record_columns(records: Sequence[Any], names: Sequence[str]) -> list[tuple[str, npt.NDArray[Any]]]:
     for index, record in enumerate(records):
         if not isinstance(record, Mapping):
-            raise SchemaError(f"row {index} is {told(record)}: {_RECORDS}")
+            said = found("rows", record, f"row {index} is {told(record)}", str(index))
+            raise SchemaError(_RECORDS, argument=said)
     keys = dict.fromkeys(name for record in records for name in record) if records else names
     return [(key, _object_array([record.get(key) for record in records])) for key in keys]
 
@@ -172,20 +175,25 @@ def _checked(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Column]:
     for key, values in pairs:
         name = str(key)
         if name in columns:
-            raise SchemaError(f"column {name!r} is there twice: rename or drop one")
+            raise twice(name)
         columns[name] = read_column(values, name)
     _require_one_length(columns)
     return columns
+
+
+def twice(name: str) -> SchemaError:
+    """Return the error of a column that is there twice."""
+    said = found("rows", name, f"column {name!r} is there twice", name)
+    return SchemaError("rename or drop one", argument=said)
 
 
 def _require_one_length(columns: Mapping[str, Column]) -> None:
     first = next(iter(columns), "")
     for name, column in columns.items():
         if len(column) != len(columns[first]):
-            raise SchemaError(
-                f"column {name!r} has length {len(column)}, column {first!r} has {len(columns[first])}: "
-                "all columns must be of the same rows"
-            )
+            words = f"column {name!r} has length {len(column)}, column {first!r} has {len(columns[first])}"
+            said = found("rows", len(column), words, name)
+            raise SchemaError("all columns must be of the same rows", argument=said)
 
 
 def read_column(values: Any, name: str) -> Column:
@@ -204,10 +212,14 @@ def read_column(values: Any, name: str) -> Column:
     elif isinstance(values, Iterable):
         array = _object_array(list(values))
     else:
-        raise SchemaError(f"column {name!r} is {told(values)}: one value a row is needed")
+        raise _no_column(name, values, f"column {name!r} is {told(values)}")
     if array.ndim != 1:
-        raise SchemaError(f"column {name!r} has shape {array.shape}: one value a row is needed")
+        raise _no_column(name, array.shape, f"column {name!r} has shape {array.shape}")
     return Column(array, str(dtype).lower().startswith(("category", "categorical", "enum")))
+
+
+def _no_column(name: str, value: object, words: str) -> SchemaError:
+    return SchemaError("one value a row is needed", argument=found("rows", value, words, name))
 
 
 def _filled(values: Any) -> npt.NDArray[Any]:
@@ -332,7 +344,9 @@ class RowReader:
         if given is not None and profile.prediction is not None:
             taken.append(self._taken(given, profile.prediction))
             if len({len(values) for values in taken}) > 1:
-                raise SchemaError(f"{len(given)} predictions for {len(taken[0])} rows: one a row is needed")
+                words = f"{len(given)} predictions for {len(taken[0])} rows"
+                said = found("prediction", len(given), words)
+                raise SchemaError("one a row is needed", argument=said)
         self.rows += len(taken[0])
         return taken
 
@@ -354,23 +368,33 @@ class RowReader:
         """Warn of values that were read as missing, where the profile knows no type to refuse them by."""
         for name, values in (+self._unread).items():
             what = "1 value that is no number" if values == 1 else f"{values} values that are no numbers"
-            warnings.warn(
-                f"column {name!r} holds {what}, counted as missing: write numbers, or leave the values out",
-                stacklevel=4,
+            warning = TidegaugeWarning(
+                "counted as missing",
+                argument=found("rows", values, f"column {name!r} holds {what}", name),
+                step="write numbers, or leave the values out",
             )
+            warnings.warn(warning, stacklevel=4)
 
 
 def _require_features(profile: Profile, columns: Mapping[str, Column]) -> None:
     missing = [feature.name for feature in profile.features if feature.name not in columns]
     if missing:
-        more = f" and {len(missing) - 1} more of the profile's features" if missing[1:] else ""
-        raise SchemaError(f"rows have no column {missing[0]}{more}; {or_nearest(missing[0], columns)}")
+        more = f" and {len(missing) - 1} more" if missing[1:] else ""
+        said = found("rows", NOT_GIVEN, f"rows have no column {missing[0]}{more}", missing[0])
+        near = or_nearest(missing[0], columns)
+        raise SchemaError("each feature of the profile needs its column", argument=said, step=near)
 
 
 def _given_prediction(columns: dict[str, Column], prediction: Any) -> Column | None:
     if prediction is None:
         return columns.get(PREDICTION)
     return named_column(columns, prediction, "prediction")
+
+
+def not_one_a_row(name: str, values: int, rows: int) -> SchemaError:
+    """Return the error of a column with more or fewer values than rows."""
+    said = found(name, values, f"{name} has {values} values for {rows} rows")
+    return SchemaError("one a row is needed", argument=said)
 
 
 def named_column(columns: dict[str, Column], given: Any, what: str) -> Column:

@@ -68,11 +68,13 @@ def reading_of(path: str | Path, known: dict[str, Kind]) -> Reading:
 
 def _require_readable(path: str | Path) -> None:
     if not Path(path).name.lower().endswith(_CSV + _PARQUET):
-        raise ProfileError(f"{path}: its name must end with one of {', '.join(_CSV + _PARQUET)}")
+        raise ProfileError(f"its name must end with one of {', '.join(_CSV + _PARQUET)}", where=str(path))
     if find_spec("pyarrow") is None:
-        raise ProfileError(f"{path}: files are read with pyarrow: in a checkout pip install '.[cli]'")
+        step = "in a checkout pip install '.[cli]'"
+        raise ProfileError("files are read with pyarrow", step=step, where=str(path))
     if not exists(path):
-        raise DataNotFound(f"{path}: there is no such file: give the path of a CSV or Parquet file")
+        step = "give the path of a CSV or Parquet file"
+        raise DataNotFound("there is no such file", step=step, where=str(path))
 
 
 def chunks_of(path: str | Path, reading: Reading | None = None) -> Iterator[dict[str, Column]]:

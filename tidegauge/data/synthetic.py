@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tidegauge.errors import ProfileError
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.profile import CategoricalFeature, Feature, NumericFeature, Profile
-from tidegauge.telling import told
+from tidegauge.telling import found, told
 
 __all__ = ["Scenario", "columns", "rows"]
 
@@ -71,11 +71,19 @@ def columns(
     names = [feature.name for feature in profile.features]
     unknown = sorted(set(features or ()) - set(names))
     if unknown:
-        raise ProfileError(f"no feature {unknown[0]!r} to move; {or_nearest(unknown[0], names)}")
+        said, near = (
+            found("features", unknown[0], f"no feature {unknown[0]!r}"),
+            or_nearest(unknown[0], names),
+        )
+        raise ProfileError("only a feature of the profile can be moved", argument=said, step=near)
     try:
         scenario = Scenario(scenario)
     except ValueError:
-        raise ProfileError(f"no scenario {told(scenario)}; {or_nearest(str(scenario), Scenario)}") from None
+        said, near = (
+            found("scenario", scenario, f"scenario {told(scenario)}"),
+            or_nearest(str(scenario), Scenario),
+        )
+        raise ProfileError("there is none of this name", argument=said, step=near) from None
     moved = set(names if features is None else features)
     return {
         feature.name: _draw(feature, n, scenario if feature.name in moved else Scenario.BASELINE, rng)

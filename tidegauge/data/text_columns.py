@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Final
 
 from tidegauge.errors import SchemaError, TidegaugeWarning
-from tidegauge.telling import Argument
+from tidegauge.telling import Argument, found
 
 __all__ = ["require_no_times", "warn_of_written_numbers"]
 
@@ -53,10 +53,14 @@ def require_no_times(name: str, texts: Collection[str]) -> None:
         *(", or pass ", Argument("categorical", [name]), " if they are names"),
     )
     if times and len(times) == len(texts):
-        raise SchemaError(f"column {name!r} holds times as texts", step=step)
+        said = found("rows", min(times), f"column {name!r} holds times as texts", name)
+        raise SchemaError("no feature may be a time", argument=said, step=step)
     if 2 * len(times) >= max(len(texts), 1):
-        mixes = f"column {name!r} mixes times as texts ({min(times)!r}) with others"
-        warnings.warn(TidegaugeWarning(f"{mixes} and is taken as categorical", step=step), stacklevel=2)
+        words = f"column {name!r} mixes times as texts ({min(times)!r}) with others"
+        warning = TidegaugeWarning(
+            "it is taken as categorical", argument=found("rows", min(times), words, name), step=step
+        )
+        warnings.warn(warning, stacklevel=2)
 
 
 def warn_of_written_numbers(name: str, texts: Collection[str]) -> bool:
@@ -66,9 +70,10 @@ def warn_of_written_numbers(name: str, texts: Collection[str]) -> bool:
         written = [text for text in texts if pattern.fullmatch(text)]
         if written and len(written) + plain >= _MOST * len(texts):
             example = " ".join(min(written).split())
-            rule = f"column {name!r} looks like numbers {how} ({example!r}) and is taken as categorical"
+            said = found("rows", example, f"column {name!r} looks like numbers {how} ({example!r})", name)
             meant = Argument("categorical", [name])
             step = ("write them as in 1234.5, or pass ", meant, " if texts are meant")
-            warnings.warn(TidegaugeWarning(rule, step=step), stacklevel=2)
+            warning = TidegaugeWarning("it is taken as categorical", argument=said, step=step)
+            warnings.warn(warning, stacklevel=2)
             return True
     return False

@@ -23,7 +23,7 @@ from tidegauge.profile.features import (
 )
 from tidegauge.protocol.coercion import numeric_type
 from tidegauge.protocol.names import PREDICTION
-from tidegauge.telling import Argument
+from tidegauge.telling import NOT_GIVEN, Argument, found
 
 __all__ = ["CategoricalDraft", "NumericDraft", "choose_cut_points", "warn_of_mixture"]
 
@@ -189,9 +189,9 @@ def _is_called_id(name: str) -> bool:
 
 
 def _warn_of_identifier(name: str, what: str) -> None:
-    rule = f"column {name!r} looks like an identifier ({what}), on which no drift can be seen"
+    said = found("rows", NOT_GIVEN, f"column {name!r} looks like an identifier ({what})", name)
     step = ("exclude it, ", Argument("exclude", [name]))
-    warnings.warn(TidegaugeWarning(rule, step=step), stacklevel=3)
+    warnings.warn(TidegaugeWarning("no drift can be seen on it", argument=said, step=step), stacklevel=3)
 
 
 def choose_cut_points(values: FloatArray, limit: int) -> FloatArray:
@@ -357,8 +357,8 @@ def warn_of_mixture(name: str) -> None:
         Argument("categorical", [name]),
         " if texts are meant",
     )
-    rule = f"column {name!r} mixes numbers and texts and is taken as categorical"
-    warnings.warn(TidegaugeWarning(rule, step=step), stacklevel=2)
+    said = found("rows", NOT_GIVEN, f"column {name!r} mixes numbers and texts", name)
+    warnings.warn(TidegaugeWarning("it is taken as categorical", argument=said, step=step), stacklevel=2)
 
 
 def _value_counts(column: Column) -> Iterable[tuple[object, int]]:

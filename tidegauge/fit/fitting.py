@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tidegauge.counting.cells import CellCounter
 from tidegauge.data.columns import UNFIT, Column, Kind, feature_values, kind_of
 from tidegauge.data.csv_table import Kind as CsvKind
-from tidegauge.data.frames import named_column, read_columns
+from tidegauge.data.frames import named_column, not_one_a_row, read_columns
 from tidegauge.data.sources import chunks_of, is_csv, is_path, reading_of
 from tidegauge.data.times import TimeOrder, epoch_seconds, require_clear_times
 from tidegauge.errors import ProfileError, SchemaError, TidegaugeWarning
@@ -26,7 +26,7 @@ from tidegauge.nearest import or_nearest
 from tidegauge.profile.features import DTYPES, HOURS, MAX_CUT_POINTS, DesignEffect, Feature, NumericFeature
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PREDICTION
-from tidegauge.telling import Argument
+from tidegauge.telling import NOT_GIVEN, Argument, found
 
 __all__ = ["SAMPLE_ROWS", "FitOptions", "fit_profile"]
 
@@ -71,9 +71,10 @@ class FitOptions:
                 rule = f"it must be {' or '.join(DTYPES)}"
                 raise ProfileError(rule, argument="dtypes", keys=(name,), value=dtype)
         if both := sorted(self.categorical & self.dtypes.keys()):
-            pair = (Argument("categorical"), " and ", Argument("dtypes"))
+            name = both[0]
             raise ProfileError(
-                (f"{both[0]!r} is in both ", *pair, ": a categorical feature has no dtype"),
+                (Argument("categorical", [name]), " says that it has no dtype"),
+                argument=Argument("dtypes", {name: self.dtypes[name]}),
                 step="leave one of them out",
             )
         if self.hour_of_day and self.time is None:
@@ -156,12 +157,13 @@ def _warn_of_padded(padded: Mapping[str, str], options: FitOptions) -> None:
     left_out = {options.prediction, options.time, *options.exclude}
     taken = padded.keys() if options.feature_names is None else padded.keys() & {*options.feature_names}
     for name in [name for name in padded if name in taken and name not in left_out]:
-        rule = (
-            f"column {name!r} has numbers with zeros in front ({padded[name]!r}) and is taken as numeric, "
-            "without the zeros"
+        words = f"column {name!r} has numbers with zeros in front ({padded[name]!r})"
+        warning = TidegaugeWarning(
+            "it is taken as numeric, without the zeros",
+            argument=found("rows", padded[name], words, name),
+            step=("pass ", Argument("categorical", [name]), " if they are codes"),
         )
-        step = ("pass ", Argument("categorical", [name]), " if they are codes")
-        warnings.warn(TidegaugeWarning(rule, step=step), stacklevel=2)
+        warnings.warn(warning, stacklevel=2)
 
 
 def _known_kinds(options: FitOptions) -> dict[str, CsvKind]:
@@ -188,7 +190,7 @@ def _part(chunk: Chunk, options: FitOptions, *, first: bool) -> _Part:
     rows = len(next(iter(columns.values())))
     for what, given in (("prediction", columns.get(PREDICTION)), ("time", seconds)):
         if given is not None and len(given) != rows:
-            raise SchemaError(f"{what} has {len(given)} values for {rows} rows: one a row is needed")
+            raise not_one_a_row(what, len(given), rows)
     return _Part(columns, seconds, rows, nameless)
 
 
@@ -263,12 +265,12 @@ def _first_pass(parts: Iterator[_Part], options: FitOptions, *, whole: bool, typ
 
 def _warn_of_nameless(names: tuple[str, ...], options: FitOptions) -> None:
     for name in [name for name in names if name not in options.exclude]:
-        rule = (
-            f"column {name!r} had no name in its file and is left out, as the index that pandas' to_csv "
-            "writes without index=False"
+        warning = TidegaugeWarning(
+            "it is left out, as the index that pandas' to_csv writes without index=False",
+            argument=found("rows", NOT_GIVEN, f"column {name!r} had no name in its file", name),
+            step=(Argument("exclude", [name]), " says that this is right"),
         )
-        step = (Argument("exclude", [name]), " says that this is right")
-        warnings.warn(TidegaugeWarning(rule, step=step), stacklevel=2)
+        warnings.warn(warning, stacklevel=2)
 
 
 def _draft(
@@ -299,12 +301,14 @@ def _unfit(name: str, kind: Kind) -> SchemaError:
     holds, advice = UNFIT[kind]
     time = (", or use it as ", Argument("time", name)) if kind == "time" else ()
     step = (f"{advice}, or exclude it (", Argument("exclude", [name]), ")", *time)
-    return SchemaError(f"column {name!r} holds {holds}", step=step)
+    said = found("rows", NOT_GIVEN, f"column {name!r} holds {holds}", name)
+    return SchemaError("no feature may hold them", argument=said, step=step)
 
 
 def _drafted(name: str, draft: Draft | None) -> Feature:
     if draft is None or draft.empty:
-        warnings.warn(f"column {name!r} has no values: only its missing rate can drift", stacklevel=2)
+        said = found("rows", NOT_GIVEN, f"column {name!r} has no values", name)
+        warnings.warn(TidegaugeWarning("only its missing rate can drift", argument=said), stacklevel=2)
     return NumericDraft(name, "float64", 1, None).feature() if draft is None else draft.feature()
 
 
@@ -370,12 +374,13 @@ def _with_design_effects(profile: Profile, parts: Callable[[], Iterator[_Part]],
     effects = from_reference(profile, _rows_in_order(profile, parts, slices))
     pairs = list(zip(profile.monitored, effects, strict=True))
     if unknown := [repr(feature.name) for feature, effect in pairs if effect is None and feature.total]:
-        warnings.warn(
-            f"no design effect is known for {', '.join(unknown)}: their rows fill fewer than 12 windows of "
-            "10 s, so how much rows of one time resemble each other is learned from live rows; take rows of "
-            "a longer time",
-            stacklevel=2,
+        warning = TidegaugeWarning(
+            "their rows fill fewer than 12 windows of 10 s, so how much rows of one time resemble each other "
+            "is learned from live rows",
+            argument=found("time", NOT_GIVEN, f"no design effect is known for {', '.join(unknown)}"),
+            step="take rows of a longer time",
         )
+        warnings.warn(warning, stacklevel=2)
     return _profile(
         [replace(feature, design_effect=_rounded(effect)) for feature, effect in pairs], profile.rows
     )

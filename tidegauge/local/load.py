@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tidegauge.errors import ResourceError
+from tidegauge.telling import found
 
 __all__ = ["Tally", "check_answers", "drive"]
 
@@ -162,7 +163,9 @@ def _address(url: str) -> tuple[str, int]:
     except ValueError:
         host, port = None, 0
     if host is None or address.scheme != "http":
-        raise ResourceError(f"{url}: a server's address looks like http://127.0.0.1:8080")
+        raise ResourceError(
+            "a server's address looks like http://127.0.0.1:8080", argument=found("url", url, url)
+        )
     return host, port
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from tidegauge.errors import ResourceError
 from tidegauge.kit import listening
 from tidegauge.kit.refusal import message_of
+from tidegauge.telling import found
 
 __all__ = ["free_ports", "is_free", "listen", "unhealthy"]
 
@@ -32,7 +33,9 @@ def listen(port: int, option: str = "--port") -> socket.socket:
     except listening.ListenError as error:
         reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else error
         raise ResourceError(
-            f"port {port} cannot be used ({reason}): choose another with {option}, or 0 for any"
+            f"it cannot be used ({reason})",
+            argument=found("port", port, f"port {port}"),
+            step=f"choose another with {option}, or 0 for any",
         ) from error
 
 

@@ -18,6 +18,7 @@ from tidegauge.protocol.names import API_VERSION, PANE_SECONDS, PROFILE_FILE, RE
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge.resource.environment import aggregator_environment, server_environment, sidecar_environment
 from tidegauge.resource.schema import Metadata, Model, Spec
+from tidegauge.telling import found
 
 __all__ = [
     "Layout",
@@ -177,8 +178,10 @@ def local_path(uri: str, folder: Path) -> Path:
     if scheme == "file":
         return Path(rest)
     raise ResourceError(
-        f"storage {uri}: the local stack takes a path or file://; name a bundle of this machine, "
-        "as in `tidegauge up BUNDLE -f YAML` (docs/storage.md says how to copy one here)"
+        "the local stack takes a path or file://",
+        argument=found("spec.model.storageUri", uri, f"storage {uri}"),
+        step="name a bundle of this machine, as in `tidegauge up BUNDLE -f YAML` "
+        "(docs/storage.md says how to copy one here)",
     )
 
 

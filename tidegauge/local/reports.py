@@ -9,6 +9,7 @@ from tidegauge.errors import ResourceError, WireError
 from tidegauge.kit.refusal import message_of
 from tidegauge.protocol.names import AGGREGATOR_PORT
 from tidegauge.report.model import Report
+from tidegauge.telling import found, told
 
 __all__ = ["ShardsReport", "fetch_shards"]
 
@@ -72,7 +73,8 @@ def _shard(document: Any) -> tuple[int, int]:
     try:
         return int(shard["index"]), int(shard["of"])
     except (KeyError, TypeError, ValueError) as error:
-        raise WireError(f'a report whose "shard" is {shard!r}: it must be {{"index", "of"}}') from error
+        said = found("shard", shard, f'a report\'s "shard" is {told(shard)}')
+        raise WireError("it must have index and of", argument=said) from error
 
 
 def _fetch(url: str, model: str | None, stack: str) -> Any:

@@ -32,7 +32,7 @@ from tidegauge.stats.evaluation import Evaluator
 from tidegauge.stats.registry import STATISTICS, Statistics, count_pairs
 from tidegauge.stats.seasonality import HOUR_SECONDS, hour_weights
 from tidegauge.stats.tables import Reference
-from tidegauge.telling import told
+from tidegauge.telling import found, told
 
 __all__ = ["Monitor"]
 
@@ -89,8 +89,9 @@ class Monitor:
         unknown = sorted(set(self.policy.per_feature) - set(profile.names))
         if unknown and profile.share is None:
             raise PolicyError(
-                f"per_feature names {unknown[0]!r}, which the profile does not have; "
-                f"{or_nearest(unknown[0], profile.names)}"
+                "the profile has no such feature",
+                argument=found("per_feature", unknown[0], f"per_feature names {unknown[0]!r}", unknown[0]),
+                step=or_nearest(unknown[0], profile.names),
             )
         self.statistics = statistics
         self.reference = Reference(profile)
@@ -154,9 +155,10 @@ class Monitor:
             rule = f"it must be a power of two that divides the pane's number, {pane_id}"
             raise PolicyError(rule, argument="panes", value=panes)
         if counts.profile is not self.profile and counts.profile != self.profile:
-            raise ProfileMismatch(
+            words = (
                 f"counts of profile {counts.profile.hash[:12]} given to a monitor of {self.profile.hash[:12]}"
             )
+            raise ProfileMismatch("count with its profile", argument=found("counts", counts.profile, words))
         if not counts.rows:
             return
         frontier = self.windows.frontier

@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from tidegauge.counting.counts import Accumulator, Counts
 from tidegauge.data.columns import Column
-from tidegauge.data.frames import RowReader, named_column, read_columns
+from tidegauge.data.frames import RowReader, named_column, not_one_a_row, read_columns
 from tidegauge.data.sources import Reading, chunks_of, is_path, reading_for
 from tidegauge.data.times import epoch_seconds, require_clear_times
 from tidegauge.errors import PolicyError, SchemaError, TidegaugeWarning
 from tidegauge.monitor.policy import duration_seconds
 from tidegauge.profile.profile import Profile
-from tidegauge.telling import Argument
+from tidegauge.telling import Argument, found
 
 __all__ = ["Cut", "Slice", "slices_of"]
 
@@ -119,7 +119,7 @@ def _values(reader: RowReader, profile: Profile, columns: dict[str, Column], tim
         step = ("name their column with ", Argument("prediction"))
         warnings.warn(TidegaugeWarning(_UNPREDICTED, step=step), stacklevel=2)
     if seconds is not None and len(seconds) != len(values[0]):
-        raise SchemaError(f"time has {len(seconds)} values for {len(values[0])} rows: one a row is needed")
+        raise not_one_a_row("time", len(seconds), len(values[0]))
     return values, seconds
 
 
@@ -204,7 +204,8 @@ def _cut(profile: Profile, rows: _Rows, pane_seconds: float) -> Iterator[Slice]:
         return
     panes = np.floor_divide(seconds, pane_seconds).astype(np.int64)
     if panes[0] < 0:
-        raise SchemaError(f"a row of time {seconds[0]:g}: times before 1970 cannot be replayed")
+        said = found("time", float(seconds[0]), f"a row of time {seconds[0]:g}")
+        raise SchemaError("times before 1970 cannot be replayed", argument=said)
     begins = np.concatenate(([0], np.flatnonzero(np.diff(panes)) + 1, [panes.size]))
     for begin, end in zip(begins[:-1].tolist(), begins[1:].tolist(), strict=True):
         yield _slice(profile, int(panes[begin]), values, seconds, begin, end)

@@ -199,4 +199,4 @@ def _floors(given: object, name: str, *keys: str) -> dict[str, float]:
 def _ordered(floors: Mapping[str, float], name: str, *keys: str) -> None:
     if floors["warning"] > floors["critical"]:
         warning, critical = (Argument(name, floors[each], (*keys, each)) for each in ("warning", "critical"))
-        raise PolicyError((warning, " above ", critical), step="warning may not be the higher")
+        raise PolicyError(("it may not be above ", critical), argument=warning)

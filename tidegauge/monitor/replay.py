@@ -15,6 +15,7 @@ from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PANE_SECONDS
 from tidegauge.protocol.transition import Transition
 from tidegauge.report.model import State
+from tidegauge.telling import found
 
 __all__ = ["replay", "replayed"]
 
@@ -81,13 +82,13 @@ def replayed(
 def _check_kinds(profile: object, policy: object) -> None:
     if not isinstance(profile, Profile):
         raise ProfileError(
-            f"profile is of type {type(profile).__name__}: it must be a Profile, and come before the data; "
-            "Profile.load reads one from a file"
+            "it must be a Profile, and come before the data",
+            argument=found("profile", profile, f"profile is of type {type(profile).__name__}"),
+            step="Profile.load reads one from a file",
         )
     if not isinstance(policy, Policy | None):
-        raise PolicyError(
-            f"policy is of type {type(policy).__name__}: it must be a Policy, or None for the default one"
-        )
+        said = found("policy", policy, f"policy is of type {type(policy).__name__}")
+        raise PolicyError("it must be a Policy, or None for the default one", argument=said)
 
 
 def _panes(

@@ -11,6 +11,7 @@ from tidegauge.errors import SchemaError
 from tidegauge.nearest import listed
 from tidegauge.pack.native import Native
 from tidegauge.protocol.bundle import Label
+from tidegauge.telling import found, told
 
 __all__ = ["columns_of", "with_own_categories"]
 
@@ -95,8 +96,10 @@ def _categories(values: "pd.Series[Any]", own: Sequence[Label]) -> pd.Categorica
     texts = texts_of(values.astype(object).tolist())
     strange = next((text for text in texts if text is not None and text not in known), None)
     if strange is not None:
+        name = str(values.name)
         raise SchemaError(
-            f"column {values.name!r} holds {strange!r}, which is none of the model's categories "
-            f"({listed(sorted(map(str, known)))}): give the rows that the model was trained on"
+            f"the model's categories are {listed(sorted(map(str, known)))}",
+            argument=found("data", strange, f"column {name!r} holds {told(strange)}", name),
+            step="give the rows that the model was trained on",
         )
     return pd.Categorical([None if text is None else known[text] for text in texts], categories=list(own))

@@ -19,7 +19,7 @@ from tidegauge.nearest import listed, or_nearest
 from tidegauge.pack.categories import columns_of, with_own_categories
 from tidegauge.protocol.coercion import TYPES_OF_KIND, ColumnType, Label
 from tidegauge.protocol.names import PREDICTION
-from tidegauge.telling import Argument
+from tidegauge.telling import Argument, found
 
 __all__ = ["TEXT", "Column", "Training", "load_table", "training_rows"]
 
@@ -140,7 +140,9 @@ def _with_text_names(frame: pd.DataFrame) -> pd.DataFrame:
     names = [str(name) for name in frame.columns]
     twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
     if twice is not None:
-        raise SchemaError(f"column {twice!r} is there twice: rename or drop one")
+        raise SchemaError(
+            "rename or drop one", argument=found("data", twice, f"column {twice!r} is there twice", twice)
+        )
     return frame.set_axis(names, axis=1)
 
 
@@ -280,21 +282,22 @@ def _column(frame: pd.DataFrame, name: str) -> Column:
     values = frame[name]
     if isinstance(values.dtype, pd.CategoricalDtype):
         return _category_column(name, values.dtype.categories)
-    found = _OF_DTYPE.get(values.dtype.kind) or _OF_VALUES.get(pd.api.types.infer_dtype(values, skipna=True))
-    if found is None:
+    column_type = _OF_DTYPE.get(values.dtype.kind)
+    column_type = column_type or _OF_VALUES.get(pd.api.types.infer_dtype(values, skipna=True))
+    if column_type is None:
         raise SchemaError(
-            f"column {name!r} is of type {values.dtype}: a feature holds numbers or texts; "
-            "turn dates into numbers before the model, mixed values into texts"
+            "a feature holds numbers or texts",
+            argument=found("data", str(values.dtype), f"column {name!r} is of type {values.dtype}", name),
+            step="turn dates into numbers before the model, mixed values into texts",
         )
-    return Column(name, found)
+    return Column(name, column_type)
 
 
 def _category_column(name: str, categories: "pd.Index[Any]") -> Column:
     labels = categories.tolist()
     odd = next((label for label in labels if not isinstance(label, str | bool | int | float)), None)
     if odd is not None:
-        raise SchemaError(
-            f"column {name!r} has categories of type {type(odd).__name__}, which no request can hold: "
-            "train the model with texts for categories, .astype(str).astype('category')"
-        )
+        words = f"column {name!r} has categories of type {type(odd).__name__}, which no request can hold"
+        step = "train the model with texts for categories, .astype(str).astype('category')"
+        raise SchemaError(step, argument=found("data", odd, words, name))
     return Column(name, "category", tuple(labels))

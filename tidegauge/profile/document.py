@@ -11,10 +11,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from tidegauge.errors import ProfileError
-from tidegauge.profile.document_parts import CATEGORICAL, COUNT, NUMERIC, Part, Record, hourly_counts
+from tidegauge.profile.document_parts import CATEGORICAL, COUNT, NUMERIC, Part, Record, hourly_counts, wrong
 from tidegauge.profile.features import CategoricalFeature, Feature, IntArray, NumericFeature
 from tidegauge.protocol.names import PROFILE_SCHEMA
-from tidegauge.telling import told
 
 __all__ = [
     "PROFILE_JSON_SCHEMA",
@@ -144,13 +143,13 @@ def _no_constant(name: str) -> float:
 
 def _read_schema(value: object, _: str) -> object:
     if value != PROFILE_SCHEMA:
-        raise ProfileError(f"schema is {told(value)}, this version reads {PROFILE_SCHEMA}")
+        raise wrong("schema", value, f"this version reads {PROFILE_SCHEMA}")
     return value
 
 
 def _read_features(value: object, where: str) -> tuple[Feature, ...]:
     if type(value) is not list:
-        raise ProfileError(f"{where} holds {told(value)}: it must be a list")
+        raise wrong(where, value, "it must be a list")
     return tuple(_read_feature(item, f"{where}[{i}]") for i, item in enumerate(value))
 
 
@@ -166,14 +165,14 @@ def _read_feature(item: object, where: str) -> Feature:
         fields = CATEGORICAL.read(item, where)
         categories = tuple(fields.pop("categories"))
         return CategoricalFeature(categories=categories, **_with_hours(fields, len(categories) + 1, where))
-    raise ProfileError(f"{where} is of kind {told(kind)}: it must be numeric or categorical")
+    raise wrong(f"{where}.kind", kind, "it must be numeric or categorical")
 
 
 def _numeric(fields: dict[str, Any], where: str) -> NumericFeature:
     cuts = fields["cut_points"]
     finite = np.abs(cuts[np.isfinite(cuts)])
     if fields["dtype"] == "float32" and not (finite <= np.finfo(np.float32).max).all():
-        raise ProfileError(f"{where}.cut_points holds a number that no float32 can be")
+        raise wrong(f"{where}.cut_points", float(finite.max()), "a float32 cannot be so large")
     return NumericFeature(**_with_hours(fields, 2 * cuts.size + 1, where))
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from tidegauge.errors import ProfileError
 from tidegauge.profile.features import DTYPES, HOURS, MAX_ROWS, DesignEffect, IntArray
 from tidegauge.protocol.coercion import TYPES_OF_KIND
-from tidegauge.telling import told
+from tidegauge.telling import found, told
 
-__all__ = ["CATEGORICAL", "COUNT", "NUMERIC", "Part", "Record", "hourly_counts"]
+__all__ = ["CATEGORICAL", "COUNT", "NUMERIC", "Part", "Record", "hourly_counts", "wrong"]
 
 _IN_WORDS: Final[dict[type, str]] = {list: "a list", str: "a text", int: "a whole number"}
 _T = TypeVar("_T")
@@ -61,11 +61,15 @@ class Record:
         names = self._needed.keys() | (held.keys() & self._all.keys())
         if held.keys() != names or held is not item:
             subject, shown = where or "a profile", ", ".join(sorted(map(str, held))) or told(item)
-            raise ProfileError(
-                f"{subject} must have exactly the fields {', '.join(sorted(names))}; it is {shown}"
-            )
+            said = found(where, item, f"{subject} is {shown}")
+            raise ProfileError(f"it must have exactly the fields {', '.join(sorted(names))}", argument=said)
         prefix = f"{where}." if where else ""
         return {name: self._all[name].read(value, prefix + name) for name, value in held.items()}
+
+
+def wrong(where: str, value: object, rule: str) -> ProfileError:
+    """Return the error of a value that breaks a rule at a place of the document."""
+    return ProfileError(rule, argument=found(where, value, f"{where} holds {told(value)}"))
 
 
 # --- readers -----------------------------------------------------------------------------------------------
@@ -73,7 +77,7 @@ class Record:
 
 def _typed(value: object, wanted: type[_T], where: str) -> _T:
     if type(value) is not wanted:
-        raise ProfileError(f"{where} holds {told(value)}: it must be {_IN_WORDS[wanted]}")
+        raise wrong(where, value, f"it must be {_IN_WORDS[wanted]}")
     return value
 
 
@@ -82,14 +86,14 @@ def _text(value: object, where: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ProfileError(f"{where} holds {told(text)}, which is not Unicode text") from error
+        raise wrong(where, text, "it must be Unicode text") from error
     return text
 
 
 def _count(value: object, where: str) -> int:
     number = _typed(value, int, where)
     if not 0 <= number <= MAX_ROWS:
-        raise ProfileError(f"{where} holds {number}: a count is 0 to {MAX_ROWS}")
+        raise wrong(where, number, f"a count is 0 to {MAX_ROWS}")
     return number
 
 
@@ -100,7 +104,7 @@ def _number(value: object, where: str) -> float:
         return value
     if type(value) is int and abs(value) <= 1 << 53:
         return float(value)
-    raise ProfileError(f'{where} holds {told(value)}: it must be a number, "inf" or "-inf"')
+    raise wrong(where, value, 'it must be a number, "inf" or "-inf"')
 
 
 def _list_of(part: Part) -> Part:
@@ -130,12 +134,12 @@ def hourly_counts(packed: str, cells: int, where: str) -> IntArray:
         inflate = zlib.decompressobj()
         data = inflate.decompress(compressed, size + 1)
     except (ValueError, zlib.error) as error:
-        raise ProfileError(f"{where} is not base64 of zlib: {error}") from error
+        raise wrong(where, packed, f"it must be base64 of zlib ({error})") from error
     if len(data) != size or not inflate.eof or inflate.unused_data:
-        raise ProfileError(f"{where} does not hold {HOURS} x {cells} counts")
+        raise wrong(where, packed, f"it must hold {HOURS} x {cells} counts")
     counts = np.frombuffer(data, dtype="<u8")
     if counts.size and int(counts.max()) > MAX_ROWS:
-        raise ProfileError(f"{where} holds {counts.max()}: a count is at most {MAX_ROWS}")
+        raise wrong(where, int(counts.max()), f"a count is at most {MAX_ROWS}")
     return counts.astype(np.int64).reshape(HOURS, cells)
 
 

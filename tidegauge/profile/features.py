@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tidegauge.errors import ProfileError
 from tidegauge.protocol.coercion import TYPES_OF_KIND, ColumnType
-from tidegauge.telling import told
+from tidegauge.telling import found, told
 
 __all__ = [
     "DISCRETE_LIMIT",
@@ -65,12 +65,19 @@ class DesignEffect:
 
     def __post_init__(self) -> None:
         lengths, values = self.window_seconds, self.values
-        require(len(lengths) == len(values) > 0, "design_effect", "one value per length of window")
+        where = "design_effect"
+        require(len(lengths) == len(values) > 0, where, "one value per length of window", values=values)
         require(
-            all(math.isfinite(s) and s > 0 for s in lengths), "design_effect", "positive lengths of window"
+            all(math.isfinite(s) and s > 0 for s in lengths),
+            where,
+            "positive lengths of window",
+            window_seconds=lengths,
         )
-        require(list(lengths) == sorted(set(lengths)), "design_effect", "rising lengths of window")
-        require(all(math.isfinite(v) and v >= 1 for v in values), "design_effect", "values of at least 1")
+        is_rising = list(lengths) == sorted(set(lengths))
+        require(is_rising, where, "rising lengths of window", window_seconds=lengths)
+        require(
+            all(math.isfinite(v) and v >= 1 for v in values), where, "values of at least 1", values=values
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -146,15 +153,18 @@ class NumericFeature(_Counted):
 
     def __post_init__(self) -> None:
         where = f"feature {self.name!r}"
-        require(self.dtype in DTYPES, where, f"a dtype of {' or '.join(DTYPES)}, not {self.dtype!r}")
+        known = f"a dtype of {' or '.join(DTYPES)}, not {told(self.dtype)}"
+        require(self.dtype in DTYPES, where, known, dtype=self.dtype)
         _freeze(self, "cut_points", np.dtype(self.dtype))
         cuts = self.cut_points
-        require(cuts.ndim == 1 and cuts.size <= MAX_CUT_POINTS, where, f"at most {MAX_CUT_POINTS} cut points")
-        require(not np.isnan(cuts).any() and bool((cuts[1:] > cuts[:-1]).all()), where, "rising cut points")
+        is_short = cuts.ndim == 1 and cuts.size <= MAX_CUT_POINTS
+        require(is_short, where, f"at most {MAX_CUT_POINTS} cut points", cut_points=cuts)
+        is_rising = not np.isnan(cuts).any() and bool((cuts[1:] > cuts[:-1]).all())
+        require(is_rising, where, "rising cut points", cut_points=cuts)
         _check_counts(self, 2 * cuts.size + 1)
-        require(0 <= self.beyond <= self.total, where, "beyond between 0 and its values")
-        require(not math.isinf(self.mean), where, "a finite mean")
-        require(math.isnan(self.sd) or 0 <= self.sd < math.inf, where, "a finite sd from 0 on")
+        require(0 <= self.beyond <= self.total, where, "beyond between 0 and its values", beyond=self.beyond)
+        require(not math.isinf(self.mean), where, "a finite mean", mean=self.mean)
+        require(math.isnan(self.sd) or 0 <= self.sd < math.inf, where, "a finite sd from 0 on", sd=self.sd)
 
     @property
     def compared(self) -> IntArray:
@@ -207,14 +217,16 @@ class CategoricalFeature(_Counted):
 
     def __post_init__(self) -> None:
         where = f"feature {self.name!r}"
-        require(len(self.categories) <= MAX_CATEGORIES, where, f"at most {MAX_CATEGORIES} categories")
-        require(len(set(self.categories)) == len(self.categories), where, "categories that differ")
+        names = self.categories
+        require(len(names) <= MAX_CATEGORIES, where, f"at most {MAX_CATEGORIES} categories", categories=names)
+        require(len(set(names)) == len(names), where, "categories that differ", categories=names)
         _check_counts(self, len(self.categories) + 1)
         if self.held_out is not None:
             _freeze(self, "held_out", np.dtype(np.int64))
             fits = self.held_out.shape == self.counts.shape
             within = fits and bool(((self.held_out >= 0) & (self.held_out <= self.counts)).all())
-            require(within, where, "rows held out in each cell, from 0 to its count")
+            rule = "rows held out in each cell, from 0 to its count"
+            require(within, where, rule, held_out=self.held_out)
 
     @property
     def compared(self) -> IntArray:
@@ -289,23 +301,39 @@ def _freeze(feature: Feature, name: str, dtype: np.dtype[Any]) -> None:
 
 def _check_counts(feature: Feature, cells: int) -> None:
     where = f"feature {feature.name!r}"
-    require(bool(feature.name), where, "a name")
+    require(bool(feature.name), where, "a name", name=feature.name)
     types = TYPES_OF_KIND[feature.kind]
-    require(feature.type in (None, *types), where, f"a type of {', '.join(types)}, not {told(feature.type)}")
+    known = f"a type of {', '.join(types)}, not {told(feature.type)}"
+    require(feature.type in (None, *types), where, known, type=feature.type)
     _freeze(feature, "counts", np.dtype(np.int64))
-    require(feature.counts.shape == (cells,), where, f"{cells} counts, one per cell")
-    require(not (feature.counts < 0).any() and feature.missing >= 0, where, "counts from 0 on")
+    counts = feature.counts
+    require(counts.shape == (cells,), where, f"{cells} counts, one per cell", counts=counts)
+    require(not (counts < 0).any(), where, "counts from 0 on", counts=counts)
+    require(feature.missing >= 0, where, "missing values from 0 on", missing=feature.missing)
     if feature.hourly is not None:
         _freeze(feature, "hourly", np.dtype(np.int64))
         hourly = feature.hourly
-        require(hourly.shape == (HOURS, cells), where, f"hourly counts of {HOURS} hours and {cells} cells")
-        require(not (hourly < 0).any(), where, "hourly counts from 0 on")
+        rule = f"hourly counts of {HOURS} hours and {cells} cells"
+        require(hourly.shape == (HOURS, cells), where, rule, hourly=hourly)
+        require(not (hourly < 0).any(), where, "hourly counts from 0 on", hourly=hourly)
         require(
-            bool((hourly.sum(axis=0) == feature.counts).all()), where, "hourly counts that sum to its counts"
+            bool((hourly.sum(axis=0) == counts).all()),
+            where,
+            "hourly counts that sum to its counts",
+            hourly=hourly,
         )
 
 
-def require(holds: bool, where: str, rule: str) -> None:
-    """Raise a `ProfileError` that `where` must have what `rule` says, unless it holds."""
+def require(holds: bool, where: str, rule: str, **given: object) -> None:
+    """Raise a `ProfileError` that `where` must have what `rule` says, unless it holds.
+
+    Parameters
+    ----------
+    holds, where, rule
+        The condition, what must hold it, and in words.
+    **given
+        The one argument at fault, by its name.
+    """
     if not holds:
-        raise ProfileError(f"{where} must have {rule}")
+        ((name, value),) = given.items()
+        raise ProfileError(f"it must have {rule}", argument=found(name, value, where))

@@ -37,7 +37,7 @@ from tidegauge.profile.features import (
     require,
 )
 from tidegauge.protocol.names import PREDICTION
-from tidegauge.telling import Argument, told
+from tidegauge.telling import Argument, found, told
 
 if TYPE_CHECKING:
     from tidegauge.counting.counts import Counts
@@ -89,18 +89,27 @@ class Profile:
         names = [feature.name for feature in self.features]
         twice = sorted({name for name in names if names.count(name) > 1})
         require(
-            not twice, "a profile", f"feature names that differ, but has {', '.join(map(repr, twice))} twice"
+            not twice,
+            "a profile",
+            f"feature names that differ, but has {', '.join(map(repr, twice))} twice",
+            features=twice,
         )
-        require(PREDICTION not in names, "a profile", f"{PREDICTION!r} for the model's prediction only")
-        require(bool(self.monitored), "a profile", "at least one feature")
+        rule = f"{PREDICTION!r} for the model's prediction only"
+        require(PREDICTION not in names, "a profile", rule, features=names)
+        require(bool(self.monitored), "a profile", "at least one feature", features=names)
         if self.prediction is not None:
-            require(self.prediction.name == PREDICTION, "a profile", f"a prediction named {PREDICTION!r}")
+            name, rule = self.prediction.name, f"a prediction named {PREDICTION!r}"
+            require(name == PREDICTION, "a profile", rule, prediction=name)
         for feature in self.monitored:
             where, total, distinct = f"feature {feature.name!r}", feature.total, feature.distinct
             complete = total + feature.missing == self.rows
-            require(complete, where, f"counts and missing that sum to the profile's {self.rows} rows")
+            rule = f"counts and missing that sum to the profile's {self.rows} rows"
+            require(complete, where, rule, rows=self.rows)
             require(
-                distinct is None or 0 <= distinct <= total, where, f"distinct of at most its {total} values"
+                distinct is None or 0 <= distinct <= total,
+                where,
+                f"distinct of at most its {total} values",
+                distinct=distinct,
             )
 
     # --- what it holds ---------------------------------------------------------------------------------
@@ -141,9 +150,8 @@ class Profile:
         try:
             return self.positions[name]
         except KeyError:
-            raise ProfileError(
-                f"no feature {name!r} in this profile; {or_nearest(name, self.names)}"
-            ) from None
+            rule, near = "there is no such feature in this profile", or_nearest(name, self.names)
+            raise ProfileError(rule, argument=found("name", name, f"feature {name!r}"), step=near) from None
 
     @cached_property
     def hash(self) -> str:
@@ -183,9 +191,8 @@ class Profile:
         if self.share is not None:
             raise ProfileError("a shard of a shard: take shards of the whole profile")
         if not 0 <= index < of <= len(self.monitored):
-            raise ProfileError(
-                f"shard {index} of {of}: 1 to {len(self.monitored)} shards can be made of its features"
-            )
+            rule = f"1 to {len(self.monitored)} shards can be made of its features"
+            raise ProfileError(rule, argument=found("of", of, f"shard {index} of {of}"))
         if of == 1:
             return self
         taken = self.monitored[index::of]
@@ -316,10 +323,8 @@ class Profile:
         features, prediction, rows, stated = read_document(document)
         profile = Profile(features, prediction, rows)
         if profile.hash != stated:
-            raise ProfileError(
-                f"hash is {told(stated)}, but the contents hash to {profile.hash}: the document was changed, "
-                "build it again"
-            )
+            rule = f"the contents hash to {profile.hash}: the document was changed, build it again"
+            raise ProfileError(rule, argument=found("hash", stated, f"hash is {told(stated)}"))
         return profile
 
     def to_bytes(self) -> bytes:

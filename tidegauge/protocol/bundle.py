@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Self
 from tidegauge.errors import BundleError
 from tidegauge.protocol.coercion import TYPES_OF_KIND, ColumnType, Label, default_type
 from tidegauge.protocol.names import BUNDLE_SCHEMA, MANIFEST_FILE
-from tidegauge.telling import told
+from tidegauge.telling import found, told
 
 __all__ = [
     "FORMATS",
@@ -317,4 +317,5 @@ def _require_kind(kind: str, name: str) -> None:
 
 def _require(holds: object, name: str, value: object, rule: str) -> None:
     if not holds:
-        raise BundleError(f"a bundle's manifest with {name}={told(value)}: it must be {rule}")
+        said = found(name, value, f"a bundle's manifest with {name}={told(value)}")
+        raise BundleError(f"it must be {rule}", argument=said)

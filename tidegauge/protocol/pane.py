@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self, TypeAlias
 
 from tidegauge.errors import WireError
-from tidegauge.telling import told
+from tidegauge.telling import found, told
 
 __all__ = ["MAX_PANE_BYTES", "PANE_SCHEMA", "Pane"]
 
@@ -182,4 +182,5 @@ def _holds(name: str, value: Any, rules: Schema) -> bool:
 
 def _require(holds: object, name: str, value: object, rule: str) -> None:
     if not holds:
-        raise WireError(f"a pane message with {name}={told(value)}: it must be {rule}")
+        said = found(name, value, f"a pane message with {name}={told(value)}")
+        raise WireError(f"it must be {rule}", argument=said)

@@ -23,7 +23,7 @@ from tidegauge.report.feature import (
     read_feature,
     read_severity,
 )
-from tidegauge.telling import told
+from tidegauge.telling import found, told
 
 __all__ = [
     "Baseline",
@@ -168,13 +168,15 @@ class Report:
         if not reports:
             raise WireError("no report to join: at least one shard's is needed")
         if len(lengths := sorted({r.pane_seconds for r in reports})) > 1:
-            told = " and ".join(f"{seconds:g} s" for seconds in lengths)
-            raise WireError(f"reports with panes of {told} cannot be joined: all shards need one length")
+            both = " and ".join(f"{seconds:g} s" for seconds in lengths)
+            said = found("reports", lengths, f"reports with panes of {both} cannot be joined", "pane_seconds")
+            raise WireError("all shards need one length", argument=said)
         features = [f for r in reports for f in r.features.values()]
         names = [f.name for f in features]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise WireError(f"feature {twice[0]!r} is in two reports: each shard must hold its own features")
+            said = found("reports", twice[0], f"feature {twice[0]!r} is in two reports", "features")
+            raise WireError("each shard must hold its own features", argument=said)
         first = reports[0]
         stale = any(r.stale for r in reports)
         # A shard that knows nothing yet must not hide behind one that is stable.
@@ -229,7 +231,8 @@ class Report:
         """Read a document; raises `WireError` when it is not a report of this version."""
         if not isinstance(document, Mapping) or document.get("schema") != REPORT_SCHEMA:
             schema = document.get("schema") if isinstance(document, Mapping) else document
-            raise WireError(f"not a report of schema {REPORT_SCHEMA}: {told(schema)}")
+            said = found("schema", schema, f"a report's schema is {told(schema)}")
+            raise WireError(f"this version reads {REPORT_SCHEMA}", argument=said)
         try:
             features = [read_feature(item) for item in document["features"]]
             coverage = document["coverage"]

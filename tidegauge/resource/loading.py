@@ -18,7 +18,8 @@ def load(text: str | bytes) -> schema.DriftMonitoredModel:
     Raises
     ------
     ResourceError
-        With all mistakes at once: path, rule, value. Rules between fields follow when each field is right.
+        With all mistakes at once, each in `mistakes` too: path, rule, value. Rules between fields follow
+        when each field is right.
     """
     try:
         document = yaml.load(text, Loader=_Loader)
@@ -26,19 +27,12 @@ def load(text: str | bytes) -> schema.DriftMonitoredModel:
         raise ResourceError(_unreadable(error, text)) from error
     if document is None:
         raise ResourceError(f"nothing in it: a {RESOURCE_KIND} opens with apiVersion: {API_VERSION}")
-    if found := [str(mistake) for mistake in mistakes(document, schema.DriftMonitoredModel)]:
-        raise ResourceError(_listed(found))
+    if found := [mistake.error() for mistake in mistakes(document, schema.DriftMonitoredModel)]:
+        raise ResourceError.of(found)
     resource = msgspec.convert(document, schema.DriftMonitoredModel)
     if broken := broken_rules(resource):
-        raise ResourceError(_listed(broken))
+        raise ResourceError.of([mistake.error() for mistake in broken])
     return resource
-
-
-def _listed(found: list[str]) -> str:
-    """One mistake as it is, several with numbers: a message is one line."""
-    if len(found) == 1:
-        return found[0]
-    return f"{len(found)} mistakes: " + "; ".join(f"({i}) {each}" for i, each in enumerate(found, 1))
 
 
 def _unreadable(error: yaml.YAMLError, text: str | bytes) -> str:

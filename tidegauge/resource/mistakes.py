@@ -12,8 +12,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import inspect
 
+from tidegauge.errors import ResourceError
 from tidegauge.nearest import or_nearest
 from tidegauge.resource import fields
+from tidegauge.telling import NOT_GIVEN, found
 
 __all__ = ["Mistake", "mistakes"]
 
@@ -29,16 +31,27 @@ class Mistake(NamedTuple):
         What the field must be, or what to write instead.
     value
         What it holds; `msgspec.UNSET` where a field is missing or unknown.
+    words
+        How a message names the field and what it holds, where the rule does not say it.
     """
 
     path: str
     rule: str
     value: Any = msgspec.UNSET
+    words: str = ""
+
+    def error(self) -> ResourceError:
+        """Return the mistake as an error with its parts."""
+        value = NOT_GIVEN if self.value is msgspec.UNSET else self.value
+        words = self.words or self.path or "the document"
+        return ResourceError(self.rule + self._held(), argument=found(self.path, value, words))
+
+    def _held(self) -> str:
+        simple = isinstance(self.value, str | int | float) and not self.words
+        return f", not {json.dumps(self.value, ensure_ascii=False)}" if simple else ""
 
     def __str__(self) -> str:
-        simple = isinstance(self.value, str | int | float)
-        held = f", not {json.dumps(self.value, ensure_ascii=False)}" if simple else ""
-        return f"{self.path or 'the document'}: {self.rule}{held}"
+        return str(self.error())
 
 
 def mistakes(document: object, schema: type[Any]) -> Iterator[Mistake]:

@@ -10,7 +10,7 @@ from typing import Any
 from tidegauge.errors import PolicyError, ResourceError
 from tidegauge.monitor.policy import Policy
 from tidegauge.nearest import or_nearest
-from tidegauge.telling import told
+from tidegauge.telling import found, told
 
 __all__ = ["Config", "ModelConfig", "parse_config"]
 
@@ -65,7 +65,8 @@ def _model(value: Any, where: str, default: Policy) -> ModelConfig:
     given = _object(value, where, {"policy", "expected_pods"})
     pods = given.get("expected_pods")
     if pods is not None and (type(pods) is not int or pods < 0):
-        raise ResourceError(f"{where}.expected_pods is {told(pods)}: it must be a whole number from 0 on")
+        said = found(f"{where}.expected_pods", pods, f"{where}.expected_pods is {told(pods)}")
+        raise ResourceError("it must be a whole number from 0 on", argument=said)
     return ModelConfig(_policy(given.get("policy", {}), f"{where}.policy", default), pods)
 
 
@@ -76,14 +77,15 @@ def _policy(value: Any, where: str, default: Policy) -> Policy:
     try:
         return Policy(**{name: getattr(default, name) for name in names} | given)
     except PolicyError as error:
-        raise PolicyError(f"{where}: {error}") from error
+        raise error.located(where) from error
 
 
 def _object(value: Any, where: str, names: set[str] | None) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ResourceError(f"{where} is {told(value)}: it must be an object")
+        raise ResourceError("it must be an object", argument=found(where, value, f"{where} is {told(value)}"))
     unknown = sorted(set(value) - names) if names is not None else []
     if unknown:
         near = or_nearest(unknown[0], sorted(names or ()))
-        raise ResourceError(f"{where} has {unknown[0]!r}, which is no field of it; {near}")
+        said = found(f"{where}.{unknown[0]}", value[unknown[0]], f"{where} has {unknown[0]!r}")
+        raise ResourceError("it is no field of it", argument=said, step=near)
     return value
