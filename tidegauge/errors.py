@@ -15,7 +15,8 @@
 
 A message names the offending value, the rule it broke and, where there is one, the next step. These are
 fields of the error too: so a command line writes ``--exclude id`` where Python writes ``exclude=['id']``.
-The ``argument`` may also be a field of a document (``features[0].missing``), or ``rows`` with a column as key.
+The ``argument`` may also be a field of a document (``features[0].missing``), or ``rows`` with a column as
+key.
 """
 
 from collections.abc import Callable, Sequence
