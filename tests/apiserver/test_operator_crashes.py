@@ -51,7 +51,7 @@ async def one_life(kubeconfig: Path, key: Key, lives: int, token: str = FIRST) -
     """Reconcile once with an operator that knows nothing; returns the writes it still had to live."""
     cluster = MortalCluster(await connect(kubeconfig), lives)
     cache = Cache()
-    applier = Applier(cluster, cache, IMAGES, lambda: token, docs_url="")
+    applier = Applier(cluster, cache, IMAGES, lambda: token, docs_url="", log_format="json")
     reconciler = Reconciler(
         cluster, cache, PodFailures(), applier, time.time, "tests", lambda reason: pytest.fail(reason)
     )

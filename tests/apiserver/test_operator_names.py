@@ -150,7 +150,7 @@ class StricterCluster(LaterCluster):
 async def reconciled(cluster: client.Cluster, namespace: str) -> bool:
     """One look of an operator that knows nothing yet."""
     cache = Cache()
-    applier = Applier(cluster, cache, IMAGES, lambda: "a-token", docs_url="")
+    applier = Applier(cluster, cache, IMAGES, lambda: "a-token", docs_url="", log_format="json")
     reconciler = Reconciler(cluster, cache, PodFailures(), applier, time.time, "tests", lambda _: None)
     try:
         return await reconciler.reconcile(Key(namespace, "house-prices"))

@@ -97,7 +97,9 @@ class FailingCluster(Cluster):
 async def until_in_order(kubeconfig: Path, key: Key, seed: int) -> int:
     cluster = FailingCluster(await connect(kubeconfig), random.Random(seed))
     cache = Cache()
-    applier = Applier(cluster, cache, IMAGES, lambda: f"token-{cluster.failures}", docs_url="")
+    applier = Applier(
+        cluster, cache, IMAGES, lambda: f"token-{cluster.failures}", docs_url="", log_format="json"
+    )
     reconciler = Reconciler(cluster, cache, PodFailures(), applier, time.time, "tests", lambda _: None)
     try:
         for _ in range(200):

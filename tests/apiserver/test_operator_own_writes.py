@@ -32,7 +32,7 @@ def test_what_the_watches_tell_of_an_own_write_asks_nothing_and_an_edit_is_undon
 ) -> None:
     async def live() -> tuple[int, list[tuple[str, str]]]:
         client, cache = CountingCluster(await connect(cluster.kubeconfig())), Cache()
-        applier = Applier(client, cache, IMAGES, lambda: "a-token", docs_url="")
+        applier = Applier(client, cache, IMAGES, lambda: "a-token", docs_url="", log_format="json")
         reconciler = Reconciler(client, cache, PodFailures(), applier, time.time, "tests", pytest.fail)
         key = Key(namespace, KEY_NAME)
         try:

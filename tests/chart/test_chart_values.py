@@ -139,6 +139,11 @@ def test_a_chart_above_may_hand_down_what_charts_hand_down(helm: Helm, tmp_path:
     assert helm.template("--set", "tidegauge.enabled=false", chart=above) == []
 
 
+@pytest.mark.parametrize(("given", "wanted"), [([], "json"), (["--set", "logFormat=text"], "text")])
+def test_the_log_has_the_format_that_is_asked_for(helm: Helm, given: list[str], wanted: str) -> None:
+    assert environment(helm.template(*given))[Env.LOG_FORMAT] == wanted
+
+
 def labels(metadata: Document) -> dict[str, str]:
     found: dict[str, str] = metadata.get("labels", {})
     return found

@@ -51,7 +51,7 @@ async def operator_parts(
     cache, pods = Cache(), PodFailures()
     schedule: Schedule[Key] = Schedule(Backoff(0.5, 300.0), random.Random(0).random)
     queue = Queue(schedule, asyncio.get_running_loop().time)
-    applier = Applier(cluster, cache, IMAGES, lambda: "a-token", docs_url="")
+    applier = Applier(cluster, cache, IMAGES, lambda: "a-token", docs_url="", log_format="json")
     reconciler = Reconciler(cluster, cache, pods, applier, time.time, "tests", lambda _: None)
     async with aiohttp.ClientSession() as session:
         reports = ReportClient(session)

@@ -114,6 +114,7 @@ def _sidecar(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
         token_file=pods.token_file(),
         port=SIDECAR_PORT,
     )
+    settings[Env.LOG_FORMAT] = facts.log_format
     return {
         "name": "drift-sidecar",
         "image": facts.images.sidecar,
@@ -138,7 +139,7 @@ def _server(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
         "name": "model",
         "image": facts.images.serving,
         "command": ["python", "-m", "tidegauge_serving"],
-        "env": pods.environment(_server_settings(model)),
+        "env": pods.environment(_server_settings(model, facts)),
         "ports": [{"name": "http", "containerPort": SERVING_PORT, "protocol": "TCP"}],
         "readinessProbe": pods.http_probe("/readyz", SERVING_PORT, period_seconds=1, failures=6),
         "livenessProbe": {
@@ -157,8 +158,9 @@ def _server(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _server_settings(model: DriftMonitoredModel) -> dict[Env, str]:
+def _server_settings(model: DriftMonitoredModel, facts: Facts) -> dict[Env, str]:
     settings = server_environment(model, bundle=BUNDLE_FOLDER, log_folder=LOG_FOLDER, port=SERVING_PORT)
+    settings[Env.LOG_FORMAT] = facts.log_format
     settings[Env.EXIT_ON_ERROR] = "true"  # its last words are how the operator learns what is wrong
     return {name: pods.literal(value) for name, value in settings.items()}
 

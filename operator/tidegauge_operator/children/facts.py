@@ -42,6 +42,8 @@ class Facts:
         Which of ``ServiceMonitor`` and ``PrometheusRule`` the cluster knows.
     docs_url
         Address of the documentation that alerts point to; empty if none is set.
+    log_format
+        Format of the programs' logs, which is the operator's own: ``json`` or ``text``.
     """
 
     uid: str
@@ -54,3 +56,4 @@ class Facts:
     claim_size: str | None = None
     monitoring_kinds: frozenset[str] = field(default_factory=frozenset)
     docs_url: str = ""
+    log_format: str = "json"

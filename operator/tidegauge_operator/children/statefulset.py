@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from tidegauge.protocol.names import AGGREGATOR_PORT
+from tidegauge.protocol.names import AGGREGATOR_PORT, Env
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge.resource.environment import aggregator_environment
 from tidegauge_operator.children.facts import Facts
@@ -84,6 +84,7 @@ def _container(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
         token_file=pods.token_file(),
         shard=f"$(POD_INDEX)/{model.spec.aggregator.replicas}",
     )
+    settings[Env.LOG_FORMAT] = facts.log_format
     index = pods.field_variable("POD_INDEX", "metadata.labels['apps.kubernetes.io/pod-index']")
     return {
         "name": "aggregator",

@@ -77,13 +77,22 @@ class Applier:
         A new random token.
     docs_url
         Address of the documentation; empty if none is set.
+    log_format
+        Format of the programs' logs.
     """
 
     def __init__(
-        self, cluster: Cluster, cache: Cache, images: Images, new_token: Callable[[], str], docs_url: str
+        self,
+        cluster: Cluster,
+        cache: Cache,
+        images: Images,
+        new_token: Callable[[], str],
+        docs_url: str,
+        log_format: str,
     ) -> None:
         self._cluster, self._cache = cluster, cache
-        self._images, self._new_token, self._docs_url = images, new_token, docs_url
+        self._images, self._new_token = images, new_token
+        self._docs_url, self._log_format = docs_url, log_format
         self._applied: dict[Key, dict[Ref, tuple[str, str]]] = {}
         self._taking: weakref.WeakValueDictionary[tuple[str, Ref], asyncio.Lock] = (
             weakref.WeakValueDictionary()
@@ -320,6 +329,7 @@ class Applier:
             claim_size=_claim_size(stateful_set),
             monitoring_kinds=frozenset(known_kinds),
             docs_url=self._docs_url,
+            log_format=self._log_format,
         )
 
     async def _seen(self, key: Key, ref: Ref, looked: Looked) -> Document | None:

@@ -85,6 +85,7 @@ class Operator:
             settings.images,
             lambda: secrets.token_urlsafe(TOKEN_BYTES),
             settings.docs_url,
+            settings.log_format,
         )
         self.health = health.Health(clock, lambda: self.queue.overdue_seconds)
         self.meters = health.Meters(
