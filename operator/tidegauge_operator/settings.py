@@ -16,7 +16,7 @@ from tidegauge.kit.settings import (
     table,
 )
 from tidegauge.protocol.names import Env
-from tidegauge_operator.children.facts import Images
+from tidegauge_operator.children.inputs import Images
 
 __all__ = ["PROGRAM", "Settings", "parse_settings"]
 
@@ -86,7 +86,7 @@ class Settings(CommonSettings):
 
     @property
     def images(self) -> Images:
-        """Images of the programs that it starts."""
+        """The images of the programs that the operator starts."""
         return Images(
             serving=self.serving_image,
             sidecar=self.sidecar_image,

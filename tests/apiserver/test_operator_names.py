@@ -82,7 +82,7 @@ def test_of_two_models_the_later_one_takes_nothing_from_the_earlier_one(
     later = a_model(namespace, "a-aggregator")
     cluster.admin.apply(later)
     wait_for(lambda: ready_of(cluster, later).get("reason") == "NameTaken", "the condition")
-    assert "the model a, whose it is" in ready_of(cluster, later)["message"]
+    assert "the model a, which owns it" in ready_of(cluster, later)["message"]
     after = cluster.admin.get(service)
     assert after["metadata"]["ownerReferences"][0]["uid"] == uid
     assert after["spec"] == before["spec"]
@@ -137,7 +137,7 @@ class LaterCluster(LateCluster):
 
     async def apply(self, document: Document, *, force: bool = True, subresource: str = "") -> Document:
         if not force and "resourceVersion" in document["metadata"]:
-            raise client.Refusal(self.code, self.reason, "not by a version")
+            raise client.ApiError(self.code, self.reason, "not by a version")
         return await client.Cluster.apply(self, document, force=force, subresource=subresource)
 
 

@@ -23,7 +23,7 @@ from tidegauge_operator.controller.applier import Applier
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.reconciler import Reconciler
 from tidegauge_operator.kube.cache import Cache, Key
-from tidegauge_operator.kube.client import Cluster, Refusal, connect
+from tidegauge_operator.kube.client import ApiError, Cluster, connect
 
 
 def a_model(namespace: str, **spec: object) -> Document:
@@ -91,7 +91,7 @@ class FailingCluster(Cluster):
     def _fail(self) -> None:
         self.failures += 1
         code, reason = self._dice.choice([(500, "InternalError"), (409, "Conflict"), (0, "Unreachable")])
-        raise Refusal(code, reason, "made to fail")
+        raise ApiError(code, reason, "made to fail")
 
 
 async def until_in_order(kubeconfig: Path, key: Key, seed: int) -> int:
@@ -106,7 +106,7 @@ async def until_in_order(kubeconfig: Path, key: Key, seed: int) -> int:
             try:
                 if await reconciler.reconcile(key):
                     return cluster.failures
-            except Refusal:
+            except ApiError:
                 continue
     finally:
         await cluster.close()

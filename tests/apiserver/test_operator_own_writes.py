@@ -36,14 +36,14 @@ def test_what_the_watches_tell_of_an_own_write_asks_nothing_and_an_edit_is_undon
         reconciler = Reconciler(client, cache, PodFailures(), applier, time.time, "tests", pytest.fail)
         key = Key(namespace, KEY_NAME)
         try:
-            cache.see_model(cluster.admin.get(a_model(namespace)))
+            cache.update_model(cluster.admin.get(a_model(namespace)))
             assert await reconciler.reconcile(key)
             before = len(client.requests)
             reconciler.mark_changed(key)
             assert await reconciler.reconcile(key)
             asked = len(client.requests) - before
             cluster.admin.merge(the_service(namespace), {"spec": {"sessionAffinity": "ClientIP"}})
-            cache.see_child(cluster.admin.get(the_service(namespace)))
+            cache.update_child(cluster.admin.get(the_service(namespace)))
             reconciler.mark_changed(key)
             assert await reconciler.reconcile(key)
             return asked, client.writes[-1:]

@@ -8,7 +8,7 @@ from support.operator_parts import Parts, a_child, operator_parts
 from support.operator_rig import crd_of
 from support.pods import unscheduled
 from tidegauge_operator.kube.cache import Key
-from tidegauge_operator.kube.client import Refusal, connect
+from tidegauge_operator.kube.client import ApiError, connect
 
 MONITOR = "ServiceMonitor"
 
@@ -22,8 +22,8 @@ def test_objects_that_went_with_their_definition_hold_up_nothing_and_are_missed_
         asked = await connect(cluster.kubeconfig())
         async with operator_parts(asked, (namespace,)) as parts:
             for api_version, kind in (("monitoring.coreos.com/v1", MONITOR), ("v1", "Service")):
-                parts.cache.see_child(a_child(api_version, kind, "house-prices", namespace))
-            parts.pods.see(unscheduled("no room"))
+                parts.cache.update_child(a_child(api_version, kind, "house-prices", namespace))
+            parts.pods.update(unscheduled("no room"))
             await parts.rounds.find_missed_deletions()
             assert {ref.kind for ref in parts.cache.children(key)} == {MONITOR}
             assert not parts.pods.uids()
@@ -42,6 +42,6 @@ def test_objects_that_went_with_their_definition_hold_up_nothing_and_are_missed_
 async def until_known(parts: Parts) -> None:
     async with asyncio.timeout(60):
         while MONITOR not in parts.reconciler.known_kinds:
-            with suppress(Refusal):  # its objects may not be served yet
+            with suppress(ApiError):  # its objects may not be served yet
                 await parts.rounds.look_for_definitions()
             await asyncio.sleep(0.02)

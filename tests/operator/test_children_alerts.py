@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from support.chart_files import alerts_of_the_chart
-from support.golden_plan import facts, planned, resource
+from support.golden_plan import plan_inputs, planned, resource
 from tidegauge_operator.children.alerts import PROFILE_REASONS, SCHEMA_REASONS, alerts
 from tidegauge_operator.children.monitoring import build_rule
 from tidegauge_serving.predict.metrics import SECONDS
@@ -31,7 +31,7 @@ def test_an_alert_says_what_it_is_and_leads_to_its_page(rule):
 
 
 def test_an_alert_links_to_its_page_where_it_is_known_where_the_documentation_lies():
-    made = build_rule(resource("everything"), facts(docs_url="https://docs.example.com/tidegauge/"))
+    made = build_rule(resource("everything"), plan_inputs(docs_url="https://docs.example.com/tidegauge/"))
     for rule in made["spec"]["groups"][0]["rules"]:
         link = f"https://docs.example.com/tidegauge/runbooks/{rule['alert']}.md"
         assert rule["annotations"]["runbook_url"] == link

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from support.golden_plan import cases, facts, planned, resource
+from support.golden_plan import cases, plan_inputs, planned, resource
 from tidegauge_aggregator.service.config import parse_config
 from tidegauge_aggregator.settings import parse_settings as aggregator_settings
-from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.inputs import PlanInputs
 from tidegauge_operator.children.labels import Component, common_labels, selector
 from tidegauge_operator.children.plan import plan
 from tidegauge_serving.settings import parse_settings as serving_settings
@@ -26,13 +26,13 @@ def model(spec: str = "", name: str = "iris") -> DriftMonitoredModel:
     )
 
 
-def child(kind: str, of: DriftMonitoredModel, held: Facts | None = None) -> dict | None:
-    found = [document for document in plan(of, held or facts()) if document["kind"] == kind]
+def child(kind: str, of: DriftMonitoredModel, held: PlanInputs | None = None) -> dict | None:
+    found = [document for document in plan(of, held or plan_inputs()) if document["kind"] == kind]
     return found[0] if found else None
 
 
 def replicas(of: DriftMonitoredModel, **held) -> int | None:
-    return child("Deployment", of, facts(**held))["spec"].get("replicas")
+    return child("Deployment", of, plan_inputs(**held))["spec"].get("replicas")
 
 
 AUTOSCALED = "autoscaling: {minReplicas: 2, maxReplicas: 9}"
@@ -42,7 +42,7 @@ AUTOSCALED = "autoscaling: {minReplicas: 2, maxReplicas: 9}"
 
 
 def test_the_storages_secret_reaches_the_initializer_and_nothing_else():
-    children = plan(resource("everything"), facts())
+    children = plan(resource("everything"), plan_inputs())
     holders = [
         (document["kind"], container["name"])
         for document in children
@@ -69,11 +69,11 @@ def test_what_the_user_sets_wins_over_what_stands():
 
 
 def test_switching_autoscaling_on_writes_the_count_that_stands_until_the_autoscaler_has():
-    before = facts(replicas=5, deployment_version="41")
+    before = plan_inputs(replicas=5, deployment_version="41")
     deployment = child("Deployment", model(AUTOSCALED), before)
     assert deployment["spec"]["replicas"] == 5
     assert deployment["metadata"]["resourceVersion"] == "41"
-    after = facts(replicas=6, deployment_version="44", scale_owned_elsewhere=True)
+    after = plan_inputs(replicas=6, deployment_version="44", scale_owned_elsewhere=True)
     deployment = child("Deployment", model(AUTOSCALED), after)
     assert "replicas" not in deployment["spec"]
     assert "resourceVersion" not in deployment["metadata"]
@@ -88,7 +88,7 @@ def test_as_many_pods_are_expected_as_there_ought_to_be():
     """Not only the least number that an autoscaler keeps: a pod above it that is silent is missed too."""
 
     def expected(of, **held):
-        config = json.loads(child("ConfigMap", of, facts(**held))["data"]["config.json"])
+        config = json.loads(child("ConfigMap", of, plan_inputs(**held))["data"]["config.json"])
         return config["models"]["iris"]["expected_pods"]
 
     assert expected(model(AUTOSCALED)) == 2
@@ -149,9 +149,12 @@ def test_only_more_than_one_pod_has_a_disruption_budget():
 
 def test_monitoring_objects_wait_for_their_kinds():
     asked = model("monitoring: {serviceMonitor: {enabled: true}, prometheusRule: {enabled: true}}")
-    assert child("ServiceMonitor", asked, facts(monitoring_kinds=frozenset())) is None
-    assert child("PrometheusRule", asked, facts(monitoring_kinds=frozenset({"ServiceMonitor"}))) is None
-    assert child("ServiceMonitor", asked, facts(monitoring_kinds=frozenset({"ServiceMonitor"}))) is not None
+    assert child("ServiceMonitor", asked, plan_inputs(monitoring_kinds=frozenset())) is None
+    assert child("PrometheusRule", asked, plan_inputs(monitoring_kinds=frozenset({"ServiceMonitor"}))) is None
+    assert (
+        child("ServiceMonitor", asked, plan_inputs(monitoring_kinds=frozenset({"ServiceMonitor"})))
+        is not None
+    )
 
 
 def test_a_users_label_does_not_hide_an_object_from_us():
@@ -163,11 +166,11 @@ def test_a_users_label_does_not_hide_an_object_from_us():
 
 def test_a_claim_template_stays_as_it_was_made():
     larger = model("aggregator: {storage: {size: 5Gi}}")
-    held = facts(claim_size="1Gi", aggregators=1)
+    held = plan_inputs(claim_size="1Gi", aggregators=1)
     template = child("StatefulSet", larger, held)["spec"]["volumeClaimTemplates"][0]
     assert template["spec"]["resources"]["requests"]["storage"] == "1Gi"
     assert child("PersistentVolumeClaim", larger, held)["spec"]["resources"]["requests"]["storage"] == "5Gi"
-    assert child("PersistentVolumeClaim", larger, facts(claim_size="5120Mi")) is None
+    assert child("PersistentVolumeClaim", larger, plan_inputs(claim_size="5120Mi")) is None
 
 
 def test_the_claims_of_replicas_to_come_are_there_before_them():
@@ -175,7 +178,7 @@ def test_the_claims_of_replicas_to_come_are_there_before_them():
     larger = model("aggregator: {replicas: 3, storage: {size: 5Gi}}")
     made = [
         (document["kind"], document["metadata"]["name"])
-        for document in plan(larger, facts(claim_size="1Gi", aggregators=2))
+        for document in plan(larger, plan_inputs(claim_size="1Gi", aggregators=2))
         if document["kind"] in ("PersistentVolumeClaim", "StatefulSet")
     ]
     assert made == [
@@ -198,15 +201,15 @@ def test_every_child_is_the_resources_own_and_can_be_found(case):
         assert common_labels(owner).items() <= head["labels"].items()
         owners = [reference["uid"] for reference in head.get("ownerReferences", [])]
         # A claim is the StatefulSet's, which takes it along; an object has one controller only.
-        assert owners == ([] if document["kind"] == "PersistentVolumeClaim" else [facts().uid])
+        assert owners == ([] if document["kind"] == "PersistentVolumeClaim" else [plan_inputs().uid])
 
 
 @pytest.mark.parametrize("case", cases())
 def test_a_plan_is_the_same_each_time_and_names_nothing_twice(case):
     again = planned(case)
     assert json.dumps(again) == json.dumps(planned(case))
-    assert len(plan(resource(case), facts())) == len(
-        {json.dumps(d["metadata"]) + d["kind"] for d in plan(resource(case), facts())}
+    assert len(plan(resource(case), plan_inputs())) == len(
+        {json.dumps(d["metadata"]) + d["kind"] for d in plan(resource(case), plan_inputs())}
     )
 
 
@@ -246,7 +249,7 @@ def test_no_two_models_share_a_selector():
 
 def test_the_longest_name_still_fits_the_labels_of_its_pods():
     longest = model(name="m" * 41)
-    for document in plan(longest, facts()):
+    for document in plan(longest, plan_inputs()):
         assert len(document["metadata"]["name"]) <= 63
     stateful = child("StatefulSet", longest)["metadata"]["name"]
     assert len(f"{stateful}-{'f' * 10}") <= 63  # the label controller-revision-hash
@@ -327,7 +330,7 @@ def test_each_aggregator_reads_its_settings_and_its_configuration():
 def test_the_token_of_the_secret_is_where_both_programs_look():
     children = planned("everything")
     secret = children["Secret-house-prices-aggregator-token.yaml"]
-    assert base64.b64decode(secret["data"]["token"]) == facts().token.encode()
+    assert base64.b64decode(secret["data"]["token"]) == plan_inputs().token.encode()
     aggregator, server = _pods("everything")
     for pod, container in ((aggregator, aggregator["containers"][0]), (server, server["initContainers"][1])):
         volume = next(v for v in pod["volumes"] if v["name"] == "token")
@@ -338,7 +341,7 @@ def test_the_token_of_the_secret_is_where_both_programs_look():
 
 
 def test_pods_pull_with_the_secrets_that_the_operator_was_told():
-    held = facts()
+    held = plan_inputs()
     told = replace(held, images=replace(held.images, pull_secrets=("registry",)))
     accounts = [document for document in plan(model(), told) if document["kind"] == "ServiceAccount"]
     assert [account["imagePullSecrets"] for account in accounts] == [[{"name": "registry"}]] * 2
@@ -348,7 +351,7 @@ def test_pods_pull_with_the_secrets_that_the_operator_was_told():
 def test_a_plan_does_not_touch_what_it_was_given():
     given = model("autoscaling: {maxReplicas: 3, behavior: {scaleUp: {stabilizationWindowSeconds: 1}}}")
     before = msgspec.json.encode(given)
-    plan(given, facts())
+    plan(given, plan_inputs())
     assert msgspec.json.encode(given) == before
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.golden_plan import facts, resource
+from support.golden_plan import plan_inputs, resource
 from tidegauge_aggregator.settings import parse_settings as aggregator_settings
 from tidegauge_operator.children.plan import plan
 from tidegauge_operator.settings import parse_settings
@@ -27,7 +27,7 @@ PLACES = {
 
 def in_cluster(of: DriftMonitoredModel, **held: Any) -> dict[Role, dict[str, Any]]:
     found = {}
-    for document in plan(of, facts(**held)):
+    for document in plan(of, plan_inputs(**held)):
         pod = document["spec"]["template"]["spec"] if "template" in document.get("spec", {}) else {}
         for container in [*pod.get("initContainers", ()), *pod.get("containers", ())]:
             role = {"model": Role.SERVER, "drift-sidecar": Role.SIDECAR, "aggregator": Role.AGGREGATOR}.get(
@@ -77,7 +77,9 @@ def test_each_program_logs_in_the_operators_format(case: str, log_format: str) -
 
 def test_the_aggregators_configuration_is_the_same_document() -> None:
     of = resource("everything")
-    (config,) = (document for document in plan(of, facts()) if "config.json" in document.get("data", {}))
+    (config,) = (
+        document for document in plan(of, plan_inputs()) if "config.json" in document.get("data", {})
+    )
     there = json.loads(config["data"]["config.json"])
     pods = there["models"][of.metadata.name]["expected_pods"]
     assert there == aggregator_config(of, pods)

@@ -273,20 +273,20 @@ def test_pods_that_may_not_be_made(said: str, reason: str, words: str) -> None:
 
 def test_a_pod_is_reported_only_when_its_failure_changed() -> None:
     failures = PodFailures()
-    assert failures.see(WELL["begins"]) is None
-    assert failures.see(FAILING["image missing"][0]) == KEY
-    assert failures.see(FAILING["image missing, tried again"][0]) is None
-    assert failures.see(WELL["answers"]) == KEY
-    assert failures.see(WELL["answers"]) is None
+    assert failures.update(WELL["begins"]) is None
+    assert failures.update(FAILING["image missing"][0]) == KEY
+    assert failures.update(FAILING["image missing, tried again"][0]) is None
+    assert failures.update(WELL["answers"]) == KEY
+    assert failures.update(WELL["answers"]) is None
     assert not failures.uids(), "of pods that are well nothing is kept"
 
 
 def test_a_pod_that_is_gone_is_forgotten() -> None:
     failures = PodFailures()
-    failures.see(FAILING["crash"][0])
-    assert failures.lose(FAILING["crash"][0]) == KEY
+    failures.update(FAILING["crash"][0])
+    assert failures.remove(FAILING["crash"][0]) == KEY
     assert failures.of(KEY, Component.MODEL) is None
-    failures.see(FAILING["crash"][0])
+    failures.update(FAILING["crash"][0])
     assert failures.forget({"another"}) == set()
     assert failures.forget(failures.uids()) == {KEY}
     assert failures.of(KEY, Component.MODEL) is None
@@ -299,9 +299,9 @@ def test_each_component_has_its_own_and_the_newest_pod_speaks() -> None:
         a_pod(container("model", ended(2)), name="a"),
     )
     newer["metadata"]["creationTimestamp"] = "2026-11-22T13:00:00Z"
-    failures.see(newer)
-    failures.see(older)
-    failures.see(FAILING["too little memory for an aggregator"][0])
+    failures.update(newer)
+    failures.update(older)
+    failures.update(FAILING["too little memory for an aggregator"][0])
     found = failures.of(KEY, Component.MODEL), failures.of(KEY, Component.AGGREGATOR)
     assert [failure and failure.message.partition(".")[0] for failure in found] == [
         "pod a: container model ended with exit code 2",

@@ -14,8 +14,8 @@ from tidegauge_operator.controller.report_client import (
     MOST_BYTES,
     REQUEST_SECONDS,
     JoinedReport,
-    NoReport,
     ReportClient,
+    ReportError,
 )
 
 from tidegauge.protocol.names import Verdict
@@ -96,7 +96,7 @@ def test_the_shards_are_asked_all_at_once() -> None:
 
     with ExitStack() as stack:
         addresses = [stack.enter_context(serving(Waiting)) for _ in range(shards)]
-        with pytest.raises(NoReport, match="has not heard of the model yet"):
+        with pytest.raises(ReportError, match="has not heard of the model yet"):
             read(*addresses)
     assert not asked.broken
 
@@ -104,7 +104,7 @@ def test_the_shards_are_asked_all_at_once() -> None:
 def test_a_feature_in_two_shards_is_no_report(server: ReportServer) -> None:
     server.say(DRIFTING)
     try:
-        with pytest.raises(NoReport, match="do not fit together"):
+        with pytest.raises(ReportError, match="do not fit together"):
             read(server.address, server.address)
     finally:
         server.stop()
@@ -114,7 +114,7 @@ def test_a_feature_in_two_shards_is_no_report(server: ReportServer) -> None:
 def test_something_else_is_no_report(server: ReportServer, document: dict[str, object]) -> None:
     server.document = document or {"x": 1}
     try:
-        with pytest.raises(NoReport, match="something else than a report"):
+        with pytest.raises(ReportError, match="something else than a report"):
             read(server.address)
     finally:
         server.stop()
@@ -122,7 +122,7 @@ def test_something_else_is_no_report(server: ReportServer, document: dict[str, o
 
 def test_an_aggregator_without_the_model_is_no_report(server: ReportServer) -> None:
     try:
-        with pytest.raises(NoReport, match="has not heard of the model yet"):
+        with pytest.raises(ReportError, match="has not heard of the model yet"):
             read(server.address)
     finally:
         server.stop()
@@ -131,7 +131,9 @@ def test_an_aggregator_without_the_model_is_no_report(server: ReportServer) -> N
 def test_nobody_there_is_no_report(server: ReportServer) -> None:
     address = server.address
     server.stop()
-    with pytest.raises(NoReport, match=r"does not answer: ClientConnectorError \(read its log: kubectl logs"):
+    with pytest.raises(
+        ReportError, match=r"does not answer: ClientConnectorError \(read its log: kubectl logs"
+    ):
         read(address)
 
 
@@ -151,5 +153,5 @@ class _Endless(BaseHTTPRequestHandler):
 
 
 def test_an_answer_without_a_length_is_read_no_further_than_a_report_may_be_long() -> None:
-    with serving(_Endless) as address, pytest.raises(NoReport, match=f"more than {MOST_BYTES} bytes"):
+    with serving(_Endless) as address, pytest.raises(ReportError, match=f"more than {MOST_BYTES} bytes"):
         read(address)

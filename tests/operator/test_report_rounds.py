@@ -20,9 +20,9 @@ async def queued_after_a_round(address: str) -> list[Key]:
     async with operator_parts(nobody, addresses=lambda _: [address]) as parts:
         for name, change in ((UNREADABLE.name, {"spec": {"replicas": "many"}}), (HEARD.name, {})):
             metadata = {"name": name, "namespace": "ml", "uid": f"uid-of-{name}", "generation": 1}
-            parts.cache.see_model(merged(SMALLEST, {"metadata": metadata, **change}))
+            parts.cache.update_model(merged(SMALLEST, {"metadata": metadata, **change}))
         ready = {"status": {"readyReplicas": 1}}
-        parts.cache.see_child(a_child("apps/v1", "StatefulSet", "house-prices-aggregator", "ml", **ready))
+        parts.cache.update_child(a_child("apps/v1", "StatefulSet", "house-prices-aggregator", "ml", **ready))
         await parts.rounds.ask_for_reports()
         return parts.queued()
 
@@ -47,7 +47,7 @@ async def queued_without_a_stateful_set(rounds: int) -> list[list[Key]]:
     queued = []
     async with operator_parts(Cluster(ApiClient(Configuration()))) as parts:
         metadata = {"name": HEARD.name, "namespace": "ml", "uid": "uid-of-it", "generation": 1}
-        parts.cache.see_model(merged(SMALLEST, {"metadata": metadata}))
+        parts.cache.update_model(merged(SMALLEST, {"metadata": metadata}))
         for _ in range(rounds):
             await parts.rounds.ask_for_reports()
             queued.append(parts.queued())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tidegauge_operator.children.facts import Facts, Images
+from tidegauge_operator.children.inputs import Images, PlanInputs
 from tidegauge_operator.children.plan import plan
 
 from tidegauge.resource import DriftMonitoredModel, load
@@ -34,17 +34,17 @@ def resource(case: str) -> DriftMonitoredModel:
     return load((GOLDEN / case / RESOURCE).read_text())
 
 
-def facts(**held: Any) -> Facts:
-    """Facts of a cluster with the Prometheus operator."""
+def plan_inputs(**held: Any) -> PlanInputs:
+    """PlanInputs of a cluster with the Prometheus operator."""
     known: dict[str, Any] = {"monitoring_kinds": frozenset({"ServiceMonitor", "PrometheusRule"})}
-    return Facts(
+    return PlanInputs(
         uid="0b1ff75e-5a3c-4a0e-8f6a-6f1f6a1f0c11", images=IMAGES, token="not-a-secret", **known | held
     )
 
 
 def planned(case: str) -> dict[str, dict[str, Any]]:
     """The children of a case by the name of their files, in the order of the plan."""
-    children = plan(resource(case), facts(**HELD.get(case, {})))
+    children = plan(resource(case), plan_inputs(**HELD.get(case, {})))
     return {f"{child['kind']}-{child['metadata']['name']}.yaml": child for child in children}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from support.controlplane.api import Document
 from support.controlplane.cluster import Cluster as Servers
 from support.waiting import wait_for
-from tidegauge_operator.children.facts import Images
+from tidegauge_operator.children.inputs import Images
 from tidegauge_operator.controller.main import Operator
 from tidegauge_operator.kube.client import Cluster, connect
 from tidegauge_operator.kube.kinds import CHILDREN

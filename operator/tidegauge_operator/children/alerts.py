@@ -37,7 +37,7 @@ class Alert(NamedTuple):
     description: str
 
     def to_dict(self, model: DriftMonitoredModel, docs_url: str) -> dict[str, Any]:
-        """As an entry of a group's ``rules``."""
+        """Return the alert as an entry of a group's ``rules``."""
         return {
             "alert": self.name,
             "expr": self.expression,
@@ -56,13 +56,13 @@ class Alert(NamedTuple):
 
 
 def _runbook(alert: str, docs_url: str) -> dict[str, str]:
-    """The page of an alert: a link, or its path where nobody said where the documentation can be read."""
+    """Return the page of an alert: a link, or its path where no address of the documentation is set."""
     page = f"runbooks/{alert}.md"
     return {"runbook_url": f"{docs_url.rstrip('/')}/{page}"} if docs_url else {"runbook": f"docs/{page}"}
 
 
 def alerts(model: DriftMonitoredModel) -> list[Alert]:
-    """All alerts of a model; those on silence only while it should have pods."""
+    """Return all alerts of a model; those on silence only while it should have pods."""
     traffic = [_schema(model), _errors(model), _latency(model)]
     if model.spec.pods > 0:
         traffic.append(_volume(model))
@@ -106,7 +106,7 @@ def _prediction_drift(model: DriftMonitoredModel) -> Alert:
 
 
 def _rows_moved(model: DriftMonitoredModel, floor: float) -> str:
-    """How many features are above a floor, which of all that drift moved most, and in which pods."""
+    """Return how many features are above a floor, which of them moved most, and in which pods."""
     return (
         f"Features of which a share of the rows above {floor:g} has certainly moved (spec.drift.minEffect, "
         f"or the feature's own floor): {{{{ .Value }}}}. Most: {_most_moved(model)}{_pods_moved(model)}."
@@ -122,7 +122,7 @@ def _most_moved(model: DriftMonitoredModel) -> str:
 
 
 def _pods_moved(model: DriftMonitoredModel) -> str:
-    """Pods whose own rows are farthest from the reference: a drift may be one pod's alone."""
+    """Return the pods with the rows farthest from the reference: a drift may be one pod's alone."""
     statistic = f"max by (feature, pod) ({_series(model, Metric.SIDECAR_POD_STATISTIC)})"
     return _list_of(
         f"{statistic} and on (feature) {_by_feature(_severity(model))} > 0",
@@ -132,14 +132,14 @@ def _pods_moved(model: DriftMonitoredModel) -> str:
 
 
 def _list_of(query: str, entry: str, begin: str = "") -> str:
-    """A template of the three largest of a query, largest first; nothing where there are none."""
+    """Return a template of the three largest of a query, largest first; empty where there are none."""
     between = f"{{{{ if $place }}}}, {{{{ else }}}}{begin}{{{{ end }}}}"
     loop = f"{{{{ range $place, $found := query `sort_desc(topk(3, {query}))` }}}}"
     return f"{loop}{between}{entry}{{{{ end }}}}"
 
 
 def _severity(model: DriftMonitoredModel) -> str:
-    """The features' severities; the predictions have an alert of their own."""
+    """Return the features' severities; the predictions have an alert of their own."""
     return _series(model, Metric.DRIFT_SEVERITY, f'feature!~"|{PREDICTION}"')
 
 
@@ -291,7 +291,7 @@ def _increase(series: str, over: str) -> str:
 
 
 def _series(model: DriftMonitoredModel, metric: Metric, *matchers: str, suffix: str = "") -> str:
-    """A selector of one model's series."""
+    """Return a selector of one model's series."""
     own = (f'namespace="{model.metadata.namespace}"', f'model="{model.metadata.name}"')
     return _labelled(metric, *own, *matchers, suffix=suffix)
 

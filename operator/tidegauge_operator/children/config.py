@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge.resource.environment import aggregator_config
-from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.inputs import PlanInputs
 from tidegauge_operator.children.labels import Component, aggregator_name, metadata
 
 __all__ = ["CONFIG_FILE", "build", "config_name"]
@@ -14,23 +14,23 @@ CONFIG_FILE: Final = "config.json"
 
 
 def config_name(model: DriftMonitoredModel) -> str:
-    """Name of the ConfigMap."""
+    """Return the name of the ConfigMap."""
     return aggregator_name(model)
 
 
-def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
-    """The ConfigMap."""
-    config = aggregator_config(model, _expected_pods(model, facts))
+def build(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any]:
+    """Build the ConfigMap."""
+    config = aggregator_config(model, _expected_pods(model, inputs))
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": metadata(model, facts, config_name(model), Component.AGGREGATOR),
+        "metadata": metadata(model, inputs, config_name(model), Component.AGGREGATOR),
         "data": {CONFIG_FILE: json.dumps(config, indent=2) + "\n"},
     }
 
 
-def _expected_pods(model: DriftMonitoredModel, facts: Facts) -> int:
-    """The wanted number of pods; if the resource leaves it open, the autoscaler's number."""
-    if model.spec.replicas is not None or facts.replicas is None:
+def _expected_pods(model: DriftMonitoredModel, inputs: PlanInputs) -> int:
+    """Return the wanted number of pods; if the resource leaves it open, the autoscaler's number."""
+    if model.spec.replicas is not None or inputs.replicas is None:
         return model.spec.pods
-    return facts.replicas
+    return inputs.replicas

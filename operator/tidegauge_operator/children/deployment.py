@@ -5,7 +5,7 @@ from typing import Any, Final
 from tidegauge.protocol.names import PROFILE_FILE, PVC_MOUNT, SERVING_PORT, SIDECAR_PORT, Env
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge.resource.environment import server_environment, sidecar_environment
-from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.inputs import PlanInputs
 from tidegauge_operator.children.labels import Component, labels, metadata, selector, token_name
 
 from . import pods
@@ -27,12 +27,12 @@ FIRST_LIVENESS_SECONDS: Final = 240
 LEAST_CPU: Final = "200m"  # requested for the model where its resource says nothing of cpu
 
 
-def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
-    """The Deployment; `spec.replicas` only where nobody else decides it."""
+def build(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any]:
+    """Build the Deployment; with `spec.replicas` only where nobody else decides it."""
     document = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata(model, facts, model.metadata.name, Component.MODEL),
+        "metadata": metadata(model, inputs, model.metadata.name, Component.MODEL),
         "spec": {
             "selector": {"matchLabels": selector(model, Component.MODEL)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
@@ -41,15 +41,15 @@ def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
                     "labels": labels(model, Component.MODEL),
                     "annotations": {"kubectl.kubernetes.io/default-container": "model"},
                 },
-                "spec": _pod(model, facts),
+                "spec": _pod(model, inputs),
             },
         },
     }
-    _set_scale(document, model, facts)
+    _set_scale(document, model, inputs)
     return document
 
 
-def _set_scale(document: dict[str, Any], model: DriftMonitoredModel, facts: Facts) -> None:
+def _set_scale(document: dict[str, Any], model: DriftMonitoredModel, inputs: PlanInputs) -> None:
     """Set `replicas` so that the number of running pods changes only when the user asks for it.
 
     Leaving the field out while no other manager owns it would reset it to 1, so the present value is written
@@ -57,15 +57,15 @@ def _set_scale(document: dict[str, Any], model: DriftMonitoredModel, facts: Fact
     """
     wanted = model.spec.replicas
     if wanted is None:
-        if facts.scale_owned_elsewhere:
+        if inputs.scale_owned_elsewhere:
             return
-        wanted = model.spec.pods if facts.replicas is None else facts.replicas
-        if model.spec.autoscaling is not None and facts.deployment_version is not None:
-            document["metadata"]["resourceVersion"] = facts.deployment_version
+        wanted = model.spec.pods if inputs.replicas is None else inputs.replicas
+        if model.spec.autoscaling is not None and inputs.deployment_version is not None:
+            document["metadata"]["resourceVersion"] = inputs.deployment_version
     document["spec"]["replicas"] = wanted
 
 
-def _pod(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
+def _pod(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any]:
     return {
         "serviceAccountName": model.metadata.name,
         "automountServiceAccountToken": False,
@@ -74,20 +74,20 @@ def _pod(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
         "securityContext": pods.pod_security(),
         "topologySpreadConstraints": _spread(model),
         **pods.placement(model.spec.model),
-        "initContainers": [_storage_initializer(model, facts), _sidecar(model, facts)],
-        "containers": [_server(model, facts)],
+        "initContainers": [_storage_initializer(model, inputs), _sidecar(model, inputs)],
+        "containers": [_server(model, inputs)],
         "volumes": _volumes(model),
     }
 
 
-def _storage_initializer(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
-    """Brings the bundle, with the model's resources: it runs before the model, so the pod needs no more."""
+def _storage_initializer(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any]:
+    """Build the container that brings the bundle, with the model's resources: it runs before the model."""
     uri, profile = model.spec.model.storage_uri, model.spec.drift.profile_uri
     options = ["--profile", pods.literal(_profile_address(model, profile))] if profile else []
     claims = [pods.mount(volume["name"], path, read_only=True) for volume, path in _claims(model)]
     return {
         "name": "storage-initializer",
-        "image": facts.images.serving,
+        "image": inputs.images.serving,
         "command": ["python", "-m", "tidegauge_serving.storage"],
         "args": [pods.literal(uri), BUNDLE_FOLDER, *options],
         **_credentials(model),
@@ -99,13 +99,13 @@ def _storage_initializer(model: DriftMonitoredModel, facts: Facts) -> dict[str, 
 
 
 def _credentials(model: DriftMonitoredModel) -> dict[str, Any]:
-    """The Secret by its name alone: the operator never reads it, and the server never gets it."""
+    """Return the Secret by its name alone: the operator never reads it, and the server never gets it."""
     secret = model.spec.model.storage_secret_name
     return {"envFrom": [{"secretRef": {"name": secret}}]} if secret else {}
 
 
-def _sidecar(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
-    """A native sidecar: stopped after the server, so that it counts the last row."""
+def _sidecar(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any]:
+    """Build a native sidecar: it is stopped after the server, so that it counts the last row."""
     settings = sidecar_environment(
         model,
         log_folder=LOG_FOLDER,
@@ -114,10 +114,10 @@ def _sidecar(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
         token_file=pods.token_file(),
         port=SIDECAR_PORT,
     )
-    settings[Env.LOG_FORMAT] = facts.log_format
+    settings[Env.LOG_FORMAT] = inputs.log_format
     return {
         "name": "drift-sidecar",
-        "image": facts.images.sidecar,
+        "image": inputs.images.sidecar,
         "restartPolicy": "Always",
         "command": ["python", "-m", "tidegauge_sidecar"],
         "env": [*pods.environment(settings), pods.field_variable(Env.POD.value, "metadata.name")],
@@ -134,12 +134,12 @@ def _sidecar(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _server(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
+def _server(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any]:
     return {
         "name": "model",
-        "image": facts.images.serving,
+        "image": inputs.images.serving,
         "command": ["python", "-m", "tidegauge_serving"],
-        "env": pods.environment(_server_settings(model, facts)),
+        "env": pods.environment(_server_settings(model, inputs)),
         "ports": [{"name": "http", "containerPort": SERVING_PORT, "protocol": "TCP"}],
         "readinessProbe": pods.http_probe("/readyz", SERVING_PORT, period_seconds=1, failures=6),
         "livenessProbe": {
@@ -158,15 +158,15 @@ def _server(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _server_settings(model: DriftMonitoredModel, facts: Facts) -> dict[Env, str]:
+def _server_settings(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[Env, str]:
     settings = server_environment(model, bundle=BUNDLE_FOLDER, log_folder=LOG_FOLDER, port=SERVING_PORT)
-    settings[Env.LOG_FORMAT] = facts.log_format
+    settings[Env.LOG_FORMAT] = inputs.log_format
     settings[Env.EXIT_ON_ERROR] = "true"  # its last words are how the operator learns what is wrong
     return {name: pods.literal(value) for name, value in settings.items()}
 
 
 def _server_resources(model: DriftMonitoredModel) -> dict[str, Any]:
-    """With a request for cpu in any case: an autoscaler counts in shares of it.
+    """Return the server's resources, with a request for cpu: an autoscaler counts in shares of it.
 
     Also without autoscaling, so that switching it on restarts no pod.
     """
@@ -188,7 +188,7 @@ def _volumes(model: DriftMonitoredModel) -> list[dict[str, Any]]:
 
 
 def _log_volume_size(log_bytes: int) -> str:
-    """Size of the log's volume: the rows' budget, and room for the sidecar's panes.
+    """Return the size of the log's volume: the rows' budget, and room for the sidecar's panes.
 
     A log that could fill its volume would leave the sidecar no room for the pane that makes room.
     """
@@ -197,7 +197,7 @@ def _log_volume_size(log_bytes: int) -> str:
 
 
 def _claims(model: DriftMonitoredModel) -> list[tuple[dict[str, Any], str]]:
-    """The claims that the storage initializer reads, as volumes, with the paths they are mounted at."""
+    """Return the claims that the storage initializer reads, as volumes with their paths."""
     bundle, profile = _claim(model.spec.model.storage_uri), _claim(model.spec.drift.profile_uri or "")
     found = [(_claim_volume("storage", bundle), PVC_MOUNT)] if bundle else []
     if profile and profile != bundle:
@@ -210,7 +210,7 @@ def _claim_volume(name: str, claim: str) -> dict[str, Any]:
 
 
 def _profile_address(model: DriftMonitoredModel, uri: str) -> str:
-    """The profile's address as the initializer sees it: a claim that is not the bundle's has its own path."""
+    """Return the profile's address for the initializer: a claim that is not the bundle's has its own path."""
     claim = _claim(uri)
     if not claim or claim == _claim(model.spec.model.storage_uri):
         return uri
@@ -218,7 +218,7 @@ def _profile_address(model: DriftMonitoredModel, uri: str) -> str:
 
 
 def _claim(uri: str) -> str:
-    """The claim of a ``pvc://CLAIM/PATH``, or nothing."""
+    """Return the claim of a ``pvc://CLAIM/PATH``; None for another address."""
     return uri.removeprefix("pvc://").partition("/")[0] if uri.startswith("pvc://") else ""
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from tidegauge.protocol.names import API_GROUP, API_VERSION, RESOURCE_KIND
 from tidegauge.resource import DriftMonitoredModel
 
-from .facts import Facts
+from .inputs import PlanInputs
 
 __all__ = [
     "COMPONENT_LABEL",
@@ -36,17 +36,17 @@ class Component(StrEnum):
 
 
 def aggregator_name(model: DriftMonitoredModel) -> str:
-    """Name of the StatefulSet, its Service, its ServiceAccount, its configuration."""
+    """Return the name of the StatefulSet, its Service, its ServiceAccount, its configuration."""
     return f"{model.metadata.name}-aggregator"
 
 
 def token_name(model: DriftMonitoredModel) -> str:
-    """Name of the Secret with the token of the write path."""
+    """Return the name of the Secret with the token of the write path."""
     return f"{model.metadata.name}-aggregator-token"
 
 
 def common_labels(model: DriftMonitoredModel) -> dict[str, str]:
-    """Labels that every object made for the resource carries, and no object made for another."""
+    """Return the labels of every object made for the resource, and of no object made for another."""
     return {
         "app.kubernetes.io/managed-by": MANAGED_BY,
         "app.kubernetes.io/part-of": "tidegauge",
@@ -55,7 +55,7 @@ def common_labels(model: DriftMonitoredModel) -> dict[str, str]:
 
 
 def selector(model: DriftMonitoredModel, component: Component) -> dict[str, str]:
-    """Labels by which pods are selected. A selector cannot be changed later: none of these ever may."""
+    """Return the labels by which pods are selected. They must never change: a selector cannot."""
     return {
         "app.kubernetes.io/name": f"tidegauge-{component}",
         "app.kubernetes.io/instance": model.metadata.name,
@@ -63,7 +63,7 @@ def selector(model: DriftMonitoredModel, component: Component) -> dict[str, str]
 
 
 def labels(model: DriftMonitoredModel, component: Component) -> dict[str, str]:
-    """All labels of an object."""
+    """Return all labels of an object."""
     return {
         **selector(model, component),
         COMPONENT_LABEL: component.value,
@@ -71,8 +71,10 @@ def labels(model: DriftMonitoredModel, component: Component) -> dict[str, str]:
     }
 
 
-def metadata(model: DriftMonitoredModel, facts: Facts, name: str, component: Component) -> dict[str, Any]:
-    """Metadata of a child: garbage collection deletes it with the resource.
+def metadata(
+    model: DriftMonitoredModel, inputs: PlanInputs, name: str, component: Component
+) -> dict[str, Any]:
+    """Return metadata with an owner: garbage collection deletes the object with the resource.
 
     Without `blockOwnerDeletion`: some clusters ask a right for it that is needed for nothing else.
     """
@@ -85,7 +87,7 @@ def metadata(model: DriftMonitoredModel, facts: Facts, name: str, component: Com
                 "apiVersion": API_VERSION,
                 "kind": RESOURCE_KIND,
                 "name": model.metadata.name,
-                "uid": facts.uid,
+                "uid": inputs.uid,
                 "controller": True,
             }
         ],

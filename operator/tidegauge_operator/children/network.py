@@ -4,26 +4,26 @@ from typing import Any
 
 from tidegauge.protocol.names import AGGREGATOR_PORT, SERVING_PORT, SIDECAR_PORT
 from tidegauge.resource import DriftMonitoredModel
-from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.inputs import PlanInputs
 from tidegauge_operator.children.labels import Component, aggregator_name, metadata, selector
 
 __all__ = ["build_aggregator", "build_model"]
 
 
-def build_model(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
+def build_model(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any]:
     """Allow requests and metrics in. Egress stays open: the bundle's storage may be anywhere."""
-    head = metadata(model, facts, model.metadata.name, Component.MODEL)
+    head = metadata(model, inputs, model.metadata.name, Component.MODEL)
     return _policy(head, selector(model, Component.MODEL), ["Ingress"], SERVING_PORT, SIDECAR_PORT)
 
 
-def build_aggregator(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
+def build_aggregator(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any]:
     """Allow panes, reports and metrics in, and nothing out. The token decides who may write."""
-    head = metadata(model, facts, aggregator_name(model), Component.AGGREGATOR)
+    head = metadata(model, inputs, aggregator_name(model), Component.AGGREGATOR)
     return _policy(head, selector(model, Component.AGGREGATOR), ["Ingress", "Egress"], AGGREGATOR_PORT)
 
 
 def _policy(head: dict[str, Any], pods: dict[str, str], limited: list[str], *ports: int) -> dict[str, Any]:
-    """Only these ports take connections; a direction that is limited and has no rule lets nothing through."""
+    """Build a policy: only these ports take connections; a direction without a rule is closed."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

@@ -17,19 +17,19 @@ from . import (
     services,
     statefulset,
 )
-from .facts import Facts
+from .inputs import PlanInputs
 
 __all__ = ["plan"]
 
 
-def plan(model: DriftMonitoredModel, facts: Facts) -> list[dict[str, Any]]:
-    """The desired children, in the order in which they are applied.
+def plan(model: DriftMonitoredModel, inputs: PlanInputs) -> list[dict[str, Any]]:
+    """Return the wanted objects, in the order in which they are applied.
 
     Parameters
     ----------
     model
         The resource, with defaults filled in and a namespace.
-    facts
+    inputs
         What the cluster holds already.
 
     Returns
@@ -37,24 +37,24 @@ def plan(model: DriftMonitoredModel, facts: Facts) -> list[dict[str, Any]]:
     list of dict
         Whole documents for server-side apply. What the resource owns and is not in here may go.
     """
-    return [child for child in _children(model, facts) if child is not None]
+    return [child for child in _children(model, inputs) if child is not None]
 
 
-def _children(model: DriftMonitoredModel, facts: Facts) -> Iterator[dict[str, Any] | None]:
-    yield accounts.build_model(model, facts)
-    yield accounts.build_aggregator(model, facts)
-    yield secret.build(model, facts)
-    yield config.build(model, facts)
-    yield network.build_model(model, facts)
-    yield network.build_aggregator(model, facts)
-    yield services.build_aggregator(model, facts)
-    yield services.build_model(model, facts)
-    yield from claims.build_new(model, facts)
-    yield statefulset.build(model, facts)
-    yield deployment.build(model, facts)
-    yield scaling.build_budget(model, facts)
-    yield scaling.build_autoscaler(model, facts)
-    yield monitoring.build_service_monitor(model, facts)
-    yield monitoring.build_rule(model, facts)
+def _children(model: DriftMonitoredModel, inputs: PlanInputs) -> Iterator[dict[str, Any] | None]:
+    yield accounts.build_model(model, inputs)
+    yield accounts.build_aggregator(model, inputs)
+    yield secret.build(model, inputs)
+    yield config.build(model, inputs)
+    yield network.build_model(model, inputs)
+    yield network.build_aggregator(model, inputs)
+    yield services.build_aggregator(model, inputs)
+    yield services.build_model(model, inputs)
+    yield from claims.build_new(model, inputs)
+    yield statefulset.build(model, inputs)
+    yield deployment.build(model, inputs)
+    yield scaling.build_budget(model, inputs)
+    yield scaling.build_autoscaler(model, inputs)
+    yield monitoring.build_service_monitor(model, inputs)
+    yield monitoring.build_rule(model, inputs)
     # Last: a storage class may refuse to grow a claim, and that must hold up nothing else.
-    yield from claims.build_grown(model, facts)
+    yield from claims.build_grown(model, inputs)

@@ -32,7 +32,7 @@ READABLE_BY_GROUP: Final = 0o440
 
 
 def pod_security() -> dict[str, Any]:
-    """Security context of a pod, as the restricted Pod Security Standard asks."""
+    """Return a pod's security context, as the restricted Pod Security Standard asks."""
     return {
         "runAsNonRoot": True,
         "runAsUser": USER,
@@ -44,7 +44,7 @@ def pod_security() -> dict[str, Any]:
 
 
 def container_security() -> dict[str, Any]:
-    """Security context of a container."""
+    """Return a container's security context."""
     return {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -53,7 +53,7 @@ def container_security() -> dict[str, Any]:
 
 
 def resources(given: Resources) -> dict[str, Any]:
-    """Requests and limits as the resource has them; quantities as text, as the API server writes them."""
+    """Return requests and limits as the resource has them; quantities are text, as in the API server."""
     found: dict[str, dict[str, Any]] = msgspec.to_builtins(given)
     return {kind: {name: str(amount) for name, amount in of.items()} for kind, of in found.items()}
 
@@ -65,22 +65,22 @@ def placement(of: Model | Aggregator) -> dict[str, Any]:
 
 
 def environment(settings: Mapping[Env, object]) -> list[dict[str, Any]]:
-    """Environment variables, in the order given; empty ones are left out."""
+    """Return environment variables in the order given; empty ones are left out."""
     return [{"name": name.value, "value": str(value)} for name, value in settings.items() if value != ""]
 
 
 def literal(text: str) -> str:
-    """The text, safe from the expansion of ``$(NAME)`` in arguments and environment."""
+    """Escape a text, so that ``$(NAME)`` in arguments and environment is not expanded."""
     return text.replace("$", "$$")
 
 
 def field_variable(name: str, path: str) -> dict[str, Any]:
-    """An environment variable that holds a field of the pod itself."""
+    """Return an environment variable that holds a field of the pod itself."""
     return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
 
 def http_probe(path: str, port: int, period_seconds: int, failures: int) -> dict[str, Any]:
-    """A probe by number: named ports of sidecar containers are not known everywhere."""
+    """Return a probe by port number: named ports of sidecar containers are not known everywhere."""
     return {
         "httpGet": {"path": path, "port": port},
         "periodSeconds": period_seconds,
@@ -90,15 +90,15 @@ def http_probe(path: str, port: int, period_seconds: int, failures: int) -> dict
 
 
 def mount(name: str, path: str, *, read_only: bool = False) -> dict[str, Any]:
-    """A volume's mount."""
+    """Return a volume's mount."""
     return {"name": name, "mountPath": path} | ({"readOnly": True} if read_only else {})
 
 
 def token_volume(secret: str) -> dict[str, Any]:
-    """The Secret with the token as files that the programs' group may read."""
+    """Return the Secret with the token as files that the programs' group may read."""
     return {"name": "token", "secret": {"secretName": secret, "defaultMode": READABLE_BY_GROUP}}
 
 
 def token_file() -> str:
-    """Path of the token in a container that mounts the volume."""
+    """Return the token's path in a container that mounts the volume."""
     return f"{TOKEN_FOLDER}/{TOKEN_KEY}"

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from tidegauge.resource import DriftMonitoredModel
-from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.inputs import PlanInputs
 from tidegauge_operator.children.labels import Component, metadata, selector
 
 __all__ = ["build_autoscaler", "build_budget"]
@@ -19,8 +19,8 @@ DEFAULT_METRIC: Final = {
 }
 
 
-def build_autoscaler(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any] | None:
-    """The autoscaler, if one is asked for; metrics and behaviour as the resource has them."""
+def build_autoscaler(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any] | None:
+    """Build the autoscaler, if one is wanted; metrics and behaviour as the resource has them."""
     scaling = model.spec.autoscaling
     if scaling is None:
         return None
@@ -35,13 +35,13 @@ def build_autoscaler(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": metadata(model, facts, model.metadata.name, Component.MODEL),
+        "metadata": metadata(model, inputs, model.metadata.name, Component.MODEL),
         "spec": spec,
     }
 
 
-def build_budget(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any] | None:
-    """A budget where there may be more than one pod; a single one must not block a node's drain."""
+def build_budget(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any] | None:
+    """Build a budget where there may be more than one pod; a single one must not block a node's drain."""
     scaling = model.spec.autoscaling
     most = model.spec.pods if scaling is None else scaling.max_replicas
     if most < 2:
@@ -49,7 +49,7 @@ def build_budget(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any] | N
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": metadata(model, facts, model.metadata.name, Component.MODEL),
+        "metadata": metadata(model, inputs, model.metadata.name, Component.MODEL),
         "spec": {
             "maxUnavailable": 1,
             "unhealthyPodEvictionPolicy": "AlwaysAllow",

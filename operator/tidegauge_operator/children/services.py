@@ -4,18 +4,18 @@ from typing import Any
 
 from tidegauge.protocol.names import AGGREGATOR_PORT, SERVING_PORT, SIDECAR_PORT
 from tidegauge.resource import DriftMonitoredModel
-from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.inputs import PlanInputs
 from tidegauge_operator.children.labels import Component, aggregator_name, metadata, selector
 
 __all__ = ["build_aggregator", "build_model"]
 
 
-def build_model(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
-    """The model on port 80, and the sidecars' metrics, because Prometheus only finds ports of a Service."""
+def build_model(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any]:
+    """Build the Service of the model on port 80, and of the sidecars' metrics for Prometheus."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata(model, facts, model.metadata.name, Component.MODEL),
+        "metadata": metadata(model, inputs, model.metadata.name, Component.MODEL),
         "spec": {
             "type": "ClusterIP",
             "selector": selector(model, Component.MODEL),
@@ -24,12 +24,12 @@ def build_model(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
     }
 
 
-def build_aggregator(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
-    """Names for the replicas: a pane is sent to the one that holds its shard, ready or not."""
+def build_aggregator(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any]:
+    """Build the Service that names the replicas: a pane is sent to the one with its shard, ready or not."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata(model, facts, aggregator_name(model), Component.AGGREGATOR),
+        "metadata": metadata(model, inputs, aggregator_name(model), Component.AGGREGATOR),
         "spec": {
             "type": "ClusterIP",
             "clusterIP": "None",

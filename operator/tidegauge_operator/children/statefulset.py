@@ -5,7 +5,7 @@ from typing import Any, Final
 from tidegauge.protocol.names import AGGREGATOR_PORT, Env
 from tidegauge.resource import DriftMonitoredModel
 from tidegauge.resource.environment import aggregator_environment
-from tidegauge_operator.children.facts import Facts
+from tidegauge_operator.children.inputs import PlanInputs
 from tidegauge_operator.children.labels import (
     Component,
     aggregator_name,
@@ -24,14 +24,14 @@ __all__ = ["build"]
 DATA_FOLDER: Final = "/var/lib/tidegauge"
 
 
-def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
-    """The StatefulSet. Its claims go with it unless the spec keeps them; they stay when replicas go."""
+def build(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any]:
+    """Build the StatefulSet. Its claims go with it unless the spec keeps them; they stay when replicas go."""
     storage = model.spec.aggregator.storage
-    size = facts.claim_size or storage.size  # a template cannot be changed: see claims
+    size = inputs.claim_size or storage.size  # a template cannot be changed: see claims
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
-        "metadata": metadata(model, facts, aggregator_name(model), Component.AGGREGATOR),
+        "metadata": metadata(model, inputs, aggregator_name(model), Component.AGGREGATOR),
         "spec": {
             "replicas": model.spec.aggregator.replicas,
             "serviceName": aggregator_name(model),
@@ -43,7 +43,7 @@ def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
             "selector": {"matchLabels": selector(model, Component.AGGREGATOR)},
             "template": {
                 "metadata": {"labels": labels(model, Component.AGGREGATOR)},
-                "spec": _pod(model, facts),
+                "spec": _pod(model, inputs),
             },
             "volumeClaimTemplates": [
                 {
@@ -57,7 +57,7 @@ def build(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _pod(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
+def _pod(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any]:
     return {
         "serviceAccountName": aggregator_name(model),
         "automountServiceAccountToken": False,
@@ -65,7 +65,7 @@ def _pod(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
         "terminationGracePeriodSeconds": 30,
         "securityContext": pods.pod_security(),
         **pods.placement(model.spec.aggregator),
-        "containers": [_container(model, facts)],
+        "containers": [_container(model, inputs)],
         "volumes": [
             {"name": "config", "configMap": {"name": config_name(model)}},
             pods.token_volume(token_name(model)),
@@ -74,7 +74,7 @@ def _pod(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _container(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
+def _container(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any]:
     settings = aggregator_environment(
         model,
         host="0.0.0.0",
@@ -84,11 +84,11 @@ def _container(model: DriftMonitoredModel, facts: Facts) -> dict[str, Any]:
         token_file=pods.token_file(),
         shard=f"$(POD_INDEX)/{model.spec.aggregator.replicas}",
     )
-    settings[Env.LOG_FORMAT] = facts.log_format
+    settings[Env.LOG_FORMAT] = inputs.log_format
     index = pods.field_variable("POD_INDEX", "metadata.labels['apps.kubernetes.io/pod-index']")
     return {
         "name": "aggregator",
-        "image": facts.images.aggregator,
+        "image": inputs.images.aggregator,
         "command": ["python", "-m", "tidegauge_aggregator"],
         "env": [index, *pods.environment(settings)],  # in this order: the shard refers to the index
         "ports": [{"name": "aggregator", "containerPort": AGGREGATOR_PORT, "protocol": "TCP"}],

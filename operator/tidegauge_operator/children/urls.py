@@ -8,12 +8,12 @@ __all__ = ["aggregator_urls", "model_url"]
 
 
 def model_url(model: DriftMonitoredModel) -> str:
-    """The model's Service."""
+    """Return the address of the model's Service."""
     return f"http://{model.metadata.name}.{model.metadata.namespace}.svc"
 
 
 def aggregator_urls(model: DriftMonitoredModel) -> list[str]:
-    """One address per aggregator replica, in the order of their shards."""
+    """Return one address per aggregator replica, in the order of their shards."""
     name, namespace = aggregator_name(model), model.metadata.namespace
     return [
         f"http://{name}-{shard}.{name}.{namespace}.svc:{AGGREGATOR_PORT}"

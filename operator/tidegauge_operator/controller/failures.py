@@ -1,15 +1,15 @@
-"""Failures from the API server's refusals: which are shown, when, and with which next step. Pure."""
+"""Failures from the errors of the API server: which are shown, when, and with which next step. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tidegauge_operator.controller.applier import NameTaken, Refused
-from tidegauge_operator.kube.client import Refusal
+from tidegauge_operator.controller.applier import NameTakenError, ObjectError
+from tidegauge_operator.kube.client import ApiError
 from tidegauge_operator.status.pod_reasons import Failure
 
-__all__ = ["FailureStatus", "explained"]
+__all__ = ["FailureStatus", "failure_of"]
 
 CLAIMS: Final = "persistentvolumeclaims"
 # Nothing but these words tells it from a policy's or a quota's refusal; without them that is what is shown.
@@ -23,9 +23,9 @@ _NEXT_STEP: Final[Mapping[int, tuple[str, str]]] = {
 }
 
 
-def explained(error: Refusal | NameTaken) -> Failure:
-    """Return the failure that a refusal means, with the next step."""
-    if isinstance(error, NameTaken):
+def failure_of(error: ApiError) -> Failure:
+    """Return the failure that an error means, with the next step."""
+    if isinstance(error, NameTakenError):
         return Failure("NameTaken", str(error))
     if error.code == 403 and error.resource == CLAIMS and NOT_EXPANDABLE in str(error):
         step = "set allowVolumeExpansion on its storage class; until then the volume stays as it is"
@@ -49,9 +49,9 @@ class FailureStatus:
         self.failure: Failure | None = None
         self._passing = 0
 
-    def fail(self, error: Refusal | NameTaken, others: Sequence[str] = ()) -> Failure:
+    def fail(self, error: ApiError, others: Sequence[str] = ()) -> Failure:
         """Record a failed try, `others` were refused too; return the failure, shown in the status or not."""
-        found = explained(error)
+        found = failure_of(error)
         if others:
             found = Failure(found.reason, f"{found.message}; refused as well: {', '.join(others)}")
         self._passing = self._passing + 1 if _may_pass(error) else 0
@@ -59,7 +59,7 @@ class FailureStatus:
             self.failure = found
         return found
 
-    def fail_all(self, refused: Sequence[Refused]) -> Failure:
+    def fail_all(self, refused: Sequence[ObjectError]) -> Failure:
         """Record a failed try for these objects; the first that does not pass by itself leads the message."""
         chief = next((one for one in refused if not _may_pass(one.error)), refused[0])
         return self.fail(chief.error, [f"{ref.kind}/{ref.name}" for ref, _ in refused if ref != chief.ref])
@@ -69,6 +69,6 @@ class FailureStatus:
         self.failure, self._passing = None, 0
 
 
-def _may_pass(error: Refusal | NameTaken) -> bool:
-    """Not reached, another's write, too many requests, or an internal fault of the API server."""
-    return isinstance(error, Refusal) and (error.code in (0, 409, 429) or error.code >= 500)
+def _may_pass(error: ApiError) -> bool:
+    """Return whether it is no connection, another's write, too many requests, or a fault of the server."""
+    return not isinstance(error, NameTakenError) and (error.code in (0, 409, 429) or error.code >= 500)

@@ -41,8 +41,8 @@ class EventHandlers:
         key = Key(document["metadata"]["namespace"], document["metadata"]["name"])
         known = self._cache.models.get(key, {}).get("status")
         if gone:
-            self._cache.lose_model(key)
-        elif self._cache.see_model(document):
+            self._cache.remove_model(key)
+        elif self._cache.update_model(document):
             self._reconciler.mark_stale(key)
         elif self._cache.models[key].get("status") == known:
             return
@@ -50,15 +50,15 @@ class EventHandlers:
 
     async def _pod(self, gone: bool, document: Document) -> None:
         """Record a pod's failure: it changes the status of its model and never causes an apply."""
-        key = self._pods.lose(document) if gone else self._pods.see(document)
+        key = self._pods.remove(document) if gone else self._pods.update(document)
         if key in self._cache.models:
             await self._queue.add(key)
 
     async def _child(self, gone: bool, document: Document) -> None:
         if gone:
-            key, edited = self._cache.lose_child(document), True
+            key, edited = self._cache.remove_child(document), True
         else:
-            key, edited = self._cache.see_child(document) or (None, False)
+            key, edited = self._cache.update_child(document) or (None, False)
         if key is None:
             return
         if edited:

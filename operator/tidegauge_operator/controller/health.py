@@ -23,7 +23,7 @@ ANSWER_SECONDS: Final = 1.5  # below the 2 s that a probe waits
 
 
 class Health:
-    """Whether the reconcile loop moves.
+    """Tells whether the reconcile loop moves.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ class Health:
         self.ready = False
 
     def begin(self, key: object) -> None:
-        """A worker took this key."""
+        """Record that a worker took this key."""
         self._began[key] = self._taken_at = self._clock()
 
     def end(self, key: object) -> None:
-        """A worker has finished this key."""
+        """Record that a worker has finished this key."""
         self._began.pop(key, None)
 
     def check_health(self) -> None:
@@ -56,8 +56,8 @@ class Health:
         if stuck := [str(key) for key, began in self._began.items() if now - began > STUCK_SECONDS]:
             raise Refusal(503, "stuck", f"stuck for more than {STUCK_SECONDS:g} s: {', '.join(stuck)}")
         if min(self._overdue_seconds(), now - self._taken_at) > STUCK_SECONDS:
-            said = f"no model was processed for more than {STUCK_SECONDS:g} s, though some are due"
-            raise Refusal(503, "stuck", said)
+            message = f"no model was processed for more than {STUCK_SECONDS:g} s, though some are due"
+            raise Refusal(503, "stuck", message)
 
     def check_ready(self) -> None:
         """Raise a `Refusal` until the first lists of all kinds are complete."""
@@ -105,7 +105,7 @@ class Meters:
         )
 
     def count_error(self, reason: str) -> None:
-        """A pass over a model failed."""
+        """Count a failed pass over a model."""
         self._errors.labels(reason).inc()
 
     def page(self) -> bytes:
@@ -117,7 +117,7 @@ class Meters:
 
 
 def answered_in(loop: asyncio.AbstractEventLoop, ask: Callable[[], T]) -> Callable[[], T]:
-    """Make a question that any thread may ask: the event loop answers it, for all state changes there.
+    """Return a function for any thread that has the event loop answer, because all state changes there.
 
     A loop that does not answer in time is a `Refusal`: the program is stuck.
     """
@@ -129,8 +129,8 @@ def answered_in(loop: asyncio.AbstractEventLoop, ask: Callable[[], T]) -> Callab
         try:
             return asyncio.run_coroutine_threadsafe(answer(), loop).result(ANSWER_SECONDS)
         except TimeoutError:
-            said = f"the event loop has not turned for {ANSWER_SECONDS:g} s"
-            raise Refusal(503, "stuck", said) from None
+            message = f"the event loop has not turned for {ANSWER_SECONDS:g} s"
+            raise Refusal(503, "stuck", message) from None
 
     return wait
 

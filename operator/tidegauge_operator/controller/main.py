@@ -23,15 +23,15 @@ from tidegauge.resource import DriftMonitoredModel
 from tidegauge_operator.children.urls import aggregator_urls
 from tidegauge_operator.controller import health
 from tidegauge_operator.controller.applier import Applier
-from tidegauge_operator.controller.failures import explained
+from tidegauge_operator.controller.failures import failure_of
 from tidegauge_operator.controller.handlers import EventHandlers
-from tidegauge_operator.controller.periodic import PeriodicTasks, every, tried
+from tidegauge_operator.controller.periodic import PeriodicTasks, attempt, every
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.queue import Queue, Schedule
 from tidegauge_operator.controller.reconciler import Reconciler
 from tidegauge_operator.controller.report_client import ReportClient
 from tidegauge_operator.kube.cache import Cache, Key
-from tidegauge_operator.kube.client import Cluster, Refusal, connect
+from tidegauge_operator.kube.client import ApiError, Cluster, connect
 from tidegauge_operator.kube.informer import Informer
 from tidegauge_operator.kube.watches import OpenWatches, watched_paths
 from tidegauge_operator.settings import Settings
@@ -169,7 +169,7 @@ class Operator:
                 await asyncio.wait_for(self._relisted.wait(), DELETIONS_SECONDS)
                 await asyncio.sleep(RELISTED_SECONDS)  # one look for all watches that begin together
             self._relisted.clear()
-            if not await tried(rounds.find_missed_deletions, RETRY_SECONDS):
+            if not await attempt(rounds.find_missed_deletions, RETRY_SECONDS):
                 self._relisted.set()
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -195,8 +195,8 @@ class Operator:
         try:
             with self.meters.reconcile_seconds.time():
                 return await self.reconciler.reconcile(key, is_try)
-        except Refusal as refusal:
-            failure = explained(refusal)
+        except ApiError as error:
+            failure = failure_of(error)
             self.meters.count_error(failure.reason)
             logger.warning("%s: %s", failure.reason, failure.message, extra={"key": str(key)})
             return False

@@ -12,33 +12,33 @@ from tidegauge.resource import DriftMonitoredModel, of_stored
 from tidegauge_operator.children.labels import SELECTOR, aggregator_name
 from tidegauge_operator.controller.pod_failures import PodFailures
 from tidegauge_operator.controller.queue import Queue
-from tidegauge_operator.controller.reconciler import NO_REPORT_YET, Reconciler, SeenReport
-from tidegauge_operator.controller.report_client import NoReport, ReportClient
+from tidegauge_operator.controller.reconciler import NO_REPORT_YET, Reconciler, ReportResult
+from tidegauge_operator.controller.report_client import ReportClient, ReportError
 from tidegauge_operator.kube.cache import Cache, Key, Ref
-from tidegauge_operator.kube.client import Cluster, Refusal
+from tidegauge_operator.kube.client import ApiError, Cluster
 from tidegauge_operator.kube.kinds import CHILDREN, MODELS, PODS, Kind
 
-__all__ = ["PeriodicTasks", "every", "tried"]
+__all__ = ["PeriodicTasks", "attempt", "every"]
 
 logger = logging.getLogger(__name__)
 
 SILENT_ROUNDS: Final = 3  # a single missing answer is not reported yet
-_NOT_READY: Final = SeenReport(None, NO_REPORT_YET, asked=False)
+_NOT_READY: Final = ReportResult(None, NO_REPORT_YET, asked=False)
 
 
 async def every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
-    """Act every so many seconds, even if one act fails."""
+    """Call a function every so many seconds, even if one call fails."""
     while True:
-        await tried(act, seconds)
+        await attempt(act, seconds)
         await asyncio.sleep(seconds)
 
 
-async def tried(act: Callable[[], Awaitable[None]], seconds: float) -> bool:
-    """Act and return whether it succeeded; the log says that the next try is in so many seconds."""
+async def attempt(act: Callable[[], Awaitable[None]], seconds: float) -> bool:
+    """Call a function and return whether it succeeded; the log says when the next try is."""
     try:
         await act()
-    except Refusal as refusal:
-        logger.warning("%s: tried again in %g s", refusal, seconds)
+    except ApiError as error:
+        logger.warning("%s: tried again in %g s", error, seconds)
     except Exception:  # one model that is not understood must not end the rounds over all
         logger.exception("a round failed: tried again in %g s", seconds)
     else:
@@ -47,11 +47,11 @@ async def tried(act: Callable[[], Awaitable[None]], seconds: float) -> bool:
 
 
 class PeriodicTasks:
-    """The rounds over all models.
+    """Work on all models that is repeated.
 
     Parameters
     ----------
-    cluster, store, pods, reconciler, queue
+    cluster, cache, pods, reconciler, queue
         The parts of the operator.
     namespaces
         Namespaces it watches; empty for all.
@@ -90,36 +90,36 @@ class PeriodicTasks:
         document = self._cache.models.get(key)
         if document is None:
             return
-        heard = await self._heard(key, document)
-        if heard is not None:
-            self._reconciler.see_report(key, heard)
+        result = await self._ask_aggregators(key, document)
+        if result is not None:
+            self._reconciler.record_report(key, result)
             await self._queue.add(key)
 
-    async def _heard(self, key: Key, document: dict[str, object]) -> SeenReport | None:
-        """The result of asking; None if an answer, or a part of it, is missing for the first time."""
+    async def _ask_aggregators(self, key: Key, document: dict[str, object]) -> ReportResult | None:
+        """Return the report; None if it, or a part of it, is missing for the first times."""
         model = of_stored(document)
         aggregator = self._cache.children(key).get(Ref("apps/v1", "StatefulSet", aggregator_name(model)))
         if aggregator is None:  # deleted, or not listed yet by an operator that has just begun
-            heard = _NOT_READY
+            result = _NOT_READY
         elif not aggregator.part.get("status", {}).get("readyReplicas", 0):
             return _NOT_READY
         else:
-            heard = await self._answer(key, model)
-        if not heard.silence:
+            result = await self._read_report(key, model)
+        if not result.silence:
             self._silent.pop(key, None)
-            return heard
+            return result
         self._silent[key] += 1
-        return heard if self._silent[key] >= SILENT_ROUNDS else None
+        return result if self._silent[key] >= SILENT_ROUNDS else None
 
-    async def _answer(self, key: Key, model: DriftMonitoredModel) -> SeenReport:
+    async def _read_report(self, key: Key, model: DriftMonitoredModel) -> ReportResult:
         try:
-            told = await self._reports.report(key.name, self._addresses(model))
-        except NoReport as reason:
-            return SeenReport(None, str(reason))
-        return SeenReport(told.report, told.silence, silent_shards=told.silent_shards)
+            joined = await self._reports.report(key.name, self._addresses(model))
+        except ReportError as reason:
+            return ReportResult(None, str(reason))
+        return ReportResult(joined.report, joined.silence, silent_shards=joined.silent_shards)
 
     async def look_for_definitions(self) -> bool:
-        """See which optional kinds the cluster knows; if that changed, reconcile every model."""
+        """Ask which optional kinds the cluster knows; if that changed, reconcile every model."""
         optional = [kind for kind in CHILDREN if kind.optional]
         known = frozenset([kind.name for kind in optional if await self._cluster.serves(kind)])
         if known == self._reconciler.known_kinds:
@@ -139,7 +139,7 @@ class PeriodicTasks:
         there = await self._uids(MODELS, "") if before else set()
         for key, uid in before.items():
             if uid not in there:
-                self._cache.lose_model(key)
+                self._cache.remove_model(key)
                 await self._queue.add(key, hurry=True)
         for kind in CHILDREN:
             if not kind.optional or kind.name in self._reconciler.known_kinds:  # else it is answered 404
@@ -149,8 +149,8 @@ class PeriodicTasks:
                 await self._queue.add(key)
 
     async def _find_missed(self, kind: Kind) -> None:
-        if children := self._cache.snapshot(kind):
-            for key in self._cache.missed(kind, await self._missing(kind, children)):
+        if children := self._cache.uids(kind):
+            for key in self._cache.remove_missing(kind, await self._missing(kind, children)):
                 self._reconciler.mark_stale(key)
                 await self._queue.add(key, hurry=True)
 
@@ -158,10 +158,10 @@ class PeriodicTasks:
         """Return the known uids that no longer exist; none of a kind that may not be listed."""
         try:
             return known - await self._uids(kind, SELECTOR)
-        except Refusal as refusal:
-            if refusal.code != 403:
+        except ApiError as error:
+            if error.code != 403:
                 raise
-            logger.warning("%s: deletions that no watch reported are not seen", refusal)
+            logger.warning("%s: deletions that no watch reported are not seen", error)
             return set()
 
     async def _uids(self, kind: Kind, selector: str) -> set[str]:

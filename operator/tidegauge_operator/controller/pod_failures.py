@@ -27,11 +27,11 @@ class PodFailures:
     def __init__(self) -> None:
         self._failing: dict[Key, dict[str, _Seen]] = {}
 
-    def see(self, pod: Document) -> Key | None:
-        """Take note of a pod; returns its model where that changed what is known."""
+    def update(self, pod: Document) -> Key | None:
+        """Record a pod; return its model where that changed what is known."""
         failure = pod_failure(pod)
         if failure is None:
-            return self.lose(pod)
+            return self.remove(pod)
         metadata, key = pod["metadata"], _key(pod)
         component = metadata["labels"].get(COMPONENT_LABEL, "")
         seen = _Seen(metadata.get("creationTimestamp", ""), metadata["name"], component, failure)
@@ -40,8 +40,8 @@ class PodFailures:
         known[metadata["uid"]] = seen
         return key if changed else None
 
-    def lose(self, pod: Document) -> Key | None:
-        """A pod is gone, or is well; returns its model where something had been wrong with it."""
+    def remove(self, pod: Document) -> Key | None:
+        """Forget a pod that is gone or well; return its model where it had failed."""
         key = _key(pod)
         known = self._failing.get(key, {})
         lost = known.pop(pod["metadata"]["uid"], None)
@@ -55,7 +55,7 @@ class PodFailures:
         return max(failing, key=lambda seen: (seen.created, seen.name)).failure if failing else None
 
     def uids(self) -> set[str]:
-        """The uids of all failing pods."""
+        """Return the uids of all failing pods."""
         return {uid for known in self._failing.values() for uid in known}
 
     def forget(self, gone: Set[str]) -> set[Key]:

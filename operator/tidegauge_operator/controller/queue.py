@@ -17,7 +17,7 @@ DEBOUNCE_SECONDS: Final = 0.1
 
 
 class Schedule(Generic[Key]):
-    """When which key is due, as plain state: times come in as arguments.
+    """Keeps when each key is due, as plain state: times come in as arguments.
 
     A key is in here once, even if it is added often, and the earlier of two times counts. A key
     that failed is tried again after a wait, unless it is hurried; what is added meanwhile is worked on
@@ -59,13 +59,13 @@ class Schedule(Generic[Key]):
             heapq.heappush(self._heap, (at, self._order, key))
 
     def next_at(self) -> float | None:
-        """When the next key is due; None without keys."""
+        """Return when the next key is due; None without keys."""
         while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)  # the key was taken, or is due earlier by another entry
         return self._heap[0][0] if self._heap else None
 
     def take(self, now: float) -> Key | None:
-        """The key that has been due for longest, until `done` or `failed` is said; None when none is due."""
+        """Take the key that has been due for longest, or None; `done` or `failed` gives it back."""
         at = self.next_at()
         if at is None or at > now:
             return None
@@ -77,18 +77,18 @@ class Schedule(Generic[Key]):
         return key
 
     def is_try(self, key: Key) -> bool:
-        """Whether the work on a key is a try; else it failed before, and its wait is not over."""
+        """Return whether the work on a key is a try; else it failed before, and its wait is not over."""
         return key in self._trying
 
     def done(self, key: Key) -> None:
-        """The key went well: its failures are forgotten."""
+        """Give back a key that went well, and forget its failures."""
         for known in self._failures, self._try_at:
             known.pop(key, None)
         if (at := self._end(key)) is not None:
             self._put(key, at)
 
     def failed(self, key: Key, now: float) -> None:
-        """The key failed: it is tried again after a wait, or at once if it was hurried meanwhile."""
+        """Give back a key that failed: it is tried again after a wait, or at once if it was hurried."""
         tried, hurried, added = key in self._trying, key in self._hurried, self._end(key)
         if tried:
             self._failures[key] = self._failures.get(key, 0) + 1
@@ -97,7 +97,7 @@ class Schedule(Generic[Key]):
         self._put(key, self._try_at[key] if added is None else min(added, self._try_at[key]))
 
     def _end(self, key: Key) -> float | None:
-        """The work on a key ends; returns when it is due because it was added meanwhile."""
+        """End the work on a key; return when it is due because it was added meanwhile."""
         for keys in self._trying, self._hurried:
             keys.discard(key)
         return self._working.pop(key)
@@ -136,7 +136,7 @@ class Queue(Generic[Key]):
         return 0.0 if at is None else max(0.0, self._clock() - at)
 
     async def add(self, key: Key, hurry: bool = False) -> None:
-        """Have the key worked on soon; with `hurry` as a try, also if it failed."""
+        """Make the key due soon; with `hurry` as a try, also if it failed."""
         async with self._changed:
             self._schedule.add(key, self._clock() + self._debounce_seconds, hurry)
             self._changed.notify()
@@ -148,7 +148,7 @@ class Queue(Generic[Key]):
             self._changed.notify_all()
 
     async def work(self, act: Callable[[Key, bool], Awaitable[bool]]) -> None:
-        """Be one worker: give `act` one key after the other, and whether this is a try.
+        """Work as one worker: call `act` with one key after the other, and whether this is a try.
 
         It says whether that went well.
         """

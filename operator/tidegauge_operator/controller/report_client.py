@@ -13,7 +13,7 @@ import aiohttp
 from tidegauge.errors import WireError
 from tidegauge.report.model import Report
 
-__all__ = ["JoinedReport", "NoReport", "ReportClient"]
+__all__ = ["JoinedReport", "ReportClient", "ReportError"]
 
 REQUEST_SECONDS: Final = 5.0
 MOST_BYTES: Final = 8 << 20
@@ -25,8 +25,8 @@ _UNHEARD_OF: Final = (
 )
 
 
-class NoReport(Exception):
-    """There is no report to be had, with the reason."""
+class ReportError(Exception):
+    """An aggregator has no report to read, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +46,33 @@ class ReportClient:
         self._free = asyncio.Semaphore(AT_ONCE)
 
     async def report(self, model: str, urls: Sequence[str]) -> JoinedReport:
-        """The report of a model, joined over those of its aggregators' replicas that answer.
+        """Read the report of a model, joined over those of its aggregators' replicas that answer.
 
         Raises
         ------
-        NoReport
+        ReportError
             None of them answers, or their answers do not fit together.
         """
         answers = await asyncio.gather(*(self._asked(model, i, url) for i, url in enumerate(urls)))
         parts = [answer for answer in answers if isinstance(answer, Report)]
-        silent = [str(answer) for answer in answers if isinstance(answer, NoReport)]
+        silent = [str(answer) for answer in answers if isinstance(answer, ReportError)]
         if not parts:
-            raise NoReport(silent[0])
+            raise ReportError(silent[0])
         silence = f"{len(silent)} of {len(urls)} aggregators: {silent[0]}" if silent else ""
         try:
             return JoinedReport(Report.join(parts, len(silent)), silence, len(silent))
         except WireError as error:
-            raise NoReport(f"the aggregators' reports do not fit together: {error}") from error
+            raise ReportError(f"the aggregators' reports do not fit together: {error}") from error
 
-    async def _asked(self, model: str, shard: int, url: str) -> Report | NoReport:
-        """One replica's report, or why there is none."""
+    async def _asked(self, model: str, shard: int, url: str) -> Report | ReportError:
+        """Return one replica's report, or why there is none."""
         async with self._free:
             try:
                 return await self._one(model, url)
-            except NoReport as reason:
+            except ReportError as reason:
                 return reason
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                return NoReport(
+                return ReportError(
                     f"the aggregator does not answer: {type(error).__name__} {_step(model, shard)}"
                 )
 
@@ -83,12 +83,12 @@ class ReportClient:
                 f"{url}/v1/report", params={"model": model}, timeout=timeout
             ) as answer:
                 if answer.status == 404:
-                    raise NoReport(_UNHEARD_OF)
+                    raise ReportError(_UNHEARD_OF)
                 if answer.status != 200:
-                    raise NoReport(f"the aggregator answers with status {answer.status}")
+                    raise ReportError(f"the aggregator answers with status {answer.status}")
                 return Report.from_dict(json.loads(await _body(answer)))
         except (WireError, ValueError) as error:
-            raise NoReport(f"the aggregator answers with something else than a report: {error}") from error
+            raise ReportError(f"the aggregator answers with something else than a report: {error}") from error
 
 
 def _step(model: str, shard: int) -> str:
@@ -97,10 +97,10 @@ def _step(model: str, shard: int) -> str:
 
 
 async def _body(answer: aiohttp.ClientResponse) -> bytes:
-    """All of an answer, counted as it comes: not every answer says how long it is."""
+    """Read all of an answer, counted as it comes: not every answer has a length."""
     body = bytearray()
     async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
         body += chunk
         if len(body) > MOST_BYTES:
-            raise NoReport(f"the aggregator's report has more than {MOST_BYTES} bytes")
+            raise ReportError(f"the aggregator's report has more than {MOST_BYTES} bytes")
     return bytes(body)

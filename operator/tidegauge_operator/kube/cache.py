@@ -1,4 +1,4 @@
-"""What the watches have seen: the models, and of their objects what decisions need. Plain state."""
+"""What the watches have shown: the models, and of their objects what decisions need. Plain state."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Ref(NamedTuple):
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Ref:
-        """The reference to a document."""
+        """Return the reference to a document."""
         return cls(document["apiVersion"], document["kind"], document["metadata"]["name"])
 
 
@@ -50,7 +50,7 @@ class Child:
         Its own, and its controller's.
     version
         Its resource version, a number that grows with each write.
-    print
+    fingerprint
         Hash of all that is not its status: it changes when somebody edits the object.
     part
         What decisions need of it.
@@ -59,7 +59,7 @@ class Child:
     uid: str
     owner: str
     version: int
-    print: str
+    fingerprint: str
     part: Document
 
 
@@ -72,7 +72,7 @@ _SPEC: Final = ("replicas", "selector", "volumeClaimTemplates")
 
 
 def owner_of(document: Mapping[str, Any]) -> tuple[Key, str] | None:
-    """The model that controls an object, and its uid; None where no model does."""
+    """Return the model that controls an object, and its uid; None where no model does."""
     metadata = document["metadata"]
     for owner in metadata.get("ownerReferences", ()):
         ours = owner["kind"] == RESOURCE_KIND and owner["apiVersion"].startswith(f"{API_GROUP}/")
@@ -82,7 +82,7 @@ def owner_of(document: Mapping[str, Any]) -> tuple[Key, str] | None:
 
 
 def orphan_of(document: Mapping[str, Any]) -> Key | None:
-    """The model that an object was made for, by its labels, where nobody controls it any more; or None."""
+    """Return the model in the labels of an object that nobody controls any more; else None."""
     controlled = any(owner.get("controller") for owner in document["metadata"].get("ownerReferences", ()))
     return None if controlled else _made_for(document)
 
@@ -95,18 +95,18 @@ def _made_for(document: Mapping[str, Any]) -> Key | None:
 
 
 class Cache:
-    """All that is known of the cluster."""
+    """The known state of the cluster."""
 
     def __init__(self) -> None:
         self.models: dict[Key, Document] = {}
         self._children: dict[Key, dict[Ref, Child]] = {}
 
     def children(self, key: Key) -> Mapping[Ref, Child]:
-        """The objects that a model's name owns."""
+        """Return the objects that the models of one name own."""
         return self._children.get(key, {})
 
-    def see_model(self, document: Document) -> bool:
-        """Take note of a model; returns whether its objects may have to change."""
+    def update_model(self, document: Document) -> bool:
+        """Record a model; return whether its objects may have to change."""
         metadata = document["metadata"]
         key = Key(metadata["namespace"], metadata["name"])
         before = self.models.get(key)
@@ -120,18 +120,18 @@ class Cache:
             "labels"
         ) != metadata.get("labels")
 
-    def see_status(self, document: Document) -> None:
-        """Take note of a status that was written, without taking note of an edit that came with it."""
+    def update_status(self, document: Document) -> None:
+        """Record a status that was written, but not an edit that came with it."""
         key = Key(document["metadata"]["namespace"], document["metadata"]["name"])
         known = self.models.get(key)
         if known is not None and _version(document) >= _version(known):
             self.models[key] = _with_status(known, document)
 
-    def lose_model(self, key: Key) -> None:
-        """A model is gone; its objects go by themselves."""
+    def remove_model(self, key: Key) -> None:
+        """Forget a deleted model; its objects are deleted by Kubernetes."""
         self.models.pop(key, None)
 
-    def see_child(self, document: Document) -> tuple[Key, bool] | None:
+    def update_child(self, document: Document) -> tuple[Key, bool] | None:
         """Record an object; return its model and whether it was edited, None if it is no model's."""
         found = owner_of(document)
         if found is None:
@@ -144,9 +144,9 @@ class Cache:
         if before is not None and before.uid == child.uid and child.version < before.version:
             return key, False  # the answer to a write, after the watch has shown its result
         known[ref] = child
-        return key, before is None or (before.uid, before.print) != (child.uid, child.print)
+        return key, before is None or (before.uid, before.fingerprint) != (child.uid, child.fingerprint)
 
-    def lose_child(self, document: Document) -> Key | None:
+    def remove_child(self, document: Document) -> Key | None:
         """Forget a deleted object; return the model that owned it."""
         found = owner_of(document)
         if found is None:
@@ -157,7 +157,7 @@ class Cache:
         return found[0]
 
     def _lost_by(self, document: Document) -> Key | None:
-        """Forget an object that no model controls any more; returns the model that did."""
+        """Forget an object that no model controls any more; return the model that did."""
         key, ref = _made_for(document), Ref.of(document)
         known = None if key is None else self.children(key).get(ref)
         if key is None or known is None or known.uid != document["metadata"]["uid"]:
@@ -165,11 +165,11 @@ class Cache:
         self._drop(key, ref)
         return key
 
-    def snapshot(self, kind: Kind) -> set[str]:
-        """The uids of all known objects of a kind."""
+    def uids(self, kind: Kind) -> set[str]:
+        """Return the uids of all known objects of a kind."""
         return {child.uid for known in self._children.values() for child in _of_kind(known, kind).values()}
 
-    def missed(self, kind: Kind, gone: Set[str]) -> set[Key]:
+    def remove_missing(self, kind: Kind, gone: Set[str]) -> set[Key]:
         """Forget the objects with these uids; return the models that owned them."""
         keys = set()
         for key, known in list(self._children.items()):
@@ -219,7 +219,7 @@ _NOISE: Final = frozenset({"managedFields", "resourceVersion", "generation", "an
 
 
 def fingerprint_of(document: Mapping[str, Any]) -> str:
-    """Hash of all of an object that is not its status, nor written by other programs as a rule."""
+    """Hash all of an object but its status and what other programs write as a rule."""
     own = {name: value for name, value in document.items() if name not in ("status", "metadata")}
     own["metadata"] = {n: value for n, value in document["metadata"].items() if n not in _NOISE}
     return hashlib.blake2b(json.dumps(own, sort_keys=True).encode(), digest_size=12).hexdigest()

@@ -1,4 +1,4 @@
-"""The API server, as the operator speaks to it: plain documents, server-side apply, typed refusals."""
+"""The API server's client: plain documents, server-side apply, typed errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tidegauge.errors import TidegaugeError
 from tidegauge.protocol.names import Env
 from tidegauge_operator.kube.kinds import EVENTS, Kind, kind_of
 
-__all__ = ["MANAGER", "REPAIR", "Cluster", "Credentials", "NoCluster", "Refusal", "connect"]
+__all__ = ["MANAGER", "REPAIR", "ApiError", "Cluster", "Credentials", "NoClusterError", "connect"]
 
 Document = dict[str, Any]
 Documents = list[Document]
@@ -29,7 +29,7 @@ APPLY: Final = "application/apply-patch+yaml"
 METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """The API server refused, or could not be reached (code 0).
 
     Parameters
@@ -45,7 +45,7 @@ class Refusal(Exception):
         self.code, self.reason, self.resource = code, reason, resource
 
 
-class NoCluster(TidegaugeError):
+class NoClusterError(TidegaugeError):
     """Nothing says where the API server is, or with which credentials."""
 
 
@@ -66,7 +66,7 @@ async def connect(kubeconfig: Path | None) -> Cluster:
 
     Raises
     ------
-    NoCluster
+    NoClusterError
         The file cannot be used, or there is none and this is no pod.
     """
     configuration = Configuration()
@@ -78,7 +78,7 @@ async def connect(kubeconfig: Path | None) -> Cluster:
                 config_file=str(kubeconfig), client_configuration=configuration, persist_config=False
             )
     except Exception as error:  # of a file that is no kubeconfig the client library raises whatever it likes
-        raise NoCluster(_without_cluster(kubeconfig, error)) from error
+        raise NoClusterError(_without_cluster(kubeconfig, error)) from error
     # Else each request reads a .netrc in another thread, whose password for this host it would even send.
     configuration.client_session_kwargs = {"trust_env": False}
     return Cluster(ApiClient(configuration))
@@ -140,7 +140,7 @@ class Cluster:
         await self._request("PATCH", path, {"fieldManager": REPAIR}, document, MERGE)
 
     async def give_up_repair(self, document: Document) -> Document:
-        """Take the repair's name off an object's fields: else one that is ours no longer would stay for it.
+        """Take the repair's name off an object's fields: else a field that is no longer ours would stay.
 
         Parameters
         ----------
@@ -154,18 +154,18 @@ class Cluster:
         return await self._request("PATCH", path, {"fieldManager": REPAIR}, change, MERGE)
 
     async def find(self, kind: Kind, namespace: str, name: str) -> Document | None:
-        """The object of that name, or None; as a list of one, for which the rights of watching are enough."""
+        """Return the object of that name, or None; as a list of one, which the rights of watching allow."""
         found = await self._list(kind, namespace, {"fieldSelector": f"metadata.name={name}"})
         return found[0] if found else None
 
     async def uids(self, kind: Kind, namespace: str | None, selector: str) -> set[str]:
-        """The uids of all objects of a kind with these labels."""
+        """Return the uids of all objects of a kind with these labels."""
         query = {"labelSelector": selector}
         answer = await self._request("GET", kind.path(namespace), query, accept=METADATA)
         return {item["metadata"]["uid"] for item in answer["items"] or ()}
 
     async def last_event(self, namespace: str, uid: str, reason: str) -> str | None:
-        """The message of the newest Event of that reason about an object; None where there is none."""
+        """Return the message of the newest Event of that reason about an object; None where there is none."""
         query = {"fieldSelector": f"involvedObject.uid={uid},reason={reason}"}
         found = await self._list(EVENTS, namespace, query)
         newest = max(found, key=lambda event: event.get("lastTimestamp") or "", default={})
@@ -181,8 +181,8 @@ class Cluster:
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         try:
             await self._request("DELETE", kind.path(namespace, name), body=body)
-        except Refusal as refusal:
-            if refusal.code not in (404, 409):  # gone, or another of the same name
+        except ApiError as error:
+            if error.code not in (404, 409):  # gone, or another of the same name
                 raise
 
     async def post_event(self, document: Document) -> None:
@@ -191,11 +191,11 @@ class Cluster:
         await self._request("POST", path, body=document)
 
     async def serves(self, kind: Kind) -> bool:
-        """Whether the API server knows a kind."""
+        """Return whether the API server knows a kind."""
         try:
             answer = await self._request("GET", kind.root)
-        except Refusal as refusal:
-            if refusal.code == 404:
+        except ApiError as error:
+            if error.code == 404:
                 return False
             raise
         return any(resource["kind"] == kind.name for resource in answer["resources"])
@@ -216,7 +216,7 @@ class Cluster:
             answer = await self._api.call_api(method, url, headers, body, _request_timeout=REQUEST_SECONDS)
             content = await answer.read()
         except (ApiException, aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Refusal(0, "Unreachable", f"{type(error).__name__}: {error}") from error
+            raise ApiError(0, "Unreachable", f"{type(error).__name__}: {error}") from error
         return _read(answer.status, content)
 
 
@@ -227,5 +227,5 @@ def _read(code: int, content: bytes) -> Document:
         document = {"message": content[:200].decode(errors="replace")}
     if code >= 400:
         resource = (document.get("details") or {}).get("kind", "")
-        raise Refusal(code, document.get("reason", ""), document.get("message", f"status {code}"), resource)
+        raise ApiError(code, document.get("reason", ""), document.get("message", f"status {code}"), resource)
     return document

@@ -40,7 +40,7 @@ _BACKOFF: Final = Backoff(first_seconds=1.0, most_seconds=30.0, jitter=0.0)
 class Informer:
     """Watches all kinds, and passes each event to a handler.
 
-    All but the methods named so run in the event loop that made this.
+    The methods below the line "in Kopf's thread" run there, all others in the event loop that made this.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ class Informer:
 
 
 async def _end_tasks() -> None:
-    """End all other tasks of this loop. Kopf cancels each of them once, which leaves some waiting forever."""
+    """End all other tasks of this loop; a watch of Kopf takes its first cancellation for a pause."""
     while others := asyncio.all_tasks() - {asyncio.current_task()}:
         for task in others:
             task.cancel()

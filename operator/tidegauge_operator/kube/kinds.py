@@ -47,7 +47,7 @@ class Kind:
         return f"/apis/{self.api_version}" if self.group else f"/api/{self.api_version}"
 
     def path(self, namespace: str | None, name: str = "") -> str:
-        """Path of one object, of the kind in a namespace, or of the kind in all of them."""
+        """Return the path of one object, of the kind in a namespace, or of the kind in all of them."""
         where = f"/namespaces/{namespace}" if namespace else ""
         return f"{self.root}{where}/{self.plural}{f'/{name}' if name else ''}"
 
@@ -75,7 +75,7 @@ _BY_NAME: Final = {(kind.api_version, kind.name): kind for kind in (MODELS, *CHI
 
 
 def kind_of(document: Mapping[str, object]) -> Kind:
-    """The kind of a document.
+    """Return the kind of a document.
 
     Raises
     ------

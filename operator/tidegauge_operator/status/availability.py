@@ -39,7 +39,7 @@ class State:
 
 
 def model_available(deployment: Document | None, pods: Failure | None) -> State:
-    """Whether any pod answers, whatever its revision; `pods` is what is wrong with one of them."""
+    """Return whether any pod answers, whatever its revision; `pods` is the failure of one of them."""
     if deployment is None:
         return State("False", "DeploymentMissing", "there is no Deployment yet")
     wanted, available = _wanted(deployment), count_of(deployment, "availableReplicas")
@@ -56,7 +56,7 @@ def model_available(deployment: Document | None, pods: Failure | None) -> State:
 
 
 def model_complete(deployment: Document | None, pods: Failure | None) -> State:
-    """The same, and False while the spec is not rolled out to all pods or one of them fails."""
+    """Return the same as `model_available`, and False while the spec is not rolled out or a pod fails."""
     served = model_available(deployment, pods)
     if deployment is None or served.status != "True":
         return served
@@ -69,7 +69,7 @@ def model_complete(deployment: Document | None, pods: Failure | None) -> State:
 
 
 def is_settling(workload: Document | None) -> bool:
-    """Whether the workload's controller has yet to see its last edit: what it says is of the one before."""
+    """Return whether the controller has not seen the last edit: its status is of the one before."""
     if workload is None:
         return False
     seen = count_of(workload, "observedGeneration")
@@ -82,7 +82,7 @@ def last_progress(deployment: Document) -> str:
 
 
 def aggregator_available(stateful_set: Document | None, pods: Failure | None) -> State:
-    """Whether all replicas are ready: each holds a share of the features."""
+    """Return whether all replicas are ready: each holds a share of the features."""
     if stateful_set is None:
         return State("False", "StatefulSetMissing", "the aggregator has no StatefulSet yet")
     wanted, ready = _wanted(stateful_set), count_of(stateful_set, "readyReplicas")
@@ -93,7 +93,7 @@ def aggregator_available(stateful_set: Document | None, pods: Failure | None) ->
 
 
 def aggregator_complete(stateful_set: Document | None, pods: Failure | None) -> State:
-    """The same, and False while not all replicas are of the spec as it is now."""
+    """Return the same as `aggregator_available`, and False while not all replicas have the present spec."""
     merged = aggregator_available(stateful_set, pods)
     if stateful_set is None or merged.status != "True":
         return merged
@@ -103,13 +103,13 @@ def aggregator_complete(stateful_set: Document | None, pods: Failure | None) -> 
 
 
 def lacks_pods(stateful_set: Document) -> bool:
-    """Whether its controller has looked and has not made all pods: it may not, or has only begun."""
+    """Return whether the controller saw the edit and has not made all pods: it may not, or has just begun."""
     seen = count_of(stateful_set, "observedGeneration") > 0
     return seen and count_of(stateful_set, "replicas") < _wanted(stateful_set)
 
 
 def count_of(workload: Document | None, name: str) -> int:
-    """A number of the workload's status."""
+    """Return a number of the workload's status."""
     return int((workload or {}).get("status", {}).get(name, 0))
 
 
@@ -130,13 +130,13 @@ def _wrong(deployment: Document, pods: Failure | None) -> Failure | None:
     if refused.get("status") == "True":  # a quota, a limit range, an admission rule: its own words say which
         return creation_failure(refused.get("message", ""))
     if pods is None and late.get("status") == "False":
-        said = f"{late.get('message', '')} {_LOOK_AT_PODS}".strip()
-        return Failure(late.get("reason", "NotProgressing"), said)
+        message = f"{late.get('message', '')} {_LOOK_AT_PODS}".strip()
+        return Failure(late.get("reason", "NotProgressing"), message)
     return pods
 
 
 def _is_rolled_out(deployment: Document) -> bool:
-    """Whether all pods are of the newest revision, and were all available at once.
+    """Return whether all pods are of the newest revision, and were all available at once.
 
     A later change of scale does not undo it: the Deployment's controller keeps the reason.
     """

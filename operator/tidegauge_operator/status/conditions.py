@@ -34,7 +34,7 @@ Document = dict[str, Any]
 
 ENOUGH_ROWS_RATIO: Final = 0.99
 AGAIN_ENOUGH_ROWS_RATIO: Final = 0.995  # so that a share around the bound does not flap
-HEARING_SECONDS: Final = 60.0  # a pod that has begun to answer is heard after its first pane
+FIRST_PANE_SECONDS: Final = 60.0  # a pod that has begun to answer sends its first pane within this
 NAMING_SECONDS: Final = (
     120.0  # after a rollout profile and policy may be of two specs: a ConfigMap is read late
 )
@@ -52,7 +52,7 @@ class Observed:
     Parameters
     ----------
     generation
-        The generation whose objects were applied last; 0 before the first.
+        Generation of the spec that was applied last; 0 before the first.
     failure
         The failure of applying them, or None.
     deployment, stateful_set
@@ -115,7 +115,7 @@ def status(model: DriftMonitoredModel, observed: Observed, before: Mapping[str, 
 
 
 def has_happened(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether more than figures changed, so that the status should be written at once."""
+    """Return whether more than figures changed, so that the status should be written at once."""
     return _without_figures(before) != _without_figures(after)
 
 
@@ -123,12 +123,12 @@ def has_happened(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 
 def _applied_generation(observed: Observed, before: Mapping[str, Any]) -> int:
-    """The generation applied last, by this operator or by one before it."""
+    """Return the generation applied last, by this operator or by one before it."""
     return observed.generation or int(before.get("observedGeneration", 0))
 
 
 def _is_settling(model: DriftMonitoredModel, observed: Observed, before: Mapping[str, Any]) -> bool:
-    """Whether the observations belong to an older spec: the new one is not applied or not seen yet."""
+    """Return whether the observations belong to an older spec: the new one is not applied or not seen yet."""
     if not model.spec.paused and _applied_generation(observed, before) < model.metadata.generation:
         return True
     return is_settling(observed.deployment) or is_settling(observed.stateful_set)
@@ -185,7 +185,7 @@ def _monitoring_ready(model: DriftMonitoredModel, observed: Observed, applied_ge
 
 
 def monitoring_kinds(model: DriftMonitoredModel) -> tuple[str, ...]:
-    """Kinds of the Prometheus operator that a model asks for."""
+    """Return the kinds of the Prometheus operator that a model wants."""
     monitoring = model.spec.monitoring
     asked = {
         "ServiceMonitor": monitoring.service_monitor.enabled,
@@ -245,12 +245,12 @@ def _degraded(observed: Observed, merged: State, lacked_rows: bool, now: str) ->
 
 
 def _unknown_features(report: Report) -> list[str]:
-    """Features that the policy names and the profile does not have."""
+    """Return the features that the policy names and the profile does not have."""
     return [str(name) for name in report.policy.get("unknown_features", ())]
 
 
 def _is_rolling(observed: Observed, now: str) -> bool:
-    """Whether a rollout goes on, or ended a moment ago."""
+    """Return whether a rollout goes on, or ended a moment ago."""
     deployment = observed.deployment
     if deployment is None or model_complete(deployment, observed.model_pods).status != "True":
         return True
@@ -259,15 +259,15 @@ def _is_rolling(observed: Observed, now: str) -> bool:
 
 
 def _answering_pods(coverage: Coverage, deployment: Document | None, now: str) -> int | None:
-    """Pods that should be heard by now; None if that is unknown.
+    """Return how many pods should have sent a pane by now; None if that is unknown.
 
-    A pod that does not answer has nothing to count, and one that has just begun is not heard yet.
+    A pod that does not answer has nothing to count, and one that has just begun has sent no pane yet.
     """
     expected = expected_pods(coverage, deployment)
     if expected is None or deployment is None:
         return expected
     progress = last_progress(deployment)
-    if progress and _seconds_between(progress, now) < HEARING_SECONDS:
+    if progress and _seconds_between(progress, now) < FIRST_PANE_SECONDS:
         return None
     return min(expected, count_of(deployment, "availableReplicas"))
 
@@ -277,7 +277,7 @@ def _seconds_between(earlier: str, later: str) -> float:
 
 
 def _lacks_rows(coverage: Coverage, lacked: bool) -> bool:
-    """Over the last panes: old losses do not count today, and today's losses show today."""
+    """Return whether rows were lost in the last panes: older losses do not count."""
     counted, lost = coverage.recent_rows_counted, coverage.recent_rows_lost
     enough = AGAIN_ENOUGH_ROWS_RATIO if lacked else ENOUGH_ROWS_RATIO
     return counted < enough * (counted + lost)
@@ -298,9 +298,9 @@ def _condition(
 
 
 def _message(kind: str, state: State, known: Mapping[str, Any] | None) -> str:
-    """An Unknown keeps the bad state before it, so that only the end of that state is an Event."""
-    told = bad_reason(kind, known)
-    return f"{state.message}; {told} before that" if told and state.status == "Unknown" else state.message
+    """Return the message: an Unknown keeps the bad state before it, whose end alone is an Event."""
+    reason = bad_reason(kind, known)
+    return f"{state.message}; {reason} before that" if reason and state.status == "Unknown" else state.message
 
 
 # --- small parts -------------------------------------------------------------------------------------
@@ -308,13 +308,13 @@ def _message(kind: str, state: State, known: Mapping[str, Any] | None) -> str:
 
 def _without_figures(document: Mapping[str, Any]) -> Document:
     plain = dict(document)
-    if (said := document.get("drift")) is not None:
-        coverage = {name: value for name, value in said.get("coverage", {}).items() if name != "rows"}
-        top = said.get("topFeatures", ())
+    if (drift_status := document.get("drift")) is not None:
+        coverage = {name: value for name, value in drift_status.get("coverage", {}).items() if name != "rows"}
+        top = drift_status.get("topFeatures", ())
         # Which are the first of many is a matter of figures; the condition's message names them otherwise.
-        all_named = said.get("driftingFeatures", 0) <= len(top)
+        all_named = drift_status.get("driftingFeatures", 0) <= len(top)
         names = sorted((f["name"], f.get("severity"), *f.get("pods", ())) for f in top if all_named)
-        plain["drift"] = {**said, "rows": 0, "coverage": coverage, "topFeatures": names}
+        plain["drift"] = {**drift_status, "rows": 0, "coverage": coverage, "topFeatures": names}
     return plain
 
 

@@ -40,12 +40,12 @@ def _coverage(coverage: Coverage | None, deployment: Document | None) -> Documen
 
 
 def shards(replicas: int, silent: int) -> Document:
-    """How many shards of how many are heard; nothing for a single one."""
+    """Say how many shards of how many answer; nothing for a single one."""
     return {"shards": f"{max(0, replicas - silent)}/{replicas}"} if replicas > 1 else {}
 
 
 def expected_pods(coverage: Coverage, deployment: Document | None) -> int | None:
-    """The aggregator's number, but at most the wanted one: it learns later that pods were removed."""
+    """Return the aggregator's number, but at most the wanted one: it learns later that pods were removed."""
     if coverage.pods_expected is None or deployment is None:
         return coverage.pods_expected
     wanted: int = deployment.get("spec", {}).get("replicas", 1)
@@ -58,7 +58,7 @@ def by_severity(feature: FeatureReport) -> tuple[bool, str]:
 
 
 def located(feature: FeatureReport) -> str:
-    """The feature's name, with the pods that its drift is confined to."""
+    """Return the feature's name, with the pods that its drift is confined to."""
     return f"{feature.name} ({feature.where})" if feature.extent is Extent.CONFINED else feature.name
 
 
@@ -76,7 +76,7 @@ def _top(feature: FeatureReport) -> Document:
 
 
 def silent(before: Mapping[str, Any], now: str) -> Document:
-    """Return the last verdict as `Unknown`, because nothing more is heard."""
+    """Return the last verdict as `Unknown`, because no report comes any more."""
     if before["verdict"] == Verdict.UNKNOWN.value:
         return dict(before)
     return {

@@ -42,25 +42,25 @@ class Event:
 
 
 def events(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
-    """The Events that tell of the way from one status to the next, one for each transition."""
+    """Return the Events between one status and the next, one for each transition."""
     old = {c["type"]: c for c in before.get("conditions", ())}
     since = after.get("drift", {}).get("since", "")
     found = {c["type"]: _event(old.get(c["type"]), c, since) for c in after["conditions"]}
     whole = found.get("Ready")
     for kind in _PARTS & set(found):
-        found[kind] = _unless_told(found[kind], whole) if _is_news(old.get(kind), found[kind]) else None
+        found[kind] = _unless_reported(found[kind], whole) if _is_news(old.get(kind), found[kind]) else None
     return [event for event in found.values() if event is not None]
 
 
 def _is_news(old: Mapping[str, Any] | None, event: Event | None) -> bool:
-    """Whether it is more than a step of a normal start or, for the aggregator, of a rollout."""
+    """Return whether it is more than a step of a normal start or, for the aggregator, of a rollout."""
     if event is None or event.reason in ("AggregatorStarting", "StatefulSetMissing"):
         return False
     return event.kind == "Warning" or (old or {}).get("reason") not in _STARTING
 
 
-def _unless_told(event: Event | None, whole: Event | None) -> Event | None:
-    """An Event of a part, but for what Ready tells at the same time."""
+def _unless_reported(event: Event | None, whole: Event | None) -> Event | None:
+    """Return the Event of a part, unless Ready reports the same at the same time."""
     if event is None or whole is None or whole.kind != event.kind:
         return event
     return None if event.kind == "Normal" or event.reason == whole.reason else event
@@ -72,7 +72,7 @@ def _event(old: Mapping[str, Any] | None, new: Mapping[str, Any], drifts_since: 
     if kind not in _BAD:
         return None
     if new["status"] == _BAD[kind]:
-        goes_on = bad_reason(kind, old) == new["reason"] and not _drifts_anew(old, new, drifts_since)
+        goes_on = bad_reason(kind, old) == new["reason"] and not _is_new_drift(old, new, drifts_since)
         first = old is None or old["status"] != _OPPOSITE[_BAD[kind]]
         if goes_on or (first and new["reason"] in _STARTING) or new["reason"] == "RollingOut":
             return None
@@ -93,7 +93,7 @@ def bad_reason(kind: str, condition: Mapping[str, Any] | None) -> str:
     return before[1] if before is not None and condition["status"] == "Unknown" else ""
 
 
-def _drifts_anew(old: Mapping[str, Any] | None, new: Mapping[str, Any], since: str) -> bool:
-    """Whether this drift began after the verdict was lost, so that it is not the drift of before."""
+def _is_new_drift(old: Mapping[str, Any] | None, new: Mapping[str, Any], since: str) -> bool:
+    """Return whether this drift began after the verdict was lost: it is another drift than before."""
     unknown = old is not None and old["status"] == "Unknown"
     return unknown and new["type"] == "DataDriftDetected" and since > (old or {})["lastTransitionTime"]

@@ -58,9 +58,9 @@ def pod_failure(pod: Document) -> Failure | None:
     return Failure(found.reason, f"pod {pod['metadata']['name']}: {found.message}")
 
 
-def creation_failure(said: str) -> Failure:
-    """Why a controller may not make its pods or their volumes, from its own words."""
-    words = re.sub(r'^.*failed error: |pods "[^"]*" is forbidden: ', "", said)
+def creation_failure(message: str) -> Failure:
+    """Return why a controller may not make its pods or their volumes, from its own words."""
+    words = re.sub(r'^.*failed error: |pods "[^"]*" is forbidden: ', "", message)
     if "exceeded quota" in words:
         return Failure("QuotaExceeded", f"{_short(words)}. Raise the quota, or ask for less in spec.")
     return Failure("FailedCreate", f"{_short(words)}. Change spec, or what says no to it.")
@@ -70,7 +70,7 @@ def creation_failure(said: str) -> Failure:
 
 
 def _ended_pod(pod: Document) -> Failure | None:
-    """A pod that its node has given up, evicted for instance; another takes its place."""
+    """Return the failure of a pod that its node has ended, evicted for instance; another takes its place."""
     status = pod.get("status", {})
     if status.get("phase") != "Failed":
         return None
@@ -85,19 +85,19 @@ def _unscheduled(pod: Document) -> Failure | None:
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") != "False":
         return None
-    said = re.sub(r" (no new claims to deallocate, )?preemption:.*", "", scheduled.get("message", ""))
-    return Failure(scheduled.get("reason", "Unschedulable"), f"{_short(said)}. {_where_to(pod, said)}")
+    message = re.sub(r" (no new claims to deallocate, )?preemption:.*", "", scheduled.get("message", ""))
+    return Failure(scheduled.get("reason", "Unschedulable"), f"{_short(message)}. {_where_to(pod, message)}")
 
 
-def _where_to(pod: Document, said: str) -> str:
+def _where_to(pod: Document, message: str) -> str:
     of_aggregator = pod["metadata"].get("labels", {}).get(COMPONENT_LABEL) == Component.AGGREGATOR
-    if "persistentvolumeclaim" in said.lower():
+    if "persistentvolumeclaim" in message.lower():
         fields = (
             "spec.aggregator.storage" if of_aggregator else "spec.model.storageUri, spec.drift.profileUri"
         )
         return f"Look at the claim and its storage class (kubectl describe pvc), and at {fields}."
     part = "spec.aggregator" if of_aggregator else "spec.model"
-    if "node affinity/selector" in said or "untolerated taint" in said:
+    if "node affinity/selector" in message or "untolerated taint" in message:
         return f"Look at {part}.nodeSelector and {part}.tolerations, at the nodes' labels and taints."
     return f"Make room in the cluster, or ask for less in {part}.resources."
 
@@ -106,7 +106,7 @@ def _where_to(pod: Document, said: str) -> str:
 
 
 def _container_failure(pod: Document) -> Failure | None:
-    """The first failure, the sidecar's last: what ails it ails the server too, which says it better."""
+    """Return the first failure; the sidecar's last, because the server shows the same and says it better."""
     status = pod.get("status", {})
     statuses = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
     statuses.sort(key=lambda each: each["name"] == _SIDECAR)
@@ -135,20 +135,20 @@ def _failure_of(status: Document, reader: str) -> Failure | None:
     return None
 
 
-def _not_made(name: str, reason: str, said: str) -> Failure:
+def _not_made(name: str, reason: str, message: str) -> Failure:
     step = _DESCRIBE
     if name == _INITIALIZER and reason == "CreateContainerConfigError":  # its Secret is all that it needs
         step = "Make it in the model's namespace, or correct spec.model.storageSecretName."
-    return Failure(reason, f"container {name}: {_short(said)}. {step}")
+    return Failure(reason, f"container {name}: {_short(message)}. {step}")
 
 
-def _no_image(status: Document, reason: str, said: str) -> Failure:
-    said = re.sub(r'Back-off pulling image "[^"]*"(: \w+: )?|rpc error: code = \w+ desc = ', "", said)
+def _no_image(status: Document, reason: str, message: str) -> Failure:
+    message = re.sub(r'Back-off pulling image "[^"]*"(: \w+: )?|rpc error: code = \w+ desc = ', "", message)
     about = f"image {status['image']} of container {status['name']}"
     return Failure(
         "ImagePullBackOff" if reason in _PULLS else reason,
-        f"{about}{': ' if said else ' cannot be had'}{_short(said)}. Check its name and that the nodes may "
-        "pull it; images are settings of the operator.",
+        f"{about}{': ' if message else ' cannot be had'}{_short(message)}. Check its name and that the nodes "
+        "may pull it; images are settings of the operator.",
     )
 
 
@@ -165,19 +165,19 @@ def _ended(status: Document) -> Document | None:
 
 
 def _why_it_ended(name: str, ended: Document, reader: str) -> Failure:
-    code, said = ended["exitCode"], _short(_last_line(ended.get("message", "")))
+    code, message = ended["exitCode"], _short(_last_line(ended.get("message", "")))
     if ended.get("reason") in _NEVER_RAN:
         return _not_made(name, "RunContainerError", ended.get("message", ""))
     if ended.get("reason") == "OOMKilled":
         field = f"{_RESOURCES.get(name, 'spec')}.limits.memory"
         return Failure("OOMKilled", f"container {name} was killed for want of memory. Raise {field}.")
     if name == _INITIALIZER and code == Exit.STORAGE:
-        return Failure("StorageUnreadable", f"{said}. Check the address, and that {reader} may read it.")
+        return Failure("StorageUnreadable", f"{message}. Check the address, and that {reader} may read it.")
     if name in (_INITIALIZER, "model") and code == Exit.BUNDLE:
         return Failure(
-            "BundleInvalid", f"{said}. Pack the model again (tidegauge pack), or correct spec.model."
+            "BundleInvalid", f"{message}. Pack the model again (tidegauge pack), or correct spec.model."
         )
-    tail = f": {said}" if said else ""
+    tail = f": {message}" if message else ""
     return Failure(
         "CrashLoopBackOff",
         f"container {name} ended with exit code {code}{tail}. See kubectl logs --previous -c {name}.",
@@ -188,11 +188,11 @@ def _why_it_ended(name: str, ended: Document, reader: str) -> Failure:
 
 
 def _last_line(text: str) -> str:
-    """The last line that says anything: a program's reason, or a traceback's error."""
+    """Return the last line with text: a program's reason, or a traceback's error."""
     return next((line for line in reversed(text.splitlines()) if line.strip()), "")
 
 
 def _short(text: str) -> str:
-    """In one line, without a full stop, and not without end."""
+    """Shorten a text to one line without a full stop."""
     line = " ".join(text.split()).rstrip(".")
     return line if len(line) <= MOST_CHARACTERS else f"{line[:MOST_CHARACTERS]}..."

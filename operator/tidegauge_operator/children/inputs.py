@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-__all__ = ["Facts", "Images"]
+__all__ = ["Images", "PlanInputs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class Images:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class PlanInputs:
     """The observations when one reconcile began.
 
     Parameters
