@@ -1,7 +1,7 @@
 """The report as a document, and shards' reports as one."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from support.reports import in_pods
 from tidegauge import Monitor, Profile, Report, WireError
 from tidegauge.protocol.names import REPORT_SCHEMA, Extent, Severity, Verdict
 from tidegauge.report.model import Baseline, Coverage, FeatureReport
+from tidegauge.stats.registry import STATISTICS
 
 
 def _feature(name: str, verdict: Verdict, *, lower: float = 0.0, since: int | None = None) -> FeatureReport:
@@ -18,6 +19,22 @@ def _feature(name: str, verdict: Verdict, *, lower: float = 0.0, since: int | No
     return FeatureReport(
         name=name, kind="numeric", verdict=verdict, severity=severity, lower=lower, since=since
     )
+
+
+def test_each_published_figure_has_a_name_that_a_type_checker_knows() -> None:
+    """A name that is no field and no property is an error for a type checker and for Python."""
+    known = {field.name for field in fields(FeatureReport)}
+    for statistic in STATISTICS:
+        for name in statistic.publishes:
+            assert name in known or isinstance(getattr(FeatureReport, name), property), name
+            if name not in known:
+                report = FeatureReport(
+                    name="x", kind="numeric", verdict=Verdict.STABLE, measures={name: 0.25}
+                )
+                assert getattr(report, name) == 0.25
+    assert not hasattr(FeatureReport, "__getattr__")
+    with pytest.raises(AttributeError, match="hellingr"):
+        getattr(_feature("x", Verdict.STABLE), "hellingr")  # noqa: B009
 
 
 def _report(*features: FeatureReport, stale: bool = False, pane: int = 9) -> Report:

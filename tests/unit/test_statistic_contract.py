@@ -303,7 +303,7 @@ def test_a_file_in_the_folder_is_a_statistic_without_another_line(tmp_path: Path
     feature = report["features"][0]
     assert feature["first_bin_rate"] == pytest.approx(1 / 16, abs=0.03)
     assert report["policy"]["pairs"] == 6
-    assert Report.from_dict(report).features["x"].first_bin_rate == feature["first_bin_rate"]
+    assert Report.from_dict(report).features["x"].measures["first_bin_rate"] == feature["first_bin_rate"]
 
 
 def test_a_statistic_of_ones_own_can_raise_an_alarm_and_is_its_cause() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, NamedTuple
 
-from tidegauge.nearest import or_nearest
 from tidegauge.protocol.names import Extent, Severity, Verdict
 
 __all__ = ["FeatureReport", "PodReport", "State", "published_share", "read_feature", "read_severity"]
@@ -80,7 +79,7 @@ class FeatureReport:
         Mean of the reference's mid-ranks; 1/2 without drift.
     measures
         Other figures of the same window by name, such as ``psi``, None where one does not apply
-        (`docs/report-format.md` lists them). Each is an attribute too: ``feature.psi``.
+        (`docs/report-format.md` lists them). Those of Tidegauge's own statistics are properties too.
     extent
         Whether the drift is confined to `pods` or everywhere; None where neither is certain.
     pods
@@ -114,15 +113,35 @@ class FeatureReport:
     extent: Extent | None = None
     pods: tuple[PodReport, ...] = ()
 
-    def __getattr__(self, name: str) -> float | None:
-        """Return a measure by its name."""
-        measures: Mapping[str, float | None] = object.__getattribute__(self, "measures")
-        if name in measures:
-            return measures[name]
-        raise AttributeError(f"a feature's report has no {name!r}; {or_nearest(name, dir(self))}")
+    @property
+    def psi(self) -> float | None:
+        """Population stability index; None where it does not apply."""
+        return self.measures.get("psi")
 
-    def __dir__(self) -> list[str]:
-        return [*FEATURE_FIELDS, *self.measures, "where", "with_figures"]
+    @property
+    def psi_noise(self) -> float | None:
+        """Mean of `psi` without drift; None where it does not apply."""
+        return self.measures.get("psi_noise")
+
+    @property
+    def js(self) -> float | None:
+        """Jensen-Shannon distance, natural logarithm; None where it does not apply."""
+        return self.measures.get("js")
+
+    @property
+    def hellinger(self) -> float | None:
+        """Hellinger distance; None where it does not apply."""
+        return self.measures.get("hellinger")
+
+    @property
+    def wasserstein(self) -> float | None:
+        """Wasserstein-1 distance of a numeric feature, in its unit; None where it does not apply."""
+        return self.measures.get("wasserstein")
+
+    @property
+    def g(self) -> float | None:
+        """G over all bins, without pooling; None where it does not apply."""
+        return self.measures.get("g")
 
     def with_figures(self, figures: Mapping[str, float | None]) -> FeatureReport:
         """Return the report with figures: those that have no field of their own are measures."""
