@@ -209,14 +209,14 @@ def test_a_pod_at_the_bound_does_not_come_and_go() -> None:
     }
     for counts in counted.values():
         monitor.add(0, counts)
-    report = monitor.report(0)
+    report, findings = monitor.report(0), monitor.look(0, whole=True)
     pods = pods_of(monitor, counted)
-    fresh = name_pods(report, monitor.window, pods, None).features["x1"]
+    fresh = name_pods(report, findings, pods, None).features["x1"]
     named = PodReport(pod="pod-b", instance="b", statistic=0.2, lower=0.06, rows=9)
     before = replace(report, features={"x1": replace(report.features["x1"], pods=(named,))})
-    after = name_pods(report, monitor.window, pods, before).features["x1"]
+    after = name_pods(report, findings, pods, before).features["x1"]
     ended = replace(before, features={"x1": replace(before.features["x1"], verdict=Verdict.STABLE)})
-    anew = name_pods(report, monitor.window, pods, ended).features["x1"]
+    anew = name_pods(report, findings, pods, ended).features["x1"]
     assert [pod.instance for pod in fresh.pods] == ["a"]
     assert [pod.instance for pod in after.pods] == ["a", "b"]
     assert [pod.instance for pod in anew.pods] == ["a"], "that was another drift"
@@ -236,7 +236,8 @@ def test_more_pods_than_are_judged_at_once_are_found_one_by_one() -> None:
     monitor.add(0, sum(counted.values(), 0))
     drifting = replace(monitor.report(0).features["x1"], verdict=Verdict.DRIFTING, window=1)
     report = replace(monitor.report(0), features={"x1": drifting})
-    found = name_pods(report, monitor.window, pods_of(monitor, counted), None).features["x1"]
+    findings = replace(monitor.look(0), windows={0: monitor.window(0)})
+    found = name_pods(report, findings, pods_of(monitor, counted), None).features["x1"]
     assert found.where == "in pods pod-p003, pod-p070, pod-p149 only"
 
 
@@ -273,9 +274,10 @@ def test_no_pods_that_are_accepted_stop_a_verdict() -> None:
             report = replace(report, features=drifting)
             named = tuple(PodReport(pod=n, instance=n, statistic=0.5, lower=0.4, rows=9) for n in both)
             before = replace(report, features={n: replace(f, pods=named) for n, f in drifting.items()})
+            findings = replace(monitor.look(0), windows={0: monitor.window(0)})
             for earlier in (None, before):
                 for kept in (pods_of(monitor, both), []):
-                    found = name_pods(report, monitor.window, kept, earlier)
+                    found = name_pods(report, findings, kept, earlier)
                     pods = [pod for f in found.features.values() for pod in f.pods]
                     assert np.isfinite([(pod.lower, pod.statistic) for pod in pods]).all()
 

@@ -9,7 +9,9 @@ from support.aggregator_rig import START, Clock, Pod, in_loop, running, small_pr
 from support.drift import independent, normal_profile, shifted_pane
 
 from tidegauge import Monitor, replay
-from tidegauge.monitor.findings import Findings, changes
+from tidegauge.monitor.findings import Findings, changes, scale_for_pods
+from tidegauge.monitor.pods import PodRows, bin_rows, name_pods
+from tidegauge.monitor.report_builder import summarise
 from tidegauge.protocol.names import Severity, Verdict
 from tidegauge.protocol.transition import Transition, pane_end
 
@@ -42,8 +44,8 @@ def test_what_was_found_does_not_change_when_the_monitor_goes_on() -> None:
 
 
 def test_a_window_for_pods_does_not_change_when_the_monitor_goes_on() -> None:
-    monitor, _ = looked_at(8)
-    window = monitor.window(3)
+    monitor, _ = looked_at(8, shift=1.0)
+    window = monitor.look(7, whole=True).windows[3]
     bins = window.sums.bins.copy()
     for pane in (8, 9):
         monitor.add(pane, shifted_pane(PROFILE, np.random.default_rng(pane), 400, 2.0, 0))
@@ -51,6 +53,34 @@ def test_a_window_for_pods_does_not_change_when_the_monitor_goes_on() -> None:
     assert window.panes == range(8)
     assert np.array_equal(window.sums.bins, bins)
     assert not np.array_equal(monitor.window(3).sums.bins, bins)
+
+
+def test_report_and_pods_are_made_of_findings_alone() -> None:
+    """Whatever the monitor does afterwards: nothing of either is read from it."""
+    monitor, _ = looked_at(0)
+    pods, random = [], np.random.default_rng(4)
+    for name, shift in (("a", 3.0), ("b", 0.0), ("c", 0.0)):
+        counts = shifted_pane(PROFILE, random, 2000, shift, 0)
+        monitor.add(0, counts)
+        pods.append(PodRows(f"pod-{name}", name, {0: bin_rows(counts, monitor.reference)}))
+    findings = monitor.look(0, whole=True)
+    at_once = name_pods(summarise(findings), findings, pods, None)
+    assert at_once.features["x0"].where == "in pod pod-a only"
+    for pane in range(1, 70):
+        monitor.add(pane, shifted_pane(PROFILE, random, 400, 0.0, 0))
+        monitor.report(pane)
+    assert name_pods(summarise(findings), findings, pods, None).to_dict() == at_once.to_dict()
+    assert name_pods(monitor.report(69), findings, pods, None).to_dict() != at_once.to_dict()
+
+
+def test_only_what_drifts_has_a_window_for_its_pods() -> None:
+    assert looked_at(8)[0].look(7, whole=True).windows == {}
+    monitor, plain = looked_at(70, shift=1.0)
+    found = monitor.look(69, whole=True)
+    drifting = [i for i, state in enumerate(found.features) if state.verdict is Verdict.DRIFTING]
+    assert set(found.windows) == {scale_for_pods(int(found.best.scale[i])) for i in drifting}
+    assert max(found.windows) <= 5 < found.best.scale[drifting].max()
+    assert (plain.samples, plain.windows) == ({}, {})
 
 
 def test_a_report_says_what_the_look_found() -> None:

@@ -83,7 +83,7 @@ def test_pods_publish_shares() -> None:
         counts = profile.count({"x": random.normal(3, 0.1, 300), "y": [None] * 300})
         monitor.add(0, counts)
         pods.append(PodRows(pod, pod, {0: bin_rows(counts, monitor.reference)}))
-    document = name_pods(monitor.report(0), monitor.window, pods, None).to_dict()
+    document = name_pods(monitor.report(0), monitor.look(0, whole=True), pods, None).to_dict()
     assert document["features"][0]["pods"]
     assert_shares(document)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +17,51 @@ from tidegauge.protocol.transition import Transition, pane_end
 from tidegauge.report.model import Baseline, Report, State, published_share
 from tidegauge.stats.evaluation import Evaluation, Jury
 from tidegauge.stats.evidence import Budget, Sums
+from tidegauge.stats.tables import Sample
 
-__all__ = ["Findings", "WindowLook", "changes"]
+__all__ = ["LONGEST_SCALE", "Findings", "WindowLook", "changes", "scale_for_pods"]
 
+LONGEST_SCALE: Final = 5
 UNKNOWN = State(Verdict.UNKNOWN, None, None)
 
 FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowLook:
+    """The newest window of one scale, and how parts of its rows are judged.
+
+    Parameters
+    ----------
+    panes
+        The panes of the window.
+    sums
+        Its sums, one window.
+    jury
+        The statistics.
+    alpha
+        One look's chance of a false alarm at that scale.
+    design_effect, floor
+        In force for it, ``(features,)``.
+    """
+
+    panes: range
+    sums: Sums
+    jury: Jury
+    alpha: float
+    design_effect: FloatArray
+    floor: FloatArray
+
+    def judge(self, parts: Sums, looks: int) -> Evaluation:
+        """Judge parts of the window; so many looks share one look's chance of a false alarm."""
+        rows = len(parts.n)
+        budget = Budget.of(np.full(rows, self.alpha / looks))
+        return self.jury.decide(parts, budget, np.tile(self.design_effect, (rows, 1)))
+
+
+def scale_for_pods(scale: int) -> int:
+    """Return the scale of the window by which pods are judged: of a long one, its newest 32 panes."""
+    return min(max(scale, 0), LONGEST_SCALE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +88,11 @@ class Findings:
         The largest number of rows in any window; rows of panes that came too late for every window.
     baseline
         How far the design effect is known.
+    samples
+        The counts of each feature's leading window, by its index; empty unless they were asked for.
+    windows
+        The newest windows that pods are judged by, by scale: those of the features that drift. Empty unless
+        they were asked for.
     """
 
     pane: int
@@ -63,6 +108,8 @@ class Findings:
     rows: int
     late_rows: int
     baseline: Baseline
+    samples: Mapping[int, Sample] = field(default_factory=dict)
+    windows: Mapping[int, WindowLook] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for array in (self.floor, self.design_effect, *(getattr(self.best, name) for name in Best.__slots__)):
@@ -127,35 +174,3 @@ def changes(
             window_rows=int(best.rows[i]) if known else 0,
             cause=best.cause[i] if known else None,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class WindowLook:
-    """The newest window of one scale, and how parts of its rows are judged.
-
-    Parameters
-    ----------
-    panes
-        The panes of the window.
-    sums
-        Its sums, one window.
-    jury
-        The statistics.
-    alpha
-        One look's chance of a false alarm at that scale.
-    design_effect, floor
-        In force for it, ``(features,)``.
-    """
-
-    panes: range
-    sums: Sums
-    jury: Jury
-    alpha: float
-    design_effect: FloatArray
-    floor: FloatArray
-
-    def judge(self, parts: Sums, looks: int) -> Evaluation:
-        """Judge parts of the window; so many looks share one look's chance of a false alarm."""
-        rows = len(parts.n)
-        budget = Budget.of(np.full(rows, self.alpha / looks))
-        return self.jury.decide(parts, budget, np.tile(self.design_effect, (rows, 1)))

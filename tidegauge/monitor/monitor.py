@@ -7,32 +7,31 @@ difference.
 
 from __future__ import annotations
 
-import operator
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegauge.counting.counts import Counts
-from tidegauge.errors import PolicyError, ProfileMismatch, WireError
+from tidegauge.errors import WireError
 from tidegauge.monitor import stored
 from tidegauge.monitor.alarms import SEVERITIES, Alarms, Look
-from tidegauge.monitor.findings import Findings, WindowLook
+from tidegauge.monitor.findings import Findings, WindowLook, scale_for_pods
+from tidegauge.monitor.given import require_counts, require_known_features, require_panes, whole_pane
 from tidegauge.monitor.latest import Best, Standing
 from tidegauge.monitor.learning import Learner
 from tidegauge.monitor.policy import LEARNING_FLOOR, Policy
 from tidegauge.monitor.report_builder import summarise
 from tidegauge.monitor.states import states
 from tidegauge.monitor.windows import Windows, hop_panes, window_panes
-from tidegauge.nearest import or_nearest
 from tidegauge.profile.profile import Profile
-from tidegauge.protocol.names import PANE_SECONDS
+from tidegauge.protocol.names import PANE_SECONDS, Verdict
 from tidegauge.report.model import Baseline, Report, State
 from tidegauge.stats.design_effect import profile_table
 from tidegauge.stats.evaluation import Evaluator
 from tidegauge.stats.registry import STATISTICS, Statistics, count_pairs
 from tidegauge.stats.seasonality import HOUR_SECONDS, hour_weights
-from tidegauge.stats.tables import Reference
-from tidegauge.telling import found, told
+from tidegauge.stats.tables import Reference, Sample
 
 __all__ = ["Monitor"]
 
@@ -86,13 +85,7 @@ class Monitor:
         self.policy = policy or Policy()
         self.pane_seconds = pane_seconds
         self.timed = timed
-        unknown = sorted(set(self.policy.per_feature) - set(profile.names))
-        if unknown and profile.share is None:
-            raise PolicyError(
-                "the profile has no such feature",
-                argument=found("per_feature", unknown[0], f"per_feature names {unknown[0]!r}", unknown[0]),
-                step=or_nearest(unknown[0], profile.names),
-            )
+        require_known_features(self.policy, profile)
         self.statistics = statistics
         self.reference = Reference(profile)
         self.evaluator = Evaluator(self.reference, pairs, statistics)
@@ -148,17 +141,9 @@ class Monitor:
         TypeError
             `counts` are none.
         """
-        pane_id = _whole(pane_id)
-        if not isinstance(counts, Counts):
-            raise TypeError(f"counts={told(counts)}: they must be Counts, as Profile.count(rows) gives them")
-        if type(panes) is not int or panes < 1 or panes & (panes - 1) or pane_id % panes:
-            rule = f"it must be a power of two that divides the pane's number, {pane_id}"
-            raise PolicyError(rule, argument="panes", value=panes)
-        if counts.profile is not self.profile and counts.profile != self.profile:
-            words = (
-                f"counts of profile {counts.profile.hash[:12]} given to a monitor of {self.profile.hash[:12]}"
-            )
-            raise ProfileMismatch("count with its profile", argument=found("counts", counts.profile, words))
+        pane_id = whole_pane(pane_id)
+        require_panes(pane_id, panes)
+        require_counts(counts, self.profile)
         if not counts.rows:
             return
         frontier = self.windows.frontier
@@ -270,36 +255,35 @@ class Monitor:
         PolicyError
             `pane_id` is no whole number.
         """
-        findings = self.look(pane_id)
-        scales = enumerate(findings.best.scale.tolist())
-        windows = {i: self.windows.window(scale) for i, scale in scales if scale >= 0}
-        samples = {i: self.evaluator.sample(blocks, i) for i, blocks in windows.items()}
-        return summarise(findings, samples, self.statistics)
+        return summarise(self.look(pane_id, whole=True), self.statistics)
 
-    def look(self, pane_id: int) -> Findings:
+    def look(self, pane_id: int, *, whole: bool = False) -> Findings:
         """Do every look due up to the end of pane `pane_id`, and return what is known then.
 
         Parameters
         ----------
         pane_id
-            As in `report`, which adds each feature's figures.
+            As in `report`.
+        whole
+            Whether reports and pods are made of it: they need samples and windows, which changes do not.
 
         Raises
         ------
         PolicyError
             `pane_id` is no whole number.
         """
-        pane_id = _whole(pane_id)
+        pane_id = whole_pane(pane_id)
         self.advance(pane_id)
         self._look_again()
         best, stale = self.standing.best(self.alarms), self.is_stale(pane_id)
+        features = self._states(best, stale=stale)
         return Findings(
             pane=pane_id,
             pane_seconds=self.pane_seconds,
             profile=self.profile,
             policy=self.policy,
             pairs=self.evaluator.pairs,
-            features=self._states(best, stale=stale),
+            features=features,
             stale=stale,
             best=best,
             floor=self.floors[0],
@@ -307,10 +291,22 @@ class Monitor:
             rows=self.standing.rows,
             late_rows=self.late_rows,
             baseline=self._baseline(),
+            samples=self._samples(best) if whole else {},
+            windows=self._windows(best, features) if whole else {},
         )
 
+    def _samples(self, best: Best) -> dict[int, Sample]:
+        """Return the counts of each feature's leading window."""
+        windows = {i: self.windows.window(s) for i, s in enumerate(best.scale.tolist()) if s >= 0}
+        return {i: self.evaluator.sample(blocks, i) for i, blocks in windows.items()}
+
+    def _windows(self, best: Best, features: Sequence[State]) -> dict[int, WindowLook]:
+        """Return the windows that pods are judged by, of the features that drift."""
+        drifting = [i for i, state in enumerate(features) if state.verdict is Verdict.DRIFTING]
+        return {scale: self.window(scale) for scale in {scale_for_pods(int(best.scale[i])) for i in drifting}}
+
     def window(self, scale: int) -> WindowLook:
-        """Return the newest window of that scale, to judge parts of its rows."""
+        """Return the newest window of that scale."""
         first = self.windows.first_pane(scale)
         return WindowLook(
             panes=range(first, first + window_panes(scale)),
@@ -405,12 +401,3 @@ class Monitor:
         except (KeyError, TypeError, ValueError) as error:
             raise WireError(f"a monitor's baseline that cannot be read: {error}") from error
         self._set_design_effect()
-
-
-def _whole(pane_id: object) -> int:
-    """A pane's number as an int, also where it is one of numpy's."""
-    try:
-        return operator.index(pane_id)  # type: ignore[arg-type]
-    except TypeError:
-        rule = "it must be a whole number, floor(epoch seconds / pane_seconds)"
-        raise PolicyError(rule, argument="pane_id", value=pane_id) from None

@@ -13,7 +13,7 @@ distance over bins is at most the one over all values, so its lower bound holds 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.counting.counts import Counts
-from tidegauge.monitor.findings import WindowLook
+from tidegauge.monitor.findings import LONGEST_SCALE, Findings, WindowLook, scale_for_pods
 from tidegauge.monitor.windows import hop_panes, window_panes
 from tidegauge.protocol.names import Extent, Verdict
 from tidegauge.report.model import FeatureReport, PodReport, Report, published_share
@@ -33,7 +33,6 @@ __all__ = ["KEPT_PANES", "PodRows", "bin_rows", "name_pods"]
 
 SHOWN: Final = 3
 AT_ONCE: Final = 64  # pods judged in one pass: what it needs of memory does not grow with their number
-LONGEST_SCALE: Final = 5  # of a longer window, pods are judged by the newest 32 panes
 KEPT_PANES: Final = window_panes(LONGEST_SCALE) + 2 * hop_panes(LONGEST_SCALE)  # a window may end a hop ago
 
 IntArray = npt.NDArray[np.int64]
@@ -56,17 +55,15 @@ def bin_rows(counts: Counts, reference: Reference) -> npt.NDArray[np.unsignedint
     return rows.astype(np.min_scalar_type(int(rows.max(initial=0))))
 
 
-def name_pods(
-    report: Report, window: Callable[[int], WindowLook], pods: Sequence[PodRows], before: Report | None
-) -> Report:
+def name_pods(report: Report, findings: Findings, pods: Sequence[PodRows], before: Report | None) -> Report:
     """Return the report with the pods of each drifting feature.
 
     Parameters
     ----------
     report
         Without pods.
-    window
-        Gives the report's window of a scale, as `Monitor.window` does before its next look.
+    findings
+        What the report was made of, with its windows.
     pods
         All that sent lately.
     before
@@ -74,7 +71,7 @@ def name_pods(
     """
     features = dict(report.features)
     for scale in sorted({_scale(feature) for feature in report.drifting}):
-        judge = _Judge(window(scale), pods)
+        judge = _Judge(findings.windows[scale], pods)
         for feature in report.drifting:
             if _scale(feature) == scale:
                 earlier = before.features.get(feature.name) if before else None
@@ -83,7 +80,7 @@ def name_pods(
 
 
 def _scale(feature: FeatureReport) -> int:
-    return min((feature.window or 1).bit_length() - 1, LONGEST_SCALE)
+    return scale_for_pods((feature.window or 1).bit_length() - 1)
 
 
 class _Judge:

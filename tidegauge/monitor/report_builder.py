@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from tidegauge.counting.ks import ks_two_sample
@@ -15,21 +14,19 @@ from tidegauge.stats.tables import Sample, rounded_cells
 __all__ = ["summarise"]
 
 
-def summarise(
-    findings: Findings, samples: Mapping[int, Sample], statistics: Statistics = STATISTICS
-) -> Report:
+def summarise(findings: Findings, statistics: Statistics = STATISTICS) -> Report:
     """Make the report of what was found.
 
     Parameters
     ----------
     findings
-        What the looks found.
-    samples
-        The counts of each feature's leading window, by its index; a feature without any has no figures.
+        What the looks found; a feature without a sample has no figures.
     statistics
         What gives the figures.
     """
-    features = [_feature(findings, i, samples.get(i), statistics) for i in range(len(findings.features))]
+    features = [
+        _feature(findings, i, findings.samples.get(i), statistics) for i in range(len(findings.features))
+    ]
     verdict, severity, since = findings.states[None]
     return Report(
         verdict=verdict,

@@ -10,10 +10,11 @@ from typing import Any
 
 from tidegauge.counting.counts import Counts
 from tidegauge.errors import TidegaugeError
-from tidegauge.monitor.findings import changes
+from tidegauge.monitor.findings import Findings, changes
 from tidegauge.monitor.monitor import Monitor
 from tidegauge.monitor.pods import PodRows, name_pods
 from tidegauge.monitor.policy import Policy
+from tidegauge.monitor.report_builder import summarise
 from tidegauge.profile.profile import Profile
 from tidegauge.report.model import Report, State
 from tidegauge_aggregator.domain.rows import EvaluationRow, TransitionRow, WatchRow
@@ -112,7 +113,8 @@ class Gauge:
         found = list[TransitionRow]()
         for pane in range(first, last + 1):
             seen = self._look(pane, seen, found)
-        self.report = name_pods(self._report(last), self.monitor.window, pods, before)
+        findings = self.monitor.look(last, whole=True)
+        self.report = name_pods(self._report(findings), findings, pods, before)
         return Result(self.report, self._row(last, found))
 
     def _look(
@@ -126,9 +128,9 @@ class Gauge:
         ]
         return findings.states
 
-    def _report(self, pane: int) -> Report:
-        """Return the monitor's report, completed from the whole profile."""
-        report = self.monitor.report(pane)
+    def _report(self, findings: Findings) -> Report:
+        """Return the report of the findings, completed from the whole profile."""
+        report = summarise(findings, self.monitor.statistics)
         policy = {**report.policy, "unknown_features": self._unknown}
         return replace(report, profile=self._profile, policy=policy)
 
