@@ -133,8 +133,10 @@ class TestADriftThatStays:
         for pane in range(3000):
             monitor.add(pane, shifted_pane(profile, random, rows, *shifts))
             monitor.advance(pane)
-            best = monitor.standing.best(monitor.alarms)
-            assert not (best.detected & (best.lower > monitor.floors[1]) & ~monitor.alarms.critical).any()
+            strongest = monitor.latest.strongest(monitor.alarms)
+            assert not (
+                strongest.detected & (strongest.lower > monitor.floors[1]) & ~monitor.alarms.critical
+            ).any()
             assert set(_raised(monitor, pane)) <= {"Drifting"}
             states.append(monitor.alarms.alarmed.astype(int) + monitor.alarms.critical)
         found = np.array(states)

@@ -26,8 +26,8 @@ def looked_at(panes: int, shift: float = 0.0) -> tuple[Monitor, Findings]:
 
 
 def content(findings: Findings) -> bytes:
-    best = findings.best
-    return b"".join(getattr(best, name).astype(str).tobytes() for name in type(best).__slots__)
+    looks = findings.strongest
+    return b"".join(getattr(looks, name).astype(str).tobytes() for name in type(looks).__slots__)
 
 
 def test_what_was_found_does_not_change_when_the_monitor_goes_on() -> None:
@@ -40,7 +40,7 @@ def test_what_was_found_does_not_change_when_the_monitor_goes_on() -> None:
     assert monitor.look(39).states[None].verdict is Verdict.DRIFTING
     assert (found.states, content(found)) == (states, held)
     with pytest.raises(ValueError, match="read-only"):
-        found.best.lower[0] = 1.0
+        found.strongest.lower[0] = 1.0
 
 
 def test_a_window_for_pods_does_not_change_when_the_monitor_goes_on() -> None:
@@ -78,8 +78,8 @@ def test_only_what_drifts_has_a_window_for_its_pods() -> None:
     monitor, plain = looked_at(70, shift=1.0)
     found = monitor.look(69, whole=True)
     drifting = [i for i, state in enumerate(found.features) if state.verdict is Verdict.DRIFTING]
-    assert set(found.windows) == {scale_for_pods(int(found.best.scale[i])) for i in drifting}
-    assert max(found.windows) <= 5 < found.best.scale[drifting].max()
+    assert set(found.windows) == {scale_for_pods(int(found.strongest.scale[i])) for i in drifting}
+    assert max(found.windows) <= 5 < found.strongest.scale[drifting].max()
     assert (plain.samples, plain.windows) == ({}, {})
 
 
@@ -89,7 +89,10 @@ def test_a_report_says_what_the_look_found() -> None:
     assert report.states == found.states
     worst = report.drifting[0]
     assert PROFILE.names[found.leading] == worst.name
-    assert (worst.lower, worst.cause) == (found.best.lower[found.leading], found.best.cause[found.leading])
+    assert (worst.lower, worst.cause) == (
+        found.strongest.lower[found.leading],
+        found.strongest.cause[found.leading],
+    )
 
 
 def test_changes_from_a_report_and_from_its_look_are_the_same() -> None:
@@ -109,7 +112,7 @@ def test_changes_from_a_report_and_from_its_look_are_the_same() -> None:
 
 def test_the_leading_feature_drifts_if_any_does() -> None:
     _, calm = looked_at(4)
-    assert calm.leading == int(calm.best.lower.argmax())
+    assert calm.leading == int(calm.strongest.lower.argmax())
     _, moved = looked_at(12, shift=1.5)
     assert moved.features[moved.leading].verdict is Verdict.DRIFTING
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.http_wire import ClockLoop, Wire, answers, configured, cut, head, post, statuses
 
-from tidegauge.http import Connection, Limits, Refused
+from tidegauge.http import Connection, Limits, RefusedRequest
 
 H2C = (
     "Connection: Upgrade, HTTP2-Settings",
@@ -44,11 +44,11 @@ class Server:
 
     def __init__(self, app: Any = echo, limits: Limits = LIMITS) -> None:
         self.loop = ClockLoop()
-        self.refused: list[Refused] = []
+        self.refused: list[RefusedRequest] = []
         self.wires: list[Wire] = []
         self.config = configured(app, partial(Connection, limits=limits, refuse=self.refuse))
 
-    def refuse(self, refused: Refused) -> bytes:
+    def refuse(self, refused: RefusedRequest) -> bytes:
         self.refused.append(refused)
         return json.dumps({"reason": refused.reason}).encode()
 

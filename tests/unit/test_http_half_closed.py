@@ -11,7 +11,7 @@ from support.http_wire import ClockLoop, Wire, answers, configured, head, post, 
 from support.serving_bundles import HOUSE_ROW, house_bundle
 from support.serving_ways import WAYS, Way
 
-from tidegauge.http import Connection, Limits, Refused
+from tidegauge.http import Connection, Limits, RefusedRequest
 
 V1 = "/v1/models/house-prices:predict"
 ASKED = post(V1, json.dumps({"instances": [HOUSE_ROW]}).encode())
@@ -107,7 +107,7 @@ def test_a_slow_application_keeps_the_order_of_its_answers() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
-    def refuse(refused: Refused) -> bytes:
+    def refuse(refused: RefusedRequest) -> bytes:
         return refused.reason.encode()
 
     loop = ClockLoop()

@@ -194,7 +194,7 @@ def _detected(
     counted = [np.append(c[at], n - c[at].sum()) for c, at in zip(drawn, cells, strict=True)]
     zero = np.zeros(len(cells), dtype=np.int64)
     monitor.add(0, Counts(profile, n, np.concatenate(counted), zero, zero.copy()))
-    return monitor.look(0).best.detected
+    return monitor.look(0).strongest.detected
 
 
 ALPHA = 0.01

@@ -18,7 +18,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.profile.features import CategoricalFeature, Feature, FloatArray, IntArray, NumericFeature
+from tidegauge.arrays import AnyFloatArray, IntArray
+from tidegauge.profile.features import CategoricalFeature, Feature, NumericFeature
 
 __all__ = ["BLOCK_ROWS", "CellCounter"]
 
@@ -106,7 +107,7 @@ class _Feature:
         self.short_ends: IntArray = np.zeros(len(_EDGES), dtype=np.int64)
         self.short_cells: IntArray = np.zeros(feature.cells, dtype=np.int64)
 
-    def add_long(self, values: FloatArray) -> None:
+    def add_long(self, values: AnyFloatArray) -> None:
         """Search the keys in sorted values."""
         ends = values.searchsorted(self.keys)
         self.ends += ends
@@ -116,7 +117,7 @@ class _Feature:
             at = equal.nonzero()[0]
             self.points[at] += values.searchsorted(self.cuts[at], "right") - below[at]
 
-    def add_short(self, values: FloatArray) -> None:
+    def add_short(self, values: AnyFloatArray) -> None:
         """Search sorted values in the cut points."""
         ends = values.searchsorted(self.edges)
         self.short_ends += ends
@@ -162,7 +163,7 @@ class _Numeric:
             else:
                 feature.add_long(values)
 
-    def _block(self, columns: Columns, part: slice, given: int) -> FloatArray:
+    def _block(self, columns: Columns, part: slice, given: int) -> AnyFloatArray:
         """A new C-contiguous array of the features' columns, cast to their dtype."""
         positions = self.positions[:given]
         # a float64 too large for float32 is infinity there, for cut points and values alike
@@ -186,7 +187,7 @@ class _Numeric:
             feature.clear()
 
 
-def _keys(feature: NumericFeature) -> FloatArray:
+def _keys(feature: NumericFeature) -> AnyFloatArray:
     """What is searched in a sorted batch: ``low, just above high, -inf, cut points, NaN``.
 
     The number of values below each is: too low ones; those not too high; none; as many as are below

@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.arrays import IntArray
 from tidegauge.errors import ProfileMismatch, WireError
-from tidegauge.profile.features import MAX_ROWS, IntArray
+from tidegauge.profile.features import MAX_ROWS
 from tidegauge.profile.profile import Profile
 from tidegauge.telling import NOT_GIVEN, found
 

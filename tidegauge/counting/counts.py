@@ -8,11 +8,12 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.arrays import IntArray
 from tidegauge.counting import codec
 from tidegauge.counting.cells import CellCounter
 from tidegauge.counting.ks import KS, ReferenceTable, ks_two_sample
 from tidegauge.errors import ProfileError, ProfileMismatch, SchemaError
-from tidegauge.profile.features import Feature, IntArray, NumericFeature
+from tidegauge.profile.features import Feature, NumericFeature
 from tidegauge.profile.profile import Profile
 from tidegauge.telling import found
 

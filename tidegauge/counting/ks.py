@@ -13,7 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from tidegauge.profile.features import IntArray, NumericFeature
+from tidegauge.arrays import IntArray
+from tidegauge.profile.features import NumericFeature
 from tidegauge.profile.profile import Profile
 
 __all__ = ["KS", "ReferenceTable", "ks_two_sample"]

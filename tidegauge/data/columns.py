@@ -10,8 +10,9 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.arrays import AnyFloatArray
 from tidegauge.errors import SchemaError
-from tidegauge.profile.features import CategoricalFeature, Feature, FloatArray, NumericFeature, category_text
+from tidegauge.profile.features import CategoricalFeature, Feature, NumericFeature, category_text
 from tidegauge.protocol.coercion import takes, wanted
 from tidegauge.telling import NOT_GIVEN, found
 
@@ -159,7 +160,7 @@ def _has_no_text(kind: type) -> bool:
     return all(getattr(kind, name) is getattr(object, name) for name in ("__str__", "__repr__"))
 
 
-def floats_of(column: Column, dtype: str = "float64") -> FloatArray:
+def floats_of(column: Column, dtype: str = "float64") -> AnyFloatArray:
     """A column as floats; NaN where a value is missing or no number."""
     values = column.values
     with np.errstate(over="ignore", invalid="ignore"):
@@ -190,7 +191,7 @@ def text_number(text: str) -> float:
         return math.nan
 
 
-def unread(column: Column, numbers: FloatArray) -> int:
+def unread(column: Column, numbers: AnyFloatArray) -> int:
     """How many of a column's values are neither missing nor numbers; `numbers` is what `floats_of` gave."""
     if column.values.dtype.kind in "iufb":
         return 0

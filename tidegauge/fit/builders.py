@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.arrays import AnyFloatArray, IntArray
 from tidegauge.data.columns import Column, floats_of, value_types
 from tidegauge.data.text_columns import require_no_times, warn_of_written_numbers
 from tidegauge.errors import TidegaugeWarning
@@ -16,8 +17,6 @@ from tidegauge.fit.rounding import with_rounding_limits
 from tidegauge.profile.features import (
     MAX_CATEGORIES,
     CategoricalFeature,
-    FloatArray,
-    IntArray,
     NumericFeature,
     category_text,
 )
@@ -25,7 +24,7 @@ from tidegauge.protocol.coercion import numeric_type
 from tidegauge.protocol.names import PREDICTION
 from tidegauge.telling import NOT_GIVEN, Argument, found
 
-__all__ = ["CategoricalDraft", "NumericDraft", "choose_cut_points", "warn_of_mixture"]
+__all__ = ["CategoricalBuilder", "NumericBuilder", "choose_cut_points", "warn_of_mixture"]
 
 MAX_TALLY: Final = 1_000_000  # distinct texts kept of one column; more are an identifier's anyway
 _HALVES_SEED: Final = 2
@@ -36,7 +35,7 @@ _IDENTIFIER_NAME: Final = re.compile(r"(^|[^a-z])id$|[a-z0-9]I[dD]$", re.ASCII)
 _NUMBER: Final = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
 
-class NumericDraft:
+class NumericBuilder:
     """A numeric column: a uniform sample of its values, moments and limits, and few distinct values exactly.
 
     Parameters
@@ -55,10 +54,10 @@ class NumericDraft:
         self.name, self.dtype, self.limit, self.sample = name, dtype, limit, sample
         self.whole = True  # whether the sample still is every value, in order
         self._typed, self._types = typed, set[type]()
-        self._values: list[FloatArray] = []
+        self._values: list[AnyFloatArray] = []
         self._priorities: list[npt.NDArray[np.float32]] = []
         self._held = self._present = 0
-        self._distinct: FloatArray | None = np.empty(0, dtype=dtype)
+        self._distinct: AnyFloatArray | None = np.empty(0, dtype=dtype)
         self._moments = (0, 0.0, 0.0)
         self._min, self._max = math.inf, -math.inf
         self._rounded: int | None = None  # a whole number that a float64 cannot hold
@@ -85,7 +84,7 @@ class NumericDraft:
             if self._held > self.sample * _PRUNE:
                 self._prune(self.sample)
 
-    def _with_distinct(self, values: FloatArray) -> FloatArray | None:
+    def _with_distinct(self, values: AnyFloatArray) -> AnyFloatArray | None:
         if self._distinct is None:
             return None
         distinct = np.union1d(self._distinct, values)
@@ -106,7 +105,7 @@ class NumericDraft:
         """The feature with its cells, and all values still to be counted."""
         values = np.concatenate(self._values) if self._values else np.empty(0, dtype=self.dtype)
         if self.whole:
-            distinct: FloatArray | None = np.unique(values)
+            distinct: AnyFloatArray | None = np.unique(values)
             mean, sd = _moments(values[np.isfinite(values)].astype(np.float64))
         else:
             distinct = self._distinct
@@ -131,7 +130,7 @@ class NumericDraft:
             type=numeric_type(self._types) if self._typed else None,
         )
 
-    def _warn_of_identifier(self, values: FloatArray, distinct: FloatArray | None) -> None:
+    def _warn_of_identifier(self, values: AnyFloatArray, distinct: AnyFloatArray | None) -> None:
         """Warn of whole numbers that hardly ever return and are numbered through, or are called an id.
 
         Measures in whole numbers are spared: of n draws from fewer than 2 n numbers at least a fifth return.
@@ -194,7 +193,7 @@ def _warn_of_identifier(name: str, what: str) -> None:
     warnings.warn(TidegaugeWarning("no drift can be seen on it", argument=said, step=step), stacklevel=3)
 
 
-def choose_cut_points(values: FloatArray, limit: int) -> FloatArray:
+def choose_cut_points(values: AnyFloatArray, limit: int) -> AnyFloatArray:
     """The values at the ranks ``ceil(j m / (q + 1))`` for ``j = 1 ... q``, each once.
 
     Between two neighbours lies less than ``1 / (q + 1)`` of the values, and each value with more than that is
@@ -222,7 +221,7 @@ def _moments(values: npt.NDArray[np.float64]) -> tuple[float, float]:
     return math.ldexp(float(scaled.mean()), exponent), math.ldexp(float(scaled.std()), exponent)
 
 
-def _joined(moments: tuple[int, float, float], values: FloatArray) -> tuple[int, float, float]:
+def _joined(moments: tuple[int, float, float], values: AnyFloatArray) -> tuple[int, float, float]:
     """Number, mean and standard deviation of what was seen so far and `values` (Chan et al. 1979)."""
     finite = values[np.isfinite(values)].astype(np.float64)
     if not finite.size:
@@ -242,7 +241,7 @@ def _closed(moments: tuple[int, float, float]) -> tuple[float, float]:
     return (mean, sd) if n else (math.nan, math.nan)
 
 
-class CategoricalDraft:
+class CategoricalBuilder:
     """A categorical column: how often each text was there, for up to `MAX_TALLY` texts.
 
     Parameters

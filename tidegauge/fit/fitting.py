@@ -20,7 +20,7 @@ from tidegauge.data.frames import named_column, not_one_a_row, read_columns
 from tidegauge.data.sources import chunks_of, is_csv, is_path, reading_of
 from tidegauge.data.times import TimeOrder, epoch_seconds, require_clear_times
 from tidegauge.errors import ProfileError, SchemaError, TidegaugeWarning
-from tidegauge.fit.builders import CategoricalDraft, NumericDraft, warn_of_mixture
+from tidegauge.fit.builders import CategoricalBuilder, NumericBuilder, warn_of_mixture
 from tidegauge.fit.roles import require_one_role
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.features import DTYPES, HOURS, MAX_CUT_POINTS, DesignEffect, Feature, NumericFeature
@@ -37,7 +37,7 @@ _SAMPLE_SEED: Final = 1
 _NAMELESS: Final = re.compile(r"Unnamed: \d+")  # what pandas.read_csv calls a column without a name
 
 Chunk = dict[str, Column]
-Draft = NumericDraft | CategoricalDraft
+Builder = NumericBuilder | CategoricalBuilder
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ def _feature_names(columns: Sequence[str], options: FitOptions) -> list[str]:
 
 
 def _first_pass(parts: Iterator[_Part], options: FitOptions, *, whole: bool, typed: bool) -> list[Feature]:
-    drafts: dict[str, Draft | None] = {}
+    builders: dict[str, Builder | None] = {}
     random = np.random.default_rng(_SAMPLE_SEED)
     rows = 0
     for part in parts:
@@ -252,15 +252,15 @@ def _first_pass(parts: Iterator[_Part], options: FitOptions, *, whole: bool, typ
         sample = None if whole else min(SAMPLE_ROWS, SAMPLE_VALUES // len(part.columns))
         priorities = None if whole else random.random(part.rows, dtype=np.float32)
         for name, column in part.columns.items():
-            draft = drafts.setdefault(name, None) or _draft(name, column, options, sample, typed=typed)
-            drafts[name] = draft
-            if isinstance(draft, NumericDraft):
-                draft.add(column, priorities)
-            elif draft is not None:
-                draft.add(column)
+            builder = builders.setdefault(name, None) or _builder(name, column, options, sample, typed=typed)
+            builders[name] = builder
+            if isinstance(builder, NumericBuilder):
+                builder.add(column, priorities)
+            elif builder is not None:
+                builder.add(column)
     if rows == 0:
         raise ProfileError("no reference rows: a profile needs at least one")
-    return [_drafted(name, draft) for name, draft in drafts.items()]
+    return [_built(name, builder) for name, builder in builders.items()]
 
 
 def _warn_of_nameless(names: tuple[str, ...], options: FitOptions) -> None:
@@ -273,10 +273,10 @@ def _warn_of_nameless(names: tuple[str, ...], options: FitOptions) -> None:
         warnings.warn(warning, stacklevel=2)
 
 
-def _draft(
+def _builder(
     name: str, column: Column, options: FitOptions, sample: int | None, *, typed: bool
-) -> Draft | None:
-    """An empty draft of the column's kind; None while it has no values to tell by.
+) -> Builder | None:
+    """An empty builder of the column's kind; None while it has no values to tell by.
 
     `typed` says whether the data say of what type a value is: in a CSV file all are texts.
     """
@@ -284,17 +284,17 @@ def _draft(
     if kind in UNFIT:
         raise _unfit(name, kind)
     if name in options.categorical:
-        return CategoricalDraft(name)
+        return CategoricalBuilder(name)
     if name in options.dtypes:
-        return NumericDraft(name, options.dtypes[name], options.cut_points, sample, typed=typed)
+        return NumericBuilder(name, options.dtypes[name], options.cut_points, sample, typed=typed)
     if kind == "numeric":
         dtype = "float32" if column.values.dtype in (np.float32, np.float16) else "float64"
-        return NumericDraft(name, dtype, options.cut_points, sample, typed=typed)
+        return NumericBuilder(name, dtype, options.cut_points, sample, typed=typed)
     if kind == "mixed":
         warn_of_mixture(name)
     if kind == "empty":
         return None
-    return CategoricalDraft(name, meant=typed, declared=column.categorical or name == PREDICTION)
+    return CategoricalBuilder(name, meant=typed, declared=column.categorical or name == PREDICTION)
 
 
 def _unfit(name: str, kind: Kind) -> SchemaError:
@@ -305,11 +305,11 @@ def _unfit(name: str, kind: Kind) -> SchemaError:
     return SchemaError("no feature may hold them", argument=said, step=step)
 
 
-def _drafted(name: str, draft: Draft | None) -> Feature:
-    if draft is None or draft.empty:
+def _built(name: str, builder: Builder | None) -> Feature:
+    if builder is None or builder.empty:
         said = found("rows", NOT_GIVEN, f"column {name!r} has no values", name)
         warnings.warn(TidegaugeWarning("only its missing rate can drift", argument=said), stacklevel=2)
-    return NumericDraft(name, "float64", 1, None).feature() if draft is None else draft.feature()
+    return NumericBuilder(name, "float64", 1, None).feature() if builder is None else builder.feature()
 
 
 # --- the second pass: counts -------------------------------------------------------------------------------

@@ -10,14 +10,15 @@ from typing import Final
 
 import numpy as np
 
-from tidegauge.profile.features import DISCRETE_LIMIT, FloatArray
+from tidegauge.arrays import AnyFloatArray
+from tidegauge.profile.features import DISCRETE_LIMIT
 
 __all__ = ["with_rounding_limits"]
 
 _REACH: Final = 2.0**-20  # of a value: some eight steps of float32
 
 
-def with_rounding_limits(values: FloatArray) -> FloatArray:
+def with_rounding_limits(values: AnyFloatArray) -> AnyFloatArray:
     """Few values with the limits of their rounding, as cut points.
 
     Parameters

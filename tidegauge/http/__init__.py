@@ -5,6 +5,6 @@ Needs uvicorn and httptools, which the extras `serving` and `aggregator` bring.
 
 from tidegauge.http.connection import Connection
 from tidegauge.http.limits import Limits
-from tidegauge.http.refused import Refuse, Refused
+from tidegauge.http.refused import Refuse, RefusedRequest
 
-__all__ = ["Connection", "Limits", "Refuse", "Refused"]
+__all__ = ["Connection", "Limits", "Refuse", "RefusedRequest"]

@@ -25,7 +25,7 @@ from uvicorn.server import ServerState
 from tidegauge.http.cycle import Cycle, Flow, disconnect
 from tidegauge.http.head import head_fault, syntax_fault
 from tidegauge.http.limits import Limits
-from tidegauge.http.refused import Refuse, Refused, last_answer
+from tidegauge.http.refused import Refuse, RefusedRequest, last_answer
 
 __all__ = ["Connection"]
 
@@ -93,7 +93,7 @@ class Connection(HttpToolsProtocol):
         self._deaf = False  # a refusal is the last answer: what comes after it is thrown away
         self._host = b""  # the last that was checked
         self._ended = False  # the client has closed its side
-        self._refused: Refused | None = None
+        self._refused: RefusedRequest | None = None
         # The one that is answered now; `cycle` is the newest.
         self._active: RequestResponseCycle | None = None
         self._look: asyncio.TimerHandle | None = None
@@ -127,7 +127,7 @@ class Connection(HttpToolsProtocol):
             self._feed(data)
         except httptools.HttpParserError:
             said = syntax_fault(self.headers, in_body=self._at is _At.BODY)
-            self._refuse(self._refused or Refused(400, "bad_http", said))
+            self._refuse(self._refused or RefusedRequest(400, "bad_http", said))
             return
         self._stalled_bytes = 0 if self._moved else self._stalled_bytes + len(data)
         # White space and chunk extensions, which nothing else counts.
@@ -358,22 +358,22 @@ class Connection(HttpToolsProtocol):
 
     # --- refusals ----------------------------------------------------------------------------------------
 
-    def _break(self, refused: Refused) -> None:
+    def _break(self, refused: RefusedRequest) -> None:
         self._refused = refused
         raise _Broken
 
-    def _too_large(self) -> Refused:
-        return Refused(431, "head_too_large", self._limits.head_rule)
+    def _too_large(self) -> RefusedRequest:
+        return RefusedRequest(431, "head_too_large", self._limits.head_rule)
 
-    def _named(self, status: int, reason: str, message: str) -> Refused:
+    def _named(self, status: int, reason: str, message: str) -> RefusedRequest:
         """A refusal that knows its request."""
         with suppress(httptools.HttpParserError, UnicodeDecodeError):
             path = httptools.parse_url(self.url).path or b""
             method = self.parser.get_method().decode("ascii")
-            return Refused(status, reason, message, method, urllib.parse.unquote(path.decode("ascii")))
-        return Refused(status, reason, message)
+            return RefusedRequest(status, reason, message, method, urllib.parse.unquote(path.decode("ascii")))
+        return RefusedRequest(status, reason, message)
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: RefusedRequest) -> None:
         """Answer with a refusal in its turn, then close; nothing more of this client is read."""
         self._deaf = True
         unread = self.unread_cycle() if self._at is _At.BODY else None

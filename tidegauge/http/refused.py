@@ -6,14 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["Refuse", "Refused", "last_answer"]
+__all__ = ["Refuse", "RefusedRequest", "last_answer"]
 
 _JSON: Final = (b"content-type", b"application/json")
 _CLOSE: Final = (b"connection", b"close")
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedRequest:
     """A request that the connection refuses before any application sees it, or while one waits for it.
 
     Parameters
@@ -35,7 +35,7 @@ class Refused:
     path: str = ""
 
 
-Refuse = Callable[[Refused], bytes]
+Refuse = Callable[[RefusedRequest], bytes]
 """Counts a refusal and gives the JSON of its answer."""
 
 

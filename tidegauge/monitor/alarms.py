@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from tidegauge.arrays import BoolArray, FloatArray, IntArray
 from tidegauge.errors import WireError
 from tidegauge.protocol.names import Severity
 from tidegauge.stats.evaluation import Evaluation
@@ -29,10 +29,6 @@ __all__ = ["SEVERITIES", "Alarms", "Look"]
 SEVERITIES: Final = (Severity.WARNING, Severity.CRITICAL)
 _NEVER: Final = -1
 _QUADRUPLE: Final = 2  # scales up to a window of four times as many rows
-
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from tidegauge.monitor.latest import Best
+from tidegauge.arrays import FloatArray
+from tidegauge.monitor.latest import StrongestLooks
 from tidegauge.monitor.policy import Policy
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import Verdict
@@ -23,8 +23,6 @@ __all__ = ["LONGEST_SCALE", "Findings", "WindowLook", "changes", "scale_for_pods
 
 LONGEST_SCALE: Final = 5
 UNKNOWN = State(Verdict.UNKNOWN, None, None)
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ class Findings:
         Each monitored feature's verdict, severity and since.
     stale
         Whether the newest pane with rows is too old.
-    best
+    strongest
         The leading window of each feature.
     floor
         Effect floors in force for a warning, ``(features,)``.
@@ -102,7 +100,7 @@ class Findings:
     pairs: int
     features: tuple[State, ...]
     stale: bool
-    best: Best
+    strongest: StrongestLooks
     floor: FloatArray
     design_effect: FloatArray
     rows: int
@@ -112,7 +110,11 @@ class Findings:
     windows: Mapping[int, WindowLook] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for array in (self.floor, self.design_effect, *(getattr(self.best, name) for name in Best.__slots__)):
+        for array in (
+            self.floor,
+            self.design_effect,
+            *(getattr(self.strongest, name) for name in StrongestLooks.__slots__),
+        ):
             array.setflags(write=False)
 
     @property
@@ -125,7 +127,7 @@ class Findings:
     def leading(self) -> int:
         """Index of the drifting feature with the largest lower bound; of all features if none drifts."""
         drifting = np.array([state.verdict is Verdict.DRIFTING for state in self.features])
-        bounds = np.where(drifting, self.best.lower, -np.inf) if drifting.any() else self.best.lower
+        bounds = np.where(drifting, self.strongest.lower, -np.inf) if drifting.any() else self.strongest.lower
         return int(bounds.argmax())
 
 
@@ -152,13 +154,13 @@ def changes(
     row
         Rows replayed so far.
     """
-    best = findings.best
+    strongest = findings.strongest
     for name, now in findings.states.items():
         was = before.get(name, UNKNOWN)
         if (now.verdict, now.severity) == (was.verdict, was.severity):
             continue
         i = findings.leading if name is None else findings.profile.position(name)
-        known = best.scale[i] >= 0
+        known = strongest.scale[i] >= 0
         yield Transition(
             row=row,
             pane=findings.pane,
@@ -168,9 +170,9 @@ def changes(
             verdict=now.verdict,
             severity=now.severity,
             before=was.verdict,
-            statistic=published_share(float(best.statistic[i])) if known else None,
-            lower=published_share(float(best.lower[i])) if known else None,
-            window=1 << int(best.scale[i]) if known else None,
-            window_rows=int(best.rows[i]) if known else 0,
-            cause=best.cause[i] if known else None,
+            statistic=published_share(float(strongest.statistic[i])) if known else None,
+            lower=published_share(float(strongest.lower[i])) if known else None,
+            window=1 << int(strongest.scale[i]) if known else None,
+            window_rows=int(strongest.rows[i]) if known else 0,
+            cause=strongest.cause[i] if known else None,
         )

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.arrays import FloatArray, IntArray
 from tidegauge.monitor.alarms import Alarms, Look
 
-__all__ = ["Best", "Standing"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+__all__ = ["LatestLooks", "StrongestLooks"]
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
+class StrongestLooks:
     """The look with the largest lower bound of each feature, arrays of shape ``(features,)``.
 
     `scale` is -1 where no look counts; `eps` is the half-width of that look's bound, and `smallest_eps` the
@@ -34,7 +32,7 @@ class Best:
     smallest_eps: FloatArray
 
 
-class Standing:
+class LatestLooks:
     """Results of the newest look at each scale, arrays of shape ``(scales, features)``."""
 
     def __init__(self, scales: int, features: int) -> None:
@@ -68,7 +66,7 @@ class Standing:
         """Features of which some window holds a row, missing values included."""
         return np.asarray((self._rows > 0).any(axis=0))
 
-    def best(self, alarms: Alarms) -> Best:
+    def strongest(self, alarms: Alarms) -> StrongestLooks:
         """The look that says most about each feature, among windows after its last clearing.
 
         The clearing of either severity: a bound above the critical floor needs a critical alarm.
@@ -81,7 +79,7 @@ class Standing:
         # Of equal bounds (none is common: no rows) the shortest window counts.
         scale = lower.argmax(axis=0)
         at = (scale, np.arange(scale.size))
-        return Best(
+        return StrongestLooks(
             scale=np.where(counts.any(axis=0), scale, -1),
             lower=lower[at],
             statistic=self._statistic[at],

@@ -11,17 +11,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from tidegauge.stats.design_effect import Accumulator
+from tidegauge.arrays import BoolArray, FloatArray
+from tidegauge.stats.design_effect import WindowSums
 from tidegauge.stats.tables import Reference
 
 __all__ = ["Learner"]
 
 _FIRST_CHUNK_PANES: Final = 16
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 class Learner:
@@ -49,11 +46,11 @@ class Learner:
         self.done = False
         self.guess: FloatArray = np.ones((scales, len(reference.features)))
         self._chunk: FloatArray = np.ones_like(self.guess)
-        self._sums = Accumulator(reference, scales)
-        self._mark = Accumulator(reference, scales)  # the sums as they were when the chunk began
+        self._sums = WindowSums(reference, scales)
+        self._mark = WindowSums(reference, scales)  # the sums as they were when the chunk began
 
     def add(self, scale: int, bins: FloatArray, expected: FloatArray, alarmed: BoolArray) -> None:
-        """Take a window, as `Accumulator.add` does."""
+        """Take a window, as `WindowSums.add` does."""
         self._sums.add(scale, bins, expected, alarmed)
 
     def end_pane(self) -> bool:

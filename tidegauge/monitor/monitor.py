@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from tidegauge.arrays import IntArray
 from tidegauge.counting.counts import Counts
 from tidegauge.errors import WireError
 from tidegauge.monitor import stored
 from tidegauge.monitor.alarms import SEVERITIES, Alarms, Look
 from tidegauge.monitor.findings import Findings, WindowLook, scale_for_pods
 from tidegauge.monitor.given import require_counts, require_known_features, require_panes, whole_pane
-from tidegauge.monitor.latest import Best, Standing
+from tidegauge.monitor.latest import LatestLooks, StrongestLooks
 from tidegauge.monitor.learning import Learner
 from tidegauge.monitor.policy import LEARNING_FLOOR, Policy
 from tidegauge.monitor.report_builder import summarise
@@ -34,8 +34,6 @@ from tidegauge.stats.seasonality import HOUR_SECONDS, hour_weights
 from tidegauge.stats.tables import Reference, Sample
 
 __all__ = ["Monitor"]
-
-IntArray = npt.NDArray[np.int64]
 
 
 class Monitor:
@@ -92,7 +90,7 @@ class Monitor:
         self._has_hours = timed and pane_seconds <= HOUR_SECONDS and self.evaluator.has_hours
         self.windows = Windows(self.evaluator.width, self.policy.scales)
         self.alarms = Alarms(len(profile.monitored), self.policy.scales)
-        self.standing = Standing(self.policy.scales, len(profile.monitored))
+        self.latest = LatestLooks(self.policy.scales, len(profile.monitored))
         self.late_rows = 0
         self._newest_rows: int | None = None
         self._last_closed_rows: int | None = None
@@ -199,7 +197,7 @@ class Monitor:
         due = [scale for scale, hop in enumerate(self._hops) if (pane + 1) % hop == 0]
         for look in self._look(due):
             self.alarms.update(look, self.floors)
-            self.standing.take(look)
+            self.latest.take(look)
         if not self._ready:
             self._learn(pane, due, has_rows=raw is not None)
 
@@ -275,8 +273,8 @@ class Monitor:
         pane_id = whole_pane(pane_id)
         self.advance(pane_id)
         self._look_again()
-        best, stale = self.standing.best(self.alarms), self.is_stale(pane_id)
-        features = self._states(best, stale=stale)
+        strongest, stale = self.latest.strongest(self.alarms), self.is_stale(pane_id)
+        features = self._states(strongest, stale=stale)
         return Findings(
             pane=pane_id,
             pane_seconds=self.pane_seconds,
@@ -285,25 +283,27 @@ class Monitor:
             pairs=self.evaluator.pairs,
             features=features,
             stale=stale,
-            best=best,
+            strongest=strongest,
             floor=self.floors[0],
-            design_effect=self.design_effect[best.scale, np.arange(best.scale.size)],
-            rows=self.standing.rows,
+            design_effect=self.design_effect[strongest.scale, np.arange(strongest.scale.size)],
+            rows=self.latest.rows,
             late_rows=self.late_rows,
             baseline=self._baseline(),
-            samples=self._samples(best) if whole else {},
-            windows=self._windows(best, features) if whole else {},
+            samples=self._samples(strongest) if whole else {},
+            windows=self._windows(strongest, features) if whole else {},
         )
 
-    def _samples(self, best: Best) -> dict[int, Sample]:
+    def _samples(self, strongest: StrongestLooks) -> dict[int, Sample]:
         """Return the counts of each feature's leading window."""
-        windows = {i: self.windows.window(s) for i, s in enumerate(best.scale.tolist()) if s >= 0}
+        windows = {i: self.windows.window(s) for i, s in enumerate(strongest.scale.tolist()) if s >= 0}
         return {i: self.evaluator.sample(blocks, i) for i, blocks in windows.items()}
 
-    def _windows(self, best: Best, features: Sequence[State]) -> dict[int, WindowLook]:
+    def _windows(self, strongest: StrongestLooks, features: Sequence[State]) -> dict[int, WindowLook]:
         """Return the windows that pods are judged by, of the features that drift."""
         drifting = [i for i, state in enumerate(features) if state.verdict is Verdict.DRIFTING]
-        return {scale: self.window(scale) for scale in {scale_for_pods(int(best.scale[i])) for i in drifting}}
+        return {
+            scale: self.window(scale) for scale in {scale_for_pods(int(strongest.scale[i])) for i in drifting}
+        }
 
     def window(self, scale: int) -> WindowLook:
         """Return the newest window of that scale."""
@@ -319,9 +319,9 @@ class Monitor:
 
     def _look_again(self) -> None:
         """Evaluate the windows whose last look is not known, as after `load_state`."""
-        if unknown := self.standing.unknown_scales():
+        if unknown := self.latest.unknown_scales():
             for look in self._look(unknown):
-                self.standing.take(look)
+                self.latest.take(look)
 
     def is_stale(self, pane_id: int) -> bool:
         """Whether the newest pane with rows is too old, or there is none."""
@@ -329,12 +329,12 @@ class Monitor:
             return True
         return (pane_id - self._newest_rows) * self.pane_seconds > self.policy.stale_seconds
 
-    def _states(self, best: Best, *, stale: bool) -> tuple[State, ...]:
+    def _states(self, strongest: StrongestLooks, *, stale: bool) -> tuple[State, ...]:
         """Return each feature's state, by what the last looks found."""
         # Rows may come without the prediction, which is not missing then: it was not asked.
-        silent = stale | ~self.standing.heard
-        blind = best.smallest_eps > self._min_effect[1]
-        unsure = ~self._known_effect & best.detected & (best.lower > self._min_effect[0])
+        silent = stale | ~self.latest.heard
+        blind = strongest.smallest_eps > self._min_effect[1]
+        unsure = ~self._known_effect & strongest.detected & (strongest.lower > self._min_effect[0])
         return states(self.alarms, silent=silent, learning=blind | unsure)
 
     def _baseline(self) -> Baseline:

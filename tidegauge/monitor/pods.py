@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.arrays import BoolArray, FloatArray, IntArray
 from tidegauge.counting.counts import Counts
 from tidegauge.monitor.findings import LONGEST_SCALE, Findings, WindowLook, scale_for_pods
 from tidegauge.monitor.windows import hop_panes, window_panes
@@ -34,10 +35,6 @@ __all__ = ["KEPT_PANES", "PodRows", "bin_rows", "name_pods"]
 SHOWN: Final = 3
 AT_ONCE: Final = 64  # pods judged in one pass: what it needs of memory does not grow with their number
 KEPT_PANES: Final = window_panes(LONGEST_SCALE) + 2 * hop_panes(LONGEST_SCALE)  # a window may end a hop ago
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,13 @@ each sum enters the windows once. The result is the one of `Monitor.add` pane by
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from tidegauge.arrays import IntArray
 from tidegauge.counting.codec import EncodedSum
 from tidegauge.counting.counts import Counts
 from tidegauge.monitor.monitor import Monitor
 
 __all__ = ["Rebuilding"]
-
-IntArray = npt.NDArray[np.int64]
 
 
 class Rebuilding:

@@ -62,15 +62,15 @@ def _feature(findings: Findings, i: int, sample: Sample | None, statistics: Stat
 
 def _decision(findings: Findings, i: int) -> dict[str, Any]:
     """Return what the leading look says of a feature."""
-    best, panes = findings.best, 1 << int(findings.best.scale[i])
+    strongest, panes = findings.strongest, 1 << int(findings.strongest.scale[i])
     return {
-        "detected": bool(best.detected[i]),
-        "statistic": published_share(float(best.statistic[i])),
-        "lower": published_share(float(best.lower[i])),
-        "cause": best.cause[i],
+        "detected": bool(strongest.detected[i]),
+        "statistic": published_share(float(strongest.statistic[i])),
+        "lower": published_share(float(strongest.lower[i])),
+        "cause": strongest.cause[i],
         "window": panes,
         "window_seconds": panes * findings.pane_seconds,
-        "window_rows": int(best.rows[i]),
+        "window_rows": int(strongest.rows[i]),
         "design_effect": float(findings.design_effect[i]),
     }
 
@@ -80,10 +80,10 @@ def _figures(findings: Findings, i: int, sample: Sample, statistics: Statistics)
     figures: dict[str, Any] = figures_of(sample, statistics)
     if not sample.is_comparable:
         return figures
-    best = findings.best
-    distance, leader = float(best.statistic[i]), leader_of(sample.kind, statistics)
-    figures["pvalue"] = leader.pvalue(sample, distance, float(best.noise[i]))
-    figures["upper"] = published_share(distance + _slack(sample) + float(best.eps[i]))
+    strongest = findings.strongest
+    distance, leader = float(strongest.statistic[i]), leader_of(sample.kind, statistics)
+    figures["pvalue"] = leader.pvalue(sample, distance, float(strongest.noise[i]))
+    figures["upper"] = published_share(distance + _slack(sample) + float(strongest.eps[i]))
     if (rounded := rounded_cells(sample.feature)).any():
         figures["rounded_rate"] = float(sample.cells[rounded].sum()) / sample.n
     return figures

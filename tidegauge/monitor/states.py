@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
+from tidegauge.arrays import BoolArray
 from tidegauge.monitor.alarms import Alarms
 from tidegauge.protocol.names import Severity, Verdict
 from tidegauge.report.feature import State
@@ -14,8 +12,6 @@ __all__ = ["states"]
 _STABLE, _LEARNING, _UNKNOWN = (
     State(verdict, None, None) for verdict in (Verdict.STABLE, Verdict.LEARNING, Verdict.UNKNOWN)
 )
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 def states(alarms: Alarms, *, silent: BoolArray, learning: BoolArray) -> tuple[State, ...]:

@@ -14,15 +14,13 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+
+from tidegauge.arrays import FloatArray, IntArray
 
 __all__ = ["RING", "Windows", "block_panes", "hop_panes", "window_panes"]
 
 RING: Final = 4
 _NONE: Final = -(1 << 62)
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 
 def window_panes(scale: int) -> int:

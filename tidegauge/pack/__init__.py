@@ -4,9 +4,9 @@ An edge of the library: it reads files and, unless given one, the clock. It load
 with joblib on the user's own machine; what it writes can be loaded elsewhere without running code.
 """
 
-from tidegauge.pack.choice import ModelFormat, Refusal
+from tidegauge.pack.choice import ModelFormat, RefusedForm
 from tidegauge.pack.folder import verify_bundle
 from tidegauge.pack.packing import Packed, PackOptions, pack_model
 from tidegauge.pack.served import Server
 
-__all__ = ["ModelFormat", "PackOptions", "Packed", "Refusal", "Server", "pack_model", "verify_bundle"]
+__all__ = ["ModelFormat", "PackOptions", "Packed", "RefusedForm", "Server", "pack_model", "verify_bundle"]

@@ -22,14 +22,14 @@ from tidegauge.pack.pickled import joblib_form, skops_form
 from tidegauge.pack.trial import Trial
 from tidegauge.telling import Argument
 
-__all__ = ["Chosen", "ModelFormat", "Refusal", "choose"]
+__all__ = ["Chosen", "ModelFormat", "RefusedForm", "choose"]
 
 logger = logging.getLogger(__name__)
 ModelFormat = Literal["auto", "onnx", "skops", "joblib"]
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedForm:
     """Why a form of the model was not taken."""
 
     format: str
@@ -43,7 +43,7 @@ class Chosen:
     form: Form
     answers: Answers
     found: Found
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[RefusedForm, ...]
 
 
 def choose(model: Any, training: Training, trial: Trial, model_format: ModelFormat = "auto") -> Chosen:
@@ -54,10 +54,10 @@ def choose(model: Any, training: Training, trial: Trial, model_format: ModelForm
     BundleError
         No form does; the message lists why for each.
     """
-    refusals: list[Refusal] = []
+    refusals: list[RefusedForm] = []
     for name, make in _forms(model, training, model_format):
         taken = _attempt(model, name, make, trial)
-        if isinstance(taken, Refusal):
+        if isinstance(taken, RefusedForm):
             refusals.append(taken)
         else:
             form, compared, found = taken
@@ -65,7 +65,7 @@ def choose(model: Any, training: Training, trial: Trial, model_format: ModelForm
     raise _none_answers_as(model, refusals, model_format)
 
 
-def _none_answers_as(model: Any, refusals: Sequence[Refusal], model_format: ModelFormat) -> BundleError:
+def _none_answers_as(model: Any, refusals: Sequence[RefusedForm], model_format: ModelFormat) -> BundleError:
     """The error of a model that no form holds; a file that is a form itself has no other one."""
     if isinstance(model, Native):
         return BundleError(
@@ -79,7 +79,7 @@ def _none_answers_as(model: Any, refusals: Sequence[Refusal], model_format: Mode
     )
 
 
-def _reasons(refusals: Sequence[Refusal]) -> str:
+def _reasons(refusals: Sequence[RefusedForm]) -> str:
     """Each reason once, with the formats that it is of; the last one of a reason has the most to say."""
     of_reason: dict[str, list[str]] = {}
     for refusal in refusals:
@@ -117,15 +117,15 @@ def _forms(
 
 def _attempt(
     model: Any, name: str, make: Callable[[], Form], trial: Trial
-) -> tuple[Form, Agreement, Found] | Refusal:
+) -> tuple[Form, Agreement, Found] | RefusedForm:
     try:
         form = make()
         return form, *trial.hold(form)
     except TidegaugeError as error:
-        return Refusal(name, _first_line(error))
+        return RefusedForm(name, _first_line(error))
     except Exception as error:  # converters raise anything, and each means: not in this form
         logger.debug("%s: not in this form", name, exc_info=error)
-        return Refusal(name, _why_not(model, name))
+        return RefusedForm(name, _why_not(model, name))
 
 
 def _why_not(model: Any, name: str) -> str:

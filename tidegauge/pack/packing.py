@@ -12,7 +12,7 @@ from tidegauge.errors import BundleError
 from tidegauge.fit.roles import require_one_role
 from tidegauge.model.asking import parameters_of
 from tidegauge.pack.answers import class_labels, original_answers, probed_answers
-from tidegauge.pack.choice import Chosen, ModelFormat, Refusal, choose
+from tidegauge.pack.choice import Chosen, ModelFormat, RefusedForm, choose
 from tidegauge.pack.folder import check_free, write_folder
 from tidegauge.pack.inputs import Training, load_table, training_rows
 from tidegauge.pack.loading import load_model
@@ -46,7 +46,7 @@ class Packed:
     folder: Path
     manifest: Manifest
     profile: Profile
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[RefusedForm, ...]
 
 
 def utc_now() -> datetime:

@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
+from tidegauge.arrays import IntArray
 from tidegauge.errors import ProfileError
 from tidegauge.profile.document_parts import CATEGORICAL, COUNT, NUMERIC, Part, Record, hourly_counts, wrong
-from tidegauge.profile.features import CategoricalFeature, Feature, IntArray, NumericFeature
+from tidegauge.profile.features import CategoricalFeature, Feature, NumericFeature
 from tidegauge.protocol.names import PROFILE_SCHEMA
 
 __all__ = [

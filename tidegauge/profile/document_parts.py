@@ -11,8 +11,9 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
+from tidegauge.arrays import IntArray
 from tidegauge.errors import ProfileError
-from tidegauge.profile.features import DTYPES, HOURS, MAX_ROWS, DesignEffect, IntArray
+from tidegauge.profile.features import DTYPES, HOURS, MAX_ROWS, DesignEffect
 from tidegauge.protocol.coercion import TYPES_OF_KIND
 from tidegauge.telling import found, told
 

@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from tidegauge.arrays import AnyFloatArray, IntArray
 from tidegauge.errors import ProfileError
 from tidegauge.protocol.coercion import TYPES_OF_KIND, ColumnType
 from tidegauge.telling import found, told
@@ -26,10 +26,10 @@ __all__ = [
     "MAX_CATEGORIES",
     "MAX_CUT_POINTS",
     "MAX_ROWS",
+    "AnyFloatArray",
     "CategoricalFeature",
     "DesignEffect",
     "Feature",
-    "FloatArray",
     "IntArray",
     "NumericFeature",
     "category_text",
@@ -43,9 +43,6 @@ MAX_CATEGORIES: Final = 1024
 MAX_CUT_POINTS: Final = 1 << 20
 MAX_ROWS: Final = 1 << 40  # in counts of any kind: sums over all cells of a feature stay below 2**63
 HOURS: Final = 24
-
-FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
-IntArray: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +141,7 @@ class NumericFeature(_Counted):
 
     kind: ClassVar[Literal["numeric"]] = "numeric"
     dtype: str
-    cut_points: FloatArray
+    cut_points: AnyFloatArray
     mean: float
     sd: float
     min: float

@@ -22,24 +22,21 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.arrays import BoolArray, FloatArray, IntArray
 from tidegauge.errors import SchemaError
 from tidegauge.profile.profile import DesignEffect, Feature, NumericFeature, Profile
 from tidegauge.protocol.names import PANE_SECONDS
 from tidegauge.stats.tables import Reference
 
-__all__ = ["MIN_WINDOWS", "Accumulator", "from_reference", "profile_table"]
+__all__ = ["MIN_WINDOWS", "WindowSums", "from_reference", "profile_table"]
 
 MIN_WINDOWS: Final = 12  # fewer disjoint windows say too little; the next shorter length is used
 MAX_CUTS: Final = 15
 _ROWS_AT_ONCE: Final = 8192
 _LENGTHS: Final = 24  # of reference windows: 10 s doubled so often is 2.7 years
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
-
-class Accumulator:
+class WindowSums:
     """Sums over disjoint windows, for several lengths of window at once; all of them add.
 
     Windows of a feature that alarms are summed apart from the others, so that the step between the two does
@@ -149,9 +146,9 @@ class Accumulator:
         cumulated = ends[:, self._cuts] - before[:, self._owner]
         return np.where(r.numeric[self._owner], cumulated, bins[:, self._cuts])
 
-    def since(self, mark: Accumulator | None) -> Accumulator:
+    def since(self, mark: WindowSums | None) -> WindowSums:
         """A new one with the sums added since they were `mark`; with all of them for None."""
-        result = Accumulator(self._reference, self.windows.shape[1])
+        result = WindowSums(self._reference, self.windows.shape[1])
         for name in self._FIELDS:
             setattr(result, name, getattr(self, name) - (0 if mark is None else getattr(mark, name)))
         return result
@@ -309,7 +306,7 @@ class _Folder:
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
-        self._sums = Accumulator(reference, _LENGTHS)
+        self._sums = WindowSums(reference, _LENGTHS)
         self._open: list[tuple[IntArray, FloatArray, FloatArray] | None] = [None] * _LENGTHS
 
     def add(self, unit: IntArray, bins: FloatArray) -> None:

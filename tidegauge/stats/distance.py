@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from tidegauge.arrays import FloatArray, IntArray
 from tidegauge.stats.evidence import Sums
 from tidegauge.stats.tables import Reference
 
 __all__ = ["distances", "total_variation"]
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 
 def total_variation(live: IntArray, reference: IntArray) -> float:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.arrays import BoolArray, FloatArray, IntArray
 from tidegauge.counting.counts import Counts
 from tidegauge.stats.distance import distances
 from tidegauge.stats.evidence import Budget, Limits, Sums
@@ -19,10 +20,6 @@ from tidegauge.stats.seasonality import MIXTURES, Expected, mixture
 from tidegauge.stats.tables import Reference, Sample
 
 __all__ = ["Evaluation", "Evaluator", "Jury"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

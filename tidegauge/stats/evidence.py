@@ -8,15 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtri
 
+from tidegauge.arrays import BoolArray, FloatArray
 from tidegauge.stats.tables import Reference
 
 __all__ = ["Budget", "Evidence", "Limits", "Sums"]
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,18 +12,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import rel_entr
 
+from tidegauge.arrays import BoolArray, FloatArray
 from tidegauge.stats.evidence import Evidence, Limits
 
 __all__ = ["Rate", "bernoulli_kl", "rate_lower_bound", "rate_upper_bound", "reference_bound"]
 
 REFERENCE_ALPHA: Final = 0.01  # chance that any bound of a reference's own rate is wrong
 _BISECTIONS: Final = 40  # to 1e-12
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.arrays import FloatArray
 from tidegauge.stats.tables import Reference
 
 __all__ = ["HOUR_SECONDS", "MIXTURES", "Expected", "hour_weights", "mixture"]
 
-FloatArray = npt.NDArray[np.float64]
 
 HOUR_SECONDS: Final = 3600
 MIXTURES: Final = 2

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from tidegauge.arrays import BoolArray
 from tidegauge.stats.evidence import Evidence, Limits, Sums
 from tidegauge.stats.tables import Kind, Reference, Sample
 
 __all__ = ["Statistic"]
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 class Statistic:

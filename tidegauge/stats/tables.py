@@ -13,8 +13,8 @@ from enum import Enum
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from tidegauge.arrays import BoolArray, FloatArray, IntArray
 from tidegauge.profile.features import DISCRETE_LIMIT
 from tidegauge.profile.profile import CategoricalFeature, Feature, NumericFeature, Profile
 
@@ -32,10 +32,6 @@ __all__ = [
 ]
 
 BINS: Final = 16
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 class Kind(Enum):

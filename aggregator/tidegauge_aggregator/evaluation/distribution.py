@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from tidegauge.arrays import IntArray
 from tidegauge.counting.ks import ks_two_sample
 from tidegauge.monitor.monitor import Monitor
 from tidegauge.profile.features import CategoricalFeature, Feature, NumericFeature
@@ -17,7 +17,6 @@ from tidegauge.stats.tables import over_values, quantile_bins
 
 __all__ = ["describe_feature"]
 
-IntArray = npt.NDArray[np.int64]
 
 MAX_BINS: Final = 50
 MAX_CATEGORIES: Final = 20

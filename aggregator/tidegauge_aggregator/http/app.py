@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.exceptions import HTTPException
 
 from tidegauge.__about__ import __version__
-from tidegauge.http import Refused
+from tidegauge.http import RefusedRequest
 from tidegauge.http.openapi_page import PAGE_HEADERS, openapi_page
 from tidegauge.http.routes import HeadAsGet, allowed_methods
 from tidegauge.kit.refusal import Refusal
@@ -40,7 +40,7 @@ def make_app(aggregator: Aggregator, gate: TokenGate, registry: CollectorRegistr
     return PanesRoute(aggregator, gate, HeadAsGet(make_routes(aggregator, gate, registry, stack)))
 
 
-def refuse_connection(aggregator: Aggregator, refused: Refused) -> bytes:
+def refuse_connection(aggregator: Aggregator, refused: RefusedRequest) -> bytes:
     """Count what the connection refuses before any route sees it; the answer's JSON."""
     reason = "too_large" if refused.reason == "body_too_large" else refused.reason
     aggregator.meters.refused.labels(reason).inc()

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from tidegauge.http import Refused
+from tidegauge.http import RefusedRequest
 from tidegauge_serving.http.codings import coding_of, inflate
 from tidegauge_serving.http.state import ServingState
 from tidegauge_serving.protocols import Answer, Handler, Headers
@@ -144,7 +144,7 @@ class FastPath:
         more = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
         return refusal.status, refusal.body(), [*JSON_HEADERS, *more]
 
-    def refuse(self, refused: Refused) -> bytes:
+    def refuse(self, refused: RefusedRequest) -> bytes:
         """Count what the connection refuses before it comes here; the answer's JSON."""
         metrics = self.state.metrics
         metrics.errors[refused.reason] += 1

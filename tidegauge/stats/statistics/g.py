@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import chdtrc, chdtri, xlogy
 
+from tidegauge.arrays import FloatArray, IntArray
 from tidegauge.stats.evidence import Evidence, Limits, Sums
 from tidegauge.stats.statistic import Statistic
 from tidegauge.stats.tables import BINS, Kind, Reference, Sample
@@ -27,9 +27,6 @@ __all__ = ["STATISTIC", "GTest", "chi2_quantiles", "g_test"]
 
 MIN_BIN_ROWS: Final = 5.0  # bins that expect fewer are pooled
 MIN_ROWS: Final = 25 * BINS  # of a continuous feature: below, the law of G is not trusted
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

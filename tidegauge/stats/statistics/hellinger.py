@@ -14,14 +14,12 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
+from tidegauge.arrays import IntArray
 from tidegauge.stats.statistic import Statistic
 from tidegauge.stats.tables import Sample
 
 __all__ = ["STATISTIC", "hellinger"]
-
-IntArray = npt.NDArray[np.int64]
 
 
 def hellinger(live: IntArray, reference: IntArray) -> float:

@@ -13,16 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import numpy as np
-import numpy.typing as npt
 from scipy.special import rel_entr
 
+from tidegauge.arrays import IntArray
 from tidegauge.stats.statistic import Statistic
 from tidegauge.stats.tables import Sample
 
 __all__ = ["STATISTIC", "jensen_shannon"]
-
-IntArray = npt.NDArray[np.int64]
 
 
 def jensen_shannon(live: IntArray, reference: IntArray) -> float:
@@ -35,6 +32,7 @@ def jensen_shannon(live: IntArray, reference: IntArray) -> float:
 
     Examples
     --------
+    >>> import numpy as np
     >>> round(jensen_shannon(np.array([1, 0]), np.array([0, 1])), 6)
     0.832555
     """

@@ -15,14 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from tidegauge.arrays import IntArray
 from tidegauge.stats.statistic import Statistic
 from tidegauge.stats.tables import Sample
 
 __all__ = ["PSI", "STATISTIC", "psi"]
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

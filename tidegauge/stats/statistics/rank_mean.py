@@ -15,17 +15,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtr
 
+from tidegauge.arrays import IntArray
 from tidegauge.profile.features import NumericFeature
 from tidegauge.stats.evidence import Evidence, Limits, Sums
 from tidegauge.stats.statistic import Statistic
 from tidegauge.stats.tables import Kind, Sample
 
 __all__ = ["STATISTIC", "RankMean", "rank_mean"]
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
+from tidegauge.arrays import FloatArray, IntArray
 from tidegauge.errors import ProfileError
 from tidegauge.profile.features import NumericFeature
 from tidegauge.stats.statistic import Statistic
 from tidegauge.stats.tables import Sample
 
 __all__ = ["STATISTIC", "wasserstein"]
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 
 def wasserstein(live: IntArray, reference: IntArray, edges: FloatArray) -> float:
