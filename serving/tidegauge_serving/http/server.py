@@ -65,7 +65,7 @@ async def run(settings: Settings) -> int:
     own = listen(settings.host, settings.port)
     rest = LateApp(lambda: _application(state))
     server = _Server(_uvicorn_config(settings, state, rest))
-    _stop_on_signals(server, state, settings)
+    _end_on_signals(server, state, settings.drain_seconds)
     announce(own)
     loading = asyncio.create_task(_open(settings, state, server, rest))
     await server.serve(sockets=[own])
@@ -124,26 +124,19 @@ async def _share(fd: int, state: ServingState, server: _Server) -> None:
         logger.error("not ready: %s", state.reason)
 
 
-def _stop_on_signals(server: Server, state: ServingState, settings: Settings) -> None:
-    loop = asyncio.get_running_loop()
+def _end_on_signals(server: Server, state: ServingState, drain_seconds: float) -> None:
+    """Tell Kubernetes first, take connections meanwhile, and then only finish what was accepted."""
 
-    def finish() -> None:
-        server.should_exit = True
+    def stop_being_ready() -> None:
+        state.drain()
+        logger.info("stopping: not ready, stops in %s s", drain_seconds)
 
     def stop_accepting() -> None:
         for listener in getattr(server, "servers", ()):  # none yet if it was stopped at once
             listener.close()
-        loop.call_later(LAST_CONNECTION_SECONDS, finish)
 
-    def stop() -> None:
-        if state.draining:  # asked twice
-            finish()
-            return
-        state.drain()
-        logger.info("stopping: not ready, stops in %s s", settings.drain_seconds)
-        loop.call_later(settings.drain_seconds, stop_accepting)
-
-    on_end_signals(stop, loop)
+    steps = ((stop_being_ready, drain_seconds), (stop_accepting, LAST_CONNECTION_SECONDS))
+    on_end_signals(server.end, asyncio.get_running_loop(), steps)
 
 
 async def _make_ready(settings: Settings, state: ServingState) -> None:
