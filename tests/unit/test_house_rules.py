@@ -1,5 +1,6 @@
 """Rules of the repository that no other tool keeps."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,31 @@ def test_tests_are_not_packages() -> None:
 def test_test_files_have_names_of_their_own() -> None:
     names = [path.name for path in (ROOT / "tests").glob("**/test_*.py")]
     assert len(names) == len(set(names)), "two test files share a name"
+
+
+def test_what_one_test_needs_is_in_that_test() -> None:
+    support = ROOT / "tests" / "support"
+    texts = {path: path.read_text() for path in (ROOT / "tests").glob("**/*.py")}
+    texts[ROOT / "Makefile"] = (ROOT / "Makefile").read_text()
+    users = {
+        path.stem: [user for user, text in texts.items() if user != path and imports(text, path.stem)]
+        for path in support.glob("*.py")
+    }
+    lonely = {name: str(found[0].name) for name, found in users.items() if len(found) == 1}
+    assert not lonely, f"fold these files of tests/support into their only user: {lonely}"
+    assert not [name for name, found in users.items() if not found], "files of tests/support without a user"
+
+
+def imports(text: str, module: str) -> bool:
+    return re.search(rf"\bsupport\.{module}\b|from support import .*\b{module}\b", text) is not None
+
+
+def test_the_map_of_the_tests_support_names_each_of_its_files() -> None:
+    support = ROOT / "tests" / "support"
+    for folder in (support, support / "controlplane", support / "node"):
+        page = (folder / "README.md").read_text()
+        missing = [path.stem for path in folder.glob("*.py") if f"`{path.stem}`" not in page]
+        assert not missing, f"{folder.name}/README.md does not name these: {missing}"
 
 
 def test_files_stay_readable() -> None:

@@ -102,7 +102,7 @@ def load_command(context: str, archive: Path) -> list[str]:
 
 def relay_to(namespace: str, service: str, port: int, image: str) -> Document:
     """A pod of an image with Python, whose port leads to a Service by a connection each."""
-    program = (Path(__file__).parents[1] / "relay.py").read_text()
+    program = (Path(__file__).with_name("relay.py")).read_text()
     command = ("python", "-c", program, str(RELAY_PORT), f"{service}:{port}")
     return pod(namespace, f"way-to-{service}", container("relay", image, *command))
 

@@ -8,7 +8,7 @@ import socket
 import sys
 
 from support.node.box import enter_network
-from support.relay import run
+from support.node.relay import run
 
 
 def main(network: str, port: str, target: str) -> None:
