@@ -51,19 +51,33 @@ class SidecarCollector(Collector):
         lost.update(now.lost)
         panes = {"closed": now.closed, "acknowledged": now.acknowledged, "refused": now.refused}
         yield self._counter(Metric.SIDECAR_ROWS, "Rows counted in closed panes.", now.rows)
-        yield self._counters(Metric.SIDECAR_ROWS_LOST, "Rows answered and not counted.", "reason", lost)
-        yield self._counters(Metric.SIDECAR_PANES, "Panes by what became of them.", "result", panes)
+        yield self._counters(
+            Metric.SIDECAR_ROWS_LOST, "Rows answered but not counted, by reason.", "reason", lost
+        )
+        yield self._counters(Metric.SIDECAR_PANES, "Panes, by result.", "result", panes)
         yield self._counter(
-            Metric.SIDECAR_CORRUPT_BYTES, "Bytes of the log that were no frame.", now.corrupt_bytes
+            Metric.SIDECAR_CORRUPT_BYTES,
+            "Bytes of the capture log that could not be read.",
+            now.corrupt_bytes,
         )
         yield self._gauge(
-            Metric.SIDECAR_SPOOL_PANES, "Closed panes not acknowledged by all.", now.spool_panes
+            Metric.SIDECAR_SPOOL_PANES,
+            "Closed panes that not every aggregator has acknowledged.",
+            now.spool_panes,
         )
-        yield self._gauge(Metric.SIDECAR_SPOOL_BYTES, "Their bytes.", now.spool_bytes)
         yield self._gauge(
-            Metric.SIDECAR_LAG_SECONDS, "Age of the oldest row not acknowledged.", now.lag_seconds
+            Metric.SIDECAR_SPOOL_BYTES,
+            "Bytes of closed panes that not every aggregator has acknowledged.",
+            now.spool_bytes,
         )
-        yield self._gauge(Metric.SIDECAR_POD_ROWS, "Rows in the pod's own window.", now.window.rows)
+        yield self._gauge(
+            Metric.SIDECAR_LAG_SECONDS,
+            "Age in seconds of the oldest row that is not acknowledged.",
+            now.lag_seconds,
+        )
+        yield self._gauge(
+            Metric.SIDECAR_POD_ROWS, "Rows of this pod in the last 5 to 10 minutes.", now.window.rows
+        )
         yield self._statistics(now.window)
 
     def _counter(self, name: Metric, text: str, value: float) -> Family:
@@ -84,7 +98,9 @@ class SidecarCollector(Collector):
 
     def _statistics(self, window: Counts) -> Family:
         family = GaugeMetricFamily(
-            Metric.SIDECAR_POD_STATISTIC, "D of this pod's own last minutes.", labels=["model", "feature"]
+            Metric.SIDECAR_POD_STATISTIC,
+            "Kolmogorov-Smirnov D of this pod's rows in the last 5 to 10 minutes.",
+            labels=["model", "feature"],
         )
         for feature in window.profile.monitored:
             if window.rows and isinstance(feature, NumericFeature):
@@ -96,7 +112,7 @@ def send_seconds(registry: CollectorRegistry, model: str) -> Callable[[float], N
     """The histogram of how long a PUT takes, as a function that takes seconds."""
     histogram = Histogram(
         Metric.SIDECAR_SEND_SECONDS,
-        "Time of one PUT to an aggregator.",
+        "Seconds that one PUT to an aggregator takes.",
         labelnames=["model"],
         registry=registry,
         buckets=(0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10),

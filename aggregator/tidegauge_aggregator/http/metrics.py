@@ -20,16 +20,20 @@ _SEVERITIES = {None: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
 _FEATURE_GAUGES = (
     (
         Metric.DRIFT_STATISTIC,
-        "D of a numeric feature, total variation distance of a categorical one.",
+        "Kolmogorov-Smirnov D, or total variation distance of a categorical feature.",
         "statistic",
     ),
-    (Metric.DRIFT_LOWER_BOUND, "Lower bound of the share of rows that moved.", "lower"),
-    (Metric.DRIFT_PVALUE, "p-value of one look alone, not corrected for looks and features.", "pvalue"),
-    (Metric.DRIFT_WINDOW_ROWS, "Rows in the window that the other figures are of.", "window_rows"),
-    (Metric.DRIFT_MISSING_RATIO, "Share of missing values in that window.", "missing_rate"),
+    (Metric.DRIFT_LOWER_BOUND, "Lower confidence bound of the share of rows that moved.", "lower"),
+    (Metric.DRIFT_PVALUE, "P-value of one evaluation, without correction for multiple testing.", "pvalue"),
+    (Metric.DRIFT_WINDOW_ROWS, "Rows in the window with the largest lower bound.", "window_rows"),
+    (
+        Metric.DRIFT_MISSING_RATIO,
+        "Share of missing values in the window with the largest lower bound.",
+        "missing_rate",
+    ),
     (
         Metric.DRIFT_DESIGN_EFFECT,
-        "Variance of the window's proportions over that of independent rows.",
+        "Variance of shares relative to independent rows (design effect).",
         "design_effect",
     ),
 )
@@ -70,9 +74,11 @@ class ReportCollector(Collector):
 def _verdicts(reports: dict[str, Report]) -> Iterator[Family]:
     labels = ["model", "feature"]
     verdict = GaugeMetricFamily(
-        Metric.DRIFT_VERDICT, "1 for the verdict that holds, 0 for the others.", labels=[*labels, "verdict"]
+        Metric.DRIFT_VERDICT, "1 for the current verdict, 0 for the others.", labels=[*labels, "verdict"]
     )
-    severity = GaugeMetricFamily(Metric.DRIFT_SEVERITY, "0 no drift, 1 warning, 2 critical.", labels=labels)
+    severity = GaugeMetricFamily(
+        Metric.DRIFT_SEVERITY, "Severity of the drift: 0 none, 1 warning, 2 critical.", labels=labels
+    )
     drifting = GaugeMetricFamily(Metric.DRIFT_FEATURES, "Features that drift.", labels=["model"])
     for model, report in reports.items():
         drifting.add_metric([model], len(report.drifting))
@@ -96,8 +102,12 @@ def _features(reports: dict[str, Report]) -> Iterator[Family]:
 
 
 def _coverage(reports: dict[str, Report]) -> Iterator[Family]:
-    pods = GaugeMetricFamily(Metric.COVERAGE_PODS, "Pods heard from over pods expected.", labels=["model"])
-    rows = GaugeMetricFamily(Metric.COVERAGE_ROWS, "Rows counted over rows answered.", labels=["model"])
+    pods = GaugeMetricFamily(
+        Metric.COVERAGE_PODS, "Pods that sent panes, divided by pods expected.", labels=["model"]
+    )
+    rows = GaugeMetricFamily(
+        Metric.COVERAGE_ROWS, "Rows counted, divided by rows answered.", labels=["model"]
+    )
     age = GaugeMetricFamily(Metric.NEWEST_PANE_AGE, "Seconds since the newest pane ended.", labels=["model"])
     rows_age = GaugeMetricFamily(
         Metric.NEWEST_ROWS_AGE, "Seconds since the newest pane with rows ended.", labels=["model"]
@@ -120,7 +130,7 @@ def _coverage(reports: dict[str, Report]) -> Iterator[Family]:
 def _rows(watches: dict[str, Watch]) -> Iterator[Family]:
     counted = CounterMetricFamily(Metric.AGGREGATOR_ROWS, "Rows counted.", labels=["model"])
     lost = CounterMetricFamily(
-        Metric.AGGREGATOR_ROWS_LOST, "Rows answered but not counted.", labels=["model", "reason"]
+        Metric.AGGREGATOR_ROWS_LOST, "Rows answered but not counted, by reason.", labels=["model", "reason"]
     )
     for model, watch in watches.items():
         counted.add_metric([model], watch.totals.counted)

@@ -23,20 +23,20 @@ class Meters:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.panes = Counter(
-            Metric.AGGREGATOR_PANES, "Panes taken, by outcome.", ["model", "outcome"], registry=registry
+            Metric.AGGREGATOR_PANES, "Panes received, by outcome.", ["model", "outcome"], registry=registry
         )
         self.refused = Counter(
             Metric.AGGREGATOR_REFUSED, "Requests refused, by reason.", ["reason"], registry=registry
         )
         self.evaluation_seconds = Histogram(
             Metric.AGGREGATOR_EVALUATION_SECONDS,
-            "Duration of one evaluation of all due windows of one model.",
+            "Seconds that one evaluation of a model takes, over all windows that are due.",
             buckets=_EVALUATION_BUCKETS,
             registry=registry,
         )
         self.store_seconds = Histogram(
             Metric.AGGREGATOR_STORE_SECONDS,
-            "Duration of one transaction of the store, disk included.",
+            "Seconds that one transaction of the store takes, disk included.",
             buckets=_STORE_BUCKETS,
             registry=registry,
         )

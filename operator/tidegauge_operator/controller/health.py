@@ -77,23 +77,23 @@ class Meters:
     ) -> None:
         self.registry = registry
         self._verdicts = verdicts
-        queue = Gauge(Metric.OPERATOR_QUEUE_DEPTH, "Models that wait for a pass.", registry=registry)
+        queue = Gauge(Metric.OPERATOR_QUEUE_DEPTH, "Models in the queue.", registry=registry)
         queue.set_function(depth)
         watches = Gauge(
             Metric.OPERATOR_CLOSED_WATCHES,
-            "Watches that should be open and are not: changes of such objects are not seen.",
+            "Kinds of objects that should be watched and are not.",
             registry=registry,
         )
         watches.set_function(closed)
         self.reconcile_seconds = Histogram(
             Metric.OPERATOR_RECONCILE_SECONDS,
-            "Time of one pass over a model.",
+            "Seconds that one reconciliation of a model takes.",
             buckets=(0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0),
             registry=registry,
         )
         self._errors = Counter(
             Metric.OPERATOR_ERRORS,
-            "Failed passes over a model, by reason.",
+            "Failed reconciliations of models, by reason.",
             ["reason"],
             registry=registry,
         )

@@ -50,7 +50,9 @@ class Families(Collector):
         yield from self._values()
         yield from self._capture()
         yield self._gauge(
-            Metric.SERVING_READY, "1 while the server answers predictions", float(self._counted.ready)
+            Metric.SERVING_READY,
+            "1 while the server answers predictions, else 0.",
+            float(self._counted.ready),
         )
 
     def _traffic(self) -> Iterator[Family]:
@@ -58,29 +60,38 @@ class Families(Collector):
             (protocol, str(code)): count for (protocol, code), count in self._counted.requests.items()
         }
         yield self._counter(
-            Metric.SERVING_REQUESTS, "Prediction requests answered", requests, "protocol", "code"
+            Metric.SERVING_REQUESTS,
+            "Prediction requests answered, by protocol and HTTP status.",
+            requests,
+            "protocol",
+            "code",
         )
         errors = {(reason,): count for reason, count in self._counted.errors.items()}
-        yield self._counter(Metric.SERVING_ERRORS, "Requests refused or failed", errors, "reason")
+        yield self._counter(Metric.SERVING_ERRORS, "Requests refused or failed, by reason.", errors, "reason")
         seconds = {(protocol,): histogram for protocol, histogram in self._counted.seconds.items()}
         yield self._histogram(
-            Metric.SERVING_REQUEST_SECONDS, "Time from a request's headers to its answer", seconds, "protocol"
+            Metric.SERVING_REQUEST_SECONDS,
+            "Seconds from a request's headers to its answer.",
+            seconds,
+            "protocol",
         )
 
     def _values(self) -> Iterator[Family]:
-        yield self._counter(Metric.SERVING_ROWS, "Rows predicted", {(): self._counted.rows})
+        yield self._counter(Metric.SERVING_ROWS, "Rows predicted.", {(): self._counted.rows})
         yield self._counter(
             Metric.SERVING_HIGH_SCORE_ROWS,
-            "Rows whose drift score was above the threshold",
+            "Rows with a drift score above the threshold.",
             {(): self._counted.high_rows},
         )
         yield self._histogram(
-            Metric.SERVING_ROW_SCORE, "Drift score of rows, mean |z|", {(): self._counted.scores}
+            Metric.SERVING_ROW_SCORE,
+            "Drift score of each row, the mean |z| of its numeric features.",
+            {(): self._counted.scores},
         )
         if self._counted.predictions is not None:
             yield self._histogram(
                 Metric.SERVING_PREDICTION,
-                "Predictions, by the profile's quantiles of them",
+                "Numeric predictions, in buckets that are quantiles of the profile.",
                 {(): self._counted.predictions},
             )
 
@@ -89,10 +100,10 @@ class Families(Collector):
             return
         appended, dropped = self._counted.capture_counts()
         rows = {("appended",): appended, ("dropped",): dropped, ("unsampled",): self._counted.unsampled_rows}
-        yield self._counter(Metric.CAPTURE_ROWS, "Rows answered, by what capture did", rows, "outcome")
+        yield self._counter(Metric.CAPTURE_ROWS, "Rows answered, by outcome of the capture.", rows, "outcome")
         yield self._gauge(
             Metric.CAPTURE_LOG_BYTES,
-            "Bytes standing in the log folder",
+            "Bytes in the capture log's folder.",
             float(self._counted.log_bytes()),
         )
 
