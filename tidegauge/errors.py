@@ -97,6 +97,10 @@ class _Explained(Exception):
             return self
         return type(self)(self.rule, argument=self._subject, step=self.step, where=str(where))
 
+    def advised(self, step: Words) -> Self:
+        """Return the same message with another step."""
+        return type(self)(self.rule, argument=self._subject, step=step, where=self.where)
+
 
 class TidegaugeError(_Explained, ValueError):
     """Base of all errors below; a `ValueError`, since each means a value broke a stated rule.

@@ -44,11 +44,14 @@ def check_folder(output: Path) -> None:
 
 @contextlib.contextmanager
 def warnings_as_lines() -> Iterator[None]:
-    """Print each warning as one line on standard error, without the place in our code."""
+    """Print each warning once as a line on standard error, without the place in our code."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
+        warnings.simplefilter("always")
         yield
-    for warning in caught:
-        message = warning.message
-        text = in_options(message) if isinstance(message, TidegaugeWarning) else str(message)
-        click.echo(f"tidegauge: warning: {' '.join(text.split())}", err=True)
+    for text in dict.fromkeys(_worded(warning.message) for warning in caught):
+        click.echo(f"tidegauge: warning: {text}", err=True)
+
+
+def _worded(message: Warning | str) -> str:
+    text = in_options(message) if isinstance(message, TidegaugeWarning) else str(message)
+    return " ".join(text.split())

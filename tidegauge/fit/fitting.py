@@ -22,6 +22,7 @@ from tidegauge.data.times import TimeOrder, epoch_seconds, require_clear_times
 from tidegauge.errors import ProfileError, SchemaError, TidegaugeWarning
 from tidegauge.fit.builders import CategoricalBuilder, NumericBuilder, warn_of_mixture
 from tidegauge.fit.roles import require_one_role
+from tidegauge.fit.time_functions import TimeFunctions
 from tidegauge.nearest import or_nearest
 from tidegauge.profile.features import DTYPES, HOURS, MAX_CUT_POINTS, DesignEffect, Feature, NumericFeature
 from tidegauge.profile.profile import Profile
@@ -320,13 +321,16 @@ def _second_pass(
 ) -> Profile:
     counter = CellCounter(features)
     hourly = [CellCounter(features) for _ in range(HOURS if options.hour_of_day else 0)]
+    functions = TimeFunctions(features, hour_of_day=options.hour_of_day)
     for part in parts:
         columns = [feature_values(part.columns[feature.name], feature) for feature in features]
         counter.add(columns)
         if part.seconds is not None:
             times.add(part.seconds)
+            functions.add(columns, part.seconds)
         if hourly and part.seconds is not None:
             _add_by_hour(hourly, columns, part.seconds)
+    functions.warn()
     return _profile(_counted(features, counter, hourly), counter.rows)
 
 

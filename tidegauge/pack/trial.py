@@ -1,7 +1,9 @@
 """A form on trial: packed into a bundle of its own, served, and held against the original."""
 
 import tempfile
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tidegauge.data.values import json_cell
+from tidegauge.errors import TidegaugeWarning
 from tidegauge.pack.agreement import Agreement, agreement
 from tidegauge.pack.answers import Answers, Original, Probed
 from tidegauge.pack.form import Form
@@ -20,12 +23,14 @@ from tidegauge.pack.served import Rows, Server
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.bundle import Label
 from tidegauge.protocol.names import MANIFEST_FILE, PROFILE_FILE
+from tidegauge.telling import Argument
 
 __all__ = ["Trial", "fit_profile"]
 
 SINGLE_ROWS: Final = 256
 SINGLE_ROWS_SLOW: Final = 16  # of forms that run the original's own code
 _NO_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_NOT_WATCHED: Final = "the model needs it, so name it in spec.drift.features.exclude of its resource"
 _FEW_POINTS: Final = 8  # cut points of a trial's profile, which nothing is counted by
 
 
@@ -123,6 +128,30 @@ def fit_profile(
     training: Training, dtype: str, predictions: Answers, cut_points: int, *, hour_of_day: bool = False
 ) -> Profile:
     """The reference: features as the server will take them, predictions as it will give them."""
+    with _warnings_of_a_model():
+        return _fitted(training, dtype, predictions, cut_points, hour_of_day=hour_of_day)
+
+
+@contextmanager
+def _warnings_of_a_model() -> Iterator[None]:
+    """Give warnings of features another step: the model needs each of them, so none can be excluded."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        message = warning.message
+        if isinstance(message, TidegaugeWarning) and _says_exclude(message):
+            message = message.advised(_NOT_WATCHED)
+        warnings.warn(message, stacklevel=3)
+
+
+def _says_exclude(warning: TidegaugeWarning) -> bool:
+    return any(isinstance(part, Argument) and part.name == "exclude" for part in warning.step)
+
+
+def _fitted(
+    training: Training, dtype: str, predictions: Answers, cut_points: int, *, hour_of_day: bool
+) -> Profile:
     numbers = [column.name for column in training.columns if column.kind == "numeric"]
     return Profile.fit(
         training.frame,
