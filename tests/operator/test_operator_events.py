@@ -106,7 +106,18 @@ def test_an_unknown_says_what_was_before_it() -> None:
     document = told(UNSURE, told(UNASKED, told(MOVED)))
     assert message(document, "DataDriftDetected").endswith("; CriticalDrift before that")
     assert message(document, "DataDriftDetected").count("before that") == 1
+    assert {"type": "DataDriftDetected", "reason": "CriticalDrift"} in document["reasonsBefore"]
+    assert "reasonsBefore" not in told(WELL, document)
     assert "before that" not in message(told(WELL, document), "DataDriftDetected")
+
+
+def test_what_was_before_is_not_read_out_of_a_message() -> None:
+    """A message may hold any words, of pods and of other programs."""
+    document = told(UNSURE, told(WELL))
+    for each in document["conditions"]:
+        each["message"] += "; CriticalDrift before that"
+    assert events(document, told(WELL, document)) == []
+    assert message(told(UNSURE, document), "DataDriftDetected").count("before that") == 0
 
 
 # --- Events of the parts, where Ready tells nothing new ---------------------------------------------------

@@ -7,7 +7,7 @@ from msgspec import field
 from tidegauge.protocol.names import Severity, Verdict
 from tidegauge.resource.fields import Duration, Part, Time, says
 
-__all__ = ["Condition", "Coverage", "DriftStatus", "Status", "TopFeature"]
+__all__ = ["Condition", "Coverage", "DriftStatus", "ReasonBefore", "Status", "TopFeature"]
 
 
 class Coverage(Part):
@@ -74,6 +74,13 @@ class Condition(Part):
     observed_generation: Annotated[int, says("metadata.generation that it describes.", ge=0)] = 0
 
 
+class ReasonBefore(Part):
+    """The reason of a bad state that became Unknown."""
+
+    type: Annotated[str, says("Type of the condition.")]
+    reason: Annotated[str, says("The reason that it had then.")]
+
+
 class Status(Part):
     """What the cluster answers."""
 
@@ -83,3 +90,6 @@ class Status(Part):
     selector: Annotated[str, says("Label selector of the pods; read by the scale subresource.")] = ""
     drift: Annotated[DriftStatus | None, says("The verdict.")] = None
     conditions: Annotated[tuple[Condition, ...], says("State in the usual form.")] = ()
+    reasons_before: Annotated[
+        tuple[ReasonBefore, ...], says("The reasons of conditions that were bad before they became Unknown.")
+    ] = ()

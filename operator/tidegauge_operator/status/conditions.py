@@ -25,7 +25,7 @@ from tidegauge_operator.status.availability import (
     model_complete,
 )
 from tidegauge_operator.status.drift import by_severity, drift, expected_pods, located, shards, silent
-from tidegauge_operator.status.events import Event, bad_reason, events
+from tidegauge_operator.status.events import Event, bad_reasons, events
 from tidegauge_operator.status.pod_reasons import Failure
 
 __all__ = ["Event", "Failure", "Observed", "events", "has_happened", "monitoring_kinds", "status"]
@@ -95,7 +95,12 @@ def status(model: DriftMonitoredModel, observed: Observed, before: Mapping[str, 
     known = {c["type"]: c for c in before.get("conditions", ())}
     states = _states(model, observed, before, now)
     generation = model.metadata.generation
-    conditions = [_condition(kind, states[kind], known.get(kind), generation, now) for kind in states]
+    reasons = bad_reasons(before)
+    was_bad = {k: reasons[k] for k, state in states.items() if state.status == "Unknown" and k in reasons}
+    conditions = [
+        _condition(kind, _after(states[kind], was_bad.get(kind)), known.get(kind), generation, now)
+        for kind in states
+    ]
     if "Ready" in known and states["Ready"].status == "True" and _is_settling(model, observed, before):
         conditions[0] = dict(known["Ready"])  # a spec that was just edited has not been looked at yet
     document: Document = {
@@ -104,6 +109,8 @@ def status(model: DriftMonitoredModel, observed: Observed, before: Mapping[str, 
         "selector": _selector(observed.deployment),
         "conditions": conditions,
     }
+    if was_bad:
+        document["reasonsBefore"] = [{"type": kind, "reason": was_bad[kind]} for kind in was_bad]
     if observed.url is not None:
         document["url"] = observed.url
     if observed.report is not None:
@@ -291,16 +298,17 @@ def _condition(
         "type": kind,
         "status": state.status,
         "reason": state.reason,
-        "message": _message(kind, state, known),
+        "message": state.message,
         "lastTransitionTime": known["lastTransitionTime"] if same and known is not None else now,
         "observedGeneration": generation,
     }
 
 
-def _message(kind: str, state: State, known: Mapping[str, Any] | None) -> str:
-    """Return the message: an Unknown keeps the bad state before it, whose end alone is an Event."""
-    reason = bad_reason(kind, known)
-    return f"{state.message}; {reason} before that" if reason and state.status == "Unknown" else state.message
+def _after(state: State, was_bad: str | None) -> State:
+    """Return an Unknown with the bad state before it, whose end alone is an Event."""
+    if was_bad is None:
+        return state
+    return State(state.status, state.reason, f"{state.message}; {was_bad} before that")
 
 
 # --- small parts -------------------------------------------------------------------------------------

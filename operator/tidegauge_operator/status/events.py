@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["Event", "bad_reason", "events"]
+__all__ = ["Event", "bad_reasons", "events"]
 
 _BAD: Final[Mapping[str, str]] = {
     "Ready": "False",
@@ -44,8 +43,11 @@ class Event:
 def events(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
     """Return the Events between one status and the next, one for each transition."""
     old = {c["type"]: c for c in before.get("conditions", ())}
-    since = after.get("drift", {}).get("since", "")
-    found = {c["type"]: _event(old.get(c["type"]), c, since) for c in after["conditions"]}
+    since, was_bad = after.get("drift", {}).get("since", ""), bad_reasons(before)
+    found = {
+        c["type"]: _event(old.get(c["type"]), c, was_bad.get(c["type"], ""), since)
+        for c in after["conditions"]
+    }
     whole = found.get("Ready")
     for kind in _PARTS & set(found):
         found[kind] = _unless_reported(found[kind], whole) if _is_news(old.get(kind), found[kind]) else None
@@ -66,31 +68,29 @@ def _unless_reported(event: Event | None, whole: Event | None) -> Event | None:
     return None if event.kind == "Normal" or event.reason == whole.reason else event
 
 
-def _event(old: Mapping[str, Any] | None, new: Mapping[str, Any], drifts_since: str) -> Event | None:
+def _event(
+    old: Mapping[str, Any] | None, new: Mapping[str, Any], bad_reason: str, drifts_since: str
+) -> Event | None:
     """Report a bad state when it begins or its reason changes, a good one when it ends a bad one."""
     kind = new["type"]
     if kind not in _BAD:
         return None
     if new["status"] == _BAD[kind]:
-        goes_on = bad_reason(kind, old) == new["reason"] and not _is_new_drift(old, new, drifts_since)
+        goes_on = bad_reason == new["reason"] and not _is_new_drift(old, new, drifts_since)
         first = old is None or old["status"] != _OPPOSITE[_BAD[kind]]
         if goes_on or (first and new["reason"] in _STARTING) or new["reason"] == "RollingOut":
             return None
         return Event("Warning", new["reason"], new["message"])
-    was_bad = kind == "Ready" if old is None else bad_reason(kind, old) != ""
+    was_bad = kind == "Ready" if old is None else bad_reason != ""
     if new["status"] == _OPPOSITE[_BAD[kind]] and was_bad:
         return Event("Normal", _OVER[kind], new["message"])
     return None
 
 
-def bad_reason(kind: str, condition: Mapping[str, Any] | None) -> str:
-    """Return the reason of a condition's bad state, or of the one before an Unknown; empty without one."""
-    if condition is None or kind not in _BAD:
-        return ""
-    if condition["status"] == _BAD[kind]:
-        return str(condition["reason"])
-    before = re.search(r"; (\w+) before that$", condition["message"])
-    return before[1] if before is not None and condition["status"] == "Unknown" else ""
+def bad_reasons(status: Mapping[str, Any]) -> dict[str, str]:
+    """Return the reason of each condition's bad state, or of the one before an Unknown."""
+    now = {c["type"]: c["reason"] for c in status.get("conditions", ()) if c["status"] == _BAD.get(c["type"])}
+    return {each["type"]: each["reason"] for each in status.get("reasonsBefore", ())} | now
 
 
 def _is_new_drift(old: Mapping[str, Any] | None, new: Mapping[str, Any], since: str) -> bool:
