@@ -1,4 +1,4 @@
-"""What the watches told, and what of it is news."""
+"""The state that the watches have shown, and which part of it is a change."""
 
 from typing import Any
 
@@ -59,12 +59,12 @@ def test_a_status_is_no_edit_but_it_is_kept() -> None:
 
 def test_the_answer_to_a_write_that_comes_after_the_watch_undoes_nothing() -> None:
     cache = Cache()
-    told = a_child(resourceVersion="9") | {"status": {"readyReplicas": 2}}
-    cache.update_child(told)
+    newer = a_child(resourceVersion="9") | {"status": {"readyReplicas": 2}}
+    cache.update_child(newer)
     assert cache.update_child(a_child(resourceVersion="7", replicas=1)) == (KEY, False)
-    assert cache.children(KEY)[Ref.of(told)].part["status"] == {"readyReplicas": 2}
+    assert cache.children(KEY)[Ref.of(newer)].part["status"] == {"readyReplicas": 2}
     assert cache.update_child(a_child(resourceVersion="10", replicas=1)) == (KEY, True)
-    assert cache.update_child(a_child(uid="anew", resourceVersion="8")) == (KEY, True), "another object"
+    assert cache.update_child(a_child(uid="another", resourceVersion="8")) == (KEY, True), "another object"
 
 
 def test_an_edit_is_an_edit_wherever_it_is() -> None:

@@ -1,4 +1,4 @@
-"""What is made of a resource, as YAML: the folders of `golden/`, written anew by `make golden`."""
+"""What is made of a resource, as YAML: the folders of `golden/`, written again by `make golden`."""
 
 import pytest
 from support.golden_plan import cases, kept, planned

@@ -1,4 +1,4 @@
-"""Who we are: what the watches are told of it, and what the API server is."""
+"""The credentials that the watches and the API server get."""
 
 import asyncio
 from pathlib import Path

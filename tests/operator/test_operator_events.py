@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.observed import IN_TROUBLE, WELL, condition, deployed, message, story, told
+from support.observed import IN_TROUBLE, WELL, condition, deployed, message, status_of, story
 from support.reports import DRIFTING, a_report
 from tidegauge_operator.status.conditions import Failure, Observed
 from tidegauge_operator.status.events import Event, events
@@ -42,13 +42,13 @@ def test_a_failure_is_told_once_and_its_end_too() -> None:
 
 def test_an_aggregator_that_has_not_been_asked_yet_is_no_trouble() -> None:
     starting = replace(WELL, report=None, asked=False)
-    assert condition(told(starting), "DriftMonitoringDegraded") == ("Unknown", "NoReport")
+    assert condition(status_of(starting), "DriftMonitoringDegraded") == ("Unknown", "NoReport")
     assert story(starting, WELL) == [[("Normal", "Ready")], []]
 
 
 def test_an_event_says_why() -> None:
-    before = told(WELL)
-    after = told(replace(WELL, report=DRIFTING), before)
+    before = status_of(WELL)
+    after = status_of(replace(WELL, report=DRIFTING), before)
     assert events(before, after) == [Event("Warning", "CriticalDrift", "2 features drift: sqft, age")]
 
 
@@ -85,11 +85,13 @@ def test_drift_that_goes_on_after_a_time_without_a_verdict_is_not_told_again() -
 def test_drift_that_grew_or_began_meanwhile_is_told() -> None:
     warned = replace(WELL, report=a_report(drifting=(("sqft", Severity.WARNING, 0.06),)))
     assert story(warned, UNSURE, MOVED)[2] == [("Warning", "CriticalDrift")]
-    unsure = told(UNSURE, told(MOVED), "2026-10-01T00:00:00Z")
+    unsure = status_of(UNSURE, status_of(MOVED), "2026-10-01T00:00:00Z")
     assert DRIFTING.since is not None
-    anew = replace(DRIFTING, since=DRIFTING.since + 864_000)
-    assert events(unsure, told(MOVED, unsure)) == []
-    assert [e.reason for e in events(unsure, told(replace(WELL, report=anew), unsure))] == ["CriticalDrift"]
+    later = replace(DRIFTING, since=DRIFTING.since + 864_000)
+    assert events(unsure, status_of(MOVED, unsure)) == []
+    assert [e.reason for e in events(unsure, status_of(replace(WELL, report=later), unsure))] == [
+        "CriticalDrift"
+    ]
 
 
 def test_the_end_of_silence_is_told_after_the_aggregator_was_started_anew() -> None:
@@ -99,25 +101,25 @@ def test_the_end_of_silence_is_told_after_the_aggregator_was_started_anew() -> N
         [("Normal", "DriftMonitoringRestored")],
     ]
     assert story(WELL, SILENT, UNASKED, SILENT)[3] == [], "the same silence goes on"
-    assert story(WELL, UNASKED, WELL)[1:] == [[], []], "to be started anew is no trouble"
+    assert story(WELL, UNASKED, WELL)[1:] == [[], []], "a restart is no trouble"
 
 
 def test_an_unknown_says_what_was_before_it() -> None:
-    document = told(UNSURE, told(UNASKED, told(MOVED)))
+    document = status_of(UNSURE, status_of(UNASKED, status_of(MOVED)))
     assert message(document, "DataDriftDetected").endswith("; CriticalDrift before that")
     assert message(document, "DataDriftDetected").count("before that") == 1
     assert {"type": "DataDriftDetected", "reason": "CriticalDrift"} in document["reasonsBefore"]
-    assert "reasonsBefore" not in told(WELL, document)
-    assert "before that" not in message(told(WELL, document), "DataDriftDetected")
+    assert "reasonsBefore" not in status_of(WELL, document)
+    assert "before that" not in message(status_of(WELL, document), "DataDriftDetected")
 
 
 def test_what_was_before_is_not_read_out_of_a_message() -> None:
     """A message may hold any words, of pods and of other programs."""
-    document = told(UNSURE, told(WELL))
+    document = status_of(UNSURE, status_of(WELL))
     for each in document["conditions"]:
         each["message"] += "; CriticalDrift before that"
-    assert events(document, told(WELL, document)) == []
-    assert message(told(UNSURE, document), "DataDriftDetected").count("before that") == 0
+    assert events(document, status_of(WELL, document)) == []
+    assert message(status_of(UNSURE, document), "DataDriftDetected").count("before that") == 0
 
 
 # --- Events of the parts, where Ready tells nothing new ---------------------------------------------------

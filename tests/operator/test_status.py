@@ -10,8 +10,8 @@ from support.observed import (
     condition,
     deployed,
     message,
+    status_of,
     story,
-    told,
 )
 from support.reports import DRIFTING, a_report, in_pods
 from tidegauge_operator.status.conditions import Failure, has_happened
@@ -20,7 +20,7 @@ from tidegauge.protocol.names import Extent, Verdict
 
 
 def test_the_status_of_a_healthy_model_is_ready_without_drift() -> None:
-    document = told(WELL)
+    document = status_of(WELL)
     assert {c["type"]: c["status"] for c in document["conditions"]} == {
         "Ready": "True",
         "ModelAvailable": "True",
@@ -38,7 +38,7 @@ def test_the_status_of_a_healthy_model_is_ready_without_drift() -> None:
 
 
 def test_drift_is_told_with_its_features() -> None:
-    document = told(replace(WELL, report=DRIFTING))
+    document = status_of(replace(WELL, report=DRIFTING))
     assert document["drift"] == {
         "verdict": "Drifting",
         "since": DRIFTING.time(DRIFTING.since),
@@ -62,22 +62,22 @@ def test_drift_is_told_with_its_features() -> None:
 
 def test_the_only_pods_that_drift_are_named_with_the_feature() -> None:
     alone = in_pods(DRIFTING, "sqft", Extent.CONFINED, "a-2", "a-1")
-    document = told(replace(WELL, report=alone))
+    document = status_of(replace(WELL, report=alone))
     assert [feature.get("pods") for feature in document["drift"]["topFeatures"]] == [["a-1", "a-2"], None]
     assert message(document, "DataDriftDetected") == "2 features drift: sqft (in pods a-1, a-2 only), age"
 
 
 @pytest.mark.parametrize("extent", [Extent.EVERYWHERE, None])
 def test_pods_that_are_not_alone_stand_in_the_report_only(extent: Extent | None) -> None:
-    known = told(replace(WELL, report=DRIFTING))
-    assert told(replace(WELL, report=in_pods(DRIFTING, "sqft", extent, "a-1", "a-2"))) == known
+    known = status_of(replace(WELL, report=DRIFTING))
+    assert status_of(replace(WELL, report=in_pods(DRIFTING, "sqft", extent, "a-1", "a-2"))) == known
 
 
 def test_another_drifting_pod_changes_the_status_and_other_figures_do_not() -> None:
-    first = told(replace(WELL, report=in_pods(DRIFTING, "sqft", Extent.CONFINED, "a-1", "a-2")))
+    first = status_of(replace(WELL, report=in_pods(DRIFTING, "sqft", Extent.CONFINED, "a-1", "a-2")))
     moved = in_pods(DRIFTING, "sqft", Extent.CONFINED, "a-2", "a-1", statistic=0.7)
-    assert told(replace(WELL, report=moved), first) == first
-    other = told(replace(WELL, report=in_pods(DRIFTING, "sqft", Extent.CONFINED, "a-3")), first)
+    assert status_of(replace(WELL, report=moved), first) == first
+    other = status_of(replace(WELL, report=in_pods(DRIFTING, "sqft", Extent.CONFINED, "a-3")), first)
     assert has_happened(first, other)
     assert story(WELL, replace(WELL, report=DRIFTING), replace(WELL, report=moved))[2:] == [[]]
 
@@ -91,13 +91,13 @@ def test_another_drifting_pod_changes_the_status_and_other_figures_do_not() -> N
     ],
 )
 def test_only_stable_means_no_drift(verdict: Verdict, expected: tuple[str, str]) -> None:
-    document = told(replace(WELL, report=a_report(verdict)))
+    document = status_of(replace(WELL, report=a_report(verdict)))
     assert condition(document, "DataDriftDetected") == expected
 
 
 def test_silence_is_never_stable() -> None:
-    before = told(WELL)
-    document = told(replace(WELL, report=None, silence="nobody answers"), before, LATER)
+    before = status_of(WELL)
+    document = status_of(replace(WELL, report=None, silence="nobody answers"), before, LATER)
     assert document["drift"]["verdict"] == "Unknown"
     assert document["drift"]["since"] == LATER
     assert condition(document, "DataDriftDetected") == ("Unknown", "NoReport")
@@ -107,10 +107,10 @@ def test_silence_is_never_stable() -> None:
 
 def test_a_silent_shard_is_told_and_hides_no_drift_of_the_others() -> None:
     silence = "1 of 2 aggregators: the aggregator does not answer"
-    calm = told(replace(WELL, report=a_report(Verdict.UNKNOWN), silence=silence))
+    calm = status_of(replace(WELL, report=a_report(Verdict.UNKNOWN), silence=silence))
     assert condition(calm, "DriftMonitoringDegraded") == ("True", "ShardsSilent")
     assert condition(calm, "DataDriftDetected") == ("Unknown", "ShardsSilent")
-    drifting = told(replace(WELL, report=DRIFTING, silence=silence))
+    drifting = status_of(replace(WELL, report=DRIFTING, silence=silence))
     assert condition(drifting, "DataDriftDetected")[0] == "True"
     assert drifting["drift"]["verdict"] == "Drifting"
 
@@ -118,10 +118,10 @@ def test_a_silent_shard_is_told_and_hides_no_drift_of_the_others() -> None:
 def test_coverage_says_how_many_shards_are_heard() -> None:
     two = {"replicas": 2}
     silent = replace(WELL, report=DRIFTING, silence="1 of 2 aggregators: silent", silent_shards=1)
-    lame, whole = told(silent, aggregator=two), told(WELL, aggregator=two)
+    lame, whole = status_of(silent, aggregator=two), status_of(WELL, aggregator=two)
     assert lame["drift"]["coverage"]["shards"] == "1/2"
     assert whole["drift"]["coverage"]["shards"] == "2/2"
-    assert "shards" not in told(WELL)["drift"]["coverage"], "one aggregator is no share"
+    assert "shards" not in status_of(WELL)["drift"]["coverage"], "one aggregator is no share"
     assert has_happened(whole, lame)
 
 
@@ -135,20 +135,20 @@ def test_coverage_says_how_many_shards_are_heard() -> None:
     ],
 )
 def test_what_the_verdict_has_not_seen_is_told(report: Any, expected: tuple[str, str]) -> None:
-    assert condition(told(replace(WELL, report=report)), "DriftMonitoringDegraded") == expected
+    assert condition(status_of(replace(WELL, report=report)), "DriftMonitoringDegraded") == expected
 
 
 def test_pods_that_send_nothing_lead_to_their_sidecars_log() -> None:
-    stale = told(replace(WELL, report=a_report(Verdict.UNKNOWN, stale=True)))
+    stale = status_of(replace(WELL, report=a_report(Verdict.UNKNOWN, stale=True)))
     assert "kubectl logs POD -c drift-sidecar" in message(stale, "DriftMonitoringDegraded")
 
 
 def test_rows_lost_long_ago_are_no_trouble_and_rows_lost_now_are() -> None:
-    past = told(replace(WELL, report=a_report(rows_ratio=0.6, recent=(1000, 0))))
+    past = status_of(replace(WELL, report=a_report(rows_ratio=0.6, recent=(1000, 0))))
     assert condition(past, "DriftMonitoringDegraded") == ("False", "Covered")
-    now = told(replace(WELL, report=a_report(rows_ratio=0.9999, recent=(0, 1000))))
+    now = status_of(replace(WELL, report=a_report(rows_ratio=0.9999, recent=(0, 1000))))
     assert condition(now, "DriftMonitoringDegraded") == ("True", "RowsLost")
-    idle = told(replace(WELL, report=a_report(rows_ratio=0.6, recent=(0, 0))))
+    idle = status_of(replace(WELL, report=a_report(rows_ratio=0.6, recent=(0, 0))))
     assert condition(idle, "DriftMonitoringDegraded") == ("False", "Covered")
 
 
@@ -169,11 +169,11 @@ def test_a_share_of_lost_rows_around_the_bound_is_told_once() -> None:
 def test_pods_that_do_not_answer_yet_are_not_missed(progressing: str) -> None:
     """At a start, in a rollout, when an autoscaler adds pods."""
     starting = replace(WELL, deployment=deployed(1, 1, progressing), report=a_report(heard=1))
-    assert condition(told(starting), "DriftMonitoringDegraded") == ("False", "Covered")
-    assert told(starting)["drift"]["coverage"]["pods"] == "1/3"
+    assert condition(status_of(starting), "DriftMonitoringDegraded") == ("False", "Covered")
+    assert status_of(starting)["drift"]["coverage"]["pods"] == "1/3"
     silent = replace(starting, deployment=deployed(2, 2, progressing))
-    assert condition(told(silent), "DriftMonitoringDegraded") == ("True", "PodsSilent")
-    assert "1 of 2 pods" in message(told(silent), "DriftMonitoringDegraded")
+    assert condition(status_of(silent), "DriftMonitoringDegraded") == ("True", "PodsSilent")
+    assert "1 of 2 pods" in message(status_of(silent), "DriftMonitoringDegraded")
 
 
 def test_a_pod_that_has_just_come_up_is_given_time_to_be_heard() -> None:
@@ -181,20 +181,20 @@ def test_a_pod_that_has_just_come_up_is_given_time_to_be_heard() -> None:
     progress = up["status"]["conditions"][0]
     progress["lastUpdateTime"] = "2026-11-22T11:59:30Z"
     one_missing = replace(WELL, deployment=up, report=a_report(heard=2))
-    assert condition(told(one_missing), "DriftMonitoringDegraded") == ("False", "Covered")
-    a_minute_later = told(one_missing, now="2026-11-22T12:00:30Z")
+    assert condition(status_of(one_missing), "DriftMonitoringDegraded") == ("False", "Covered")
+    a_minute_later = status_of(one_missing, now="2026-11-22T12:00:30Z")
     assert condition(a_minute_later, "DriftMonitoringDegraded") == ("True", "PodsSilent")
     progress["lastUpdateTime"] = None  # where nobody said when
-    assert condition(told(one_missing), "DriftMonitoringDegraded") == ("True", "PodsSilent")
+    assert condition(status_of(one_missing), "DriftMonitoringDegraded") == ("True", "PodsSilent")
 
 
 def test_a_failure_comes_first() -> None:
-    document = told(replace(WELL, failure=Failure("Forbidden", "may not create services")))
+    document = status_of(replace(WELL, failure=Failure("Forbidden", "may not create services")))
     assert condition(document, "Ready") == ("False", "Forbidden")
 
 
 def test_definitions_that_are_missing_are_named() -> None:
-    document = told(
+    document = status_of(
         replace(WELL, missing_kinds=("PrometheusRule",)), monitoring={"prometheusRule": {"enabled": True}}
     )
     assert condition(document, "MonitoringReady") == ("False", "CRDNotInstalled")
@@ -209,27 +209,27 @@ def test_what_is_asked_for_is_there_when_it_was_applied_whatever_else_was_refuse
         (frozenset({"PrometheusRule"}), ("True", "Applied")),
         (frozenset(), ("Unknown", "NotAppliedYet")),
     ):
-        document = told(replace(refused, applied_kinds=applied), monitoring=monitoring)
+        document = status_of(replace(refused, applied_kinds=applied), monitoring=monitoring)
         assert condition(document, "MonitoringReady") == state
 
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_a_dashboard_that_is_not_made_is_named(enabled: bool) -> None:
     monitoring = {"serviceMonitor": {"enabled": enabled}, "dashboard": {"enabled": True}}
-    text = message(told(WELL, monitoring=monitoring), "MonitoringReady")
+    text = message(status_of(WELL, monitoring=monitoring), "MonitoringReady")
     assert text.endswith("; for spec.monitoring.dashboard nothing is made yet")
     del monitoring["dashboard"]
-    assert "dashboard" not in message(told(WELL, monitoring=monitoring), "MonitoringReady")
+    assert "dashboard" not in message(status_of(WELL, monitoring=monitoring), "MonitoringReady")
 
 
 def test_a_new_operator_knows_that_a_paused_model_was_applied() -> None:
     monitoring = {"serviceMonitor": {"enabled": True}}
-    before = told(WELL, paused=True, monitoring=monitoring)
+    before = status_of(WELL, paused=True, monitoring=monitoring)
     assert condition(before, "MonitoringReady") == ("True", "Applied")
-    assert told(replace(WELL, generation=0), before, LATER, paused=True, monitoring=monitoring) == before
-    never = told(replace(WELL, generation=0), paused=True, monitoring=monitoring)
+    assert status_of(replace(WELL, generation=0), before, LATER, paused=True, monitoring=monitoring) == before
+    never = status_of(replace(WELL, generation=0), paused=True, monitoring=monitoring)
     assert condition(never, "MonitoringReady") == ("Unknown", "NotAppliedYet")
 
 
 def test_paused_is_told() -> None:
-    assert condition(told(WELL, paused=True), "Ready") == ("True", "Paused")
+    assert condition(status_of(WELL, paused=True), "Ready") == ("True", "Paused")

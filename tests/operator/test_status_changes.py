@@ -8,7 +8,7 @@ from support.observed import (
     LATER,
     NOW,
     WELL,
-    told,
+    status_of,
 )
 from support.reports import DRIFTING, a_report
 from tidegauge_operator.status.conditions import has_happened
@@ -18,29 +18,29 @@ from tidegauge.report.model import Report
 
 
 def test_times_of_transition_stay_while_nothing_changes() -> None:
-    before = told(WELL)
-    again = told(WELL, before, LATER)
+    before = status_of(WELL)
+    again = status_of(WELL, before, LATER)
     assert again == before
-    changed = told(replace(WELL, report=DRIFTING), before, LATER)
+    changed = status_of(replace(WELL, report=DRIFTING), before, LATER)
     times = {c["type"]: c["lastTransitionTime"] for c in changed["conditions"]}
     assert times.pop("DataDriftDetected") == LATER
     assert set(times.values()) == {NOW}
 
 
 def test_since_is_when_the_verdict_became_this() -> None:
-    before = told(WELL)
+    before = status_of(WELL)
     assert before["drift"]["since"] == NOW
-    assert told(WELL, before, LATER)["drift"]["since"] == NOW
+    assert status_of(WELL, before, LATER)["drift"]["since"] == NOW
 
 
 def test_figures_alone_are_nothing_that_happened() -> None:
-    before = told(replace(WELL, report=DRIFTING))
+    before = status_of(replace(WELL, report=DRIFTING))
     figures = a_report(
         drifting=(("sqft", Severity.CRITICAL, 0.18), ("age", Severity.WARNING, 0.07)),
         rows=20000,
         rows_ratio=0.995,
     )
-    after = told(replace(WELL, report=figures), before, LATER)
+    after = status_of(replace(WELL, report=figures), before, LATER)
     assert after != before
     assert not has_happened(before, after)
 
@@ -52,8 +52,8 @@ def test_features_that_change_places_are_nothing_that_happened(features: int) ->
             drifting=tuple((f"f{i}", Severity.CRITICAL, 0.5 + order * i) for i in range(features))
         )
 
-    before = told(replace(WELL, report=report(0.01)))
-    after = told(replace(WELL, report=report(-0.01)), before, LATER)
+    before = status_of(replace(WELL, report=report(0.01)))
+    after = status_of(replace(WELL, report=report(-0.01)), before, LATER)
     first = [document["drift"]["topFeatures"][0]["name"] for document in (before, after)]
     assert first == [f"f{features - 1}", "f0"]
     assert not has_happened(before, after)
@@ -63,8 +63,8 @@ def test_one_more_of_many_is_something() -> None:
     def report(features: int) -> Report:
         return a_report(drifting=tuple((f"f{i}", Severity.CRITICAL, 0.5) for i in range(features)))
 
-    before = told(replace(WELL, report=report(8)))
-    assert has_happened(before, told(replace(WELL, report=report(9)), before, LATER))
+    before = status_of(replace(WELL, report=report(8)))
+    assert has_happened(before, status_of(replace(WELL, report=report(9)), before, LATER))
 
 
 @pytest.mark.parametrize(
@@ -77,5 +77,5 @@ def test_one_more_of_many_is_something() -> None:
     ],
 )
 def test_another_verdict_feature_severity_or_pod_changes_the_status(report: Any) -> None:
-    before = told(replace(WELL, report=DRIFTING))
-    assert has_happened(before, told(replace(WELL, report=report), before, LATER))
+    before = status_of(replace(WELL, report=DRIFTING))
+    assert has_happened(before, status_of(replace(WELL, report=report), before, LATER))

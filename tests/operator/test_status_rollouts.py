@@ -14,8 +14,8 @@ from support.observed import (
     condition,
     deployed,
     message,
+    status_of,
     story,
-    told,
 )
 from support.reports import a_report
 from tidegauge_operator.status.conditions import status
@@ -41,34 +41,34 @@ def failing(kind: str, reason: str, text: str, value: str = "True") -> dict[str,
     ],
 )
 def test_why_the_model_does_not_answer(deployment: Any, expected: tuple[str, str]) -> None:
-    document = told(replace(WELL, deployment=deployment))
+    document = status_of(replace(WELL, deployment=deployment))
     assert condition(document, "ModelAvailable") == expected
     assert condition(document, "Ready") == expected
 
 
 def test_a_quota_is_told_in_its_own_words() -> None:
     quota = failing("ReplicaFailure", "FailedCreate", "exceeded quota: pods=3")
-    assert "exceeded quota: pods=3" in message(told(replace(WELL, deployment=quota)), "Ready")
+    assert "exceeded quota: pods=3" in message(status_of(replace(WELL, deployment=quota)), "Ready")
 
 
 # --- pods that fail, and revisions that do not come up --------------------------------------------------
 
 
 def test_what_is_wrong_with_a_pod_is_told_at_once() -> None:
-    document = told(replace(WELL, deployment=deployed(0), model_pods=IN_TROUBLE))
+    document = status_of(replace(WELL, deployment=deployed(0), model_pods=IN_TROUBLE))
     assert condition(document, "ModelAvailable") == ("False", "ImagePullBackOff")
     assert condition(document, "Ready") == ("False", "ImagePullBackOff")
     assert message(document, "Ready") == IN_TROUBLE.message
 
 
 def test_what_is_wrong_with_an_aggregators_pod_too() -> None:
-    document = told(replace(WELL, stateful_set={"spec": {}, "status": {}}, aggregator_pods=IN_TROUBLE))
+    document = status_of(replace(WELL, stateful_set={"spec": {}, "status": {}}, aggregator_pods=IN_TROUBLE))
     assert condition(document, "AggregatorAvailable") == ("False", "ImagePullBackOff")
     assert condition(document, "Ready") == ("False", "ImagePullBackOff")
 
 
 def test_a_revision_that_does_not_start_is_not_ready_while_the_one_before_answers() -> None:
-    document = told(replace(WELL, deployment=deployed(3, updated=1), model_pods=IN_TROUBLE))
+    document = status_of(replace(WELL, deployment=deployed(3, updated=1), model_pods=IN_TROUBLE))
     assert condition(document, "ModelAvailable") == ("True", "RolloutStalled")
     assert "3 of 3 pods answer" in message(document, "ModelAvailable")
     assert IN_TROUBLE.message in message(document, "ModelAvailable")
@@ -77,7 +77,7 @@ def test_a_revision_that_does_not_start_is_not_ready_while_the_one_before_answer
 
 def test_a_rollout_without_trouble_is_a_step_on_the_way() -> None:
     rolling = replace(WELL, deployment=deployed(3, updated=1))
-    document = told(rolling)
+    document = status_of(rolling)
     assert condition(document, "ModelAvailable") == ("True", "PodsAvailable")
     assert condition(document, "Ready") == ("False", "RollingOut")
     assert story(WELL, rolling, WELL) == [[("Normal", "Ready")], [], [("Normal", "Ready")]]
@@ -96,24 +96,24 @@ def test_a_rollout_that_stalls_is_an_event_and_so_is_its_end() -> None:
 def test_more_pods_are_no_rollout() -> None:
     """An autoscaler that adds pods does not take the readiness away."""
     growing = replace(WELL, deployment=deployed(2, progressing="NewReplicaSetAvailable"))
-    assert condition(told(growing), "Ready") == ("True", "Available")
-    assert message(told(growing), "ModelAvailable") == "2 of 3 pods answer"
+    assert condition(status_of(growing), "Ready") == ("True", "Available")
+    assert message(status_of(growing), "ModelAvailable") == "2 of 3 pods answer"
 
 
 def test_one_pod_that_fails_later_is_told_though_others_answer() -> None:
     failing_one = deployed(2, progressing="NewReplicaSetAvailable")
-    document = told(replace(WELL, deployment=failing_one, model_pods=IN_TROUBLE))
+    document = status_of(replace(WELL, deployment=failing_one, model_pods=IN_TROUBLE))
     assert condition(document, "ModelAvailable") == ("True", "PodsFailing")
     assert condition(document, "Ready") == ("False", "ImagePullBackOff")
 
 
 def test_a_pod_that_was_replaced_is_no_trouble() -> None:
     """An evicted pod is kept for a while, failed, beside the one that took its place."""
-    assert condition(told(replace(WELL, model_pods=IN_TROUBLE)), "Ready") == ("True", "Available")
+    assert condition(status_of(replace(WELL, model_pods=IN_TROUBLE)), "Ready") == ("True", "Available")
 
 
 def test_an_edit_that_its_controller_has_not_seen_is_not_ready_yet() -> None:
-    before = told(WELL)
+    before = status_of(WELL)
     edited = {**DEPLOYMENT, "metadata": {"generation": 2}}
     edited["status"] = {**DEPLOYMENT["status"], "observedGeneration": 1}
     model = a_model()
@@ -127,7 +127,7 @@ def test_an_edit_that_its_controller_has_not_seen_is_not_ready_yet() -> None:
 
 
 def test_an_edit_that_the_aggregators_controller_has_not_seen_is_not_ready_yet() -> None:
-    before = told(WELL)
+    before = status_of(WELL)
     edited = {**STATEFUL_SET, "metadata": {"generation": 2}}
     edited["status"] = {**STATEFUL_SET["status"], "observedGeneration": 1}
     model = a_model()
@@ -146,7 +146,7 @@ def test_an_edit_that_the_aggregators_controller_has_not_seen_is_not_ready_yet()
 
 
 def test_an_edit_that_is_not_applied_yet_is_not_ready_yet() -> None:
-    before = told(WELL)
+    before = status_of(WELL)
     model = a_model()
     model.metadata.generation = 3
     document = status(model, WELL, before, LATER)
@@ -159,6 +159,6 @@ def test_an_edit_that_is_not_applied_yet_is_not_ready_yet() -> None:
 def test_pods_that_were_taken_away_are_not_missed() -> None:
     """The aggregator hears of a smaller scale later than the operator."""
     fewer = {**DEPLOYMENT, "spec": {**DEPLOYMENT["spec"], "replicas": 2}}
-    document = told(replace(WELL, deployment=fewer, report=a_report(heard=2, expected=5)))
+    document = status_of(replace(WELL, deployment=fewer, report=a_report(heard=2, expected=5)))
     assert document["drift"]["coverage"]["pods"] == "2/2"
     assert condition(document, "DriftMonitoringDegraded") == ("False", "Covered")

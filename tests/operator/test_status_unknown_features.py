@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from support.observed import DEPLOYMENT, LATER, NOW, WELL, condition, deployed, message, story, told
+from support.observed import DEPLOYMENT, LATER, NOW, WELL, condition, deployed, message, status_of, story
 from support.reports import a_report
 from tidegauge_operator.status.conditions import Observed
 
@@ -22,11 +22,11 @@ def rolled_out_at(time: str) -> dict[str, Any]:
 
 
 def degraded(observed: Observed, now: str = NOW) -> tuple[str, str]:
-    return condition(told(observed, now=now), KIND)
+    return condition(status_of(observed, now=now), KIND)
 
 
 def test_unknown_features_are_named_and_the_model_stays_ready() -> None:
-    document = told(MISSPELT)
+    document = status_of(MISSPELT)
     assert condition(document, KIND) == ("True", "UnknownFeatures")
     assert "spec.drift names idd, sqfeet, which the profile does not have" in message(document, KIND)
     assert condition(document, "Ready")[0] == "True"

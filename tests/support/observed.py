@@ -38,7 +38,7 @@ def a_model(**spec: object) -> DriftMonitoredModel:
     return msgspec.convert(document, DriftMonitoredModel)
 
 
-def told(
+def status_of(
     observed: Observed, before: dict[str, Any] | None = None, now: str = NOW, **spec: object
 ) -> dict[str, Any]:
     return status(a_model(**spec), observed, before or {}, now)
@@ -64,7 +64,7 @@ def story(*observed: Observed) -> list[list[tuple[str, str]]]:
     before: dict[str, Any] = {}
     told_of = []
     for one in observed:
-        after = told(one, before)
+        after = status_of(one, before)
         told_of.append([(event.kind, event.reason) for event in events(before, after)])
         before = after
     return told_of

@@ -20,7 +20,7 @@ def build_aggregator(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str
 
 
 def _account(of: dict[str, Any], inputs: PlanInputs) -> dict[str, Any]:
-    # Without Secrets of ours the field is left out, so that those which others wrote there stay.
+    # Without Secrets of ours the field is left out, so that the Secrets that others wrote there stay.
     secrets = [{"name": name} for name in inputs.images.pull_secrets]
     return {
         "apiVersion": "v1",

@@ -160,7 +160,7 @@ def _stale(model: DriftMonitoredModel) -> Alert:
         "warning",
         f"max({age}) > {seconds} or (count({age}) or vector(0)) < {replicas}",
         "10m",
-        f"Drift of {_name(model)} is not known: nothing is heard.",
+        f"Drift of {_name(model)} is unknown: no panes arrive.",
         f"No pane has come for more than {seconds} s ({THRESHOLDS}.staleAfter), or an aggregator's metrics "
         "are missing. Silence is not stability: from 5 minutes on the verdict is Unknown.",
     )
@@ -176,9 +176,9 @@ def _coverage(model: DriftMonitoredModel) -> Alert:
         f"min({pods}) < {limits.pod_coverage} or {lost} / ({counted} + {lost}) > {limits.rows_lost}",
         "15m",
         f"Part of the traffic of {_name(model)} is not counted.",
-        f"Fewer than {_percent(limits.pod_coverage)} of the pods are heard ({THRESHOLDS}.podCoverage), or "
+        f"Fewer than {_percent(limits.pod_coverage)} of the pods send panes ({THRESHOLDS}.podCoverage), or "
         f"more than {_percent(limits.rows_lost)} of the rows of the last 30 minutes were lost "
-        f"({THRESHOLDS}.rowsLost). The verdict rests on the rest.",
+        f"({THRESHOLDS}.rowsLost). The verdict uses the rest.",
     )
 
 

@@ -21,7 +21,7 @@ PROFILE_MOUNT: Final = "/mnt/profile"
 LEAVE_ENDPOINTS_SECONDS: Final = 5
 GRACE_SECONDS: Final = 60
 MEBIBYTE: Final = 1 << 20
-# A model may take 5 minutes to load, should nothing be answered meanwhile: liveness gives up a minute after
+# A model may take 5 minutes to load if nothing is answered meanwhile: liveness gives up a minute after
 # its first look. A startup probe would be plainer, but the kubelet would look at readiness a round later.
 FIRST_LIVENESS_SECONDS: Final = 240
 LEAST_CPU: Final = "200m"  # requested for the model where its resource says nothing of cpu

@@ -12,7 +12,7 @@ from tidegauge_operator.status.pod_reasons import Failure
 __all__ = ["FailureStatus", "failure_of"]
 
 CLAIMS: Final = "persistentvolumeclaims"
-# Nothing but these words tells it from a policy's or a quota's refusal; without them that is what is shown.
+# Only these words distinguish it from a policy or a quota; without them the general message is shown.
 NOT_EXPANDABLE: Final = "storageclass that provisions the pvc must support resize"
 SHOWN_FROM: Final = 3  # in a row: the next try usually cures a conflict or a busy API server
 _NEXT_STEP: Final[Mapping[int, tuple[str, str]]] = {

@@ -38,7 +38,7 @@ Document = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 FIGURES_SECONDS: Final = 300.0  # how often figures are written that changed while nothing happened
-NOT_MADE_SECONDS: Final = 300.0  # how long it is believed why an aggregator's pods are not made
+NOT_MADE_SECONDS: Final = 300.0  # how long the reason is kept why an aggregator has no pods
 REPORTER: Final = "tidegauge.io/operator"
 _OF_DRIFT: Final = ("DataDriftDetected", "DriftMonitoringDegraded")
 
@@ -73,7 +73,7 @@ class _ModelState:
 
     uid: str = ""
     stale: bool = True  # its wanted objects may have changed, or not all were applied
-    changed: bool = False  # somebody, and be it ourselves, wrote one of its objects
+    changed: bool = False  # one of its objects was written, by others or by us
     applied_generation: int = 0
     applied_kinds: frozenset[str] | None = None  # those of other products among what was applied
     failures: FailureStatus = field(default_factory=FailureStatus)

@@ -113,7 +113,7 @@ class Cache:
         self.models[key] = _slim(document)
         if before is None:
             return True
-        if _version(document) < _version(before):  # of before the status that was written last
+        if _version(document) < _version(before):  # older than the status that was written last
             self.models[key] = _with_status(self.models[key], before)
         old = before["metadata"]
         return (old["uid"], old["generation"]) != (metadata["uid"], metadata["generation"]) or old.get(
@@ -209,12 +209,12 @@ def _child(document: Document, owner: str) -> Child:
     part = {name: document[name] for name in _KEPT.get(document["kind"], ()) if name in document}
     if "spec" in part:  # the pod template is the bulk of it, and nothing is decided by it
         part["spec"] = {name: part["spec"][name] for name in _SPEC if name in part["spec"]}
-    if "status" in part:  # whether the status is of the spec as it is
+    if "status" in part:  # shows whether the status belongs to the present spec
         part["metadata"] = {"generation": metadata.get("generation", 0)}
     return Child(metadata["uid"], owner, _version(document), fingerprint_of(document), part)
 
 
-# Annotations are other people's: none of our objects has any, and the Deployment controller writes its own.
+# Annotations belong to others: our objects have none, and the Deployment controller writes its own.
 _NOISE: Final = frozenset({"managedFields", "resourceVersion", "generation", "annotations"})
 
 

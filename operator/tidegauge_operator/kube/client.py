@@ -77,9 +77,9 @@ async def connect(kubeconfig: Path | None) -> Cluster:
             await config.load_kube_config(
                 config_file=str(kubeconfig), client_configuration=configuration, persist_config=False
             )
-    except Exception as error:  # of a file that is no kubeconfig the client library raises whatever it likes
+    except Exception as error:  # for a file that is no kubeconfig the library raises errors of any type
         raise NoClusterError(_without_cluster(kubeconfig, error)) from error
-    # Else each request reads a .netrc in another thread, whose password for this host it would even send.
+    # Else each request reads a .netrc in another thread, and would even send its password for this host.
     configuration.client_session_kwargs = {"trust_env": False}
     return Cluster(ApiClient(configuration))
 

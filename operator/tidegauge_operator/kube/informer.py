@@ -124,14 +124,11 @@ class Informer:
         ended = asyncio.create_task(asyncio.to_thread(lambda: asyncio.run(self._kopf(end))))
         missing, missing_seconds = set[str](), 0.0
         while not (await asyncio.wait({ended}, timeout=LOOK_SECONDS))[0]:
-            if missing_seconds >= OPENING_SECONDS:
-                end.set()
-                continue
             missing = self._watches.unrequested()
             missing_seconds = missing_seconds + LOOK_SECONDS if missing else 0.0
-            if (
-                not self._watches.closed()
-            ):  # one that can never be opened must not have all others opened often
+            if missing_seconds >= OPENING_SECONDS:
+                end.set()
+            if not self._watches.closed():  # else a kind that stays closed has all others reopened often
                 self._failures = 0
         self._watches.close_all()
         ended.result()

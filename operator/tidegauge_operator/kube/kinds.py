@@ -68,7 +68,7 @@ CHILDREN: Final = (
     Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", optional=True),
     Kind("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules", optional=True),
 )
-# Made by controllers from the Deployment and the StatefulSet; looked at, never touched.
+# Made by controllers from the Deployment and the StatefulSet; read, never written.
 PODS: Final = Kind("v1", "Pod", "pods")
 EVENTS: Final = Kind("v1", "Event", "events")
 _BY_NAME: Final = {(kind.api_version, kind.name): kind for kind in (MODELS, *CHILDREN)}

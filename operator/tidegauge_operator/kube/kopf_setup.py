@@ -17,7 +17,7 @@ from tidegauge_operator.kube.watches import RETRY_SECONDS, WATCHED
 
 __all__ = ["IDENTITY", "operator_registry", "operator_settings", "traced_session"]
 
-# Kopf would else ask for its user's name, which a container's bare number does not have, and end.
+# Else Kopf asks for the user's name, which a container's user may not have, and fails.
 IDENTITY: Final[Any] = MANAGED_BY
 PAGE: Final = 100  # objects of one answer, so that a long list is never in memory as a whole
 # An API server may be away, or refuse one kind, for an hour before Kopf ends.

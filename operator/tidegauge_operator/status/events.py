@@ -27,7 +27,7 @@ _OVER: Final[Mapping[str, str]] = {
     "ModelAvailable": "ModelAvailable",
     "AggregatorAvailable": "AggregatorAvailable",
 }
-_PARTS: Final = frozenset({"ModelAvailable", "AggregatorAvailable"})  # of Ready, which tells it first
+_PARTS: Final = frozenset({"ModelAvailable", "AggregatorAvailable"})  # parts of Ready, which reports first
 _OPPOSITE: Final = {"True": "False", "False": "True"}
 
 

@@ -1,4 +1,4 @@
-"""Which of the API server's refusals are told, and when."""
+"""Which errors of the API server become failures in the status, and when."""
 
 import pytest
 from tidegauge_operator.controller.applier import NameTakenError, ObjectError
@@ -9,16 +9,16 @@ from tidegauge_operator.kube.client import ApiError
 FORBIDDEN = ApiError(403, "Forbidden", "may not")
 
 
-def reason(told: FailureStatus) -> str | None:
-    return told.failure and told.failure.reason
+def reason(status: FailureStatus) -> str | None:
+    return status.failure and status.failure.reason
 
 
 @pytest.mark.parametrize("code", [0, 409, 429, 500, 503, 504])
-def test_what_may_pass_is_told_from_the_third_time_in_a_row(code: int) -> None:
-    told, error = FailureStatus(), ApiError(code, "Busy", "not now")
-    assert [reason(told) for _ in range(3) if told.fail(error)][:2] == [None, None]
-    assert told.failure == told.fail(error)
-    assert "it is tried again" in told.fail(error).message
+def test_what_may_pass_is_shown_from_the_third_time_in_a_row(code: int) -> None:
+    status, error = FailureStatus(), ApiError(code, "Busy", "not now")
+    assert [reason(status) for _ in range(3) if status.fail(error)][:2] == [None, None]
+    assert status.failure == status.fail(error)
+    assert "it is tried again" in status.fail(error).message
 
 
 @pytest.mark.parametrize(
@@ -31,48 +31,48 @@ def test_what_may_pass_is_told_from_the_third_time_in_a_row(code: int) -> None:
     ],
     ids=lambda error: str(error),
 )
-def test_what_does_not_pass_by_itself_is_told_at_once(error: ApiError | NameTakenError) -> None:
-    told = FailureStatus()
-    assert told.fail(error) == told.failure
+def test_what_does_not_pass_by_itself_is_shown_at_once(error: ApiError) -> None:
+    status = FailureStatus()
+    assert status.fail(error) == status.failure
 
 
-def test_a_success_in_between_begins_the_count_anew() -> None:
-    told, error = FailureStatus(), ApiError(500, "InternalError", "no")
+def test_a_success_in_between_starts_the_count_again() -> None:
+    status, error = FailureStatus(), ApiError(500, "InternalError", "no")
     for _ in range(2):
-        told.fail(error)
-        told.fail(error)
-        told.succeed()
-    assert told.fail(error)
-    assert told.failure is None
+        status.fail(error)
+        status.fail(error)
+        status.succeed()
+    assert status.fail(error)
+    assert status.failure is None
 
 
-def test_a_moment_of_trouble_does_not_hide_what_stands_in_the_way() -> None:
-    told = FailureStatus()
-    told.fail(FORBIDDEN)
+def test_a_moment_of_trouble_does_not_hide_what_blocks_it() -> None:
+    status = FailureStatus()
+    status.fail(FORBIDDEN)
     for _ in range(2):
-        told.fail(ApiError(0, "Unreachable", "gone"))
-    assert reason(told) == "Forbidden"
-    told.fail(ApiError(0, "Unreachable", "gone"))
-    assert reason(told) == "ApiServerUnreachable"
+        status.fail(ApiError(0, "Unreachable", "gone"))
+    assert reason(status) == "Forbidden"
+    status.fail(ApiError(0, "Unreachable", "gone"))
+    assert reason(status) == "ApiServerUnreachable"
 
 
-def test_a_success_ends_what_was_told() -> None:
-    told = FailureStatus()
-    told.fail(FORBIDDEN)
-    told.succeed()
-    assert told.failure is None
+def test_a_success_ends_what_was_shown() -> None:
+    status = FailureStatus()
+    status.fail(FORBIDDEN)
+    status.succeed()
+    assert status.failure is None
 
 
-def test_of_several_objects_the_first_that_does_not_pass_by_itself_is_told_and_the_others_named() -> None:
-    told = FailureStatus()
+def test_of_several_objects_the_first_that_does_not_pass_by_itself_is_shown_and_the_others_named() -> None:
+    status = FailureStatus()
     busy = ApiError(500, "InternalError", "a webhook does not answer")
     refused = [
         ObjectError(Ref("v1", "Service", "a"), busy),
         ObjectError(Ref("apps/v1", "Deployment", "b"), FORBIDDEN),
         ObjectError(Ref("v1", "Secret", "c"), FORBIDDEN),
     ]
-    failure = told.fail_all(refused)
-    assert failure == told.failure
+    failure = status.fail_all(refused)
+    assert failure == status.failure
     assert (failure.reason, failure.message) == (
         "Forbidden",
         "may not: give the operator this right, or lift the quota or policy that says no"
@@ -80,13 +80,13 @@ def test_of_several_objects_the_first_that_does_not_pass_by_itself_is_told_and_t
     )
 
 
-def test_objects_refused_by_what_may_pass_are_told_from_the_third_time() -> None:
-    told = FailureStatus()
+def test_objects_refused_by_what_may_pass_are_shown_from_the_third_time() -> None:
+    status = FailureStatus()
     refused = [ObjectError(Ref("v1", "Service", "a"), ApiError(500, "InternalError", "no"))]
-    assert [told.fail_all(refused) and reason(told) for _ in range(3)] == [None, None, "InternalError"]
+    assert [status.fail_all(refused) and reason(status) for _ in range(3)] == [None, None, "InternalError"]
 
 
-def test_a_volume_that_may_not_grow_is_told_from_other_refusals_of_a_claim() -> None:
+def test_a_volume_that_may_not_grow_is_shown_from_other_refusals_of_a_claim() -> None:
     words = (
         "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must"
     )
@@ -117,5 +117,5 @@ def test_a_claim_that_a_quota_or_policy_refuses_is_forbidden(words: str) -> None
     ],
     ids=lambda error: f"{error.code} {error.resource}",
 )
-def test_no_sentence_makes_another_refusal_one_of_a_volume(error: ApiError) -> None:
+def test_no_message_turns_another_error_into_one_of_a_volume(error: ApiError) -> None:
     assert FailureStatus().fail(error).reason != "VolumeNotExpandable"
