@@ -11,7 +11,7 @@ _MOST_LETTERS: Final = 100
 
 
 def told(value: object) -> str:
-    """A value that broke a rule, as a message names it.
+    """Return a value that broke a rule, as a message names it.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ class OpenPane:
         self.lost[reason] += rows
 
     def counts(self) -> Counts:
-        """Counts of all rows taken so far."""
+        """Return counts of all rows taken so far."""
         self._count_batch()
         return self._accumulator.counts()
 

@@ -18,7 +18,7 @@ class Folder:
         self.path = Path(path)
 
     def sizes(self, below: str = ".") -> dict[str, int]:
-        """Sizes in bytes of the plain files in the folder (or one below it), by name."""
+        """Return sizes in bytes of the plain files in the folder (or one below it), by name."""
         try:
             with os.scandir(self.path / below) as entries:
                 return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
@@ -26,7 +26,7 @@ class Folder:
             return {} if not (self.path / below).is_dir() else self.sizes(below)
 
     def read(self, name: str, offset: int = 0, size: int = -1) -> bytes:
-        """Bytes of a file from `offset` on; none if there is no such file."""
+        """Return bytes of a file from `offset` on; none if there is no such file."""
         try:
             with open(self.path / name, "rb", buffering=0) as file:
                 file.seek(offset)
@@ -58,7 +58,7 @@ class Folder:
         (self.path / below).mkdir(parents=True, exist_ok=True)
 
     def is_locked(self, name: str) -> bool:
-        """Whether a living process holds the `flock` of a file; False if there is no such file."""
+        """Return whether a living process holds the `flock` of a file; False if there is no such file."""
         try:
             with open(self.path / name, "rb") as file:
                 return not _try_lock(file)

@@ -41,11 +41,11 @@ class SidecarCollector(Collector):
         registry.register(self)
 
     def describe(self) -> Iterable[Family]:
-        """Nothing before the first scrape."""
+        """Return nothing before the first scrape."""
         return []
 
     def collect(self) -> Iterable[Family]:
-        """All metrics but the histogram."""
+        """Return all metrics but the histogram."""
         now = self._snapshot()
         lost = Counter({str(reason): 0 for reason in (Lost.FULL, Lost.CORRUPT, Lost.REFUSED)})
         lost.update(now.lost)
@@ -109,7 +109,7 @@ class SidecarCollector(Collector):
 
 
 def send_seconds(registry: CollectorRegistry, model: str) -> Callable[[float], None]:
-    """The histogram of how long a PUT takes, as a function that takes seconds."""
+    """Return the histogram of how long a PUT takes, as a function that takes seconds."""
     histogram = Histogram(
         Metric.SIDECAR_SEND_SECONDS,
         "Seconds that one PUT to an aggregator takes.",

@@ -42,11 +42,11 @@ class Position:
     writers: Mapping[str, WriterPosition] = field(default_factory=dict)
 
     def at_pane(self, pane: int) -> Self:
-        """The same position, with a later pane closed last."""
+        """Return the same position, with a later pane closed last."""
         return replace(self, pane=max(self.pane, pane))
 
     def to_dict(self) -> dict[str, Any]:
-        """A document for JSON."""
+        """Return a document for JSON."""
         writers = {
             name: [w.segment, w.offset, w.next_sequence, w.damage_bytes, int(w.done)]
             for name, w in self.writers.items()

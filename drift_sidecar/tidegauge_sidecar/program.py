@@ -164,7 +164,7 @@ class Sidecar:
             raise Refusal(503, "stuck", f"the main loop has not turned for {STUCK_SECONDS} s")
 
     def snapshot(self) -> Snapshot:
-        """The metrics' values now."""
+        """Return the metrics' values now."""
         cut, sent = self.pane_builder.totals, self.sender.totals
         return Snapshot(
             rows=cut.rows,

@@ -82,7 +82,7 @@ class _Ahead:
 
 
 def writers_in(names: dict[str, int]) -> set[str]:
-    """Writers that have a file among `names`."""
+    """Return writers that have a file among `names`."""
     split = (split_segment_name(name) for name in names)
     return {found[0] for found in split if found} | {n[: -len(".seq")] for n in names if n.endswith(".seq")}
 
@@ -129,7 +129,7 @@ class WriterReader:
         return self._ahead[0].frame.time_ns if self._ahead else None
 
     def head_time_ns(self, scan: WriterScan, handler: FrameHandler) -> int | None:
-        """Time of the next frame that can be read now, or None at the end of the log."""
+        """Return time of the next frame that can be read now, or None at the end of the log."""
         while not self._ahead:
             if self._done or not self._read_on(scan, handler):
                 return None

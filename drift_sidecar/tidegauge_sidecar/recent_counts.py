@@ -31,6 +31,6 @@ class RecentCounts:
         self._parts = (older, newer + counts if counts.rows else newer)
 
     def counts(self) -> Counts:
-        """Both parts together."""
+        """Return both parts together."""
         older, newer = self._parts
         return older + newer

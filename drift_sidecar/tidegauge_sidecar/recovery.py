@@ -30,7 +30,7 @@ def lock_folder(folder: Folder) -> IO[bytes]:
 
 
 def name_instance(folder: Folder, pane_seconds: int) -> str:
-    """The instance's name, made at random when the log volume is new.
+    """Return the instance's name, made at random when the log volume is new.
 
     Raises
     ------

@@ -91,7 +91,7 @@ class Retry:
 
 
 def message_for(spooled: Spooled, state: ShardState, index: int, profile: Profile, shards: int) -> Pane:
-    """The pane as one shard must hear it.
+    """Return the pane as one shard must hear it.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def message_for(spooled: Spooled, state: ShardState, index: int, profile: Profil
 
 
 def state_after(state: ShardState, message: Pane, outcome: Outcome) -> ShardState:
-    """The shard's state once it took or refused a message."""
+    """Return the shard's state once it took or refused a message."""
     if outcome is Outcome.TAKEN:
         return ShardState(message.pane, state.rows + message.rows, state.lost + sum(message.lost.values()))
     pending = Counter(message.lost) + Counter({str(Lost.REFUSED): message.rows})
@@ -327,7 +327,7 @@ def _check_shards(profile: Profile, shards: int) -> None:
 
 
 def recover_sent(content: bytes, shards: int) -> Sent:
-    """The stored state; of another number of shards, what all of them had."""
+    """Return the stored state; of another number of shards, what all of them had."""
     if not content:
         return Sent((ShardState(),) * shards)
     sent = Sent.from_bytes(content)

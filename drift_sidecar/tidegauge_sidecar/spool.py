@@ -39,7 +39,7 @@ class Spooled:
     position: Position
 
     def to_bytes(self) -> bytes:
-        """The spool file's bytes."""
+        """Return the spool file's bytes."""
         text = json.dumps(self.position.to_dict(), separators=(",", ":")).encode()
         body = b"".join((_MAGIC, _U32.pack(len(text)), text, self.pane.to_bytes()))
         return body + _U32.pack(zlib.crc32(body))
@@ -63,12 +63,12 @@ class Spool:
         self._sizes = {_pane_of(name): size for name, size in sorted(found.items()) if _is_spool(name)}
 
     def panes(self) -> list[int]:
-        """Ids of the waiting panes, oldest first."""
+        """Return ids of the waiting panes, oldest first."""
         with self._lock:
             return list(self._sizes)
 
     def after(self, pane: int) -> int | None:
-        """Id of the oldest waiting pane behind `pane`."""
+        """Return id of the oldest waiting pane behind `pane`."""
         return next((found for found in self.panes() if found > pane), None)
 
     @property
@@ -155,7 +155,7 @@ class Sent:
     position: Position = field(default_factory=Position)
 
     def to_bytes(self) -> bytes:
-        """As JSON."""
+        """Return the state as JSON."""
         shards = [[s.pane, s.rows, s.lost, s.pending] for s in self.shards]
         return json.dumps({"shards": shards, "position": self.position.to_dict()}).encode()
 

@@ -34,7 +34,7 @@ class Hidden:
         sys.meta_path[:] = [_Without(each, self) for each in sys.meta_path]
 
     def lacks(self, module: str) -> bool:
-        """Whether the image lacks a module; remembers it if so."""
+        """Return whether the image lacks a module; remembers it if so."""
         top = module.partition(".")[0]
         if top in self._known or top.startswith("_sysconfigdata"):
             return False
@@ -60,7 +60,7 @@ class _Without:
 
 
 def missing_module(error: BaseException, hidden: Hidden) -> str | None:
-    """The hidden module for want of which an error was raised; None if that was not the reason."""
+    """Return the hidden module for want of which an error was raised; None if that was not the reason."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ImportError) and cause.name:

@@ -1,8 +1,10 @@
 """Rules of the repository that no other tool keeps."""
 
+import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +55,32 @@ def test_the_map_of_the_tests_support_names_each_of_its_files() -> None:
         page = (folder / "README.md").read_text()
         missing = [path.stem for path in folder.glob("*.py") if f"`{path.stem}`" not in page]
         assert not missing, f"{folder.name}/README.md does not name these: {missing}"
+
+
+NO_VERB = re.compile(
+    r"(A|All|An|As|At|Both|Bytes|Changes|Each|Every|Few|First|For|How|Names|No|None|Nothing|Number|Of|One|Rows"
+    r"|Seconds|The|This|Three|What|Where|Whether|Why)"
+)
+
+
+def first_sentences() -> Iterator[tuple[str, str]]:
+    """Place and first sentence of each public function's docstring; properties are named like fields."""
+    rooms = ("tidegauge", "serving", "drift_sidecar", "operator")
+    for path in (path for room in rooms for path in sorted((ROOT / room).glob("**/*.py"))):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+                continue
+            decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
+            if (text := ast.get_docstring(node)) and not decorators & {"property", "cached_property"}:
+                paragraph = " ".join(text.partition("\n\n")[0].split())
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", re.split(r"[.;:](?: |$)", paragraph)[0]
+
+
+def test_docstrings_begin_with_a_verb_and_are_short() -> None:
+    found = dict(first_sentences())
+    wrong = [f"{place} {first!r}" for place, first in found.items() if NO_VERB.match(first)]
+    assert not wrong, "say what the function does, such as 'Return ...': " + ", ".join(wrong)
+    assert sum(len(first.split()) for first in found.values()) / len(found) <= 10, "shorten first sentences"
 
 
 def test_files_stay_readable() -> None:

@@ -25,7 +25,7 @@ class Failure(click.ClickException):
 
 @contextlib.contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Around the imports of a command: a package that is missing is named with what to install."""
+    """Name a missing package and what to install, around the imports of a command."""
     try:
         yield
     except ModuleNotFoundError as missing:

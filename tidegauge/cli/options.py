@@ -123,7 +123,7 @@ def _seconds(value: Any) -> float | None:
 
 
 def is_given(name: str) -> bool:
-    """Whether the user typed the option of this parameter."""
+    """Return whether the user typed the option of this parameter."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 

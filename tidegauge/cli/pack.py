@@ -50,7 +50,7 @@ def run(
 
 
 def summary(packed: Packed, data: Path) -> list[str]:
-    """What was packed, in lines for people."""
+    """Return what was packed, in lines for people."""
     manifest, profile = packed.manifest, packed.profile
     model = manifest.model
     size = (packed.folder / model.file).stat().st_size
@@ -110,7 +110,7 @@ def _time_columns(data: Path) -> list[str]:
 
 
 def next_commands(packed: Packed) -> list[str]:
-    """Three commands that show the model with its monitor, as they can be typed."""
+    """Return three commands that show the model with its monitor, as they can be typed."""
     folder, model = shlex.quote(str(packed.folder)), packed.manifest.model
     allow = " --allow-pickle" if model.format == "joblib" else ""
     allow += "".join(f" --trusted-type {shlex.quote(name)}" for name in model.trusted_types)

@@ -21,12 +21,12 @@ __all__ = ["check_folder", "load_profile", "load_resource", "warnings_as_lines"]
 
 
 def load_profile(path: Path) -> Profile:
-    """The profile of a file, or of the bundle in a folder; raises `ProfileError`."""
+    """Return the profile of a file, or of the bundle in a folder; raises `ProfileError`."""
     return Profile.load(path / PROFILE_FILE if path.is_dir() else path)
 
 
 def load_resource(path: Path) -> "DriftMonitoredModel":
-    """The resource of a YAML; raises `ResourceError` with the file's name."""
+    """Return the resource of a YAML; raises `ResourceError` with the file's name."""
     from tidegauge.resource import load  # needs YAML, which commands without a document do not load
 
     try:

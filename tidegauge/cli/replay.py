@@ -100,7 +100,7 @@ class Span:
 
 
 def answer(found: list[Transition], span: Span) -> str:
-    """What a replay was asked: how many alarms, of which features, and which ones are not known yet."""
+    """Return a replay's answer: how many alarms, of which features, and what is not known yet."""
     last = {transition.feature: transition.verdict for transition in found if transition.feature}
     raised = _raised(found)
     parts = [f"{len(raised)} alarm{'' if len(raised) == 1 else 's'} in {span}"]

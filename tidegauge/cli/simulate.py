@@ -97,7 +97,7 @@ def random_rows(
     shift: float | None,
     rng: np.random.Generator,
 ) -> Iterator[dict[str, Any]]:
-    """Rows without end, drawn from the profile; raises `SchemaError` for a feature it does not have."""
+    """Yield rows without end, drawn from the profile; raises `SchemaError` for a feature it does not have."""
     _check_features(profile, features)
     steps = _steps(profile, features, shift)
     while True:
@@ -137,7 +137,7 @@ def _shifted(value: Any, step: float) -> Any:
 
 
 def file_rows(profile: Profile, path: Path) -> Iterator[dict[str, Any]]:
-    """The file's rows with the profile's features; raises `SchemaError` when one is not there."""
+    """Yield the file's rows with the profile's features; raises `SchemaError` when one is not there."""
     names = [feature.name for feature in profile.features]
     for chunk in chunks_of(path, reading_for(profile)):
         if missing := [name for name in names if name not in chunk]:
@@ -174,7 +174,7 @@ def _send(
 
 
 def told(tally: Tally) -> str:
-    """What became of the rows, in words."""
+    """Return what became of the rows, in words."""
     lines = [f"sent {tally.sent:,}  answered {tally.answered:,}  failed {tally.failed:,}"]
     if tally.answered:
         p50, p99 = (1000 * tally.quantile_seconds(q) for q in (0.5, 0.99))

@@ -30,7 +30,7 @@ class Column:
 
 
 def screen(*, to_stderr: bool = False) -> Console:
-    """Standard output as commands write to it: lines are never broken, texts are taken as they are."""
+    """Return standard output as commands write to it: lines are never broken, texts are taken as they are."""
     return Console(stderr=to_stderr, soft_wrap=True, highlight=False, emoji=False)
 
 
@@ -43,12 +43,12 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]])
 
 
 def printable(text: str) -> str:
-    r"""A text from data as one line: what a terminal would not show is written as Python does, ``\n``."""
+    r"""Return a text from data as one line, control characters escaped as Python does (``\n``)."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def duration(seconds: float) -> str:
-    """A duration in the largest unit of which it holds two, or in seconds."""
+    """Return a duration in the largest unit of which it holds two, or in seconds."""
     for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

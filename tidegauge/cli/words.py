@@ -32,13 +32,13 @@ OPTIONS: Final = {
 
 
 def typed(option: str, value: object) -> str:
-    """An option with its value as a shell takes it: ``--exclude 'Unnamed: 0'``."""
+    """Return an option with its value as a shell takes it: ``--exclude 'Unnamed: 0'``."""
     text = f"{value:.15g}" if type(value) is float else str(value)
     return f"{option} {shlex.quote(text)}"
 
 
 def in_options(message: TidegaugeError | TidegaugeWarning) -> str:
-    """The message with options in place of arguments: ``--exclude id`` for ``exclude=['id']``."""
+    """Return the message with options in place of arguments: ``--exclude id`` for ``exclude=['id']``."""
     return message.worded(_option)
 
 

@@ -78,7 +78,7 @@ class CellCounter:
         self.rows += rows
 
     def totals(self) -> tuple[IntArray, IntArray, IntArray]:
-        """Cells, missing and beyond of all rows so far, as in `Counts`; new arrays."""
+        """Return cells, missing and beyond of all rows so far, as in `Counts`; new arrays."""
         cells = np.zeros(self._total_cells, dtype=np.int64)
         missing, beyond = np.zeros_like(self._missing), np.zeros_like(self._missing)
         for part in self._parts:
@@ -127,7 +127,7 @@ class _Feature:
         np.add.at(self.short_cells, cells, 1)
 
     def cells(self) -> IntArray:
-        """Values per cell."""
+        """Return values per cell."""
         cells = self.short_cells.copy()
         cells[::2] += np.diff(self.ends[_HEAD - 1 :])
         cells[1::2] += self.points

@@ -35,7 +35,7 @@ class Sums(NamedTuple):
 
 
 def encode(profile: Profile, sums: Sums) -> bytes:
-    """Counts as bytes; the same counts always give the same bytes."""
+    """Return counts as bytes; the same counts always give the same bytes."""
     head = np.concatenate([[sums.rows], sums.missing, sums.beyond])
     cells = sums.cells[profile.derived(cell_order)]
     largest = int(cells.max(initial=0))
@@ -94,7 +94,7 @@ class EncodedSum:
         np.add(self._cells, cells, out=self._cells, dtype=np.int64, casting="unsafe")
 
     def values_by_feature(self) -> IntArray:
-        """Values counted so far of each feature, missing ones left out; shape ``(features,)``."""
+        """Return values counted so far of each feature, missing ones left out; shape ``(features,)``."""
         sums = np.add.reduceat(self._cells, self._starts)
         features = len(self._profile.monitored)
         values = sums[:features]
@@ -102,7 +102,7 @@ class EncodedSum:
         return values
 
     def sums(self) -> Sums:
-        """All that was added."""
+        """Return all that was added."""
         features, head = len(self._profile.monitored), self._head.copy()
         cells = self._cells[self._profile.derived(_cell_places)]
         return Sums(int(head[0]), cells, head[1 : features + 1], head[features + 1 :])
@@ -127,7 +127,7 @@ def _read(data: bytes, profile: Profile) -> tuple[IntArray, npt.NDArray[Any]]:
 
 
 def cell_order(profile: Profile) -> IntArray:
-    """Indices of the cells in the order of the bytes: open intervals and categories, then points."""
+    """Return indices of the cells in the order of the bytes: open intervals and categories, then points."""
     is_point = [
         np.arange(f.cells) % 2 == 1 if f.kind == "numeric" else np.zeros(f.cells, bool)
         for f in profile.monitored

@@ -65,7 +65,7 @@ class Counts:
 
     @classmethod
     def zero(cls, profile: Profile) -> Counts:
-        """No rows: the neutral element of ``+``."""
+        """Return no rows: the neutral element of ``+``."""
         features = len(profile.monitored)
         return cls(
             profile, 0, *(np.zeros(n, dtype=np.int64) for n in (profile.total_cells, features, features))
@@ -104,7 +104,7 @@ class Counts:
         return f"Counts({self.rows} rows, {len(self.missing)} features, profile {self.profile.hash[:12]})"
 
     def feature(self, name: str) -> FeatureCounts:
-        """One feature's counts; raises `ProfileError` for a name the profile does not have."""
+        """Return one feature's counts; raises `ProfileError` for a name the profile does not have."""
         i = self.profile.position(name)
         begin, end = self.profile.offsets[i : i + 2]
         return FeatureCounts(
@@ -116,7 +116,7 @@ class Counts:
     @overload
     def ks(self, name: None = None, *, design_effect: float | None = None) -> dict[str, KS]: ...
     def ks(self, name: str | None = None, *, design_effect: float | None = None) -> KS | dict[str, KS]:
-        """Kolmogorov-Smirnov result of one numeric feature, or of all of them by name.
+        """Return Kolmogorov-Smirnov result of one numeric feature, or of all of them by name.
 
         Parameters
         ----------
@@ -152,7 +152,10 @@ class Counts:
         return result if design_effect == 1.0 else replace(result, design_effect=design_effect)
 
     def select(self, shard: Profile) -> Counts:
-        """The counts of a shard's features; raises `ProfileMismatch` for a shard of another profile."""
+        """Return the counts of a shard's features.
+
+        Raises `ProfileMismatch` for a shard of another profile.
+        """
         if shard == self.profile:
             return self
         share = shard.share
@@ -165,7 +168,7 @@ class Counts:
         return Counts(shard, self.rows, cells, self.missing[part].copy(), self.beyond[part].copy())
 
     def to_bytes(self) -> bytes:
-        """The counts in the wire format (`docs/pane-format.md`)."""
+        """Return the counts in the wire format (`docs/pane-format.md`)."""
         return codec.encode(self.profile, codec.Sums(self.rows, self.cells, self.missing, self.beyond))
 
     @staticmethod
@@ -215,7 +218,7 @@ class Accumulator:
         self._sum.add(counts.rows, counts.cells, counts.missing, counts.beyond)
 
     def counts(self) -> Counts:
-        """What was added so far."""
+        """Return what was added so far."""
         total = _Sum(self.profile)
         total.add(self._sum.rows, self._sum.cells, self._sum.missing, self._sum.beyond)
         if self._counter.rows:

@@ -65,7 +65,7 @@ class KS:
 
 
 def ks_two_sample(live: IntArray, reference: IntArray) -> KS:
-    """D, its one-sided parts and its bracket of one feature.
+    """Return D, its one-sided parts and its bracket of one feature.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class ReferenceTable:
         )
 
     def compare(self, cells: IntArray) -> dict[str, KS]:
-        """Results by feature of all features' `cells`, as `Counts.cells` holds them."""
+        """Return results by feature of all features' `cells`, as `Counts.cells` holds them."""
         if self._columns is None:
             return {}
         live = cells if self._all else np.concatenate([cells[part] for _, part in self._numeric])

@@ -58,7 +58,7 @@ class RowScorer:
         return total / number if number else 0.0
 
     def score_matrix(self, matrix: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-        """Scores of many rows.
+        """Return scores of many rows.
 
         Parameters
         ----------

@@ -90,7 +90,7 @@ class Column:
 
 
 def kind_of(column: Column) -> Kind:
-    """What a column's values are: objects are looked at one by one, missing ones left out."""
+    """Return what a column's values are: objects are looked at one by one, missing ones left out."""
     kind = column.values.dtype.kind
     if kind in _OF_DTYPE:
         return _OF_DTYPE[kind]
@@ -127,7 +127,7 @@ _PLAIN: Final[tuple[tuple[type, tuple[type, ...]], ...]] = (
 
 
 def value_types(column: Column) -> set[type]:
-    """The Python types of a column's values, NumPy's as the plain ones; missing values have none."""
+    """Return the Python types of a column's values, NumPy's as the plain ones; missing values have none."""
     if column.values.dtype.kind == "O":
         return {_plain(kind) for kind in _types_of(column)}
     return {_plain(column.values.dtype.type)} if len(column) else set()
@@ -161,7 +161,7 @@ def _has_no_text(kind: type) -> bool:
 
 
 def floats_of(column: Column, dtype: str = "float64") -> AnyFloatArray:
-    """A column as floats; NaN where a value is missing or no number."""
+    """Return a column as floats; NaN where a value is missing or no number."""
     values = column.values
     with np.errstate(over="ignore", invalid="ignore"):
         if values.dtype.kind in "iufb":
@@ -182,7 +182,10 @@ def _float(value: Any) -> float:
 
 
 def text_number(text: str) -> float:
-    """The number that a CSV file's field of this text would be, else NaN; Python also takes ``1_000``."""
+    """Return the number that a CSV file's field of this text would be, else NaN.
+
+    Python also takes ``1_000``.
+    """
     if text in _TRUTH:
         return _TRUTH[text]
     try:
@@ -192,7 +195,10 @@ def text_number(text: str) -> float:
 
 
 def unread(column: Column, numbers: AnyFloatArray) -> int:
-    """How many of a column's values are neither missing nor numbers; `numbers` is what `floats_of` gave."""
+    """Return how many of a column's values are neither missing nor numbers.
+
+    `numbers` is what `floats_of` gave.
+    """
     if column.values.dtype.kind in "iufb":
         return 0
     lost = column.values[np.isnan(numbers)].tolist()
@@ -200,7 +206,7 @@ def unread(column: Column, numbers: AnyFloatArray) -> int:
 
 
 def codes_of(column: Column, feature: CategoricalFeature) -> npt.NDArray[np.float64]:
-    """A column as codes of a categorical feature; see `CategoricalFeature.code`."""
+    """Return a column as codes of a categorical feature; see `CategoricalFeature.code`."""
     values = column.values
     if values.dtype.kind in "iufb":
         distinct, inverse = np.unique(values, return_inverse=True)
@@ -215,7 +221,7 @@ def codes_of(column: Column, feature: CategoricalFeature) -> npt.NDArray[np.floa
 
 
 def feature_values(column: Column, feature: Feature) -> npt.NDArray[Any]:
-    """A column as one feature's floats, in its dtype, or as its codes."""
+    """Return a column as one feature's floats, in its dtype, or as its codes."""
     if (kind := _unfit_column(column)) is not None:
         holds, advice = UNFIT[kind]
         said = found("rows", NOT_GIVEN, f"feature {feature.name!r} holds {holds}", feature.name)

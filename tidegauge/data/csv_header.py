@@ -52,7 +52,7 @@ def require_csv(path: Path, first: bytes) -> None:
 
 
 def header_of(path: Path, data: bytes) -> tuple[tuple[str, ...], bytes, int]:
-    """The columns' names, the header's bytes, and where the rows begin.
+    """Return the columns' names, the header's bytes, and where the rows begin.
 
     A column without a name has the one that pandas gives.
 

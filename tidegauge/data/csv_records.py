@@ -67,7 +67,7 @@ def record_blocks(read: Callable[[int], bytes], size: int) -> Iterator[Block]:
 
 
 def first_record(data: bytes) -> tuple[int, int]:
-    """Where the first record that is no blank line begins and ends, its line end included."""
+    """Return where the first record that is no blank line begins and ends, its line end included."""
     begin = len(data) - len(data.lstrip(b"\r\n"))
     ends = _record_ends(np.frombuffer(data, dtype=np.uint8))
     return begin, int(next(iter(ends[ends > begin]), len(data)))

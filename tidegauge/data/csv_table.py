@@ -72,7 +72,7 @@ class _Table:
 
 
 def csv_columns(path: Path, reading: Reading) -> Iterator[dict[str, Column]]:
-    """A CSV file's rows in order, as chunks of columns.
+    """Yield a CSV file's rows in order, as chunks of columns.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def csv_columns(path: Path, reading: Reading) -> Iterator[dict[str, Column]]:
 
 
 def csv_reading(path: Path, known: Mapping[str, Kind]) -> Reading:
-    """What each column of a CSV file holds, told from all rows; `known` ones are not looked at."""
+    """Return what each column of a CSV file holds, told from all rows; `known` ones are not looked at."""
     padded: dict[str, str] = {}
     with _Stream(path) as stream:
         table = _opened(path, stream.read)
@@ -145,7 +145,7 @@ class _Stream:
         self._file.close()
 
     def read(self, size: int) -> bytes:
-        """At most so many bytes; raises `ProfileError` where the file is cut off or damaged."""
+        """Return at most so many bytes; raises `ProfileError` where the file is cut off or damaged."""
         begin, self._begin = self._begin, b""
         try:
             return begin + bytes(self._bytes.read(max(size - len(begin), 0)))

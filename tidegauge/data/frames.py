@@ -33,7 +33,7 @@ _RECORDS: Final = (
 
 
 def read_columns(rows: Any, names: Sequence[str] | None = None) -> dict[str, Column]:
-    """Columns by name, all of one length.
+    """Return columns by name, all of one length.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def read_columns(rows: Any, names: Sequence[str] | None = None) -> dict[str, Col
 
 
 def stream_of(rows: Any) -> Iterator[Any] | None:
-    """The parts of rows that come in parts; None for rows that are whole.
+    """Yield the parts of rows that come in parts; None for rows that are whole.
 
     Parts are frames, Arrow batches or, of an iterator that gives dicts, lists of these.
     """
@@ -197,7 +197,7 @@ def _require_one_length(columns: Mapping[str, Column]) -> None:
 
 
 def read_column(values: Any, name: str) -> Column:
-    """One column, of whatever holds it; raises `SchemaError` where it is not one value a row."""
+    """Return one column, of whatever holds it; raises `SchemaError` where it is not one value a row."""
     dtype = getattr(values, "dtype", None)
     if isinstance(values, Column):
         return values
@@ -329,7 +329,7 @@ class RowReader:
         self._unread: Counter[str] = Counter()
 
     def read(self, rows: Any) -> list[npt.NDArray[Any]]:
-        """Floats and codes of the monitored features, in order; the prediction's only if it is given.
+        """Return floats and codes of the monitored features, in order; the prediction's only if it is given.
 
         Raises
         ------
@@ -351,7 +351,7 @@ class RowReader:
         return taken
 
     def names_of(self, rows: Any) -> tuple[str, ...]:
-        """Names of an array's columns: the features, and the prediction where there is one column more."""
+        """Return names of an array's columns: the features, and the prediction if it has one more."""
         profile = self._profile
         if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[1] == len(profile.names):
             return profile.names
@@ -398,7 +398,7 @@ def not_one_a_row(name: str, values: int, rows: int) -> SchemaError:
 
 
 def named_column(columns: dict[str, Column], given: Any, what: str) -> Column:
-    """A column given by its name or as an array; raises `SchemaError` for a name that is not there."""
+    """Return a column given by its name or as an array; raises `SchemaError` for a name that is not there."""
     if not isinstance(given, str):
         return read_column(given, what)
     if given not in columns:

@@ -26,12 +26,12 @@ _PANDAS_INDEX: Final = re.compile(r"__index_level_\d+__")
 
 
 def is_path(data: Any) -> bool:
-    """Whether `data` names a file."""
+    """Return whether `data` names a file."""
     return isinstance(data, str | Path)
 
 
 def is_csv(data: Any) -> bool:
-    """Whether `data` names a CSV file, whose columns have no types of their own."""
+    """Return whether `data` names a CSV file, whose columns have no types of their own."""
     return is_path(data) and Path(data).name.lower().endswith(_CSV)
 
 
@@ -78,7 +78,7 @@ def _require_readable(path: str | Path) -> None:
 
 
 def chunks_of(path: str | Path, reading: Reading | None = None) -> Iterator[dict[str, Column]]:
-    """A file's rows in order, as chunks of columns; every call reads the file again.
+    """Yield a file's rows in order, as chunks of columns; every call reads the file again.
 
     A file without rows gives at most chunks of length 0. In CSV, empty fields and the usual marks (``NA``,
     ``NaN``, ``None``) are missing; a column that holds numbers and other texts is a column of texts. The

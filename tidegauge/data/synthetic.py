@@ -98,7 +98,7 @@ def rows(
     rng: np.random.Generator,
     features: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """The rows of `columns` as dicts that JSON can hold; a missing value is None."""
+    """Return the rows of `columns` as dicts that JSON can hold; a missing value is None."""
     drawn = columns(profile, n, scenario, rng, features)
     lists = [[_plain(value) for value in values.tolist()] for values in drawn.values()]
     return [dict(zip(drawn, values, strict=True)) for values in zip(*lists, strict=True)]

@@ -36,7 +36,7 @@ _FORMS: Final = "seconds since 1970, datetimes or ISO texts such as 2026-01-31T1
 
 
 def epoch_seconds(column: Column, name: str | None = None) -> npt.NDArray[np.float64]:
-    """Times as seconds since the epoch.
+    """Return times as seconds since the epoch.
 
     Parameters
     ----------
@@ -219,7 +219,10 @@ class TimeOrder:
         self._sample.append(np.sort(seconds)[::_SAMPLED])
 
     def slices(self, rows: int) -> list[tuple[float, float]] | None:
-        """Slices of about so many rows, each from a time up to before another; None where all is in order."""
+        """Return slices of about so many rows, each from a time up to before another.
+
+        None where all is in order.
+        """
         if self._ordered:
             return None
         shares = np.linspace(0, 1, -(-self._rows // max(rows, 1)) + 1)[1:-1]

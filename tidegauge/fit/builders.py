@@ -102,7 +102,7 @@ class NumericBuilder:
         return not self._held
 
     def feature(self) -> NumericFeature:
-        """The feature with its cells, and all values still to be counted."""
+        """Return the feature with its cells, and all values still to be counted."""
         values = np.concatenate(self._values) if self._values else np.empty(0, dtype=self.dtype)
         if self.whole:
             distinct: AnyFloatArray | None = np.unique(values)
@@ -194,7 +194,7 @@ def _warn_of_identifier(name: str, what: str) -> None:
 
 
 def choose_cut_points(values: AnyFloatArray, limit: int) -> AnyFloatArray:
-    """The values at the ranks ``ceil(j m / (q + 1))`` for ``j = 1 ... q``, each once.
+    """Return the values at the ranks ``ceil(j m / (q + 1))`` for ``j = 1 ... q``, each once.
 
     Between two neighbours lies less than ``1 / (q + 1)`` of the values, and each value with more than that is
     itself a cut point.
@@ -280,7 +280,7 @@ class CategoricalBuilder:
         return not self._total
 
     def feature(self) -> CategoricalFeature:
-        """The feature of the most frequent texts, equal ones by alphabet."""
+        """Return the feature of the most frequent texts, equal ones by alphabet."""
         if not self.declared:
             require_no_times(self.name, self._tally)
         self._warn()

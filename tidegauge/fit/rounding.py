@@ -19,7 +19,7 @@ _REACH: Final = 2.0**-20  # of a value: some eight steps of float32
 
 
 def with_rounding_limits(values: AnyFloatArray) -> AnyFloatArray:
-    """Few values with the limits of their rounding, as cut points.
+    """Return few values with the limits of their rounding, as cut points.
 
     Parameters
     ----------

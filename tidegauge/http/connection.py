@@ -101,7 +101,7 @@ class Connection(HttpToolsProtocol):
     # --- the transport -----------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin."""
+        """Begin a connection."""
         self.connections.add(self)
         self.transport = transport
         self.flow = Flow(transport, self.pipeline)
@@ -111,7 +111,7 @@ class Connection(HttpToolsProtocol):
         self._look = self.loop.call_later(self._limits.check_seconds, self._check_times)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """End the connection."""
         if self._look is not None:
             self._look.cancel()
         if self._active is not None:
@@ -149,7 +149,7 @@ class Connection(HttpToolsProtocol):
         return True
 
     def shutdown(self) -> None:
-        """Close, after the answers that are due."""
+        """Close after the answers that are due."""
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
         else:
@@ -399,7 +399,7 @@ class Connection(HttpToolsProtocol):
         return 0.0 if self._ended else self._limits.linger_seconds
 
     def unread_cycle(self) -> RequestResponseCycle | None:
-        """The cycle of the request whose body is coming in."""
+        """Return the cycle of the request whose body is coming in."""
         return self.cycle
 
     def _check_times(self) -> None:

@@ -34,7 +34,7 @@ def head_fault(fields: Sequence[tuple[bytes, bytes]], version: str) -> str:
 
 
 def syntax_fault(fields: Sequence[tuple[bytes, bytes]] | None, *, in_body: bool) -> str:
-    """Where a request stopped to be HTTP, by the fields that were read before."""
+    """Return where a request stopped to be HTTP, by the fields that were read before."""
     if in_body:
         where = "the body's chunks are"
     elif fields:

@@ -40,7 +40,7 @@ class Limits:
     check_seconds: float = 1.0
 
     def body_allowance(self, received: int) -> float:
-        """Seconds that a body may have taken when `received` bytes of it are here."""
+        """Return seconds that a body may have taken when `received` bytes of it are here."""
         return self.body_seconds + received / self.body_bytes_per_second
 
     @property
@@ -50,5 +50,5 @@ class Limits:
         return f"the request's header fields are too large: {rule}"
 
     def body_rule(self, size: int) -> str:
-        """What a declared length of `size` bytes is answered where it is too large."""
+        """Return what a declared length of `size` bytes is answered where it is too large."""
         return f"a body of {size} bytes: at most {self.body_bytes} are taken"

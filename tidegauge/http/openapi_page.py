@@ -32,7 +32,7 @@ PAGE_HEADERS: Final[Mapping[str, str]] = {
 
 
 def openapi_page(document: Mapping[str, Any]) -> str:
-    """The page of a document.
+    """Return the page of a document.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ Refuse = Callable[[RefusedRequest], bytes]
 def last_answer(
     status: int, body: bytes, more: list[tuple[bytes, bytes]], linger_seconds: Callable[[], float]
 ) -> Any:
-    """An application that answers with a refusal and closes when the client has heard it."""
+    """Return an application that answers with a refusal and closes when the client has heard it."""
     headers = [_JSON, (b"content-length", b"%d" % len(body)), *more, _CLOSE]
 
     async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001

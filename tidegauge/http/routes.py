@@ -31,7 +31,7 @@ class HeadAsGet:
 
 
 def allowed_methods(routes: Iterable[Any], scope: Message) -> list[str]:
-    """All methods that a request's path takes, sorted; HEAD with GET.
+    """Return all methods that a request's path takes, sorted; HEAD with GET.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ class Demo:
         self._started = time.monotonic()
 
     def run(self) -> None:
-        """All steps in order; raises `ResourceError` when one does not show what it should."""
+        """Run all steps in order; raises `ResourceError` if one does not show what it should."""
         self._title("Fit a random forest on 20,000 houses and pack it with its reference profile")
         self._command([sys.executable, str(EXAMPLE / "build.py"), str(self._folder)])
         self._title(f"Start {REPLICAS} model servers, {REPLICAS} drift sidecars and an aggregator")

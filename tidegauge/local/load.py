@@ -54,7 +54,7 @@ class Tally:
         return self.sent - self.answered
 
     def quantile_seconds(self, q: float) -> float:
-        """The q-quantile of the time to the answer; 0 without answers."""
+        """Return the q-quantile of the time to the answer; 0 without answers."""
         ordered = sorted(self.seconds)
         return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else 0.0
 

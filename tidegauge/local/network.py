@@ -21,7 +21,7 @@ _LOWEST, _HIGHEST = 20_000, 32_000
 
 
 def listen(port: int, option: str = "--port") -> socket.socket:
-    """A listening socket on localhost; port 0 is any free one, `option` is what chooses it.
+    """Return a listening socket on localhost; port 0 is any free one, `option` is what chooses it.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def listen(port: int, option: str = "--port") -> socket.socket:
 
 
 def free_ports(count: int, rng: random.Random) -> list[int]:
-    """`count` different ports on localhost that nobody listens on."""
+    """Return `count` different free ports on localhost."""
     found: list[int] = []
     for port in rng.sample(range(_LOWEST, _HIGHEST), _HIGHEST - _LOWEST):
         if len(found) == count:
@@ -53,7 +53,7 @@ def free_ports(count: int, rng: random.Random) -> list[int]:
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens on a port of localhost."""
+    """Return whether nobody listens on a port of localhost."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -64,7 +64,7 @@ def is_free(port: int) -> bool:
 
 
 def unhealthy(port: int, path: str, timeout_seconds: float = 0.5, stack: str = "") -> str | None:
-    """Why the process behind a port is not well: its own words, "" without an answer, None if it is well.
+    """Return why the process behind a port is not well, "" without an answer, None if it is well.
 
     Raises
     ------

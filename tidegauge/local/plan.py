@@ -84,15 +84,15 @@ class Layout:
         return f"{model}-{index}"
 
     def log_folder(self, pod: str) -> Path:
-        """The folder a pod's server and sidecar share, an emptyDir in the cluster."""
+        """Return the folder a pod's server and sidecar share, an emptyDir in the cluster."""
         return self.folder / "pods" / pod
 
     def data_folder(self, shard: int) -> Path:
-        """An aggregator's volume."""
+        """Return an aggregator's volume."""
         return self.folder / f"aggregator-{shard}"
 
     def log_file(self, name: str) -> Path:
-        """What a process prints."""
+        """Return what a process prints."""
         return self.folder / "logs" / f"{name}.log"
 
     @property
@@ -112,7 +112,7 @@ class Layout:
 
 
 def with_bundle(resource: DriftMonitoredModel, bundle: Path) -> DriftMonitoredModel:
-    """The resource with a bundle of this machine, and the profile in it, in place of those it names."""
+    """Return the resource with a bundle of this machine and its profile in place of its own."""
     spec = resource.spec
     model = replace(spec.model, storage_uri=str(bundle))
     drift = replace(spec.drift, profile_uri=None)
@@ -120,7 +120,7 @@ def with_bundle(resource: DriftMonitoredModel, bundle: Path) -> DriftMonitoredMo
 
 
 def of_bundle(bundle: Path) -> DriftMonitoredModel:
-    """The resource of a bundle of this machine, with every setting as it is by default."""
+    """Return the resource of a bundle of this machine, with every setting as it is by default."""
     return DriftMonitoredModel(
         api_version=API_VERSION,
         kind=RESOURCE_KIND,
@@ -132,7 +132,7 @@ def of_bundle(bundle: Path) -> DriftMonitoredModel:
 def allowing(
     resource: DriftMonitoredModel, trusted_types: tuple[str, ...], *, pickle: bool
 ) -> DriftMonitoredModel:
-    """The resource whose model may also hold these types, or be a pickle."""
+    """Return the resource whose model may also hold these types, or be a pickle."""
     model = resource.spec.model
     allowed = replace(
         model,
@@ -165,7 +165,7 @@ def check_allowed(resource: DriftMonitoredModel, model: ModelFile) -> None:
 
 
 def local_path(uri: str, folder: Path) -> Path:
-    """The path a URI names; a relative one is taken from the YAML's folder.
+    """Return the path a URI names; a relative one is taken from the YAML's folder.
 
     Raises
     ------
@@ -186,13 +186,13 @@ def local_path(uri: str, folder: Path) -> Path:
 
 
 def profile_path(resource: DriftMonitoredModel, bundle: Path, folder: Path) -> Path:
-    """The reference profile's path: beside the model unless the resource names another."""
+    """Return the reference profile's path: beside the model unless the resource names another."""
     uri = resource.spec.drift.profile_uri
     return local_path(uri, folder) if uri else bundle / PROFILE_FILE
 
 
 def programs(resource: DriftMonitoredModel, layout: Layout) -> list[Program]:
-    """All processes of the stack, in the order of starting."""
+    """Return all processes of the stack, in the order of starting."""
     pods = range(len(layout.server_ports))
     return [
         *(_aggregator(resource, layout, shard) for shard in range(len(layout.aggregator_ports))),

@@ -42,7 +42,7 @@ class ShardsReport:
 
 
 def fetch_shards(urls: list[str], model: str | None = None, stack: str = "") -> ShardsReport:
-    """The report of a model, joined over the aggregators of its shards.
+    """Return the report of a model, joined over the aggregators of its shards.
 
     Parameters
     ----------

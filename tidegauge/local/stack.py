@@ -115,7 +115,10 @@ class Stack:
         )
 
     def stop(self) -> list[str]:
-        """Servers, sidecars, aggregators, in this order; returns the names of those that had to be killed."""
+        """Return servers, sidecars, aggregators, in this order.
+
+        Returns the names of those that had to be killed.
+        """
         killed = self._supervisor.stop(STOP_GRACE_SECONDS)
         self.state.save(self._layout.folder)
         return killed

@@ -103,7 +103,7 @@ class Supervisor:
         return any(changed)
 
     def state(self) -> list[ProcessState]:
-        """All processes as they are now."""
+        """Return all processes as they are now."""
         return [_state(kept) for kept in self._kept]
 
     @property
@@ -181,7 +181,7 @@ class Supervisor:
 
 
 def restart_wait(short_lives: int, lived_seconds: float) -> tuple[float, int]:
-    """Seconds until a dead process starts again, and how many short lives in a row that makes."""
+    """Return seconds until a dead process starts again, and how many short lives in a row that makes."""
     before = 0 if lived_seconds >= _SETTLED_SECONDS else short_lives
     return _BACKOFF.wait_seconds(before, 0.0), before + 1
 

@@ -12,7 +12,7 @@ _SINGLE: Final = ("best_estimator_", "estimator_", "regressor_", "classifier_")
 
 
 def parts_of(model: Any) -> Iterator[Any]:
-    """The model and the fitted parts of its pipelines, column transformers and ensembles."""
+    """Yield the model and the fitted parts of its pipelines, column transformers and ensembles."""
     yield model
     for name in _LISTS:
         found = getattr(model, name, None)
@@ -52,7 +52,7 @@ def parameters_of(model: Any) -> list[float]:
 
 
 def takes_texts(model: Any) -> bool:
-    """Whether a model takes a sequence of texts, shape ``(n,)``, instead of rows.
+    """Return whether a model takes a sequence of texts, shape ``(n,)``, instead of rows.
 
     So do scikit-learn's text vectorizers, and pipelines and unions that begin with one.
     """

@@ -117,7 +117,7 @@ class Alarms:
         self.owner[over] = self.since[over] = self.calm[over] = _NEVER
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain lists."""
+        """Return the state as plain lists."""
         return {name: getattr(self, name).tolist() for name in self._FIELDS}
 
     def load(self, data: dict[str, Any]) -> None:

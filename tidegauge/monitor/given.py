@@ -26,7 +26,7 @@ def require_known_features(policy: Policy, profile: Profile) -> None:
 
 
 def whole_pane(pane_id: object) -> int:
-    """A pane's number as an int, also where it is one of numpy's; raises `PolicyError` for another."""
+    """Return a pane's number as an int, also where it is one of numpy's; raises `PolicyError` for another."""
     try:
         return operator.index(pane_id)  # type: ignore[arg-type]
     except TypeError:

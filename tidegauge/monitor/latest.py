@@ -53,7 +53,7 @@ class LatestLooks:
         self._detected[s] = found.detected
 
     def unknown_scales(self) -> list[int]:
-        """Scales without a look since the start."""
+        """Return scales without a look since the start."""
         return [int(s) for s in np.flatnonzero(~self._known)]
 
     @property
@@ -67,7 +67,7 @@ class LatestLooks:
         return np.asarray((self._rows > 0).any(axis=0))
 
     def strongest(self, alarms: Alarms) -> StrongestLooks:
-        """The look that says most about each feature, among windows after its last clearing.
+        """Return the look that says most about each feature, among windows after its last clearing.
 
         The clearing of either severity: a bound above the critical floor needs a critical alarm.
 

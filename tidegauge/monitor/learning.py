@@ -54,7 +54,10 @@ class Learner:
         self._sums.add(scale, bins, expected, alarmed)
 
     def end_pane(self) -> bool:
-        """One more pane with rows is over, and its windows are added; whether the guess is a new one."""
+        """Return one more pane with rows is over, and its windows are added.
+
+        Whether the guess is a new one.
+        """
         self.panes += 1
         if self.panes < _FIRST_CHUNK_PANES or self.panes.bit_count() > 1:
             return False
@@ -64,11 +67,11 @@ class Learner:
         return True
 
     def values(self) -> FloatArray:
-        """Design effects that all of it gives, shape ``(scales, features)``."""
+        """Return design effects that all of it gives, shape ``(scales, features)``."""
         return self._sums.values()
 
     def to_dict(self) -> dict[str, Any]:
-        """Its state as values that JSON can hold."""
+        """Return its state as values that JSON can hold."""
         return {
             "panes": self.panes,
             "done": self.done,

@@ -103,7 +103,7 @@ class Monitor:
 
     @staticmethod
     def count_pairs(profile: Profile) -> int:
-        """(feature, statistic) pairs of a whole profile that may alarm."""
+        """Return (feature, statistic) pairs of a whole profile that may alarm."""
         return count_pairs(Reference(profile))
 
     # --- panes in --------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ class Monitor:
         self.evaluator.fill(raw, counts, self.hours(pane))
 
     def hours(self, pane: int, panes: int = 1) -> IntArray | None:
-        """Weights of the hours of day, None where panes are longer than an hour or no times."""
+        """Return weights of the hours of day, None where panes are longer than an hour or no times."""
         return hour_weights(pane, panes, self.pane_seconds) if self._has_hours else None
 
     # --- looks -----------------------------------------------------------------------------------------
@@ -324,7 +324,7 @@ class Monitor:
                 self.latest.take(look)
 
     def is_stale(self, pane_id: int) -> bool:
-        """Whether the newest pane with rows is too old, or there is none."""
+        """Return whether the newest pane with rows is too old, or there is none."""
         if self._newest_rows is None:
             return True
         return (pane_id - self._newest_rows) * self.pane_seconds > self.policy.stale_seconds
@@ -358,7 +358,7 @@ class Monitor:
     # --- restarts --------------------------------------------------------------------------------------
 
     def state(self) -> bytes:
-        """The alarm state: small, to be stored after every report."""
+        """Return the alarm state: small, to be stored after every report."""
         values = {
             "evaluated_through": self.windows.frontier,
             "newest_rows": self._newest_rows,
@@ -369,7 +369,7 @@ class Monitor:
         return stored.to_bytes(self.profile, values)
 
     def baseline(self) -> bytes:
-        """What the design effect is learned from: stored with the state until `ready`, then once more."""
+        """Return what the design effect is learned from, to be stored until `ready`, and once more then."""
         return stored.to_bytes(self.profile, {"learner": self._learner.to_dict()})
 
     def load_state(self, state: bytes, baseline: bytes | None = None) -> None:

@@ -47,7 +47,7 @@ class PodRows:
 
 
 def bin_rows(counts: Counts, reference: Reference) -> npt.NDArray[np.unsignedinteger]:
-    """Rows per bin | missing | beyond of all features, in the narrowest whole numbers that hold them."""
+    """Return rows per bin | missing | beyond of all features, in the narrowest whole numbers."""
     rows = np.concatenate((np.add.reduceat(counts.cells, reference.bin_cells), counts.missing, counts.beyond))
     return rows.astype(np.min_scalar_type(int(rows.max(initial=0))))
 
@@ -110,7 +110,7 @@ class _Judge:
         return rows
 
     def judge(self, feature: FeatureReport, before: FeatureReport | None) -> FeatureReport:
-        """The feature with its pods."""
+        """Return the feature with its pods."""
         if self._found is None:
             return feature
         i = self._place[feature.name]

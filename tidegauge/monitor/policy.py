@@ -35,7 +35,7 @@ Duration = str | float
 
 
 def duration_seconds(value: Duration, name: str = "a duration") -> float:
-    """Seconds of ``"720h"``, ``"30d"``, ``"5m"``, ``"10s"``, ``"1h30m"`` or of a number of seconds.
+    """Return seconds of ``"720h"``, ``"30d"``, ``"5m"``, ``"10s"``, ``"1h30m"`` or of a number of seconds.
 
     Raises
     ------
@@ -142,11 +142,11 @@ class Policy:
         return duration_seconds(self.stale, "stale")
 
     def floor(self, feature: str, severity: Severity) -> float:
-        """The effect floor of one feature and severity, without what learning adds."""
+        """Return the effect floor of one feature and severity, without what learning adds."""
         return self.per_feature.get(feature, self.min_effect)[severity.value]
 
     def budget(self, pairs: int, pane_seconds: float) -> Budget:
-        """Each scale's share of the false-alarm budget.
+        """Return each scale's share of the false-alarm budget.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class Policy:
         return Budget.of(np.minimum(alpha, 0.5))
 
     def to_dict(self) -> dict[str, Any]:
-        """The policy as plain values, as a report shows it."""
+        """Return the policy as plain values, as a report shows it."""
         return {
             "false_alarms": self.false_alarms,
             "period_seconds": self.period_seconds,

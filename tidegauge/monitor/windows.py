@@ -24,17 +24,17 @@ _NONE: Final = -(1 << 62)
 
 
 def window_panes(scale: int) -> int:
-    """Panes in a window of that scale: ``2 ** scale``."""
+    """Return panes in a window of that scale: ``2 ** scale``."""
     return 1 << scale
 
 
 def hop_panes(scale: int) -> int:
-    """Panes between two looks at that scale: a quarter window, at least one pane."""
+    """Return panes between two looks at that scale: a quarter window, at least one pane."""
     return max(1, window_panes(scale) // RING)
 
 
 def block_panes(scale: int) -> int:
-    """Panes in each of a window's blocks; equal to the hop."""
+    """Return panes in each of a window's blocks; equal to the hop."""
     return hop_panes(scale)
 
 
@@ -97,7 +97,7 @@ class Windows:
         return kept
 
     def finest_level(self, pane: int, panes: int = 1) -> int | None:
-        """The finest level with a kept block that holds this aligned run of panes, None for no block.
+        """Return the finest level with a kept block that holds this aligned run of panes, None for no block.
 
         All panes with the same finest level and block may be summed first: ``add`` then takes the sum as the
         whole block, with the same result.
@@ -109,7 +109,7 @@ class Windows:
         return None
 
     def window(self, scale: int) -> list[FloatArray]:
-        """The blocks whose sum is the newest window of that scale: views, empty ones left out."""
+        """Return the blocks whose sum is the newest window of that scale: views, empty ones left out."""
         assert self.frontier is not None
         panes = window_panes(scale)
         if (
@@ -121,7 +121,7 @@ class Windows:
         return [block for _, block in self.blocks(scale)]
 
     def blocks(self, scale: int) -> list[tuple[int, FloatArray]]:
-        """The newest window's own blocks that hold anything, each with its first pane."""
+        """Return the newest window's own blocks that hold anything, each with its first pane."""
         level = max(0, scale - 2)
         newest = self._newest(level)
         found = []
@@ -130,7 +130,7 @@ class Windows:
         return found
 
     def first_pane(self, scale: int) -> int:
-        """First pane of the newest window of that scale."""
+        """Return first pane of the newest window of that scale."""
         return (self._newest(max(0, scale - 2)) + 1) * block_panes(scale) - window_panes(scale)
 
     def _newest(self, level: int) -> int:

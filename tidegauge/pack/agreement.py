@@ -156,7 +156,7 @@ def _probability_gap(original: Original, served: Any, how: str) -> float:
 
 
 def difference(packed: Answers, original: Original, scale: float | None = None) -> float:
-    """How far another form's answers, to all rows or the first ones, are from the original's.
+    """Return how far another form's answers, to all rows or the first ones, are from the original's.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def difference(packed: Answers, original: Original, scale: float | None = None) 
 
 
 def differing_labels(packed: Answers, original: Original) -> tuple[int, int]:
-    """How many labels differ from the original's, of how many decided rows among those asked."""
+    """Return how many labels differ from the original's, of how many decided rows among those asked."""
     decided = original.decided[: len(packed)]
     differing = (packed != original.answers[: len(packed)]) & decided
     return int(differing.sum()), int(decided.sum())

@@ -34,7 +34,7 @@ Probabilities = npt.NDArray[np.float64]  # shape (n, classes)
 
 
 def class_labels(model: Any) -> tuple[Label, ...]:
-    """A classifier's labels in the order of its `classes_`; empty for others, and for several targets.
+    """Return a classifier's labels in the order of its `classes_`; empty for others, and for several targets.
 
     Raises
     ------
@@ -80,7 +80,7 @@ class Original:
         return self.answers.dtype == object
 
     def row(self, at: int) -> "Original":
-        """The answer to one row."""
+        """Return the answer to one row."""
         part = slice(at, at + 1)
         probabilities = None if self.probabilities is None else self.probabilities[part]
         return Original(self.answers[part], self.decided[part], probabilities)
@@ -161,7 +161,7 @@ def _decided(answers: Answers, probabilities: Probabilities | None) -> npt.NDArr
 
 
 def checked(raw: Any, *, labels: bool) -> Answers:
-    """Answers of any model as one array of floats or of labels' texts."""
+    """Return answers of any model as one array of floats or of labels' texts."""
     answers = np.asarray(raw)
     if answers.ndim == 2 and answers.shape[1] == 1:
         answers = answers[:, 0]

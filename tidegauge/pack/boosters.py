@@ -14,13 +14,13 @@ __all__ = ["booster_form", "booster_library"]
 
 
 def booster_library(model: Any) -> str | None:
-    """``xgboost`` or ``lightgbm`` for an estimator of that library, else None."""
+    """Return ``xgboost`` or ``lightgbm`` for an estimator of that library, else None."""
     library = type(model).__module__.split(".")[0]
     return library if library in ("xgboost", "lightgbm") else None
 
 
 def booster_form(model: Any, library: str) -> Form:
-    """The estimator's trees in the library's own format."""
+    """Return the estimator's trees in the library's own format."""
     return _xgboost_form(model) if library == "xgboost" else _lightgbm_form(model)
 
 

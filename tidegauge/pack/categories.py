@@ -19,7 +19,7 @@ _CATEGORICAL: Final = re.compile(r"^\[categorical_feature: ([\d,]+)\]$", re.MULT
 
 
 def columns_of(names: Sequence[str], table: Sequence[str]) -> list[str]:
-    """The table's columns that a model means by `names`.
+    """Return the table's columns that a model means by `names`.
 
     LightGBM turns the spaces in a name into ``_``, converters to ONNX all that is no letter or number. A name
     that is in neither spelling comes back as it is.
@@ -33,7 +33,7 @@ def _identifier(name: str) -> str:
 
 
 def with_own_categories(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows with category columns as the booster knows them, however the file held them.
+    """Return the rows with category columns as the booster knows them, however the file held them.
 
     Raises
     ------

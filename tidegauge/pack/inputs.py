@@ -94,7 +94,7 @@ class Training:
         return all(column.kind == "numeric" for column in self.columns)
 
     def model_input(self, frame: pd.DataFrame | None = None) -> pd.DataFrame | npt.NDArray[Any]:
-        """The rows of training, or others of their columns, as the original model takes them."""
+        """Return the rows of training, or others of their columns, as the original model takes them."""
         rows = _with_gaps(self.frame if frame is None else frame, self.gap)
         if self.texts:
             return rows.iloc[:, 0].astype(object).to_numpy()
@@ -180,7 +180,7 @@ def training_rows(
     time: str | None = None,
     exclude: Sequence[str] = (),
 ) -> Training:
-    """The table's columns that the model takes, in the model's order.
+    """Return the table's columns that the model takes, in the model's order.
 
     Raises
     ------

@@ -60,7 +60,7 @@ def manifest_of(
     profile: Profile,
     found: Found,
 ) -> Manifest:
-    """The manifest of a form and a profile."""
+    """Return the manifest of a form and a profile."""
     return Manifest(
         name=name,
         created=created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -20,7 +20,7 @@ _FILE_KEYS: Final[Mapping[str, str]] = {  # flavours that are packed, and where 
 
 
 def model_file(folder: Path) -> Path:
-    """The model's file in a folder of MLflow.
+    """Return the model's file in a folder of MLflow.
 
     Raises
     ------

@@ -67,7 +67,7 @@ class Native:
             self.predict_proba = predict_proba
 
     def form_of(self, names: Sequence[str]) -> Form:
-        """The form for features of these names."""
+        """Return the form for features of these names."""
         return self.form if self._named is None else replace(self.form, data=self._named(names))
 
 
@@ -85,7 +85,7 @@ class _Booster:
         return Native(self.form, self.ask, self.names, self.count, booster=self.booster)
 
     def classifier(self, classes: int, *, scores: bool) -> Native:
-        """Of classes 0, 1, ...; `ask` answers either a score for each class or the class."""
+        """Make a classifier of classes 0, 1, ...; `ask` answers a score for each class, or the class."""
 
         def labels(rows: Any) -> npt.NDArray[Any]:
             answers = self.ask(rows)
@@ -103,7 +103,7 @@ class _Booster:
 
 
 def xgboost_model(booster: Any) -> Any:
-    """An XGBoost booster; the estimator of which it is a part, where its file says that there was one.
+    """Return an XGBoost booster; the estimator of which it is a part, where its file says that there was one.
 
     A booster of `xgboost.train` answers with all its trees, whatever its best iteration was.
     """
@@ -137,7 +137,10 @@ def xgboost_model(booster: Any) -> Any:
 
 
 def lightgbm_model(booster: Any) -> Native:
-    """A LightGBM booster; of a binary one the answers are probabilities, as its `predict` gives them."""
+    """Return a LightGBM booster.
+
+    Of a binary one the answers are probabilities, as its `predict` gives them.
+    """
 
     def ask(rows: Any) -> npt.NDArray[Any]:
         return np.asarray(booster.predict(rows))

@@ -35,7 +35,7 @@ _FREE_BATCH: Final = (
 
 
 def onnx_model(data: bytes) -> Native:
-    """A graph with the attributes that packing asks for.
+    """Return a graph with the attributes that packing asks for.
 
     Raises
     ------

@@ -30,7 +30,7 @@ _TENSORS: Final = {"float32": FloatTensorType, "float64": DoubleTensorType}
 
 
 def onnx_form(model: Any, training: Training, layout: Layout, dtype: str) -> Form:
-    """The model as ONNX; raises whatever the converter or the runtime raises if it cannot be."""
+    """Return the model as ONNX; raises whatever the converter or the runtime raises if it cannot be."""
     number = _TENSORS[dtype]
     if layout == "matrix":
         inputs = [(MATRIX_INPUT, number([None, len(training.columns)]))]
@@ -54,7 +54,7 @@ def onnx_form(model: Any, training: Training, layout: Layout, dtype: str) -> For
 
 
 def why_no_onnx(model: Any) -> str:
-    """Why the converter raised at a model, as far as its parts tell."""
+    """Return why the converter raised at a model, as far as its parts tell."""
     known = (*sklearn_operator_name_map, *_CONTAINERS)
     strange = [
         type(part).__name__ for part in parts_of(model) if hasattr(part, "fit") and type(part) not in known

@@ -46,7 +46,7 @@ class Outputs:
         return [self.label] if self.scores is None else [self.label, self.scores]
 
     def in_order(self, outputs: Sequence[Any]) -> bool:
-        """Whether the graph has them as its first outputs."""
+        """Return whether the graph has them as its first outputs."""
         return [each.name for each in outputs[: len(self.names)]] == self.names
 
 
@@ -97,7 +97,7 @@ def _maker(graph: onnx.ModelProto, name: str) -> str:
 
 
 def label_first(graph: onnx.ModelProto, found: Outputs) -> onnx.ModelProto:
-    """The graph with the label as first output, which an ArgMax node makes where there is none."""
+    """Return the graph with the label as first output, which an ArgMax node makes where there is none."""
     changed = onnx.ModelProto()
     changed.CopyFrom(graph)
     if found.classes and found.scores is not None:
@@ -112,7 +112,7 @@ def label_first(graph: onnx.ModelProto, found: Outputs) -> onnx.ModelProto:
 
 
 def widths_of(inputs: Sequence[Any]) -> list[int]:
-    """How many values of a row each input takes; raises `BundleError` where its shape does not say."""
+    """Return how many values of a row each input takes; raises `BundleError` where its shape does not say."""
     for each in inputs:
         free = [str(size) for size in each.shape[1:] if not isinstance(size, int)]
         if free:
@@ -125,7 +125,7 @@ def widths_of(inputs: Sequence[Any]) -> list[int]:
 
 
 def from_columns(graph: onnx.ModelProto, inputs: Sequence[Any], names: Sequence[str]) -> onnx.ModelProto:
-    """The graph with an input of shape ``(n, 1)`` for each feature, in the order of the given inputs.
+    """Return the graph with an input of shape ``(n, 1)`` for each feature, in the order of the given inputs.
 
     Parameters
     ----------

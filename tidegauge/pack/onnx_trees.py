@@ -55,7 +55,7 @@ _HISTOGRAM: Final[Mapping[type, Convert]] = {
 
 
 def tree_converters() -> dict[type, Convert]:
-    """Converters to pass to `convert_sklearn`, by class of estimator."""
+    """Return converters to pass to `convert_sklearn`, by class of estimator."""
     rounding = {cls: _with_rounding(_converter(cls)) for cls in _ROUNDING}
     return rounding | {cls: _with_numbers(convert) for cls, convert in _HISTOGRAM.items()}
 

@@ -50,7 +50,7 @@ class Packed:
 
 
 def utc_now() -> datetime:
-    """The time of day, for the manifest's `created`."""
+    """Return the time of day, for the manifest's `created`."""
     return datetime.now(UTC)
 
 

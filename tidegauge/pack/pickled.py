@@ -21,7 +21,7 @@ _SCHEMA: Final = "schema.json"
 
 
 def skops_form(model: Any, training: Training, *, frame: bool) -> Form:
-    """The model as skops; the server says which of its types it does not trust."""
+    """Return the model as skops; the server says which of its types it does not trust."""
     data = _same_bytes(skops.io.dumps(model if frame else by_position(model)))
     return Form(
         format="skops",
@@ -33,7 +33,7 @@ def skops_form(model: Any, training: Training, *, frame: bool) -> Form:
 
 
 def joblib_form(model: Any, training: Training, *, frame: bool) -> Form:
-    """The model as joblib: only for servers that may load pickles."""
+    """Return the model as joblib: only for servers that may load pickles."""
     buffer = io.BytesIO()
     joblib.dump(model if frame else by_position(model), buffer)
     return Form(

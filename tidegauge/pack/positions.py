@@ -11,7 +11,7 @@ __all__ = ["by_position"]
 
 
 def by_position(model: Any) -> Any:
-    """The model, or where it picks columns of the input by name a copy that picks them by position."""
+    """Return the model, or where it picks columns of the input by name a copy that picks them by position."""
     names = getattr(model, "feature_names_in_", None)
     if names is None or not any(_choosers(model, list(names), set())):
         return model

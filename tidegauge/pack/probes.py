@@ -57,7 +57,7 @@ class Probe:
 
 
 def whole_rows(frame: pd.DataFrame) -> list[int]:
-    """Positions of the first, the middle and the last row without a missing or infinite value."""
+    """Return positions of the first, the middle and the last row without a missing or infinite value."""
     numbers = frame.select_dtypes("number").to_numpy(dtype=np.float64, na_value=np.nan)
     whole = frame.notna().all(axis=1).to_numpy() & ~np.isinf(numbers).any(axis=1)
     found = np.flatnonzero(whole)
@@ -67,7 +67,7 @@ def whole_rows(frame: pd.DataFrame) -> list[int]:
 
 
 def probes(training: Training, parameters: Sequence[float] = ()) -> list[Probe]:
-    """A probe for each feature, for those of a wide table's that are spread over it.
+    """Return a probe for each feature, for those of a wide table's that are spread over it.
 
     Parameters
     ----------

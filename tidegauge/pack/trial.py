@@ -127,7 +127,7 @@ class Trial:
 def fit_profile(
     training: Training, dtype: str, predictions: Answers, cut_points: int, *, hour_of_day: bool = False
 ) -> Profile:
-    """The reference: features as the server will take them, predictions as it will give them."""
+    """Return the reference: features as the server will take them, predictions as it will give them."""
     with _warnings_of_a_model():
         return _fitted(training, dtype, predictions, cut_points, hour_of_day=hour_of_day)
 

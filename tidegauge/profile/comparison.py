@@ -36,7 +36,7 @@ class FeatureDifference:
 
 
 def compare(before: Profile, after: Profile) -> list[FeatureDifference]:
-    """Differences of all features that either profile has, in the order of the older one."""
+    """Return differences of all features that either profile has, in the order of the older one."""
     old = {feature.name: feature for feature in before.monitored}
     new = {feature.name: feature for feature in after.monitored}
     return [_compare(name, old.get(name), new.get(name)) for name in {**old, **new}]

@@ -45,7 +45,7 @@ class Contents(NamedTuple):
 def profile_body(
     features: Sequence[Feature], prediction: Feature | None, rows: int, *, typed: bool = False
 ) -> Document:
-    """The document of a whole profile, without `schema` and `hash`; types only where `typed`."""
+    """Return the document of a whole profile, without `schema` and `hash`; types only where `typed`."""
     return {
         "rows": rows,
         "features": [_feature_document(feature, typed) for feature in features],
@@ -54,18 +54,18 @@ def profile_body(
 
 
 def body_hash(body: Document) -> str:
-    """SHA-256 of a document without `schema`, `hash` and types: JSON, keys sorted, no spaces."""
+    """Return SHA-256 of a document without `schema`, `hash` and types: JSON, keys sorted, no spaces."""
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def whole_document(body: Document, digest: str) -> Document:
-    """The document with `schema` and `hash`."""
+    """Return the document with `schema` and `hash`."""
     return {"schema": PROFILE_SCHEMA, "hash": digest, **body}
 
 
 def encode(document: Document) -> bytes:
-    """The document as JSON, one feature a line, so that two profiles can be compared line by line."""
+    """Return the document as JSON, one feature a line, so that two profiles can be compared line by line."""
     head = {name: value for name, value in document.items() if name not in ("features", "prediction")}
     lines = ",\n  ".join(_json(feature) for feature in document["features"])
     last = _json(document["prediction"])

@@ -236,7 +236,7 @@ class CategoricalFeature(_Counted):
         return {category: index for index, category in enumerate(self.categories)}
 
     def code(self, value: object) -> float:
-        """A value as the capture log and `Profile.count_matrix` hold it.
+        """Return a value as the capture log and `Profile.count_matrix` hold it.
 
         Returns
         -------
@@ -255,7 +255,7 @@ Feature: TypeAlias = NumericFeature | CategoricalFeature
 
 
 def category_text(value: object) -> str | None:
-    """The text under which a value is a category; None when it is missing.
+    """Return the text under which a value is a category; None when it is missing.
 
     Whole numbers lose their decimal point (``3.0`` and ``3`` are one category), truth values are
     ``True`` and ``False``.
@@ -270,7 +270,7 @@ def category_text(value: object) -> str | None:
 
 
 def written_text(text: str) -> str:
-    """The category of the number or truth value that was written as this text, as ``1.0`` and ``true`` are.
+    """Return the category of a number or truth value written as this text (``1.0``, ``true``).
 
     Files of texts do not say which of the two a field was, so a text that is no category may be the other.
     """

@@ -142,11 +142,11 @@ class Profile:
         return int(self.offsets[-1])
 
     def feature(self, name: str) -> Feature:
-        """A monitored feature by its name; raises `ProfileError` for another name."""
+        """Return a monitored feature by its name; raises `ProfileError` for another name."""
         return self.monitored[self.position(name)]
 
     def position(self, name: str) -> int:
-        """Index of a monitored feature; raises `ProfileError` for another name."""
+        """Return index of a monitored feature; raises `ProfileError` for another name."""
         try:
             return self.positions[name]
         except KeyError:
@@ -184,7 +184,7 @@ class Profile:
         return {}
 
     def shard(self, index: int, of: int) -> Profile:
-        """Every `of`-th monitored feature from `index` on, as a profile of its own.
+        """Return every `of`-th monitored feature from `index` on, as a profile of its own.
 
         Its hash derives from this profile's. A shard has no document: save the whole profile.
         """
@@ -309,7 +309,7 @@ class Profile:
     # --- documents -------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """The profile's document; raises `ProfileError` for a shard."""
+        """Return the profile's document; raises `ProfileError` for a shard."""
         return whole_document(self._body(typed=True), self.hash)
 
     def _body(self, *, typed: bool = False) -> dict[str, Any]:
@@ -328,7 +328,7 @@ class Profile:
         return profile
 
     def to_bytes(self) -> bytes:
-        """The document as JSON."""
+        """Return the document as JSON."""
         return encode(self.to_dict())
 
     @staticmethod

@@ -184,7 +184,7 @@ class Manifest:
         _require(names and len(names) == len(set(names)), "features", names, "at least one, each name once")
 
     def to_json(self) -> str:
-        """The document's text: sorted keys, so that equal manifests are equal bytes."""
+        """Return the document's text: sorted keys, so that equal manifests are equal bytes."""
         document = {"schema": BUNDLE_SCHEMA, **asdict(self)}
         return json.dumps(document, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
 
@@ -240,7 +240,7 @@ class Manifest:
 
 
 def file_sha256(path: Path | str) -> str:
-    """Sha256 of a file's bytes, as hexadecimal digits."""
+    """Return Sha256 of a file's bytes, as hexadecimal digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

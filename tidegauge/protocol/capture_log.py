@@ -56,17 +56,17 @@ _SEGMENT_NAME: Final = re.compile(r"([a-z0-9]{1,40})-([0-9]{8,})\.rows")
 
 
 def segment_name(writer: str, number: int) -> str:
-    """File name of a writer's `number`-th segment, counted from 0."""
+    """Return file name of a writer's `number`-th segment, counted from 0."""
     return f"{writer}-{number:08d}.rows"
 
 
 def sequence_name(writer: str) -> str:
-    """File name of a writer's sequence counter and lock."""
+    """Return file name of a writer's sequence counter and lock."""
     return f"{writer}.seq"
 
 
 def split_segment_name(name: str) -> tuple[str, int] | None:
-    """Writer and number of a segment's file name, or None if it is not one."""
+    """Return writer and number of a segment's file name, or None if it is not one."""
     match = _SEGMENT_NAME.fullmatch(name)
     return (match[1], int(match[2])) if match else None
 
@@ -93,7 +93,7 @@ class SegmentHeader:
     profile_hash: str
 
     def encode(self) -> bytes:
-        """The 64 bytes that open a segment."""
+        """Return the 64 bytes that open a segment."""
         digest = bytes.fromhex(self.profile_hash)
         return _SEGMENT_HEADER.pack(
             SEGMENT_MAGIC, 1, self.value_bytes, self.columns, self.first_sequence, digest
@@ -146,7 +146,7 @@ class Parsed:
 
 
 def encode_frame(payload: bytes, rows: int, first_sequence: int, time_ns: int) -> bytes:
-    """One frame, header and payload, ready for a single ``write()``.
+    """Return one frame, header and payload, ready for a single ``write()``.
 
     Parameters
     ----------

@@ -50,12 +50,12 @@ _WANTED: Final[Mapping[ColumnType, str]] = {
 
 
 def default_type(kind: str) -> ColumnType:
-    """The type of a column of which only the kind is known, as in bundles made before types were kept."""
+    """Return the type of a column of which only the kind is known, as in old bundles."""
     return "number" if kind == "numeric" else "text"
 
 
 def takes(column: ColumnType, kind: type) -> bool:
-    """Whether a column of this type takes values of this Python type."""
+    """Return whether a column of this type takes values of this Python type."""
     return kind in _TAKEN[column]
 
 
@@ -65,7 +65,7 @@ def wanted(column: ColumnType) -> str:
 
 
 def numeric_type(kinds: Collection[type]) -> ColumnType | None:
-    """The type of a column that held values of these Python types; None where not all are numbers."""
+    """Return the type of a column that held values of these Python types; None where not all are numbers."""
     if not kinds or any(kind not in _TAKEN["boolean"] for kind in kinds):
         return None
     if bool in kinds:

@@ -178,10 +178,10 @@ class Metric(StrEnum):
 
 
 def pane_path(model: str, profile_hash: str, pane: int, instance: str) -> str:
-    """Path of one pane on the aggregator: a fact's name, so sending it twice names the same fact."""
+    """Return path of one pane on the aggregator: a fact's name, so sending it twice names the same fact."""
     return f"{profile_path(model, profile_hash)}/panes/{pane}/{instance}"
 
 
 def profile_path(model: str, profile_hash: str) -> str:
-    """Path under which the aggregator takes and returns one profile document."""
+    """Return path under which the aggregator takes and returns one profile document."""
     return f"/v1/models/{model}/profiles/{profile_hash}"

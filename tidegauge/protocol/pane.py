@@ -123,7 +123,7 @@ class Pane:
         _require(self.pod.isprintable(), "pod", self.pod, _FIELDS["pod"]["description"])
 
     def to_bytes(self) -> bytes:
-        """The message's bytes."""
+        """Return the message's bytes."""
         meta = {name: value for name, value in asdict(self).items() if name != "counts"}
         text = json.dumps(meta, separators=(",", ":"), sort_keys=True).encode()
         body = b"".join((MAGIC, _LENGTH.pack(len(text)), text, self.counts))

@@ -44,7 +44,7 @@ class Coverage:
 
 
 def worst_coverage(parts: Sequence[Coverage]) -> Coverage | None:
-    """Shards see the same rows through the same pods: the one that saw least counts."""
+    """Return shards see the same rows through the same pods: the one that saw least counts."""
     if not parts:
         return None
     worst = min(parts, key=lambda c: (c.pods_heard, math.inf if c.rows_ratio is None else c.rows_ratio))

@@ -164,7 +164,7 @@ _SAID_LATER = ("reference_missing_rate", "rounded_rate")
 
 
 def published_share(value: float) -> float:
-    """A share of rows as people see it, from 0 to 1: a bound below 0 shows nothing, as 0 does."""
+    """Return a share of rows as people see it, from 0 to 1: a bound below 0 shows nothing, as 0 does."""
     return min(1.0, max(0.0, value))
 
 

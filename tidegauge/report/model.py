@@ -108,7 +108,7 @@ class Report:
         return sorted(found, key=lambda f: (-(f.lower or 0.0), f.name))
 
     def time(self, pane: int | None) -> str | None:
-        """A pane's end as an RFC 3339 time, UTC; None for no pane."""
+        """Return a pane's end as an RFC 3339 time, UTC; None for no pane."""
         if pane is None or pane < 0:
             return None
         try:
@@ -118,7 +118,7 @@ class Report:
         return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
     def with_coverage(self, coverage: Coverage, model: str | None = None) -> Report:
-        """The report with what only the aggregator knows."""
+        """Return the report with what only the aggregator knows."""
         return replace(self, coverage=coverage, model=model or self.model)
 
     @property
@@ -150,7 +150,7 @@ class Report:
 
     @staticmethod
     def join(reports: Sequence[Report], silent: int = 0) -> Report:
-        """The reports of a model's shards as one, as of the shard that is furthest behind.
+        """Return the reports of a model's shards as one, as of the shard that is furthest behind.
 
         Parameters
         ----------
@@ -197,7 +197,7 @@ class Report:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The document; numbers that are not finite become None."""
+        """Return the document; numbers that are not finite become None."""
         document = {
             "schema": REPORT_SCHEMA,
             "model": self.model,
@@ -255,7 +255,7 @@ _PLAIN = ("pane_seconds", "rows", "profile", "late_rows", "stale", "model", "pol
 
 
 def by_urgency(features: Iterable[FeatureReport]) -> dict[str, FeatureReport]:
-    """Drifting features first, the largest lower bound first; the others stay in their order."""
+    """Return drifting features first, the largest lower bound first; the others stay in their order."""
 
     def place(item: tuple[int, FeatureReport]) -> tuple[float, int]:
         index, feature = item

@@ -38,7 +38,7 @@ class Rule(NamedTuple):
     reason: str = "FieldValueInvalid"
 
     def to_dict(self) -> dict[str, Any]:
-        """As an entry of ``x-kubernetes-validations``."""
+        """Return an entry of ``x-kubernetes-validations``."""
         entry = {"rule": self.expression, "message": self.message, "reason": self.reason}
         return entry | ({"fieldPath": f".{self.field}"} if self.field else {})
 

@@ -40,7 +40,7 @@ _COLUMNS: Final = (
 
 
 def definition() -> dict[str, Any]:
-    """The CustomResourceDefinition as a document."""
+    """Return the CustomResourceDefinition as a document."""
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -62,7 +62,7 @@ def definition() -> dict[str, Any]:
 
 
 def to_yaml(document: dict[str, Any]) -> str:
-    """The document as the file in `crds/` holds it."""
+    """Return the document as the file in `crds/` holds it."""
     return _HEADER + yaml.dump(
         document, Dumper=_Plain, sort_keys=False, width=110, default_flow_style=False, allow_unicode=True
     )

@@ -70,7 +70,9 @@ _UNIT_BYTES: Final[dict[str, int]] = {
 
 
 def matching(pattern: str, also: str = "", **bounds: int) -> Meta:
-    """Text that matches a pattern to its end; `also` is what a cluster holds it to, where that differs.
+    """Return text that matches a pattern to its end.
+
+    `also` is what a cluster holds it to, where that differs.
 
     Python's ``$`` matches before a line break at the end too, the API server's does not.
     """
@@ -124,14 +126,14 @@ HpaMetric = Annotated[
 
 
 def seconds_of(text: str) -> int:
-    """Seconds in a duration such as ``30d`` or ``1h30m``, as `Duration` allows it."""
+    """Return seconds in a duration such as ``30d`` or ``1h30m``, as `Duration` allows it."""
     seconds = duration.seconds_of(text)
     assert seconds is not None, text
     return seconds
 
 
 def bytes_of(size: str) -> int:
-    """Bytes in a size such as ``64Mi``, as `Size` allows it."""
+    """Return bytes in a size such as ``64Mi``, as `Size` allows it."""
     number = size.rstrip("kKMGTi")
     return int(float(number) * _UNIT_BYTES[size[len(number) :]])
 
@@ -146,7 +148,7 @@ def quantity_of(quantity: str | int) -> Decimal:
 
 
 def says(text: str, **bounds: float) -> Meta:
-    """A field's text for the reader of ``kubectl explain``, and its bounds (``ge``, ``max_length`` ...)."""
+    """Return a field's text for ``kubectl explain``, and its bounds (``ge``, ``max_length`` ...)."""
     arguments: dict[str, Any] = {"description": text, **bounds}
     return Meta(**arguments)
 

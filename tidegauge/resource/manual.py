@@ -44,7 +44,7 @@ _WORDS: Final = IN_WORDS | {CLUSTER_URI_PATTERN: "an address"}
 
 
 def page() -> str:
-    """The page as Markdown."""
+    """Return the page as Markdown."""
     root = definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     parts = [_HEAD]
     for part in ("spec", "status"):

@@ -20,7 +20,7 @@ Keys = Mapping[type, str]
 
 
 def object_schema(kind: type, validations: Validations, keys: Keys, defaults: bool = True) -> Schema:
-    """The schema of a struct.
+    """Return the schema of a struct.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class _Writer:
         return schema if default is None else schema | {"default": default}
 
     def default(self, field: types.Field, schema: Schema) -> Any:
-        """What the API server fills in; None where that is nothing."""
+        """Return what the API server fills in; None where that is nothing."""
         if field.required:
             return None
         made = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
@@ -68,7 +68,7 @@ class _Writer:
         return None if made in ((), {}) else msgspec.to_builtins(made)
 
     def of(self, info: Any) -> Schema:
-        """The schema of any type."""
+        """Return the schema of any type."""
         match info:
             case types.Metadata():
                 return _described(self.of(info.type), info.extra_json_schema or {})

@@ -10,7 +10,7 @@ _NEVER: Final = {"warning": 1.0, "critical": 1.0}  # no distance is above 1: cou
 
 
 def policy_of(resource: DriftMonitoredModel) -> dict[str, Any]:
-    """Arguments of `tidegauge.Policy`, as JSON: what the aggregator's configuration file takes per model."""
+    """Return arguments of `tidegauge.Policy` as JSON, for the aggregator's configuration file."""
     drift = resource.spec.drift
     policy: dict[str, Any] = {
         "false_alarms": drift.budget.false_alarms,

@@ -31,7 +31,7 @@ SHORTEST_SILENCE: Final = "1m"  # a pane, its way, and the time between two scra
 
 
 def broken_rules(resource: DriftMonitoredModel) -> list[Mistake]:
-    """All rules between fields that the resource breaks; empty when it is sound."""
+    """Return all rules between fields that the resource breaks; empty when it is sound."""
     spec = resource.spec
     return [
         *_scaling(spec),

@@ -14,7 +14,7 @@ _MODEL: Final = inspect.type_info(DriftMonitoredModel)
 
 
 def of_stored(document: Mapping[str, Any]) -> DriftMonitoredModel:
-    """A stored resource, typed, without its status and without fields that this version does not know.
+    """Return a stored resource, typed, without its status and without fields that this version does not know.
 
     The installed definition may be newer than the program, while an upgrade rolls and after a roll back. Its
     defaults are then in every resource, and nobody has misspelt them: the API server has checked that.

@@ -98,7 +98,9 @@ class WindowSums:
             self.rank_square[apart, length] += (ranks**2 / np.maximum(n, 1)).sum(axis=0)
 
     def values(self, *, sure: bool = False) -> FloatArray:
-        """Design effect by length and feature, at least 1 and rising; lengths with few windows inherit.
+        """Return design effect by length and feature, at least 1 and rising.
+
+        Lengths with few windows inherit.
 
         Parameters
         ----------
@@ -147,14 +149,14 @@ class WindowSums:
         return np.where(r.numeric[self._owner], cumulated, bins[:, self._cuts])
 
     def since(self, mark: WindowSums | None) -> WindowSums:
-        """A new one with the sums added since they were `mark`; with all of them for None."""
+        """Return a new one with the sums added since they were `mark`; with all of them for None."""
         result = WindowSums(self._reference, self.windows.shape[1])
         for name in self._FIELDS:
             setattr(result, name, getattr(self, name) - (0 if mark is None else getattr(mark, name)))
         return result
 
     def to_dict(self) -> dict[str, str]:
-        """The sums as text: most of them are 0, and there are many."""
+        """Return the sums as text: most of them are 0, and there are many."""
         packed = {
             name: zlib.compress(getattr(self, name).astype("<f8").tobytes(), 1) for name in self._FIELDS
         }
@@ -209,7 +211,7 @@ def _common(share: FloatArray) -> IntArray:
 
 
 def profile_table(features: Iterable[Feature], window_seconds: FloatArray) -> tuple[FloatArray, BoolArray]:
-    """The design effects that a profile brings, for windows of these lengths.
+    """Return the design effects that a profile brings, for windows of these lengths.
 
     Returns
     -------
@@ -236,7 +238,7 @@ Part = tuple[list[npt.NDArray[Any]], FloatArray]
 
 
 def from_reference(profile: Profile, parts: Iterable[Part]) -> list[DesignEffect | None]:
-    """A profile's design effects from reference rows with times.
+    """Return a profile's design effects from reference rows with times.
 
     Parameters
     ----------

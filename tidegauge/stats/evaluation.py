@@ -61,7 +61,7 @@ class Evaluation:
     noise: FloatArray
 
     def row(self, index: int) -> Evaluation:
-        """One window's result, arrays of shape ``(features,)``."""
+        """Return one window's result, arrays of shape ``(features,)``."""
         return Evaluation(*(getattr(self, name)[index] for name in self.__slots__))
 
 
@@ -126,7 +126,7 @@ class Evaluator:
         )
 
     def vector(self, raw: IntArray) -> FloatArray:
-        """A pane's raw vector as the rings hold it."""
+        """Return a pane's raw vector as the rings hold it."""
         r, c = self.reference, self.cells
         vector = raw.astype(np.float64)
         np.cumsum(raw[:c], out=vector[:c])
@@ -142,7 +142,7 @@ class Evaluator:
         return self.jury.decide(self.sums(windows), budget, design_effect)
 
     def bins(self, blocks: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
-        """One window's rows per bin, found and expected, each of shape ``(1, bins)``."""
+        """Return one window's rows per bin, found and expected, each of shape ``(1, bins)``."""
         sums = self.sums([blocks])
         return sums.bins, sums.expected * np.repeat(sums.n, self.reference.bin_sizes, axis=1)
 

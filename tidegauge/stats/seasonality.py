@@ -24,7 +24,7 @@ MIXTURES: Final = 2
 
 
 def hour_weights(pane: int, panes: int, pane_seconds: float) -> npt.NDArray[np.int64]:
-    """Weights of the 24 hours in the two mixtures, for rows spread evenly over `panes` panes from `pane` on.
+    """Return weights of the 24 hours in both mixtures, for rows spread over `panes` from `pane` on.
 
     Returns
     -------
@@ -60,7 +60,7 @@ class Expected:
 
 
 def mixture(reference: Reference, rows: FloatArray) -> Expected:
-    """The reference's hours, weighted by a window's rows per hour and feature, shape ``(24, features)``.
+    """Return the reference's hours, weighted by a window's rows, shape ``(24, features)``.
 
     Features without hours of day, and windows without rows of known hours, get the whole reference.
     """

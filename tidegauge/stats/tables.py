@@ -53,7 +53,7 @@ def kind_of(feature: Feature) -> Kind:
 
 
 def is_discrete(feature: Feature) -> bool:
-    """Whether a numeric feature has so few distinct values that G decides instead of KS."""
+    """Return whether a numeric feature has so few distinct values that G decides instead of KS."""
     if not isinstance(feature, NumericFeature) or not feature.exact:
         return False
     return int(np.count_nonzero(feature.counts[1::2])) <= DISCRETE_LIMIT
@@ -71,7 +71,7 @@ def _value_groups(feature: Feature) -> IntArray | None:
 
 
 def rounded_cells(feature: Feature) -> BoolArray:
-    """Cells of values that differ from one of the reference's by rounding, and by nothing else."""
+    """Return cells of values that differ from one of the reference's by rounding, and by nothing else."""
     cells = np.zeros(feature.cells, dtype=bool)
     for first, last in () if (groups := _value_groups(feature)) is None else groups.tolist():
         cells[first : last + 1] = feature.counts[first : last + 1] == 0
@@ -79,7 +79,7 @@ def rounded_cells(feature: Feature) -> BoolArray:
 
 
 def over_values(feature: NumericFeature, cells: IntArray) -> IntArray:
-    """Counts per cell with those that differ from a value by rounding at that value, ``(2 values + 1,)``.
+    """Return counts per cell, rounding errors added to their value, ``(2 values + 1,)``.
 
     The cells as they are, where the profile has no limits of rounding.
     """
@@ -99,7 +99,7 @@ def _bin_starts(feature: Feature, *, continuous: bool) -> IntArray:
 
 
 def quantile_bins(counts: IntArray, bins: int) -> IntArray:
-    """First cells of runs of cells that hold about equal reference mass.
+    """Return first cells of runs of cells that hold about equal reference mass.
 
     Parameters
     ----------
@@ -213,11 +213,11 @@ class Reference:
         return np.concatenate([work(part) for part in np.split(values, self.starts[1:])])
 
     def rank_sum(self, cumulated: FloatArray) -> FloatArray:
-        """Cumulated mass times the steps of the mid-rank, in units of 1 / (2 m), shape ``(features,)``."""
+        """Return cumulated mass times mid-rank steps, in units of 1 / (2 m), shape ``(features,)``."""
         return np.asarray(np.add.reduceat(cumulated * self.rank_steps, self.starts))
 
     def bins_of(self, cumulated: FloatArray) -> FloatArray:
-        """Mass per bin, from mass per cell cumulated within each feature."""
+        """Return mass per bin, from mass per cell cumulated within each feature."""
         bins = cumulated[self._bin_ends]
         bins[1:] -= np.where(self._bin_first[1:], 0.0, bins[:-1])
         return bins

@@ -114,21 +114,21 @@ def _no_path(request: Request) -> Refusal:
 
 def _add_health(app: FastAPI, state: ServingState, registry: CollectorRegistry) -> None:
     async def live() -> dict[str, bool]:
-        """Whether the process answers."""
+        """Return whether the process answers."""
         return {"live": True}
 
     async def ready() -> dict[str, bool]:
-        """Whether predictions are answered; 503 with the reason while not."""
+        """Return whether predictions are answered; 503 with the reason while not."""
         if not state.ready:
             raise Refusal("not_ready", state.reason)
         return {"ready": True}
 
     async def alive() -> dict[str, str]:
-        """Whether the process answers, as KServe's V1 client asks it."""
+        """Return whether the process answers, as KServe's V1 client asks it."""
         return {"status": "alive"}
 
     async def metrics() -> Response:
-        """Prometheus text format."""
+        """Return Prometheus text format."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     for path in LIVE_PATHS:
@@ -142,11 +142,11 @@ def _add_health(app: FastAPI, state: ServingState, registry: CollectorRegistry) 
 
 def _add_v1_metadata(app: FastAPI, state: ServingState) -> None:
     async def v1_models() -> dict[str, list[str]]:
-        """Names of the models here."""
+        """Return names of the models here."""
         return {"models": [] if state.service is None else [state.service.name]}
 
     async def v1_model(model: str) -> dict[str, Any]:
-        """Whether the model is ready."""
+        """Return whether the model is ready."""
         state.require(model)
         return {"name": model, "ready": state.ready}
 
@@ -156,15 +156,15 @@ def _add_v1_metadata(app: FastAPI, state: ServingState) -> None:
 
 def _add_v2_metadata(app: FastAPI, state: ServingState) -> None:
     async def v2_server() -> dict[str, Any]:
-        """The server's metadata."""
+        """Return the server's metadata."""
         return {"name": "tidegauge", "version": __version__, "extensions": ["binary_tensor_data"]}
 
     async def v2_model(model: str) -> dict[str, Any]:
-        """The model's inputs and outputs. A bundle has no version: any is answered alike."""
+        """Return the model's inputs and outputs. A bundle has no version: any is answered alike."""
         return _v2_model(state.require(model))
 
     async def model_ready(model: str) -> dict[str, Any]:
-        """Whether this model answers predictions. A bundle has no version: any is answered alike."""
+        """Return whether this model answers predictions. A bundle has no version: any is answered alike."""
         state.require(model)
         if not state.ready:
             raise Refusal("not_ready", state.reason)
@@ -233,7 +233,7 @@ def _add_documentation(app: FastAPI, state: ServingState) -> None:
     without_model = app.openapi
 
     def openapi() -> dict[str, Any]:
-        """The document, with names and example of the model that is served now."""
+        """Return the document, with names and example of the model that is served now."""
         return _of_model(without_model(), state.service)
 
     async def docs() -> HTMLResponse:

@@ -15,7 +15,7 @@ _NAMES: Final = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "": "",
 
 
 def coding_of(headers: list[tuple[bytes, bytes]]) -> str:
-    """The coding of a request's body: one of `TAKEN_CODINGS`, or empty for a body as it is.
+    """Return the coding of a request's body: one of `TAKEN_CODINGS`, or empty for a body as it is.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def coding_of(headers: list[tuple[bytes, bytes]]) -> str:
 
 
 def inflate(body: bytes, coding: str, max_bytes: int) -> bytes:
-    """A body without its coding.
+    """Return a body without its coding.
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ class Cors:
         await self._app(scope, receive, send_with)
 
     def more_headers(self, headers: Headers) -> Headers:
-        """The further headers of an answer, by those of its request."""
+        """Return the further headers of an answer, by those of its request."""
         granted = self._granted(dict(headers))
         return [*granted, *([_EXPOSED] if granted else []), *self._vary]
 

@@ -21,7 +21,7 @@ __all__ = ["Families", "make_registry"]
 
 
 def make_registry(metrics: ServingMetrics) -> CollectorRegistry:
-    """All that `/metrics` shows: the server's counts and its process."""
+    """Return all that `/metrics` shows: the server's counts and its process."""
     registry = CollectorRegistry()
     registry.register(Families(metrics))
     ProcessCollector(registry=registry)
@@ -41,11 +41,11 @@ class Families(Collector):
         self._counted = counted
 
     def describe(self) -> Iterator[Family]:
-        """Nothing to check at registration: names are the contract's own."""
+        """Return nothing to check at registration: the names are ours."""
         return iter(())
 
     def collect(self) -> Iterator[Family]:
-        """The families, at a scrape."""
+        """Yield the families, at a scrape."""
         yield from self._traffic()
         yield from self._values()
         yield from self._capture()

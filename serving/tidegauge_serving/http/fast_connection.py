@@ -139,7 +139,7 @@ class FastConnection(Connection):
             self._body = self._body + body if self._body else body
 
     def on_message_complete(self) -> None:
-        """Answer."""
+        """Answer the request that is complete now."""
         route = self._route
         if route is None:
             super().on_message_complete()
@@ -211,7 +211,7 @@ class FastConnection(Connection):
                 self.transport.close()
 
     def encoded(self, status: int, headers: Headers, body: bytes) -> bytes:
-        """An answer's bytes."""
+        """Return an answer's bytes."""
         dated = self.server_state.default_headers
         if status == 200 and headers is JSON_HEADERS:
             if dated is not self._dated:
@@ -231,14 +231,14 @@ class FastConnection(Connection):
         return self._due or self._route is not None or super().is_answering
 
     def shutdown(self) -> None:
-        """Close, after the answers that are due."""
+        """Close after the answers that are due."""
         if self._due or self._route is not None:
             self._closes = True
         if super().is_answering or not self._closes:
             super().shutdown()
 
     def unread_cycle(self) -> Any:
-        """None on the short way: there is no cycle then."""
+        """Return none on the short way: there is no cycle then."""
         if self._route is None:
             return super().unread_cycle()
         self._route = None

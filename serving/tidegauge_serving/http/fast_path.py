@@ -120,7 +120,7 @@ class FastPath:
             await send({"type": "http.response.body", "body": b""})
 
     def finishing(self, protocol: str, started: float, work: Awaitable[Answer]) -> App:
-        """An application that sends what a prediction comes to whose body has been read."""
+        """Return an application that sends what a prediction comes to whose body has been read."""
 
         async def finish(scope: Any, receive: Receive, send: Send) -> None:  # noqa: ARG001
             rows, status = 0, 200
@@ -135,11 +135,11 @@ class FastPath:
         return finish
 
     def headers_of(self, more: Headers) -> Headers:
-        """The headers of an answer that a handler gave, but its length."""
+        """Return the headers of an answer that a handler gave, but its length."""
         return [_BINARY, *more] if more else JSON_HEADERS
 
     def refused(self, error: Exception) -> tuple[int, bytes, Headers]:
-        """Status, body and headers of a refusal, which is counted."""
+        """Return status, body and headers of a refusal, which is counted."""
         refusal = self._refusal(error)
         more = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
         return refusal.status, refusal.body(), [*JSON_HEADERS, *more]
@@ -225,5 +225,5 @@ async def _linger(receive: Receive) -> None:
 
 
 def write_stderr(line: bytes) -> None:
-    """The request log's place."""
+    """Write a line of the request log."""
     os.write(2, line)

@@ -76,7 +76,7 @@ class LateApp:
         return self._made
 
     async def made(self) -> App:
-        """The application, once it is made; a client that goes away ends its own wait alone."""
+        """Return the application, once it is made; a client that goes away ends its own wait alone."""
         return await asyncio.shield(self.begin())
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:

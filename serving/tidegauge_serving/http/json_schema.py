@@ -40,7 +40,7 @@ _BINARY: Final = (
 
 
 def json_struct(kind: type, known: Mapping[str, Any], needed: Collection[str] = ()) -> dict[str, Any]:
-    """The object that a decoder reads: a field of it that is not described otherwise is of its own type.
+    """Return the object that a decoder reads; fields without a description have their own type.
 
     Parameters
     ----------
@@ -64,19 +64,19 @@ def _schema_of(kind: Any) -> dict[str, Any]:
 
 
 def json_object(needed: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """An object with these properties, of which some are needed."""
+    """Return an object with these properties, of which some are needed."""
     return {"type": "object", "properties": {**needed, **others}, "required": list(needed)}
 
 
 def json_list(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """A list of exactly these values."""
+    """Return a list of exactly these values."""
     size = {"type": "array", "minItems": len(values), "maxItems": len(values)}
     alike = all(value == values[0] for value in values)
     return {**size, "items": values[0]} if alike else {**size, "prefixItems": list(values)}
 
 
 def json_value(feature: Feature, types: Sequence[str], accepts_missing: bool) -> dict[str, Any]:
-    """A feature's value of one of these JSON types, or null where it may be missing."""
+    """Return a feature's value of one of these JSON types, or null where it may be missing."""
     every = [*types, "null"] if accepts_missing else list(types)
     value: dict[str, Any] = {"type": every if len(every) > 1 else every[0]}
     if isinstance(feature, NumericFeature):
@@ -91,7 +91,7 @@ def _bounds(feature: NumericFeature) -> dict[str, int]:
 
 
 def v2_inputs(schema: RowSchema) -> dict[str, Any]:
-    """The tensors of one row: one per feature, or one of all features where they are of one kind."""
+    """Return the tensors of one row: one per feature, or one of all features where they are of one kind."""
     datatypes = input_datatypes(schema)
     values = _tensor_values(schema, datatypes)
     each = [
@@ -123,7 +123,7 @@ def _tensor(
 
 
 def v2_binary_request() -> dict[str, Any]:
-    """The JSON part of a request with binary tensors: their data come behind it, in the order of tensors."""
+    """Return the JSON part of a request with binary tensors, whose data follow it in their order."""
     size = {"type": "integer", "minimum": 0, "description": "Bytes of this tensor behind the JSON part"}
     of_tensor = json_object({"binary_data_size": size}, {})
     datatype = {"enum": list(JSON_TYPES)}
@@ -142,7 +142,7 @@ def _nullable(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def v2_example(schema: RowSchema, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row as one tensor per feature."""
+    """Return a row as one tensor per feature."""
     found = []
     for feature, datatype in zip(schema.features, input_datatypes(schema), strict=True):
         value = values[feature.name]

@@ -191,6 +191,6 @@ def _capture(settings: Settings, profile: Profile) -> Capture | None:
 
 
 def value_bytes(profile: Profile) -> int:
-    """4 where float32 holds every column exactly as the profile compares it, else 8."""
+    """Return 4 where float32 holds every column exactly as the profile compares it, else 8."""
     wide = [f for f in profile.monitored if not isinstance(f, CategoricalFeature) and f.dtype != "float32"]
     return 8 if wide else 4

@@ -62,7 +62,7 @@ class ServingState:
         self.metrics.ready = True
 
     def refuse(self, reason: str) -> None:
-        """Never become ready: say why."""
+        """Stay unready for good, for this reason."""
         self.reason = self.failure = reason
         self.metrics.ready = False
 
@@ -73,7 +73,7 @@ class ServingState:
         self.metrics.ready = False
 
     def route(self, path: str) -> Route | None:
-        """The protocol's name and handler for a prediction's path; None if there is none.
+        """Return the protocol's name and handler for a prediction's path; None if there is none.
 
         A bundle has no version, so the Open Inference Protocol's path of any version is the model's.
         """
@@ -88,7 +88,7 @@ class ServingState:
             self.service.commit()
 
     def require(self, model: str | None = None) -> Service:
-        """The service; raises `Refusal` while there is none, or for another model's name."""
+        """Return the service; raises `Refusal` while there is none, or for another model's name."""
         if self.service is None:
             raise Refusal("not_ready", f"no predictions yet: {self.reason}")
         if model is not None and model != self.service.name:

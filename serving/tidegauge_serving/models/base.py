@@ -121,7 +121,7 @@ def require_number(label: float) -> None:
 
 
 def typed_labels(labels: npt.NDArray[Any]) -> tuple[str, npt.NDArray[Any]]:
-    """Labels with their datatype of the V2 protocol: INT64, BOOL, FP64 or BYTES."""
+    """Return labels with their datatype of the V2 protocol: INT64, BOOL, FP64 or BYTES."""
     kind = labels.dtype.kind
     if kind in "iu":
         return "INT64", labels.astype(np.int64)
@@ -139,12 +139,12 @@ def require_features(found: int, wanted: int, what: str) -> None:
 
 
 def with_gaps(column: Sequence[Value], gap: float | None) -> list[Any]:
-    """Texts with what the model knows for a missing one: NaN, as a table's reader gives, or None."""
+    """Return texts with what the model knows for a missing one: NaN, as a table's reader gives, or None."""
     return [gap if value is None else value for value in column]
 
 
 def frame_of(block: Block, features: Sequence[Feature], gap: float | None) -> Any:
-    """The block as a pandas frame of the manifest's columns, for models that pick columns by name.
+    """Return the block as a pandas frame of the manifest's columns, for models that pick columns by name.
 
     Category columns have the categories of training, in their order; a missing text is `gap`.
 

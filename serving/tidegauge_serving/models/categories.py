@@ -13,7 +13,10 @@ __all__ = ["CodedModel", "coded"]
 
 
 def coded(model: Model, manifest: Manifest) -> Model:
-    """A booster that takes the manifest's category columns; raises `BundleError` for columns of texts."""
+    """Return a booster that takes the manifest's category columns.
+
+    Raises `BundleError` for columns of texts.
+    """
     texts = [feature.name for feature in manifest.features if feature.type == "text"]
     if texts:
         raise BundleError(

@@ -43,7 +43,7 @@ class Batcher:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="predict")
 
     def submit(self, block: Block) -> "asyncio.Future[Predictions]":
-        """A future of the block's predictions; it raises what the model raised at this block."""
+        """Return a future of the block's predictions; it raises what the model raised at this block."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Predictions] = loop.create_future()
         self._waiting.append((block, future))

@@ -86,7 +86,7 @@ class Blame:
 
 
 def refused(error: Exception) -> Refusal:
-    """The refusal for what a model raised, where it cannot be asked again.
+    """Return the refusal for what a model raised, where it cannot be asked again.
 
     ``ValueError`` and ``TypeError`` are its answer to the input; anything else is its failure.
     """

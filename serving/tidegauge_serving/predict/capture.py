@@ -149,7 +149,7 @@ class Capture:
             self._append(frame, len(part))
 
     def log_bytes(self) -> int:
-        """Bytes in the log folder now, of all writers."""
+        """Return bytes in the log folder now, of all writers."""
         return log_bytes(self._folder)
 
     def close(self) -> None:
@@ -322,7 +322,7 @@ class Capture:
 
 
 def log_bytes(folder: Path) -> int:
-    """Bytes of all files below a log folder; files that vanish while it is read count nothing."""
+    """Return bytes of all files below a log folder; files that vanish while it is read count nothing."""
     total = 0
     folders = [os.fspath(folder)]
     while folders:

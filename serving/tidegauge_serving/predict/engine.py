@@ -50,7 +50,7 @@ class Speed:
 
 
 def measure(model: Model, example: Block, clock: Callable[[], float]) -> Speed:
-    """Times of the model at the example row, alone and as a block of 64: the least of several calls.
+    """Return times of the model at the example row, alone and as a block of 64: the least of several calls.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def _least_seconds(model: Model, block: Block, clock: Callable[[], float]) -> fl
 
 
 def together(model: Model, example: Block) -> Together | None:
-    """The model's way to predict several rows at once, if it changes no bit of any answer.
+    """Return the model's way to predict several rows at once, if it changes no bit of any answer.
 
     A row's answer must not depend on what arrives with it: a sum may be taken in another order for several
     rows. Asked at rows around the example.
@@ -96,7 +96,7 @@ def together(model: Model, example: Block) -> Together | None:
 
 
 def accepted_missing(model: Model, example: Block, candidates: Sequence[bool]) -> tuple[bool, ...]:
-    """For each feature, whether the model predicts the example row without it.
+    """Return for each feature whether the model predicts the example row without it.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ class Histogram:
         self.total += float(values.sum())
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Cumulative counts as Prometheus has them."""
+        """Return cumulative counts as Prometheus has them."""
         below = np.cumsum(self.counts).tolist()
         return list(zip([*map(repr, self.bounds), "+Inf"], below, strict=True))
 
@@ -86,7 +86,10 @@ class ServingMetrics:
 
 
 def prediction_histogram(profile: Profile) -> Histogram | None:
-    """A histogram with quantiles of the reference's predictions as bounds; None where they are no numbers."""
+    """Return a histogram with quantiles of the reference's predictions as bounds.
+
+    None where they are no numbers.
+    """
     prediction = profile.prediction
     if not isinstance(prediction, NumericFeature) or not prediction.cut_points.size or not prediction.total:
         return None

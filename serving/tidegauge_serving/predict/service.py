@@ -120,7 +120,7 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._worker, work, *arguments)
 
     async def answer_row(self, row: tuple[Value, ...]) -> tuple[Label, float, int]:
-        """Prediction, drift score and time in nanoseconds of one decoded row.
+        """Return prediction, drift score and time in nanoseconds of one decoded row.
 
         As with `answer`, `commit` must be called before the answer leaves.
         """
@@ -130,7 +130,7 @@ class Service:
         return self.answer_at_once(row)
 
     def answer_at_once(self, row: tuple[Value, ...]) -> tuple[Label, float, int]:
-        """Prediction, drift score and time in nanoseconds of one decoded row.
+        """Return prediction, drift score and time in nanoseconds of one decoded row.
 
         The row is not in the log yet: `commit` must be called before the answer leaves. So the rows of all
         requests that arrive in one turn of the event loop share one commit.
@@ -139,7 +139,9 @@ class Service:
         return *self._counted(values, self._engine.predict_one(values)), self.now_ns()
 
     def answer_rows(self, rows: Sequence[tuple[Value, ...]]) -> list[tuple[Label, float] | Exception]:
-        """Prediction and drift score of each row of several requests; its error where the model has one.
+        """Return prediction and drift score of each row of several requests.
+
+        Its error where the model has one.
 
         As with `answer_at_once`, `commit` must be called before the answers leave.
         """

@@ -51,7 +51,7 @@ class Loaded:
     has_probabilities: bool
 
     def engine(self, settings: Settings) -> Engine:
-        """Where the model runs."""
+        """Return where the model runs."""
         batcher = Batcher(self.model.predict, settings.batch_rows, settings.batch_wait_seconds)
         example = _example(self.manifest, self.profile)
         blame = Blame(self.model.predict, example, self.schema.names)

@@ -36,7 +36,7 @@ JSON_TYPES: Final[dict[str, Any]] = {name: _json_type(name) for name in (*FLOATS
 
 
 def diagnose_data(name: str, datatype: str, data: bytes, values_before: int = 0) -> Refusal:
-    """The refusal of a tensor's JSON data that does not decode.
+    """Return the refusal of a tensor's JSON data that does not decode.
 
     Parameters
     ----------

@@ -49,11 +49,11 @@ class OneRow:
 
     @staticmethod
     def fits(schema: RowSchema) -> bool:
-        """Whether an FP64 tensor may hold a row: all columns are numbers, and none takes a truth value."""
+        """Return whether an FP64 tensor may hold a row: all columns are numbers, none a truth value."""
         return not schema.categorical and not any(takes(column, bool) for column in schema.types)
 
     def read(self, body: bytes) -> tuple[tuple[Value, ...], str | None] | None:
-        """A request's row and id; None if it is no such request."""
+        """Return a request's row and id; None if it is no such request."""
         try:
             request = self._decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -64,7 +64,7 @@ class OneRow:
         return msgspec.structs.astuple(tensor.data), request.id
 
     def answer(self, label: Label, request_id: str | None) -> bytes:
-        """The answer's JSON."""
+        """Return the answer's JSON."""
         output = {"name": "prediction", "shape": [1], "datatype": self._datatype, "data": [label]}
         document: dict[str, Any] = {"model_name": self._model_name, "outputs": [output]}
         if request_id is not None:

@@ -23,6 +23,6 @@ def require_probabilities(service: Service) -> None:
 
 
 def named_probabilities(service: Service, probabilities: Any) -> dict[str, Any]:
-    """The answer's part about probabilities: themselves, and the classes they are of."""
+    """Return the answer's part about probabilities: themselves, and the classes they are of."""
     classes = {"classes": list(service.classes)} if service.classes else {}
     return {"probabilities": probabilities, **classes}

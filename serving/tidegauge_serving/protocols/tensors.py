@@ -42,7 +42,7 @@ class InputTensor(msgspec.Struct):
 def tensor_values(
     tensor: InputTensor, number: int, binary: bytes, columns: Mapping[str, ColumnType]
 ) -> tuple[Sequence[Any] | npt.NDArray[np.float64], bytes]:
-    """A tensor's values in row order, and the binary data that is left for the next tensors.
+    """Return a tensor's values in row order, and the binary data that is left for the next tensors.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def _require_taken(tensor: InputTensor, columns: Mapping[str, ColumnType]) -> No
 
 
 def encode_binary(datatype: str, array: npt.NDArray[Any]) -> bytes:
-    """An output tensor as the binary extension has it."""
+    """Return an output tensor as the binary extension has it."""
     if datatype != "BYTES":
         return array.astype(_DTYPES[datatype]).tobytes()
     texts = [str(text).encode() for text in array.reshape(-1).tolist()]

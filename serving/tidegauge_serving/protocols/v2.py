@@ -166,7 +166,7 @@ class V2:
 
 
 def input_datatypes(schema: RowSchema) -> list[str]:
-    """For each feature, the datatype of its tensor as the metadata names it."""
+    """Return for each feature the datatype of its tensor in the metadata."""
     kinds = {"float32": "FP32", "float64": "FP64"}
     return [
         "BOOL" if column == "boolean" else kinds.get(getattr(feature, "dtype", ""), "BYTES")
@@ -175,7 +175,7 @@ def input_datatypes(schema: RowSchema) -> list[str]:
 
 
 def read_block(schema: RowSchema, inputs: Sequence[InputTensor], binary: bytes) -> Block:
-    """The rows of a request's tensors; raises `Refusal`."""
+    """Return the rows of a request's tensors; raises `Refusal`."""
     if not inputs:
         raise Refusal(
             "empty_batch", "inputs is empty: it must hold one tensor of all features or one per feature"

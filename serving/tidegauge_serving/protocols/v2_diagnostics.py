@@ -31,7 +31,7 @@ _MOST_SHOWN: Final = 40
 
 
 def diagnose_request(text: bytes, error: Exception) -> Refusal:
-    """The refusal of JSON that is no V2 request; a tensor's data is not looked at.
+    """Return the refusal of JSON that is no V2 request; a tensor's data is not looked at.
 
     Parameters
     ----------

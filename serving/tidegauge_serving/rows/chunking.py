@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def list_parts(text: bytes | msgspec.Raw) -> Iterator[bytes]:
-    """A JSON list as shorter lists of its elements, in order.
+    """Yield a JSON list as shorter lists of its elements, in order.
 
     Cut at commas that look as if they stood between two elements. A comma inside a text may look so too: then
     the parts are no JSON, and the caller must decode the whole. Parts that are JSON are right.
@@ -42,11 +42,11 @@ def list_parts(text: bytes | msgspec.Raw) -> Iterator[bytes]:
 
 
 def first_of(text: bytes | msgspec.Raw) -> bytes:
-    """The first character of a JSON list's first element."""
+    """Return the first character of a JSON list's first element."""
     return bytes(memoryview(text)[:64]).lstrip()[1:].lstrip()[:1]
 
 
 def encode_list(array: npt.NDArray[Any]) -> msgspec.Raw:
-    """A one-dimensional array as a JSON list."""
+    """Return a one-dimensional array as a JSON list."""
     parts = [array[at : at + SHORT_LIST] for at in range(0, len(array), SHORT_LIST)]
     return msgspec.Raw(b"[%b]" % b",".join([_encode(np.asarray(part).tolist())[1:-1] for part in parts]))

@@ -38,7 +38,7 @@ _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def diagnose(schema: RowSchema, body: bytes, error: Exception, key: str, rows_before: int = 0) -> Refusal:
-    """The refusal for a body whose decoding failed.
+    """Return the refusal for a body whose decoding failed.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def diagnose(schema: RowSchema, body: bytes, error: Exception, key: str, rows_be
 
 
 def unnamed_fault(error: Exception, rows_before: int = 0) -> Refusal:
-    """The refusal where no broken rule was found: of a key that is there twice only the last is looked at."""
+    """Return the refusal if no broken rule is found, as with a key that is there twice."""
     found = _PLACE.search(str(error))
     place = found[1].lstrip(".") if found else "the body"
     counted = f", counted from row {rows_before}" if rows_before else ""
@@ -76,7 +76,7 @@ def unnamed_fault(error: Exception, rows_before: int = 0) -> Refusal:
 
 
 def no_json(body: bytes, error: Exception) -> Refusal:
-    """The refusal of a body that msgspec does not take for JSON.
+    """Return the refusal of a body that msgspec does not take for JSON.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def _held(document: dict[str, Any]) -> str:
 
 
 def read_json(body: bytes, parse_constant: Callable[[str], Any] | None = None) -> Any:
-    """JSON with NaN and infinities as values, so that their field can be named; raises `Refusal`."""
+    """Return JSON with NaN and infinities as values, so that their field can be named; raises `Refusal`."""
     if not body:
         raise Refusal("bad_json", "the body is empty: it must be a JSON object")
     try:
@@ -274,6 +274,6 @@ def _quoted(names: list[str]) -> str:
 
 
 def type_name(value: object) -> str:
-    """What a JSON value is, in words."""
+    """Return what a JSON value is, in words."""
     names = {dict: "an object", list: "a list", str: "a text", bool: "a truth value", type(None): "null"}
     return names.get(type(value), "a number")

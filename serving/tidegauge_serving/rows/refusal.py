@@ -69,7 +69,7 @@ class Refusal(kit.Refusal, TidegaugeError):
 
 
 def unreadable(error: Exception) -> Refusal:
-    """The refusal of a request that broke the reading of it in a way that nobody foresaw.
+    """Return the refusal of a request that broke the reading of it in a way that nobody foresaw.
 
     The request caused it, so it is no failure of the model or of the server; the log has the traceback.
     """
@@ -78,12 +78,12 @@ def unreadable(error: Exception) -> Refusal:
 
 
 def model_failed(error: Exception) -> Refusal:
-    """The refusal where the model raised what is no answer to its input; the log has the traceback."""
+    """Return the refusal where the model raised what is no answer to its input; the log has the traceback."""
     logger.error("a prediction failed", exc_info=error)
     return Refusal("model_failed", f"the model failed: {type(error).__name__}")
 
 
 def internal_error(error: Exception) -> Refusal:
-    """The refusal where the server itself failed; the log has the traceback."""
+    """Return the refusal where the server itself failed; the log has the traceback."""
     logger.error("the server failed at a request", exc_info=error)
     return Refusal("internal_error", f"the server failed: {type(error).__name__}")

@@ -53,7 +53,7 @@ class Block:
 
     @staticmethod
     def join(blocks: Sequence["Block"]) -> "Block":
-        """The rows of several blocks in their order."""
+        """Return the rows of several blocks in their order."""
         if len(blocks) == 1:
             return blocks[0]
         texts = {at: [v for block in blocks for v in block.texts[at]] for at in blocks[0].texts}
@@ -104,11 +104,11 @@ class RowSchema:
         self._listed_rows: _Decode = msgspec.json.Decoder(list[listed]).decode  # type: ignore[valid-type]
 
     def decode_row(self, body: bytes) -> tuple[Value, ...]:
-        """The values of ``{"features": {...}}`` in the model's order; raises `msgspec.MsgspecError`."""
+        """Return values of ``{"features": {...}}`` in the model's order; raises `msgspec.MsgspecError`."""
         return self._named.decode_one(body)
 
     def decode_only_row(self, body: bytes) -> tuple[Value, ...] | None:
-        """The values of ``{"instances": [ROW]}``; None for a body that is anything else."""
+        """Return the values of ``{"instances": [ROW]}``; None for a body that is anything else."""
         try:
             if first_of(body[body.find(b"[") :][:64]) == b"{":
                 return self._named.decode_only(body)
@@ -118,19 +118,19 @@ class RowSchema:
         return values
 
     def decode_rows(self, instances: bytes | msgspec.Raw) -> list[tuple[Value, ...]]:
-        """The rows of a list of objects or of lists; raises `msgspec.MsgspecError`."""
+        """Return the rows of a list of objects or of lists; raises `msgspec.MsgspecError`."""
         if first_of(instances) == b"{":
             return self._named.decode_many(instances)
         return [astuple(row) for row in self._listed_rows(instances)]
 
     def block(self, rows: Sequence[tuple[Value, ...]]) -> Block:
-        """Decoded rows as a block."""
+        """Return decoded rows as a block."""
         if not self.categorical:
             return Block(np.array(rows, dtype=np.float64), {})
         return self.block_of_columns(list(zip(*rows, strict=True)))
 
     def block_of_columns(self, columns: Sequence[Any]) -> Block:
-        """Decoded columns as a block."""
+        """Return decoded columns as a block."""
         values = np.empty((len(columns[0]), len(columns)))
         texts: dict[int, Sequence[Value]] = {}
         for at, column in enumerate(columns):
@@ -166,7 +166,7 @@ class RowSchema:
 
 
 def missing_value(name: str, where: str = "") -> Refusal:
-    """The refusal of a missing value where the model takes none."""
+    """Return the refusal of a missing value where the model takes none."""
     return Refusal(
         "missing_value", f"feature {name!r}{where} is missing: this model takes no missing value there"
     )
