@@ -249,4 +249,4 @@ async def test_a_monitor_state_of_another_version_keeps_the_counts(
         shown = await rig.get("/v1/features/x0")
         assert sum(line["rows"] for line in shown["timeline"]) == 4 * 20
         assert (await rig.report())["pane"] == START + 3
-    assert "not a monitor state of version" in caplog.text
+    assert "the version of a monitor's state is 9: this program reads version 1" in caplog.text

@@ -7,13 +7,15 @@ document is described in `docs/report-format.md`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from tidegauge.errors import WireError
 from tidegauge.protocol.names import REPORT_SCHEMA, Extent, Severity, Verdict
+from tidegauge.protocol.versions import Step, brought_forward
 from tidegauge.report.coverage import Coverage, worst_coverage
 from tidegauge.report.feature import (
     FeatureReport,
@@ -228,11 +230,8 @@ class Report:
 
     @classmethod
     def from_dict(cls, document: object) -> Report:
-        """Read a document; raises `WireError` when it is not a report of this version."""
-        if not isinstance(document, Mapping) or document.get("schema") != REPORT_SCHEMA:
-            schema = document.get("schema") if isinstance(document, Mapping) else document
-            said = found("schema", schema, f"a report's schema is {told(schema)}")
-            raise WireError(f"this version reads {REPORT_SCHEMA}", argument=said)
+        """Read a document of this or an earlier version; raises `WireError` when it is none."""
+        document = as_newest(document)
         try:
             features = [read_feature(item) for item in document["features"]]
             coverage = document["coverage"]
@@ -249,6 +248,20 @@ class Report:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise WireError(f"a report that cannot be read: {type(error).__name__}: {error}") from error
+
+
+_SCHEMA: Final = re.compile(re.escape(REPORT_SCHEMA.rstrip("0123456789")) + "([0-9]{1,9})")
+_STEPS: Final[tuple[Step, ...]] = ()  # from version 1 to 2, from 2 to 3, ...
+
+
+def as_newest(document: object, steps: Sequence[Step] = _STEPS) -> Mapping[str, Any]:
+    """Return a report's document in the newest version; raises `WireError` when it is no report."""
+    schema = document.get("schema") if isinstance(document, Mapping) else document
+    matched = _SCHEMA.fullmatch(schema) if isinstance(schema, str) else None
+    if matched is None or not isinstance(document, Mapping):
+        said = found("schema", schema, f"a report's schema is {told(schema)}")
+        raise WireError(f"this version reads {REPORT_SCHEMA}", argument=said)
+    return brought_forward(document, int(matched[1]), steps, "a report")
 
 
 _PLAIN = ("pane_seconds", "rows", "profile", "late_rows", "stale", "model", "policy")
