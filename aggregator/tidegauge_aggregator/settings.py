@@ -45,10 +45,10 @@ class Settings(StackSettings):
     )
     retention_seconds: int = setting(
         Env.RETENTION_SECONDS,
-        kinds.whole(3600),
+        kinds.whole_seconds(3600),
         "how long counts and history are kept, and how late a pane may come",
-        unit="seconds",
-        default=str(720 * 3600),
+        unit="duration",
+        default="30d",
     )
 
 

@@ -54,10 +54,10 @@ class Settings(StackSettings):
     )
     pane_seconds: int = setting(
         Env.PANE_SECONDS,
-        kinds.whole(1, 86_400),
+        kinds.whole_seconds(1, 86_400),
         "length of a pane",
-        unit="seconds",
-        default=str(PANE_SECONDS),
+        unit="duration",
+        default=f"{PANE_SECONDS}s",
     )
     port: int = port_setting(default=str(SIDECAR_PORT))
 

@@ -22,7 +22,7 @@ __all__ = ["PROGRAM", "Settings", "parse_settings"]
 
 PORT: Final = 8082
 PROGRAM: Final = "tidegauge-operator"
-_seconds = kinds.number("a number of seconds above 0", lambda seconds: seconds > 0)
+_seconds = kinds.seconds("a number above 0", lambda seconds: seconds > 0)
 
 
 def _image_of(program: str) -> str:
@@ -72,7 +72,7 @@ class Settings(CommonSettings):
         default="",
     )
     report_seconds: float = setting(
-        Env.REPORT_SECONDS, _seconds, "how often it asks the aggregators", unit="seconds", default="15"
+        Env.REPORT_SECONDS, _seconds, "how often it asks the aggregators", unit="duration", default="15s"
     )
     docs_url: str = setting(
         Env.DOCS_URL, kinds.text, "where docs/ can be read, for links in alerts", unit="url", default=""

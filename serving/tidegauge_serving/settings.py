@@ -32,7 +32,8 @@ def _origins(given: str) -> frozenset[str]:
 
 _share = kinds.number("a number from 0 to 1", lambda share: 0 <= share <= 1)
 _at_least_0 = kinds.number("a number of at least 0", lambda value: value >= 0)
-_up_to_10 = kinds.number("a number of seconds from 0 to 10", lambda seconds: 0 <= seconds <= 10)
+_any_seconds = kinds.seconds("a number of at least 0", lambda seconds: seconds >= 0)
+_up_to_10_seconds = kinds.seconds("a number from 0 to 10", lambda seconds: 0 <= seconds <= 10)
 
 
 @table
@@ -77,7 +78,7 @@ class Settings(StackSettings):
         Env.BATCH_ROWS, kinds.whole(1), "most rows of a micro-batch", unit="rows", default="64"
     )
     batch_wait_seconds: float = setting(
-        Env.BATCH_WAIT_SECONDS, _up_to_10, "longest wait for a batch", unit="seconds", default="0"
+        Env.BATCH_WAIT_SECONDS, _up_to_10_seconds, "longest wait for a batch", unit="duration", default="0s"
     )
     max_body_bytes: int = setting(
         Env.MAX_BODY_BYTES, kinds.whole(1), "longest request body", unit="bytes", default=str(16 << 20)
@@ -94,10 +95,10 @@ class Settings(StackSettings):
     )
     drain_seconds: float = setting(
         Env.DRAIN_SECONDS,
-        _at_least_0,
+        _any_seconds,
         "how long it answers, not ready, after SIGTERM",
-        unit="seconds",
-        default="2",
+        unit="duration",
+        default="2s",
     )
     exit_on_error: bool = setting(
         Env.EXIT_ON_ERROR, kinds.truth, "end when the bundle cannot be loaded", default="false"

@@ -6,6 +6,7 @@ import pytest
 from tidegauge_operator.settings import parse_settings
 
 from tidegauge.__about__ import __version__
+from tidegauge.protocol.duration import RULE
 from tidegauge.protocol.names import Env
 
 
@@ -40,11 +41,11 @@ def test_an_empty_variable_is_as_none(variable: Env) -> None:
         (Env.PORT, "65536", "a whole number from 0 to 65535"),
         (Env.PORT, "-1", "a whole number from 0 to 65535"),
         (Env.PORT, "http", "a whole number from 0 to 65535"),
-        (Env.REPORT_SECONDS, "0", "a number of seconds above 0"),
-        (Env.REPORT_SECONDS, "-1", "a number of seconds above 0"),
-        (Env.REPORT_SECONDS, "nan", "a number of seconds above 0"),
-        (Env.REPORT_SECONDS, "inf", "a number of seconds above 0"),
-        (Env.REPORT_SECONDS, "often", "a number of seconds above 0"),
+        (Env.REPORT_SECONDS, "0", f"a number above 0, in seconds, or a duration: {RULE}"),
+        (Env.REPORT_SECONDS, "-1", f"a number above 0, in seconds, or a duration: {RULE}"),
+        (Env.REPORT_SECONDS, "nan", f"a number above 0, in seconds, or a duration: {RULE}"),
+        (Env.REPORT_SECONDS, "inf", f"a number above 0, in seconds, or a duration: {RULE}"),
+        (Env.REPORT_SECONDS, "often", f"a number above 0, in seconds, or a duration: {RULE}"),
         (Env.LOG_LEVEL, "loud", "debug, info, warning or error"),
     ],
 )

@@ -97,11 +97,14 @@ def _refuse(program: str, mistakes: Iterable[str]) -> NoReturn:
 
 
 def _help(program: str, about: str, rows: Iterable[Setting]) -> str:
+    rows = list(rows)
+    durations = ["A DURATION is a number of seconds, or such as 30d, 1h30m or 10s."]
     lines = [
         f"Usage: {program} [OPTION VALUE]...",
         "",
         about,
         "Each option can be set by its environment variable too. The option wins.",
+        *(durations if any(row.unit == "duration" for row in rows) else ()),
         "",
         *(line for row in rows for line in _help_of(row)),
         "  --help, -h",

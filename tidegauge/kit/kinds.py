@@ -3,9 +3,26 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-__all__ = ["above_0", "any_number", "choice", "names", "number", "path", "port", "text", "truth", "whole"]
+from tidegauge.protocol.duration import RULE, seconds_of
+
+__all__ = [
+    "above_0",
+    "any_number",
+    "choice",
+    "names",
+    "number",
+    "path",
+    "port",
+    "seconds",
+    "text",
+    "truth",
+    "whole",
+    "whole_seconds",
+]
+
+T = TypeVar("T", int, float)
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
 _NUMBER: Final = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
@@ -58,6 +75,33 @@ def number(rule: str, allows: Callable[[float], bool]) -> Callable[[str], float]
         if value is None or abs(value) == float("inf") or not allows(value):
             raise ValueError(f"it must be {rule}")
         return value
+
+    return read
+
+
+def seconds(rule: str, allows: Callable[[float], bool]) -> Callable[[str], float]:
+    """Make a kind: seconds as a decimal number or as a duration such as ``1m``, that keep a rule.
+
+    Parameters
+    ----------
+    rule, allows
+        As of `number`, of the seconds.
+    """
+    return _or_duration(number(rule, allows))
+
+
+def whole_seconds(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Make a kind: seconds between bounds, as a whole number or as a duration such as ``30d``."""
+    return _or_duration(whole(least, most))
+
+
+def _or_duration(read_number: Callable[[str], T]) -> Callable[[str], T]:
+    def read(given: str) -> T:
+        found = seconds_of(given.strip())
+        try:
+            return read_number(given if found is None else str(found))
+        except ValueError as error:
+            raise ValueError(f"{error}, in seconds, or a duration: {RULE}") from None
 
     return read
 
