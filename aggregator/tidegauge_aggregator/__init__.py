@@ -1,7 +1,6 @@
 """The aggregator: panes in, verdicts out (`docs/aggregator.md`).
 
-A pane arrives over HTTP (`panes_route`, `app`), is checked (`intake`), written down before it is
-acknowledged (`writer`, `store`, `sqlite`), added to what its model and profile count (`watch`), and
-evaluated once its time is over (`evaluation`). `aggregator` holds these together; nothing below it knows of
-HTTP.
+A pane arrives over HTTP (`http`), is checked (`service`) and written down (`store`) before its answer.
+`service` decides when its time is over, and `evaluation` judges it. `domain` holds the rules, without
+clock, thread or network. `docs/design/rooms.md` names the files on the way.
 """

@@ -1,8 +1,11 @@
 """The library as rooms: what is public, what climbs, and that nothing else closes a circle."""
 
 import ast
+import re
+import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -26,6 +29,7 @@ PUBLIC = {
 }
 
 
+@cache
 def modules_of(package: str) -> dict[str, Path]:
     folder = PACKAGES[package]
     dotted = {
@@ -35,8 +39,13 @@ def modules_of(package: str) -> dict[str, Path]:
     return {name.removesuffix(".__init__"): path for path, name in dotted.items()}
 
 
-def imports_of(module: str, path: Path) -> Iterator[str]:
+@cache
+def imports_of(module: str, path: Path) -> tuple[str, ...]:
     """Names of all modules that a file imports, in functions and for types too."""
+    return tuple(_imports_of(module, path))
+
+
+def _imports_of(module: str, path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -127,11 +136,73 @@ def test_what_is_public_is_this_list() -> None:
     assert all(getattr(tidegauge, name) is not None for name in PUBLIC)
 
 
-ROOMS = [str(each.relative_to(ROOT)) for path in PACKAGES.values() for each in path.glob("*/__init__.py")]
+# --- what a room says of itself ----------------------------------------------------------------------
+
+PLACES = ("", "of the library ", "from outside ")
+Imports = tuple[set[str], set[str], set[str]]  # of its own package, of the library, of other people's
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_says_what_it_is_for(room: str) -> None:
-    told = ast.get_docstring(ast.parse((ROOT / room).read_text()))
+def rooms_of(package: str) -> list[str]:
+    """The paths of a package's rooms below its folder; the package is one room if it has no folder."""
+    folder = PACKAGES[package]
+    found = [str(each.parent.relative_to(folder)) for each in folder.rglob("*/__init__.py")]
+    return sorted({*found} - {"."}) or ["."]
+
+
+def _entry(package: str, parts: list[str]) -> str:
+    """The room or single file of a package that an import names, nothing for the package itself."""
+    folder = PACKAGES[package]
+    name = parts[1] if len(parts) > 1 else ""
+    return name if name and ((folder / name).is_dir() or (folder / f"{name}.py").exists()) else ""
+
+
+def imports_of_files(package: str, room: str) -> Imports:
+    """What the files of a room, or one file beside the rooms, import from other rooms."""
+    found: Imports = (set(), set(), set())
+    place = PACKAGES[package] / room
+    for module, path in modules_of(package).items():
+        if not path.is_relative_to(place) and path != place.with_suffix(".py"):
+            continue
+        for parts in (
+            each.split(".") for each in imports_of(module + ".x" * (path.stem == "__init__"), path)
+        ):
+            inside = [package, *room.split("/")]
+            if parts[: len(inside)] == inside or (room == "." and parts[0] == package):
+                continue
+            if parts[0] in ("tidegauge", package):
+                found[parts[0] != package].add(_entry(parts[0], parts))
+            elif parts[0] not in {*sys.stdlib_module_names, ""}:
+                found[2].add(parts[0])
+    return tuple(each - {"", "__about__"} for each in found)  # type: ignore[return-value]
+
+
+def sentence_of(imports: Imports) -> str:
+    parts = [
+        place + ", ".join(f"`{each}`" for each in sorted(names))
+        for place, names in zip(PLACES, imports, strict=True)
+        if names
+    ]
+    return f"It imports {'; '.join(parts) or 'the standard library alone'}."
+
+
+def told_imports(told: str) -> Imports:
+    """What the sentence that begins with "It imports" names."""
+    sentence = re.search(r"^It imports (.*?)\.(?=\s|$)", told, re.MULTILINE | re.DOTALL)
+    assert sentence is not None, "no line begins with 'It imports'"
+    found: Imports = (set(), set(), set())
+    for part in " ".join(sentence[1].split()).split("; "):
+        kind = next((kind for kind in (2, 1) if part.startswith(PLACES[kind])), 0)
+        found[kind].update(re.findall(r"`(\w+)`", part))
+    return found
+
+
+ROOMS = [(package, room) for package in PACKAGES for room in rooms_of(package)]
+
+
+@pytest.mark.parametrize(("package", "room"), ROOMS)
+def test_a_room_says_what_it_is_for_and_what_it_imports(package: str, room: str) -> None:
+    told = ast.get_docstring(ast.parse((PACKAGES[package] / room / "__init__.py").read_text()))
     assert told is not None
     assert len(told.splitlines()) >= 3
+    imports = imports_of_files(package, room)
+    assert told_imports(told) == imports, f"it should say: {sentence_of(imports)}"

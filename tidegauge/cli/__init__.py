@@ -1,6 +1,8 @@
 """The command `tidegauge`: one file per command, and its options in `commands`.
 
-It imports every room of the library; options and help import click alone.
+It imports `data`, `errors`, `kit`, `local`, `monitor`, `nearest`, `pack`, `profile`, `protocol`, `report`,
+`resource`, `telling`; from outside `click`, `numpy`, `pyarrow`, `rich`. Options and help import click
+alone; the rest is imported when a command runs.
 It has clock, files, network and processes: it is the edge.
 """
 

@@ -1,5 +1,6 @@
 """Rows to counts: cells, counts that add, their bytes, Kolmogorov-Smirnov from counts.
 
-It imports `data`, `profile` and `protocol`; scipy only for a p-value.
+It imports `arrays`, `data`, `errors`, `profile`, `telling`; from outside `numpy`, `scipy`. scipy only for a
+p-value.
 Pure.
 """

@@ -1,6 +1,8 @@
 """HTTP/1.1 connections of the programs that listen: what uvicorn's parser does not bound is bounded here.
 
-Needs uvicorn and httptools, which the extras `serving` and `aggregator` bring.
+It imports `kit`; from outside `httptools`, `uvicorn`. The extras `serving` and `aggregator` bring uvicorn
+and httptools.
+The event loop of the program that listens, and its port.
 """
 
 from tidegauge.http.connection import Connection

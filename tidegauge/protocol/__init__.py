@@ -1,5 +1,5 @@
 """Shared formats of the programs: names, panes, the log of rows, bundles, types of columns.
 
-It imports the standard library, NumPy where numbers are read, and nothing of Tidegauge but errors.
+It imports `errors`, `telling`.
 Pure, save for the log of rows, which reads and writes the files that it is given.
 """

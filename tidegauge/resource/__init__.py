@@ -1,6 +1,6 @@
 """The custom resource `DriftMonitoredModel`, typed: read by ``tidegauge up`` and by the operator.
 
-It imports `monitor`, for the policy, and `protocol`; NumPy only where a policy is made.
+It imports `errors`, `nearest`, `protocol`, `telling`; from outside `msgspec`, `yaml`.
 Pure, save for the files that `load` reads.
 """
 

@@ -1,5 +1,5 @@
 """The mathematics: statistics of counts, the reference as tables, design effect, hours of the day.
 
-It imports `counting`, `profile` and `protocol`.
+It imports `arrays`, `counting`, `errors`, `profile`, `protocol`; from outside `numpy`, `scipy`.
 Pure.
 """

@@ -1,5 +1,5 @@
 """The durable part: the store's protocol, its one thread, and the embedded store.
 
-May import `domain`; never the monitor or any statistics: bytes in, bytes out.
+It imports `domain`. Bytes in, bytes out: it never imports what decodes or judges.
 Everything here runs in the store's thread, except what hands work over to it (`writer`).
 """

@@ -1,5 +1,5 @@
 """The objects of one resource: the plan of all, a builder each, their labels, the inputs they need.
 
-It imports the library's resource and names.
+It imports of the library `protocol`, `resource`; from outside `msgspec`.
 Pure: plain documents out.
 """

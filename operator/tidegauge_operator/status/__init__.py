@@ -1,5 +1,5 @@
 """A model's status: conditions, availability, drift, events, reasons of pods.
 
-It imports `children` for labels, and the library's report.
+It imports `children`; of the library `protocol`, `report`, `resource`.
 Pure.
 """

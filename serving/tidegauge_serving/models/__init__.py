@@ -1,6 +1,8 @@
 """Model formats: one file each, and each library imported only when a model needs it.
 
-It imports `rows` and the library's `model`.
+It imports `rows`; of the library `data`, `errors`, `model`, `nearest`, `profile`, `protocol`; from outside
+`joblib`, `lightgbm`, `numpy`, `pandas`, `skops`, `xgboost`. A model's library is imported only when a model
+needs it.
 No network; a model's library may have threads of its own.
 """
 

@@ -1,6 +1,6 @@
 """The three ways to ask: `plain` (``/predict``), `v1`, `v2`. Each decodes, asks the service, encodes.
 
-It imports `predict`, `models` and `rows`.
+It imports `models`, `predict`, `rows`; of the library `protocol`; from outside `msgspec`, `numpy`.
 Pure, save for the service that it asks.
 """
 

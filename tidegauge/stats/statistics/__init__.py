@@ -1,5 +1,6 @@
 """The statistics, one a file: the formula with its source, the plug, a worked example.
 
-It imports `stats` outside this folder and what is below; no file imports another one here.
+It imports `arrays`, `errors`, `profile`, `stats`; from outside `numpy`, `scipy`. No file imports another
+one here.
 Pure.
 """

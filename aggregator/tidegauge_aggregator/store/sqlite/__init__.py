@@ -1,5 +1,5 @@
 """The embedded store, one SQLite file.
 
-May import `domain` and the store's protocol.
+It imports `domain`, `store`.
 Runs in the store's thread, and touches one folder on the disk.
 """
