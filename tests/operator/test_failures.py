@@ -75,7 +75,7 @@ def test_of_several_objects_the_first_that_does_not_pass_by_itself_is_shown_and_
     assert failure == status.failure
     assert (failure.reason, failure.message) == (
         "Forbidden",
-        "may not: give the operator this right, or lift the quota or policy that says no"
+        "may not: give the operator this right, or lift the quota or policy that refuses it"
         "; refused as well: Service/a, Secret/c",
     )
 

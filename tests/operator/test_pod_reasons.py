@@ -74,7 +74,7 @@ FAILING: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
             container("model", waiting("ImagePullBackOff", 'Back-off pulling image "example.com/model:1"'))
         ),
         "ImagePullBackOff",
-        ("image example.com/model:1 of container model cannot be had. Check its name",),
+        ("image example.com/model:1 of container model cannot be pulled. Check its name",),
     ),
     "image with a bad name": (
         a_pod(container("model", waiting("InvalidImageName", 'couldn\'t parse image name "A B"'))),
@@ -305,5 +305,5 @@ def test_each_component_has_its_own_and_the_newest_pod_speaks() -> None:
     found = failures.of(KEY, Component.MODEL), failures.of(KEY, Component.AGGREGATOR)
     assert [failure and failure.message.partition(".")[0] for failure in found] == [
         "pod a: container model ended with exit code 2",
-        "pod iris-7d9f-x2x4p: container aggregator was killed for want of memory",
+        "pod iris-7d9f-x2x4p: container aggregator was killed because it ran out of memory",
     ]

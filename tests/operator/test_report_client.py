@@ -96,7 +96,7 @@ def test_the_shards_are_asked_all_at_once() -> None:
 
     with ExitStack() as stack:
         addresses = [stack.enter_context(serving(Waiting)) for _ in range(shards)]
-        with pytest.raises(ReportError, match="has not heard of the model yet"):
+        with pytest.raises(ReportError, match="does not know the model yet"):
             read(*addresses)
     assert not asked.broken
 
@@ -122,7 +122,7 @@ def test_something_else_is_no_report(server: ReportServer, document: dict[str, o
 
 def test_an_aggregator_without_the_model_is_no_report(server: ReportServer) -> None:
     try:
-        with pytest.raises(ReportError, match="has not heard of the model yet"):
+        with pytest.raises(ReportError, match="does not know the model yet"):
             read(server.address)
     finally:
         server.stop()

@@ -217,7 +217,7 @@ def test_what_is_asked_for_is_there_when_it_was_applied_whatever_else_was_refuse
 def test_a_dashboard_that_is_not_made_is_named(enabled: bool) -> None:
     monitoring = {"serviceMonitor": {"enabled": enabled}, "dashboard": {"enabled": True}}
     text = message(status_of(WELL, monitoring=monitoring), "MonitoringReady")
-    assert text.endswith("; for spec.monitoring.dashboard nothing is made yet")
+    assert text.endswith("; spec.monitoring.dashboard has no effect yet")
     del monitoring["dashboard"]
     assert "dashboard" not in message(status_of(WELL, monitoring=monitoring), "MonitoringReady")
 

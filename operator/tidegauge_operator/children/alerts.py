@@ -100,7 +100,7 @@ def _prediction_drift(model: DriftMonitoredModel) -> Alert:
         f"max({predictions}) > 0",
         "0m",
         f"Predictions of {_name(model)} have drifted.",
-        "What the model answers is distributed otherwise than on its training data "
+        "The predictions are distributed differently than on the training data "
         "({{ if eq .Value 2.0 }}critical{{ else }}warning{{ end }}).",
     )
 
@@ -220,7 +220,7 @@ def _schema(model: DriftMonitoredModel) -> Alert:
         "warning",
         f"{_share_of_requests(model, refused)} > {_thresholds(model).schema_violations}",
         "5m",
-        f"Clients send {_name(model)} what it does not take.",
+        f"Clients send {_name(model)} requests that it refuses.",
         "{{ .Value | humanizePercentage }} of the requests have missing, unknown or wrong features, more "
         f"than {_percent(_thresholds(model).schema_violations)} ({THRESHOLDS}.schemaViolations).",
     )

@@ -17,7 +17,7 @@ NOT_EXPANDABLE: Final = "storageclass that provisions the pvc must support resiz
 SHOWN_FROM: Final = 3  # in a row: the next try usually cures a conflict or a busy API server
 _NEXT_STEP: Final[Mapping[int, tuple[str, str]]] = {
     0: ("ApiServerUnreachable", "it is tried again"),
-    403: ("Forbidden", "give the operator this right, or lift the quota or policy that says no"),
+    403: ("Forbidden", "give the operator this right, or lift the quota or policy that refuses it"),
     409: ("Conflict", "it is tried again"),
     422: ("Rejected", "change spec so that the object is valid"),
 }

@@ -20,7 +20,7 @@ MOST_BYTES: Final = 8 << 20
 CHUNK_BYTES: Final = 1 << 16
 AT_ONCE: Final = 32
 _UNHEARD_OF: Final = (
-    "the aggregator has not heard of the model yet: no pod has sent counts (read a pod's log: kubectl logs "
+    "the aggregator does not know the model yet: no pod has sent counts (read a pod's log: kubectl logs "
     "POD -c drift-sidecar; see that no NetworkPolicy keeps it from the aggregator)"
 )
 

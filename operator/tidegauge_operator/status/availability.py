@@ -44,7 +44,7 @@ def model_available(deployment: Document | None, pods: Failure | None) -> State:
         return State("False", "DeploymentMissing", "there is no Deployment yet")
     wanted, available = _wanted(deployment), count_of(deployment, "availableReplicas")
     if wanted == 0:
-        return State("False", "ScaledToZero", "no pods are asked for")
+        return State("False", "ScaledToZero", "no pods are wanted")
     count, wrong = f"{available} of {wanted} pods answer", _wrong(deployment, pods)
     if not available:
         return State("False", "PodsStarting", count) if wrong is None else _failed(wrong)
@@ -64,7 +64,7 @@ def model_complete(deployment: Document | None, pods: Failure | None) -> State:
     if wrong is not None:
         return _failed(wrong)
     if not _is_rolled_out(deployment):
-        return State("False", "RollingOut", "not all pods of the spec as it is now answer yet")
+        return State("False", "RollingOut", "not all pods of the present spec answer yet")
     return served
 
 
@@ -98,7 +98,7 @@ def aggregator_complete(stateful_set: Document | None, pods: Failure | None) -> 
     if stateful_set is None or merged.status != "True":
         return merged
     if count_of(stateful_set, "updatedReplicas") < _wanted(stateful_set):
-        return State("False", "RollingOut", "not all aggregators are of the spec as it is now yet")
+        return State("False", "RollingOut", "not all aggregators run the present spec yet")
     return merged
 
 

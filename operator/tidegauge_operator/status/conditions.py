@@ -173,7 +173,7 @@ def _ready(model: DriftMonitoredModel, observed: Observed) -> State:
 def _monitoring_ready(model: DriftMonitoredModel, observed: Observed, applied_generation: int) -> State:
     monitoring = model.spec.monitoring
     asked = monitoring_kinds(model)
-    but = "; for spec.monitoring.dashboard nothing is made yet" if monitoring.dashboard.enabled else ""
+    but = "; spec.monitoring.dashboard has no effect yet" if monitoring.dashboard.enabled else ""
     if not asked:
         none = "spec.monitoring asks for no object of the Prometheus operator"
         return State("True", "NotRequested", f"{none}{but}")
@@ -183,12 +183,12 @@ def _monitoring_ready(model: DriftMonitoredModel, observed: Observed, applied_ge
             "False",
             "CRDNotInstalled",
             f"this cluster does not know {kinds}: install the Prometheus operator's definitions, or switch "
-            "it off in spec.monitoring; it is made as soon as they are there",
+            "it off in spec.monitoring; it is made as soon as they exist",
         )
     applied = observed.applied_kinds
     if applied_generation == 0 if applied is None else not applied.issuperset(asked):
         return State("Unknown", "NotAppliedYet", "the objects have not been applied yet")
-    return State("True", "Applied", f"the objects that spec.monitoring asks for are there{but}")
+    return State("True", "Applied", f"the objects that spec.monitoring asks for exist{but}")
 
 
 def monitoring_kinds(model: DriftMonitoredModel) -> tuple[str, ...]:
@@ -216,7 +216,9 @@ def _drift_detected(observed: Observed) -> State:
     if report.verdict is Verdict.STABLE:
         return State("False", "Stable", "no feature has moved by more than spec.drift.minEffect")
     if report.verdict is Verdict.LEARNING:
-        return State("Unknown", "Learning", "how much live traffic varies by itself is being learnt")
+        return State(
+            "Unknown", "Learning", "the aggregator still learns how much live traffic varies by itself"
+        )
     return State("Unknown", "NoVerdict", "there are no fresh rows to judge by")
 
 
@@ -245,8 +247,8 @@ def _degraded(observed: Observed, merged: State, lacked_rows: bool, now: str) ->
         return State(
             "True",
             "UnknownFeatures",
-            f"spec.drift names {_list(unknown)}, which the profile does not have: features are watched "
-            "otherwise than was meant. Correct spec.drift.features.exclude or spec.drift.perFeature",
+            f"spec.drift names {_list(unknown)}, which the profile does not have: that has no effect. "
+            "Correct spec.drift.features.exclude or spec.drift.perFeature",
         )
     return State("False", "Covered", "counts come from all pods that answer")
 

@@ -63,7 +63,7 @@ def creation_failure(message: str) -> Failure:
     words = re.sub(r'^.*failed error: |pods "[^"]*" is forbidden: ', "", message)
     if "exceeded quota" in words:
         return Failure("QuotaExceeded", f"{_short(words)}. Raise the quota, or ask for less in spec.")
-    return Failure("FailedCreate", f"{_short(words)}. Change spec, or what says no to it.")
+    return Failure("FailedCreate", f"{_short(words)}. Change spec, or the rule that refuses it.")
 
 
 # --- the pod as a whole ----------------------------------------------------------------------------------
@@ -147,8 +147,8 @@ def _no_image(status: Document, reason: str, message: str) -> Failure:
     about = f"image {status['image']} of container {status['name']}"
     return Failure(
         "ImagePullBackOff" if reason in _PULLS else reason,
-        f"{about}{': ' if message else ' cannot be had'}{_short(message)}. Check its name and that the nodes "
-        "may pull it; images are settings of the operator.",
+        f"{about}{': ' if message else ' cannot be pulled'}{_short(message)}. Check its name and that the "
+        "nodes may pull it; images are settings of the operator.",
     )
 
 
@@ -170,7 +170,9 @@ def _why_it_ended(name: str, ended: Document, reader: str) -> Failure:
         return _not_made(name, "RunContainerError", ended.get("message", ""))
     if ended.get("reason") == "OOMKilled":
         field = f"{_RESOURCES.get(name, 'spec')}.limits.memory"
-        return Failure("OOMKilled", f"container {name} was killed for want of memory. Raise {field}.")
+        return Failure(
+            "OOMKilled", f"container {name} was killed because it ran out of memory. Raise {field}."
+        )
     if name == _INITIALIZER and code == Exit.STORAGE:
         return Failure("StorageUnreadable", f"{message}. Check the address, and that {reader} may read it.")
     if name in (_INITIALIZER, "model") and code == Exit.BUNDLE:
