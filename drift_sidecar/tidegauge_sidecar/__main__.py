@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -33,7 +34,7 @@ def _work(settings: Settings) -> None:
     sidecar = _sidecar(settings, registry)
     listening = listen(settings.host, settings.port)
     checks = {"/healthz": sidecar.check_health}
-    server = serve_health(listening, lambda: generate_latest(registry), checks, settings.stack)
+    server = serve_health(listening, partial(generate_latest, registry), checks, settings.stack)
     announce(listening)
     sidecar.run(stop)
     server.shutdown()

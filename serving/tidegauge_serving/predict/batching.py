@@ -7,8 +7,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from tidegauge_serving.models.base import Predictions
 from tidegauge_serving.rows.schema import Block
@@ -16,6 +17,7 @@ from tidegauge_serving.rows.schema import Block
 __all__ = ["Batcher"]
 
 _T = TypeVar("_T")
+_Batch: TypeAlias = "Future[list[Predictions | Exception]]"
 
 
 class Batcher:
@@ -72,7 +74,7 @@ class Batcher:
         self._busy = True
         work = self._worker.submit(self._run, [block for block, _ in batch])
         futures = [future for _, future in batch]
-        work.add_done_callback(lambda done: loop.call_soon_threadsafe(self._finish, loop, futures, done))
+        work.add_done_callback(partial(self._hand_over, loop, futures))
 
     def _take(self) -> list[tuple[Block, "asyncio.Future[Predictions]"]]:
         batch = [self._waiting.popleft()]
@@ -83,12 +85,16 @@ class Batcher:
         self._waiting_rows -= rows
         return batch
 
-    def _finish(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        futures: Sequence["asyncio.Future[Predictions]"],
-        done: "Future[list[Predictions | Exception]]",
+    def _hand_over(
+        self, loop: asyncio.AbstractEventLoop, futures: Sequence["asyncio.Future[Predictions]"], done: _Batch
     ) -> None:
+        """In the worker's thread: let the loop finish the batch."""
+        loop.call_soon_threadsafe(self._finish, loop, futures, done)
+
+    def _finish(
+        self, loop: asyncio.AbstractEventLoop, futures: Sequence["asyncio.Future[Predictions]"], done: _Batch
+    ) -> None:
+        """In the loop: give each request its own result, and start what waits."""
         self._busy = False
         if self._waiting:
             self._start(loop)
