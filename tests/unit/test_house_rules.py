@@ -59,7 +59,7 @@ def test_the_map_of_the_tests_support_names_each_of_its_files() -> None:
 
 NO_VERB = re.compile(
     r"(A|All|An|As|At|Both|Bytes|Changes|Each|Every|Few|First|For|How|Names|No|None|Nothing|Number|Of|One|Rows"
-    r"|Seconds|The|This|Three|What|Where|Whether|Why)"
+    r"|Seconds|The|This|Three|What|Where|Whether|Why)\b"
 )
 
 
