@@ -103,7 +103,7 @@ def test_an_edit_of_the_spec_reaches_the_pods(
     assert "s3://models/house-prices/4" in str(deployment["spec"]["template"])
 
 
-def test_where_pods_may_run_reaches_them_and_goes_again(
+def test_node_selector_and_tolerations_reach_the_pods_and_go_again(
     cluster: Cluster, namespace: str, operator: RunningOperator
 ) -> None:
     taint = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}

@@ -102,7 +102,7 @@ def test_a_new_operator_that_changes_nothing_says_nothing(
     assert lines() == []
 
 
-def test_one_to_which_no_watch_has_told_anything_yet_says_nothing_either(
+def test_an_operator_without_a_list_yet_logs_no_change(
     cluster: Cluster, namespace: str, lines: Callable[[], list[str]]
 ) -> None:
     cluster.admin.apply(a_model(namespace))

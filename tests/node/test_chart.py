@@ -125,7 +125,7 @@ def test_an_operator_of_one_namespace_serves_it_alone(
     assert "status" not in node.api.get(elsewhere)
 
 
-def test_with_its_network_policy_and_budget_it_is_ready_too(release: Installation) -> None:
+def test_the_operator_is_ready_with_network_policy_and_budget(release: Installation) -> None:
     release.install("--set", "networkPolicy.enabled=true", "--set", "podDisruptionBudget.enabled=true")
     operator = release.operator()
     assert operator

@@ -84,7 +84,7 @@ def test_switching_autoscaling_off_leaves_the_count_as_it_is():
     assert replicas(model(), replicas=5) == 5
 
 
-def test_as_many_pods_are_expected_as_there_ought_to_be():
+def test_pods_expected_are_the_replicas_of_the_deployment():
     """Not only the least number that an autoscaler keeps: a pod above it that is silent is missed too."""
 
     def expected(of, **held):

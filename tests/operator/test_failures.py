@@ -46,7 +46,7 @@ def test_a_success_in_between_starts_the_count_again() -> None:
     assert status.failure is None
 
 
-def test_a_moment_of_trouble_does_not_hide_what_blocks_it() -> None:
+def test_a_passing_failure_does_not_hide_a_lasting_one() -> None:
     status = FailureStatus()
     status.fail(FORBIDDEN)
     for _ in range(2):

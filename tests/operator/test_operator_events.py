@@ -11,7 +11,7 @@ from tidegauge_operator.status.events import Event, events
 from tidegauge.protocol.names import Severity, Verdict
 
 
-def test_one_event_for_each_transition() -> None:
+def test_each_transition_of_a_verdict_is_one_event() -> None:
     starting = Observed(generation=2, deployment={"spec": {"replicas": 3}}, silence="starting")
     warned = a_report(drifting=(("sqft", Severity.WARNING, 0.06),))
     assert story(
@@ -94,7 +94,7 @@ def test_drift_that_grew_or_began_meanwhile_is_told() -> None:
     ]
 
 
-def test_the_end_of_silence_is_told_after_the_aggregator_was_started_anew() -> None:
+def test_the_end_of_silence_is_an_event_after_a_restart_of_the_aggregator() -> None:
     assert story(WELL, SILENT, UNASKED, WELL)[1:] == [
         [("Warning", "NoReport")],
         [],

@@ -39,7 +39,7 @@ def trouble(check: Callable[[], None]) -> str:
     return ""
 
 
-def test_one_look_that_takes_too_long_is_no_longer_healthy() -> None:
+def test_a_reconciliation_that_takes_too_long_is_not_healthy() -> None:
     clock = Clock()
     health = Health(clock, lambda: 0.0)
     health.begin(KEY)
@@ -102,7 +102,7 @@ async def pages_while(work: Callable[[], object], *paths: str) -> list[tuple[int
         server.server_close()
 
 
-def test_its_pages_are_answered_by_its_event_loop() -> None:
+def test_the_operators_pages_are_answered_by_its_event_loop() -> None:
     paths = "/healthz", "/readyz", "/metrics"
     healthy, ready, metrics = asyncio.run(pages_while(lambda: None, *paths))
     assert healthy == (200, b'{"status": "ok"}')

@@ -31,7 +31,7 @@ def test_a_flag_wins_over_the_environment() -> None:
 
 
 @pytest.mark.parametrize("variable", [Env.PORT, Env.REPORT_SECONDS, Env.LOG_LEVEL, Env.POD])
-def test_an_empty_variable_is_as_none(variable: Env) -> None:
+def test_an_empty_variable_counts_as_unset(variable: Env) -> None:
     assert parse_settings([], {variable: ""}) == parse_settings([], {})
 
 

@@ -208,12 +208,12 @@ WELL: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", WELL)
-def test_a_pod_that_is_well_or_on_its_way_has_none(case: str) -> None:
+def test_a_pod_that_is_well_or_starting_has_no_reason(case: str) -> None:
     assert pod_failure(WELL[case]) is None
 
 
 @pytest.mark.parametrize("case", FAILING)
-def test_a_pod_that_goes_anyway_has_none(case: str) -> None:
+def test_a_pod_that_is_being_deleted_has_no_reason(case: str) -> None:
     pod, _, _ = FAILING[case]
     going = {**pod, "metadata": {**pod["metadata"], "deletionTimestamp": "2026-11-22T12:00:00Z"}}
     assert pod_failure(going) is None
@@ -226,7 +226,7 @@ def test_who_may_not_read_the_storage_is_named_by_what_it_reads_with() -> None:
     assert "that the keys in Secret minio may read it" in str(pod_failure(pod))
 
 
-def test_what_is_told_stays_the_same_while_the_same_fails_again() -> None:
+def test_a_pods_reason_stays_while_the_same_failure_repeats() -> None:
     """Each new word would be a write to the API server."""
     over = ended(Exit.BUNDLE, LOG)
     states = [(over, None), (LOOPING, over), (RUNNING, over), (over, over)]

@@ -121,7 +121,7 @@ def test_an_edit_is_not_kept_waiting_by_a_failure() -> None:
 
 
 @pytest.mark.parametrize("taken_at", [0.5, 1.0])
-def test_an_edit_during_the_work_that_fails_is_not_kept_waiting_either(taken_at: float) -> None:
+def test_an_edit_during_failing_work_is_not_kept_waiting(taken_at: float) -> None:
     work = failed_once()
     work.add("a", taken_at)
     assert work.take(taken_at) == "a"

@@ -59,7 +59,7 @@ def test_features_that_change_places_are_nothing_that_happened(features: int) ->
     assert not has_happened(before, after)
 
 
-def test_one_more_of_many_is_something() -> None:
+def test_one_more_drifting_feature_of_many_changes_the_status() -> None:
     def report(features: int) -> Report:
         return a_report(drifting=tuple((f"f{i}", Severity.CRITICAL, 0.5) for i in range(features)))
 

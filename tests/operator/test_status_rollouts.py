@@ -61,7 +61,7 @@ def test_what_is_wrong_with_a_pod_is_told_at_once() -> None:
     assert message(document, "Ready") == IN_TROUBLE.message
 
 
-def test_what_is_wrong_with_an_aggregators_pod_too() -> None:
+def test_the_reason_of_an_aggregators_pod_is_in_the_condition() -> None:
     document = status_of(replace(WELL, stateful_set={"spec": {}, "status": {}}, aggregator_pods=IN_TROUBLE))
     assert condition(document, "AggregatorAvailable") == ("False", "ImagePullBackOff")
     assert condition(document, "Ready") == ("False", "ImagePullBackOff")
@@ -100,7 +100,7 @@ def test_more_pods_are_no_rollout() -> None:
     assert message(status_of(growing), "ModelAvailable") == "2 of 3 pods answer"
 
 
-def test_one_pod_that_fails_later_is_told_though_others_answer() -> None:
+def test_a_pod_that_fails_later_is_named_though_others_answer() -> None:
     failing_one = deployed(2, progressing="NewReplicaSetAvailable")
     document = status_of(replace(WELL, deployment=failing_one, model_pods=IN_TROUBLE))
     assert condition(document, "ModelAvailable") == ("True", "PodsFailing")

@@ -33,7 +33,7 @@ def test_unknown_features_are_named_and_the_model_stays_ready() -> None:
     assert condition(document, "DataDriftDetected") == ("False", "Stable")
 
 
-def test_one_warning_when_they_are_found_and_one_event_when_they_are_mended() -> None:
+def test_unknown_features_give_one_warning_and_their_mend_one_event() -> None:
     assert story(WELL, MISSPELT, MISSPELT, WELL)[1:] == [
         [("Warning", "UnknownFeatures")],
         [],

@@ -162,7 +162,7 @@ while True:
 """
 
 
-def test_a_shared_socket_is_served_by_whoever_lives(toys):
+def test_a_shared_socket_is_served_by_the_processes_that_live(toys):
     with listen(0) as front:
         port, code = front.getsockname()[1], SERVE.format(fd=front.fileno())
         stack = toys(inherited=(front.fileno(),), a=(Role.SERVER, code), b=(Role.SERVER, code))

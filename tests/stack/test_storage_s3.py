@@ -79,7 +79,7 @@ def test_the_documented_secret_has_the_keys_that_read_a_store_of_ones_own(keys: 
     assert model.storage_uri.startswith("s3://")
 
 
-def test_fsspecs_own_variables_do_as_well(
+def test_fsspecs_own_variables_reach_the_object_store(
     client: Mapping[str, str], keys: Mapping[str, str], tmp_path: Path
 ) -> None:
     own = {

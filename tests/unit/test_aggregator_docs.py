@@ -64,7 +64,7 @@ async def test_each_metric_of_the_aggregator_is_there_and_no_series_is_of_a_cell
     assert metrics["tidegauge_aggregator_store_bytes"] > 0
 
 
-def test_each_setting_is_a_variable_too(tmp_path: Path) -> None:
+def test_each_setting_of_the_aggregator_has_a_variable(tmp_path: Path) -> None:
     settings = parse_settings(
         [],
         {

@@ -18,7 +18,7 @@ def refuses(reason: Exception) -> Builds:
     return Builds({"node": build})
 
 
-def test_builds_go_on_beside_whoever_does_not_wait_for_them() -> None:
+def test_builds_go_on_beside_tests_that_need_none() -> None:
     let_go = threading.Event()
     builds = Builds({"chart": lambda _: None, "node": lambda _: let_go.wait(BOUND_SECONDS)})
     builds.wait("chart", print)

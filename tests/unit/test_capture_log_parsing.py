@@ -264,6 +264,6 @@ def test_a_segment_name_comes_back(writer: str, number: int) -> None:
 
 
 @given(st.text(max_size=60))
-def test_other_names_are_no_segments(name: str) -> None:
+def test_names_of_other_files_are_no_segments(name: str) -> None:
     found = split_segment_name(name)
     assert found is None or segment_name(*found) == name or name.split("-")[1].startswith("0")

@@ -48,7 +48,7 @@ def test_a_feature_in_one_profile_only_is_named():
     }
 
 
-def test_another_kind_or_dtype_is_named():
+def test_a_feature_of_another_kind_or_dtype_is_named():
     numbers, names = np.arange(9.0), [str(i) for i in range(9)]
     assert compare(one_column(numbers), one_column(names))[0].changes == ("numeric -> categorical",)
     narrow = one_column(numbers, dtypes={"x": "float32"})

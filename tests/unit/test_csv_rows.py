@@ -157,7 +157,7 @@ def test_in_a_file_of_one_column_a_blank_line_is_a_missing_value(
 @pytest.mark.parametrize("block_bytes", [1, 7, 1 << 20])
 @pytest.mark.parametrize("values", [["a", None, "b", None], [None, "a"], [1.5, None, 2.0], [True, None]])
 @pytest.mark.parametrize("writer", ["pandas", "polars", "Arrow"])
-def test_one_column_with_gaps_is_read_as_its_writer_wrote_it(
+def test_a_csv_column_with_gaps_is_read_as_it_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str, values: list[object], block_bytes: int
 ) -> None:
     monkeypatch.setattr(csv_table, "BLOCK_BYTES", block_bytes)

@@ -22,7 +22,7 @@ def _table(profile: Profile) -> DesignEffect:
     return table
 
 
-def test_independent_rows_have_none() -> None:
+def test_independent_rows_have_no_design_effect() -> None:
     random = np.random.default_rng(1)
     seconds = random.uniform(0, 2 * DAY, 40_000)
     table = _table(_profile(random.normal(size=seconds.size), seconds))

@@ -292,7 +292,7 @@ def test_a_file_is_put_in_front_of_a_message_once() -> None:
     assert error.where == "a.csv"
 
 
-def test_an_error_about_no_argument_has_none() -> None:
+def test_an_error_about_no_argument_has_no_argument_field() -> None:
     error = TidegaugeError("a shard of a shard")
     assert (error.argument, error.value, error.step) == ("", NOT_GIVEN, "")
 

@@ -198,7 +198,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, name: str) -> None:
         Profile.fit(tmp_path / name)
 
 
-def test_another_kind_of_file_is_refused() -> None:
+def test_a_file_of_unknown_kind_is_refused() -> None:
     with pytest.raises(ProfileError, match=r"must end with one of \.csv"):
         Profile.fit("train.xlsx")
 

@@ -44,7 +44,7 @@ COUNTS = PROFILE.count(LIVE)
     ],
     ids=["polars", "categorical", "arrow", "dicts", "lists", "arrays", "pandas", "order", "extra", "objects"],
 )
-def test_the_same_rows_count_the_same(rows: Any) -> None:
+def test_rows_of_any_container_count_the_same(rows: Any) -> None:
     assert PROFILE.count(rows) == COUNTS
 
 

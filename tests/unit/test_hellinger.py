@@ -26,14 +26,16 @@ COUNTS = st.lists(st.integers(0, 10**6), min_size=2, max_size=30)
         ([0, 0, 5], [1, 1, 2], 1 - math.sqrt(0.5)),
     ],
 )
-def test_it_is_what_one_works_out_by_hand(live: list[int], reference: list[int], squared: float) -> None:
+def test_the_hellinger_distance_is_what_one_works_out_by_hand(
+    live: list[int], reference: list[int], squared: float
+) -> None:
     found = hellinger(np.array(live), np.array(reference))
     assert found == pytest.approx(math.sqrt(squared), abs=1e-12)
 
 
 @pytest.mark.slow
 @given(COUNTS, COUNTS)
-def test_it_is_the_euclidean_distance_of_the_roots_of_the_shares(a: list[int], b: list[int]) -> None:
+def test_the_hellinger_distance_is_that_of_the_roots_of_the_shares(a: list[int], b: list[int]) -> None:
     size = min(len(a), len(b))
     live, reference = np.array(a[:size]), np.array(b[:size])
     if not live.any() or not reference.any():
@@ -46,7 +48,7 @@ def test_it_is_the_euclidean_distance_of_the_roots_of_the_shares(a: list[int], b
     assert found**2 - 1e-12 <= moved <= math.sqrt(2) * found + 1e-12
 
 
-def test_it_is_published_beside_psi() -> None:
+def test_the_hellinger_distance_is_published_beside_psi() -> None:
     random = np.random.default_rng(1)
     rows = {"x": random.normal(size=4000), "word": random.choice(list("abc"), 4000)}
     profile = Profile.fit(rows)
@@ -62,7 +64,7 @@ def test_it_is_published_beside_psi() -> None:
     assert Report.from_dict(document).features["x"].hellinger == report.features["x"].hellinger
 
 
-def test_a_report_of_before_has_none() -> None:
+def test_a_report_of_an_older_version_has_no_hellinger_distance() -> None:
     profile = Profile.fit({"x": np.arange(100.0)})
     monitor = Monitor(profile)
     monitor.add(0, profile.count({"x": np.arange(50.0)}))

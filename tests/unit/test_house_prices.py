@@ -110,6 +110,6 @@ def test_moderate_drift_is_found(house_prices):
 
 
 @pytest.mark.parametrize("feature", FEATURES)
-def test_one_feature_moved_is_the_one_named(feature, house_prices):
+def test_the_feature_that_moved_is_the_one_named(feature, house_prices):
     """The price may move with it: that is what the feature is for."""
     assert drifting_after(house_prices, "high", [feature]) - {None, "prediction"} == {feature}

@@ -83,6 +83,17 @@ def test_docstrings_begin_with_a_verb_and_are_short() -> None:
     assert sum(len(first.split()) for first in found.values()) / len(found) <= 10, "shorten first sentences"
 
 
+NEEDS_ITS_NEIGHBOUR = re.compile(
+    r"def (test_(?:it|its|they|them|such|those|these)_\w+|test_\w+_(?:ha(?:s|ve)_none))\("
+)
+
+
+def test_names_of_tests_have_a_subject_of_their_own() -> None:
+    texts = [path.read_text() for path in sorted((ROOT / "tests").glob("**/test_*.py"))]
+    unclear = [name for text in texts for name in NEEDS_ITS_NEIGHBOUR.findall(text)]
+    assert not unclear, f"in a list of failures these names say nothing: {unclear}"
+
+
 def test_files_stay_readable() -> None:
     too_long = {
         str(path.relative_to(ROOT)): lines

@@ -5,7 +5,7 @@ from support.controlplane.unavailable import Unavailable
 from support.images import check_machine
 
 
-def test_another_architecture_is_told_and_not_tried() -> None:
+def test_an_image_of_another_architecture_is_reported_and_not_run() -> None:
     with pytest.raises(
         Unavailable, match="images are built for x86_64 only here, and this machine is aarch64"
     ):

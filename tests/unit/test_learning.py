@@ -34,7 +34,7 @@ def raised(monitor: Monitor, panes: range, draw) -> int:
 
 
 @pytest.mark.slow
-def test_independent_rows_are_guessed_to_be_so(profile: Profile) -> None:
+def test_independent_rows_are_guessed_to_be_independent(profile: Profile) -> None:
     monitor, random = Monitor(profile), np.random.default_rng(2)
     raised(monitor, range(1100), lambda: independent(profile, random))
     assert not monitor.ready
@@ -62,7 +62,7 @@ def test_a_step_while_learning_stays_alarmed(profile: Profile, mean: float) -> N
     assert monitor.design_effect.max() < 2
 
 
-def test_a_step_that_nothing_alarmed_at_is_no_dependence_either(profile: Profile) -> None:
+def test_a_step_without_an_alarm_is_no_dependence(profile: Profile) -> None:
     blind = Policy(min_effect={"warning": 0.9, "critical": 0.9})
     monitor, random = Monitor(profile, blind), np.random.default_rng(7)
     raised(monitor, range(48), lambda: independent(profile, random))

@@ -90,7 +90,7 @@ def test_panes_may_come_in_any_order_and_in_any_pieces(seed: int, data: st.DataO
 
 
 @pytest.mark.slow
-def test_one_call_looks_as_often_as_many() -> None:
+def test_one_late_report_does_as_many_looks_as_many_reports() -> None:
     random = np.random.default_rng(3)
     panes = [_pane(random, 1.0 if 10 <= pane < 16 else 0.0) for pane in range(40)]
     often, once = Monitor(PROFILE, POLICY), Monitor(PROFILE, POLICY)

@@ -95,7 +95,7 @@ def test_a_header_far_from_the_begin_is_found_again(tmp_path: Path) -> None:
         pa.compress(ROWS.encode(), codec="zstd", asbytes=True),
     ],
 )
-def test_the_same_rows_are_read_from_every_spelling(data: bytes | str, tmp_path: Path) -> None:
+def test_csv_rows_are_read_alike_from_every_spelling(data: bytes | str, tmp_path: Path) -> None:
     assert fitted(tmp_path, data) == Profile.fit({"x": [1.0, 3.0], "y": [2.0, 4.0]})
 
 
@@ -127,7 +127,7 @@ def test_names_that_only_look_odd_are_names(header: str, names: tuple[str, ...],
         "a;b,c\n",
     ],
 )
-def test_other_signs_between_commas_are_left_alone(data: str, tmp_path: Path) -> None:
+def test_csv_fields_of_other_signs_are_left_alone(data: str, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(data)
     assert all(len(chunk) == 2 for chunk in chunks_of(path))
@@ -344,7 +344,7 @@ def test_row_groups_that_begin_with_nothing_keep_their_columns_types(tmp_path: P
     assert profile.count(parquet(table, tmp_path)).missing.tolist() == [2, 2, 2]
 
 
-def test_categories_that_no_row_has_are_none() -> None:
+def test_categories_without_a_row_are_no_categories() -> None:
     frame = pd.DataFrame({"c": pd.Categorical(["a", "b", "a"], categories=["z", "b", "a"])})
     assert Profile.fit(frame) == Profile.fit({"c": ["a", "b", "a"]})
 

@@ -47,7 +47,7 @@ def test_each_line_of_json_has_the_same_fields(four: Four, program: str) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_each_line_of_text_has_them_too(four: Four, program: str) -> None:
+def test_a_text_log_has_the_fields_of_the_json_log(four: Four, program: str) -> None:
     ended = run_and_stop(four, program, "--log-format", "TEXT")
     heads = [line for line in ended.lines() if re.match(r"\d{4}-", line)]
     assert heads

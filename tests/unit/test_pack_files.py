@@ -328,7 +328,7 @@ def test_a_folder_that_cannot_be_packed_says_why(described: str | None, words: s
         pack(tmp_path, made, rooms())
 
 
-def test_other_folders_are_told_by_what_is_in_them(tmp_path: Path) -> None:
+def test_folders_that_are_no_mlflow_model_are_refused_by_content(tmp_path: Path) -> None:
     for name, words in (("saved_model.pb", "TensorFlow SavedModel"), ("manifest.json", "a bundle already")):
         folder = tmp_path / name.partition(".")[0]
         folder.mkdir()

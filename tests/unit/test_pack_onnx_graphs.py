@@ -203,7 +203,7 @@ def with_a_switch(path: Path) -> Path:
         (with_a_switch, r"'training' is a single value.*initializer\.append"),
     ],
 )
-def test_other_graphs_are_refused_with_the_part_and_the_line(
+def test_graphs_that_cannot_be_served_are_refused_with_the_part(
     write: Callable[[Path], Path], words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(BundleError, match=words):

@@ -250,6 +250,6 @@ def test_times_state_how_much_rows_of_one_hour_resemble_each_other() -> None:
 
 
 @pytest.mark.parametrize("argument", ["exclude", "categorical", "feature_names"])
-def test_one_name_is_not_taken_for_a_list_of_letters(argument: str) -> None:
+def test_a_single_feature_name_is_no_list_of_letters(argument: str) -> None:
     with pytest.raises(ProfileError, match=rf"{argument}='ab': it must be a list of names, such as \['ab'\]"):
         Profile.fit({"ab": [1, 2], "a": [1, 2], "b": [1, 2]}, **{argument: "ab"})

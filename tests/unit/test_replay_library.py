@@ -111,7 +111,7 @@ def test_progress_is_told_in_rows(profile: Profile, month: pl.DataFrame) -> None
     assert told[-1] == 1000
 
 
-def test_transitions_are_plain_values_too(profile: Profile, month: pl.DataFrame) -> None:
+def test_transitions_of_a_replay_are_plain_values(profile: Profile, month: pl.DataFrame) -> None:
     first = replay(profile, month.head(500), independent(), time="at", pane="1h")[0].to_dict()
     assert list(first) == [
         "row", "pane", "time", "profile", "feature", "verdict", "severity", "before",

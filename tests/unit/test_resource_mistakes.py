@@ -89,7 +89,7 @@ def test_three_mistakes_are_named_at_once() -> None:
     assert "spec.replicas: expected a whole number >= 0, not -1" in message
 
 
-def test_one_mistake_has_no_number() -> None:
+def test_a_single_mistake_of_a_resource_has_no_number() -> None:
     assert message_of(with_value(FULL, ("spec", "replica"), 1)).startswith("spec.replica: no such field")
 
 

@@ -36,7 +36,7 @@ def test_training_rows_score_below_one_on_average() -> None:
     assert scores.mean() == pytest.approx(np.sqrt(2 / np.pi), abs=0.02)
 
 
-def test_one_row_and_many_score_the_same() -> None:
+def test_a_row_scores_the_same_alone_and_among_many() -> None:
     random = np.random.default_rng(1)
     matrix = HOUSES.to_numpy()[:50] * random.choice([1, 3, np.nan], (50, 5))
     matrix[0] = np.nan

@@ -71,7 +71,7 @@ def test_the_header_length_of_binary_tensors_is_of_the_inflated_body(app: App, k
 
 
 @pytest.mark.parametrize("name", ["br", "zstd", "compress", "gzip, gzip", "gzip, br", "\xff"])
-def test_another_coding_is_refused_before_the_body_is_read(app: App, name: str) -> None:
+def test_an_unknown_coding_is_refused_before_the_body_is_read(app: App, name: str) -> None:
     status, headers, answer = app.ask("POST", V2, bytes(2 * MAX_BYTES), content_encoding=name)
     assert (status, json.loads(answer)["reason"]) == (415, "unsupported_encoding")
     assert headers["accept-encoding"] == "gzip, deflate"

@@ -90,7 +90,7 @@ def test_the_row_is_refused_with_its_value(served: tuple[App, float, str], befor
     assert app.metric(Metric.SERVING_ROWS) == counted
 
 
-def test_other_rows_are_answered(served: tuple[App, float, str]) -> None:
+def test_rows_with_finite_predictions_are_answered(served: tuple[App, float, str]) -> None:
     app = served[0]
     for path, body, headers in requests(app.service.schema.names, [2.0, 3.0]):
         assert app.ask("POST", path, body, **headers)[0] == 200

@@ -151,7 +151,7 @@ def test_every_parameter_of_an_answer_is_text_number_or_truth_value(flights: App
     assert json.loads(parameters[1]["classes"]) == ["late", "on time"]
 
 
-def test_outputs_have_mlserver_s_names_too(flights: App) -> None:
+def test_outputs_also_have_the_names_that_mlserver_gives(flights: App) -> None:
     path = "/v2/models/late-flights/infer"
     plain = flights.post(path, flight_tensors())[1]["outputs"]
     wish = {"outputs": [{"name": "predict_proba"}, {"name": "predict"}]}

@@ -247,7 +247,7 @@ def test_a_body_above_the_limit_is_refused_without_being_read(app: App, path: st
 
 
 @pytest.mark.parametrize("path", ["/predict", V1, V2])
-def test_another_method_is_refused(app: App, path: str) -> None:
+def test_a_method_that_a_path_does_not_take_is_refused(app: App, path: str) -> None:
     status, answer = app.get(path)
     assert (status, answer["reason"]) == (405, "method_not_allowed")
     assert "POST" in answer["error"]

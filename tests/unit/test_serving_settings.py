@@ -42,7 +42,7 @@ def test_each_setting_comes_from_its_flag_or_its_variable(env: Env) -> None:
 
 
 @pytest.mark.parametrize("env", EACH)
-def test_an_empty_variable_is_as_none(env: Env) -> None:
+def test_an_empty_variable_counts_as_unset(env: Env) -> None:
     assert parse_settings(["--bundle", "b"], {env: ""}) == parse_settings(["--bundle", "b"], {})
 
 

@@ -157,7 +157,7 @@ def test_more_rows_of_the_same_shares_stay_significant(
 
 
 @deciding
-def test_it_reads_what_it_names_and_nothing_else(
+def test_a_statistic_reads_the_sums_that_it_names(
     statistic: type[Statistic], profile: Profile, evaluator: Evaluator
 ) -> None:
     sums = _sums(evaluator, _cases(profile)["moved"])
@@ -172,7 +172,7 @@ def test_it_reads_what_it_names_and_nothing_else(
 
 
 @deciding
-def test_it_may_alarm_only_for_its_kinds(statistic: type[Statistic], evaluator: Evaluator) -> None:
+def test_a_statistic_alarms_only_for_its_kinds(statistic: type[Statistic], evaluator: Evaluator) -> None:
     kinds = np.array(evaluator.reference.kinds)
     assert set(kinds[statistic.applies(evaluator.reference)]) <= statistic.kinds
     assert statistic.leads <= statistic.kinds
@@ -211,7 +211,9 @@ def test_figures_of_the_reference_itself_are_those_of_no_drift(
 
 
 @publishing
-def test_some_feature_has_each_figure(statistic: type[Statistic], profile: Profile) -> None:
+def test_each_published_figure_is_given_for_some_feature(
+    statistic: type[Statistic], profile: Profile
+) -> None:
     samples = _samples(profile, _cases(profile)["moved"])
     found = {
         name

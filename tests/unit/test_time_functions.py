@@ -73,7 +73,7 @@ def test_a_feature_that_also_depends_on_other_things_is_left_alone(name):
     assert warned(time, OTHERS[name](time)) == []
 
 
-def test_one_day_of_rows_does_not_show_that_a_day_returns():
+def test_one_day_of_rows_shows_no_daily_cycle():
     time = times(days=1.5)
     assert warned(time, np.sin(2 * np.pi * time / DAY)) == []
 

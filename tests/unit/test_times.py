@@ -104,7 +104,7 @@ FORMS: list[Any] = [
 
 
 @pytest.mark.parametrize("form", FORMS, ids=repr)
-def test_one_moment_in_many_forms(form: Any) -> None:
+def test_a_moment_is_read_alike_in_many_forms(form: Any) -> None:
     values = np.empty(1, dtype=object)
     values[0] = form
     assert epoch_seconds(Column(values)).tolist() == [MOMENT.timestamp()]

@@ -48,7 +48,7 @@ async def test_names_that_were_mended_are_told_no_more(tmp_path: Path) -> None:
     assert (found[1], found[-1]) == (["y1"], [])
 
 
-def test_the_report_on_a_terminal_names_them() -> None:
+def test_the_report_command_names_unknown_features() -> None:
     server = ReportServer()
     try:
         server.say(a_report(unknown_features=("idd", "sqfeet")))
