@@ -36,7 +36,7 @@ def rule_of(flag: str) -> str:
     return f"it must be {RULES[flag]}, in seconds, or a duration: {RULE}"
 
 
-def test_these_are_all_settings_in_seconds() -> None:
+def test_each_setting_in_seconds_is_listed() -> None:
     rows = [row for program in PROGRAMS for _, row in settings_of(TABLES[program])]
     in_seconds = {row.flag for row in rows if row.flag.endswith("-seconds")}
     assert in_seconds == {row.flag for row in rows if row.unit == "duration"} == set(FLAGS)
