@@ -4,7 +4,7 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -156,6 +156,7 @@ def _entry(package: str, parts: list[str]) -> str:
     return name if name and ((folder / name).is_dir() or (folder / f"{name}.py").exists()) else ""
 
 
+@cache
 def imports_of_files(package: str, room: str) -> Imports:
     """What the files of a room, or one file beside the rooms, import from other rooms."""
     found: Imports = (set(), set(), set())
@@ -206,3 +207,71 @@ def test_a_room_says_what_it_is_for_and_what_it_imports(package: str, room: str)
     assert len(told.splitlines()) >= 3
     imports = imports_of_files(package, room)
     assert told_imports(told) == imports, f"it should say: {sentence_of(imports)}"
+
+
+# --- the page of rooms ------------------------------------------------------------------------------------
+
+PROGRAMS = ("serving", "sidecar", "aggregator", "operator")
+FLAT = ("beside the rooms", "the program")  # the line of the files that are in no room
+
+
+def ticked(names: Iterable[str]) -> str:
+    return ", ".join(f"`{each}`" for each in sorted(names)) or "-"
+
+
+def top_rooms(package: str) -> list[str]:
+    return [room for room in rooms_of(package) if "/" not in room and room != "."]
+
+
+def may_import(package: str, room: str) -> str:
+    """The rooms that a room imports, of its own package and of the library, as the page says it."""
+    own, library, _ = imports_of_files(package, room)
+    return f"{ticked(own)}; library: {ticked(library)}" if package != "tidegauge" else ticked(own)
+
+
+def called_by(package: str, room: str) -> str:
+    """Who imports a room: rooms and single files of its package, then the programs, as the page says it."""
+    entries = [*top_rooms(package), *(each.stem for each in PACKAGES[package].glob("*.py"))]
+    rooms = [each for each in {*entries} - {room, "__init__"} if room in imports_of_files(package, each)[0]]
+    programs = [each for each in PROGRAMS if package == "tidegauge" and room in _of_the_library(each)]
+    return "; ".join(filter(None, [ticked(rooms) if rooms else "", ", ".join(programs)])) or "people"
+
+
+def _of_the_library(program: str) -> set[str]:
+    package = f"tidegauge_{program}"
+    entries = [*top_rooms(package), *(each.stem for each in PACKAGES[package].glob("*.py"))]
+    return {name for each in entries for name in imports_of_files(package, each)[1]}
+
+
+def lines_of_tables(page: str, package: str) -> dict[str, list[list[str]]]:
+    """The cells behind each room's name in the tables of a package's section."""
+    folder = PACKAGES[package].relative_to(ROOT)
+    (section,) = re.findall(rf"^## [^\n]*`{folder}/`[^\n]*\n(.*?)(?=^## )", page, re.MULTILINE | re.DOTALL)
+    found: dict[str, list[list[str]]] = {}
+    for line in re.findall(r"^\| (?!room |---)(.*) \|$", section, re.MULTILINE):
+        room, *cells = (cell.strip() for cell in line.split(" | "))
+        found.setdefault(room.strip("`"), []).append(cells)
+    return found
+
+
+def files_of(package: str, room: str) -> set[str]:
+    folder = PACKAGES[package] / room
+    paths = folder.glob("*.py") if room == "." else folder.rglob("*.py")
+    return {str(each.relative_to(folder).with_suffix("")) for each in paths if each.stem != "__init__"}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_page_of_rooms_says_what_each_may_import_and_who_calls_it(package: str) -> None:
+    lines = lines_of_tables((ROOT / "docs/design/rooms.md").read_text(), package)
+    told = {room: tuple(cells[0][1:3]) for room, cells in lines.items() if room not in FLAT}
+    assert told == {
+        room: (may_import(package, room), called_by(package, room)) for room in top_rooms(package)
+    }
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_page_of_rooms_names_each_file(package: str) -> None:
+    lines = lines_of_tables((ROOT / "docs/design/rooms.md").read_text(), package)
+    told = {"." if room in FLAT else room: cells[-1][0] for room, cells in lines.items()}
+    named = {room: set(re.findall(r"`([\w/]+)`", text)) for room, text in told.items()}
+    assert named == {room: files_of(package, room) for room in [*top_rooms(package), "."]}
