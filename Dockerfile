@@ -8,7 +8,7 @@
 # REVISION  of the sources, for the label: --build-arg REVISION=$(git rev-parse HEAD)
 # Where there is no package index: --build-context wheels=FOLDER --build-arg PIP_NO_INDEX=1
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 
 # A build context of this name takes its place.
 FROM scratch AS wheels

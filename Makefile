@@ -85,12 +85,12 @@ $(VENV)/bin/python:
 	@echo "Making the environment $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.local: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.local: pyproject.toml constraints.txt tidegauge/__about__.py | $(VENV)/bin/python
 	@echo "Installing what the local stack needs into $(VENV) ..."
 	@$(PIP) --no-compile -e '.[local]'
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.dev: pyproject.toml constraints.txt tidegauge/__about__.py | $(VENV)/bin/python
 	@echo "Installing what the tests need into $(VENV) ..."
 	$(PIP) -e '.[dev]'
 	@touch $@ $(VENV)/.local

@@ -53,7 +53,7 @@ def test_the_operator_understands_what_it_is_told(helm: Helm, values: Path) -> N
 
 
 def test_images_can_be_named_together_and_one_by_one(helm: Helm) -> None:
-    assert container(helm.template())["image"] == "localhost/tidegauge/operator:0.1.0"
+    assert container(helm.template())["image"] == "localhost/tidegauge/operator:0.2.0"
     digest = "sha256:" + "0" * 64
     objects = helm.template(
         *set_to(
@@ -131,7 +131,7 @@ def test_a_chart_above_may_hand_down_what_charts_hand_down(helm: Helm, tmp_path:
     above = tmp_path / "above"
     (above / "charts").mkdir(parents=True)
     (above / "charts/tidegauge").symlink_to(CHART)
-    dependency = {"name": "tidegauge", "version": "0.1.0", "condition": "tidegauge.enabled"}
+    dependency = {"name": "tidegauge", "version": "0.2.0", "condition": "tidegauge.enabled"}
     chart = {"apiVersion": "v2", "name": "above", "version": "1.0.0", "dependencies": [dependency]}
     (above / "Chart.yaml").write_text(yaml.safe_dump(chart))
     (above / "values.yaml").write_text("global: {any: thing}\ntidegauge: {enabled: true, logLevel: debug}\n")
