@@ -1,6 +1,6 @@
 """The alerts of one model. Each has a page in `docs/runbooks/` named after it.
 
-What is drift is decided by the aggregator, whose severities rest on `spec.drift`; all else goes by
+The aggregator decides what is drift, by `spec.drift`. All other limits are in
 `spec.monitoring.prometheusRule.thresholds`.
 """
 

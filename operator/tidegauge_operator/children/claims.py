@@ -1,8 +1,8 @@
 """The aggregator's volume claims, when they must grow.
 
 A StatefulSet makes its claims from a template that cannot be changed. So the template stays as it was made,
-and claims that shall be larger are written directly: those of new replicas before the StatefulSet makes them,
-those that are there after all else, for their storage class must allow it and may not.
+and larger claims are written directly. Those of new replicas are written before the StatefulSet makes them.
+Those of existing replicas are written last, because their storage class may refuse it.
 """
 
 from typing import Any, Final

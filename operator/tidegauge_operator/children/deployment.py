@@ -52,8 +52,9 @@ def build(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[str, Any]:
 def _set_scale(document: dict[str, Any], model: DriftMonitoredModel, inputs: PlanInputs) -> None:
     """Set `replicas` so that the number of running pods changes only when the user asks for it.
 
-    Leaving the field out while no other manager owns it would reset it to 1, so the present value is written
-    until an autoscaler has written it. The version that was read guards against one that does so just now.
+    Without the field, and while no other manager owns it, the API server resets it to 1. So the present
+    value is written until an autoscaler has written its own. The version that was read guards against one
+    that does so just now.
     """
     wanted = model.spec.replicas
     if wanted is None:
@@ -168,7 +169,7 @@ def _server_settings(model: DriftMonitoredModel, inputs: PlanInputs) -> dict[Env
 def _server_resources(model: DriftMonitoredModel) -> dict[str, Any]:
     """Return the server's resources, with a request for cpu: an autoscaler counts in shares of it.
 
-    Also without autoscaling, so that switching it on restarts no pod.
+    It is set without autoscaling too, so that switching that on restarts no pod.
     """
     found = pods.resources(model.spec.model.resources)
     if not any("cpu" in of for of in found.values()):
@@ -190,7 +191,7 @@ def _volumes(model: DriftMonitoredModel) -> list[dict[str, Any]]:
 def _log_volume_size(log_bytes: int) -> str:
     """Return the size of the log's volume: the rows' budget, and room for the sidecar's panes.
 
-    A log that could fill its volume would leave the sidecar no room for the pane that makes room.
+    A log that filled its volume would leave the sidecar no room for the pane that frees space.
     """
     mebibytes = -(-log_bytes // MEBIBYTE)
     return f"{mebibytes + max(8, mebibytes // 4)}Mi"

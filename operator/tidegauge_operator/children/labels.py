@@ -76,7 +76,7 @@ def metadata(
 ) -> dict[str, Any]:
     """Return metadata with an owner: garbage collection deletes the object with the resource.
 
-    Without `blockOwnerDeletion`: some clusters ask a right for it that is needed for nothing else.
+    `blockOwnerDeletion` is left out: some clusters require one more right for it.
     """
     return {
         "name": name,

@@ -1,4 +1,4 @@
-"""NetworkPolicies: the ports that answer, and an aggregator that calls nobody."""
+"""NetworkPolicies: the ports that answer, and no connections from an aggregator."""
 
 from typing import Any
 

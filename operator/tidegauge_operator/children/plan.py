@@ -1,4 +1,4 @@
-"""From one resource, and what the cluster holds already, to all objects that should be there. Pure."""
+"""The plan: all objects of one resource, from the resource and what the cluster holds. Pure."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -35,7 +35,7 @@ def plan(model: DriftMonitoredModel, inputs: PlanInputs) -> list[dict[str, Any]]
     Returns
     -------
     list of dict
-        Whole documents for server-side apply. What the resource owns and is not in here may go.
+        Whole documents for server-side apply. Objects of the resource that are not in here may be deleted.
     """
     return [child for child in _children(model, inputs) if child is not None]
 

@@ -1,4 +1,4 @@
-"""The Secret that the sidecars show when they write to the aggregators."""
+"""The Secret with the token that sidecars send to the aggregators."""
 
 import base64
 from typing import Any

@@ -184,9 +184,9 @@ class Applier:
     ) -> bool:
         """Return whether an object would do harm without one that failed.
 
-        A StatefulSet makes a claim that it does not find, and too small. Pods that divide the features among
-        another number of aggregators than exists have every pane rejected. An autoscaler may find a
-        Deployment with its target's name that is somebody else's.
+        A StatefulSet makes a claim that it does not find, and makes it too small. Pods that count on another
+        number of aggregators have every pane rejected. An autoscaler may find another owner's Deployment with
+        the name of its target.
         """
         without = {other.kind for other in failed}
         if ref.kind == "StatefulSet":
@@ -253,8 +253,8 @@ class Applier:
     async def _apply_if_absent(self, document: Document) -> Document | None:
         """Apply a document if no object of its name is there; else None.
 
-        An object that is there has another version, which is a conflict. Where there is none the API server
-        passes over the version; one that did not would answer as if something were there, or find it invalid.
+        An existing object has another version, which is a conflict. If there is none, the API server ignores
+        the version. One that did not would answer as if the object existed, or find the document invalid.
         """
         metadata = document["metadata"] | {"resourceVersion": NO_VERSION}
         try:

@@ -21,7 +21,7 @@ class EventHandlers:
     Parameters
     ----------
     cache, pods, reconciler, queue
-        The parts of the operator that learn of it.
+        Where events are recorded, and the queue of models.
     """
 
     def __init__(self, cache: Cache, pods: PodFailures, reconciler: Reconciler, queue: Queue[Key]) -> None:

@@ -50,7 +50,7 @@ class Health:
     def check_health(self) -> None:
         """Raise a `Refusal` if one key takes too long, or no worker takes any though one is due.
 
-        A long queue that moves is well.
+        A long queue that moves is healthy.
         """
         now = self._clock()
         if stuck := [str(key) for key, began in self._began.items() if now - began > STUCK_SECONDS]:

@@ -47,7 +47,7 @@ async def attempt(act: Callable[[], Awaitable[None]], seconds: float) -> bool:
 
 
 class PeriodicTasks:
-    """Work on all models that is repeated.
+    """Runs the repeated work on all models.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class PeriodicTasks:
     namespaces
         Namespaces it watches; empty for all.
     reports, addresses
-        Reads reports, from the addresses of a model's aggregators.
+        The client for reports, and the addresses of a model's aggregators.
     """
 
     def __init__(

@@ -150,7 +150,7 @@ class Queue(Generic[Key]):
     async def work(self, act: Callable[[Key, bool], Awaitable[bool]]) -> None:
         """Work as one worker: call `act` with one key after the other, and whether this is a try.
 
-        It says whether that went well.
+        `act` returns whether that went well.
         """
         while (key := await self._next()) is not None:
             went_well = False

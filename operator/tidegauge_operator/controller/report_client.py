@@ -31,7 +31,7 @@ class ReportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class JoinedReport:
-    """A report, why a part of it is missing, and of how many shards; empty and 0 where it is whole."""
+    """A report, why a part is missing, and of how many shards; empty and 0 where it is whole."""
 
     report: Report
     silence: str = ""
@@ -39,7 +39,7 @@ class JoinedReport:
 
 
 class ReportClient:
-    """Reads reports, only so many at once, so that a thousand shards are no thousand connections."""
+    """Reads reports, a limited number at once: a thousand shards are not a thousand connections."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session

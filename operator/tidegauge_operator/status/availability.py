@@ -1,7 +1,7 @@
-"""Whether a model answers, and whether all of its spec does: from its workloads, and what ails their pods.
+"""Availability of a model and of its present spec, from its workloads and the failures of their pods.
 
-The conditions say more than those of a workload, and sooner: why pods do not run, and that a revision which
-cannot start has not taken the place of the one that answers. Pure.
+The conditions say more than those of a workload, and sooner: why pods do not run, and that the revision
+before one that cannot start still answers. Pure.
 """
 
 from __future__ import annotations

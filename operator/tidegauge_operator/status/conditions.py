@@ -62,7 +62,7 @@ class Observed:
     missing_kinds
         Wanted kinds that the cluster does not know.
     applied_kinds
-        Those kinds of other products that were applied; None before the objects were gone through once.
+        Those kinds of other products that were applied; None before the first pass.
     report
         The aggregator's newest report; None when there is none.
     silence

@@ -1,4 +1,4 @@
-"""The Events that tell of a model: from one status to the next. Pure."""
+"""The Events of a model, from one status to the next. Pure."""
 
 from __future__ import annotations
 

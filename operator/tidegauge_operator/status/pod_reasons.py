@@ -2,7 +2,7 @@
 
 What the programs say with their last line and exit code (`protocol.names.Exit`) comes through in their
 words. Nothing that changes with each new try is shown: how often it was tried, how long the wait is, names of
-pods that never came to be.
+pods that were never made.
 """
 
 from __future__ import annotations
