@@ -47,7 +47,7 @@ format: $(VENV)/.dev  ## Let ruff fix what it can
 
 crds: $(VENV)/.dev  ## Write crds/ and docs/custom-resource.md from the types in tidegauge/resource
 	$(BIN)/python -m tidegauge.resource.crd > crds/driftmonitoredmodels.tidegauge.io.yaml
-	$(BIN)/python -m tidegauge.resource.manual > docs/custom-resource.md
+	$(BIN)/python -m tidegauge.resource.reference_page > docs/custom-resource.md
 
 chart: crds  ## Write what charts/ and manifests/ take from crds/, deploy/operator/role.yaml and each other
 	PYTHONPATH=tests $(BIN)/python -m support.chart_files

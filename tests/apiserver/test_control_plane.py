@@ -151,7 +151,7 @@ def test_nothing_outlives_tests_that_are_killed(tmp_path: Path) -> None:
     assert tests.stdout
     assert tests.stdout.readline() == "ready\n"
     started = psutil.Process(tests.pid).children(recursive=True)
-    assert len(started) == 3, "the two programs and their guard"
+    assert len(started) == 3, "the two programs and the shell of their group"
     tests.send_signal(signal.SIGKILL)
     tests.wait()
     _, alive = psutil.wait_procs(started, timeout=20)

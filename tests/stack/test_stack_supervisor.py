@@ -13,8 +13,8 @@ from support.waiting import wait_for
 
 from tidegauge.errors import ResourceError
 from tidegauge.local.demo import stop
-from tidegauge.local.guard import Guard
 from tidegauge.local.network import free_ports, is_free, listen, unhealthy
+from tidegauge.local.process_group import ProcessGroup
 from tidegauge.local.supervisor import Program, Role, Supervisor
 
 WAIT = """
@@ -34,7 +34,7 @@ while True:
 
 @pytest.fixture
 def guard():
-    with Guard() as guard:
+    with ProcessGroup() as guard:
         yield guard
 
 
@@ -130,8 +130,8 @@ def test_a_process_deaf_to_sigterm_is_killed_and_named(toys):
 
 OWNER = """
 import subprocess, sys, time
-from tidegauge.local.guard import Guard
-guard = Guard()
+from tidegauge.local.process_group import ProcessGroup
+guard = ProcessGroup()
 child = subprocess.Popen([sys.executable, "-c", {deaf!r}], process_group=guard.group, stdout=subprocess.PIPE)
 child.stdout.readline()
 print(guard.group, child.pid, flush=True)

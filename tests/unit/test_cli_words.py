@@ -13,7 +13,7 @@ from sklearn.linear_model import LinearRegression
 from support.command_line import tidegauge
 
 import tidegauge as library
-from tidegauge.cli.words import in_options
+from tidegauge.cli.option_names import in_options
 from tidegauge.errors import TidegaugeError
 from tidegauge.telling import Argument
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tidegauge.resource import crd, manual
+from tidegauge.resource import crd, reference_page
 from tidegauge.resource.cel import RULES
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ def test_the_file_is_current() -> None:
 
 
 def test_the_manual_is_current() -> None:
-    assert (ROOT / "docs/custom-resource.md").read_text() == manual.page(), "run `make crds`"
+    assert (ROOT / "docs/custom-resource.md").read_text() == reference_page.page(), "run `make crds`"
 
 
 def test_the_file_says_what_the_definition_says() -> None:

@@ -17,7 +17,7 @@ from support.command_line import tidegauge as run
 
 import tidegauge
 from tidegauge.cli import main
-from tidegauge.cli.words import OPTIONS, in_options
+from tidegauge.cli.option_names import OPTIONS, in_options
 from tidegauge.errors import ResourceError, TidegaugeError, TidegaugeWarning
 from tidegauge.protocol.bundle import Manifest
 from tidegauge.protocol.pane import Pane

@@ -17,7 +17,7 @@ import click
 from tidegauge.__about__ import __version__
 from tidegauge.cli.failure import INTERRUPTED, Failure
 from tidegauge.cli.group import Group
-from tidegauge.cli.words import in_options
+from tidegauge.cli.option_names import in_options
 from tidegauge.errors import TidegaugeError
 
 __all__ = ["main"]

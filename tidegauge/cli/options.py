@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from tidegauge.cli.failure import Failure
-from tidegauge.cli.words import typed
+from tidegauge.cli.option_names import typed
 from tidegauge.protocol.duration import RULE, seconds_of
 
 __all__ = [

@@ -8,9 +8,9 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tidegauge.cli.parts import warnings_as_lines
+from tidegauge.cli.loading import warnings_as_lines
+from tidegauge.cli.option_names import typed
 from tidegauge.cli.tables import printable, screen
-from tidegauge.cli.words import typed
 from tidegauge.pack import ModelFormat, Packed, pack_model
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.bundle import ModelFile

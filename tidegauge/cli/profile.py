@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from tidegauge.cli.parts import check_folder, load_profile, warnings_as_lines
+from tidegauge.cli.loading import check_folder, load_profile, warnings_as_lines
 from tidegauge.cli.tables import Column, print_table, screen
 from tidegauge.profile.comparison import FeatureDifference, compare
 from tidegauge.profile.profile import CategoricalFeature, Feature, NumericFeature, Profile

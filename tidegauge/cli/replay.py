@@ -9,9 +9,9 @@ from typing import Any, Final
 import click
 
 from tidegauge.cli.failure import EXIT_CODES, INTERRUPTED
-from tidegauge.cli.parts import load_profile, load_resource, warnings_as_lines
+from tidegauge.cli.loading import load_profile, load_resource, warnings_as_lines
+from tidegauge.cli.option_names import typed
 from tidegauge.cli.tables import Column, duration, print_table, printable, screen
-from tidegauge.cli.words import typed
 from tidegauge.errors import PolicyError, SchemaError
 from tidegauge.monitor.past_rows import Cut
 from tidegauge.monitor.policy import DEFAULT_MIN_EFFECT, Policy

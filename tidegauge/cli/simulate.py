@@ -11,10 +11,10 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tidegauge.cli.failure import INTERRUPTED
+from tidegauge.cli.loading import load_profile
+from tidegauge.cli.option_names import typed
 from tidegauge.cli.options import DEFAULT_ROWS
-from tidegauge.cli.parts import load_profile
 from tidegauge.cli.tables import screen
-from tidegauge.cli.words import typed
 from tidegauge.data.sources import chunks_of, reading_for
 from tidegauge.data.synthetic import Scenario, rows
 from tidegauge.data.values import json_cell

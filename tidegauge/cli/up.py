@@ -12,7 +12,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tidegauge.cli.parts import load_resource
+from tidegauge.cli.loading import load_resource
 from tidegauge.cli.tables import Column, print_table
 from tidegauge.local.plan import allowing, of_bundle, with_bundle
 from tidegauge.local.stack import Options, Stack, clear_pods, running

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from tidegauge.errors import ResourceError
-from tidegauge.local.guard import Guard
 from tidegauge.local.network import free_ports, is_free, listen, unhealthy
 from tidegauge.local.plan import (
     Layout,
@@ -22,6 +21,7 @@ from tidegauge.local.plan import (
     profile_path,
     programs,
 )
+from tidegauge.local.process_group import ProcessGroup
 from tidegauge.local.state import StackState, locked
 from tidegauge.local.supervisor import Program, Supervisor
 from tidegauge.protocol.bundle import Manifest
@@ -157,7 +157,7 @@ def running(
     pods = resource.spec.pods if options.pods is None else options.pods
     bundle, profile = _found(resource, resource_folder)
     shards = resource.spec.aggregator.replicas
-    with locked(folder), _reserved(options, pods, shards) as ports, Guard() as guard:
+    with locked(folder), _reserved(options, pods, shards) as ports, ProcessGroup() as guard:
         layout = Layout(
             folder=folder,
             bundle=bundle,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from tidegauge.data.values import texts_of
 from tidegauge.errors import BundleError
-from tidegauge.model.inference import onnxruntime
+from tidegauge.model.onnx_runtime import onnxruntime
 from tidegauge.pack.form import Form
 from tidegauge.pack.native import Native
 from tidegauge.pack.onnx_rewrite import from_columns, label_first, outputs_of, widths_of

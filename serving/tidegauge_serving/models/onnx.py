@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from tidegauge.data.values import texts_of
 from tidegauge.errors import BundleError
-from tidegauge.model.inference import label_dtype
-from tidegauge.model.inference import onnxruntime as ort
+from tidegauge.model.onnx_runtime import label_dtype
+from tidegauge.model.onnx_runtime import onnxruntime as ort
 from tidegauge.nearest import listed
 from tidegauge.profile.profile import Profile
 from tidegauge_serving.models.base import Artefact, Label, Predictions, require_features

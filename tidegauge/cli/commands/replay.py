@@ -5,8 +5,8 @@ from typing import Any
 import click
 
 from tidegauge.cli.failure import Failure, needs_extra
+from tidegauge.cli.option_names import typed
 from tidegauge.cli.options import Duration, Number, existing_file, give_one, profile_path
-from tidegauge.cli.words import typed
 from tidegauge.kit import kinds
 
 

@@ -1,4 +1,4 @@
-"""What several commands share: profiles of files and bundles, and warnings as lines."""
+"""Profiles, resources and folders that commands are given, and warnings as lines."""
 
 import contextlib
 import warnings
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidegauge.cli.words import in_options, typed
+from tidegauge.cli.option_names import in_options, typed
 from tidegauge.errors import ProfileError, ResourceError, TidegaugeWarning
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.names import PROFILE_FILE

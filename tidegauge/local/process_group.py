@@ -10,12 +10,12 @@ import subprocess
 from types import TracebackType
 from typing import Final, Self
 
-__all__ = ["Guard"]
+__all__ = ["ProcessGroup"]
 
 _WAIT_FOR_OWNER: Final = "read _ || kill -s KILL 0"
 
 
-class Guard:
+class ProcessGroup:
     """The guarded group; processes join it with ``Popen(process_group=guard.group)``."""
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """The page `docs/custom-resource.md`: every field of the resource, from its definition.
 
-``python -m tidegauge.resource.manual`` prints it; `make crds` writes it.
+``python -m tidegauge.resource.reference_page`` prints it; `make crds` writes it.
 """
 
 import json
