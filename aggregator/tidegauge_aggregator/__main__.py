@@ -25,9 +25,9 @@ from tidegauge_aggregator.http.metrics import ReportCollector
 from tidegauge_aggregator.http.panes_route import App
 from tidegauge_aggregator.service.aggregator import MAX_PROFILE_BYTES, Aggregator
 from tidegauge_aggregator.service.config import parse_config
-from tidegauge_aggregator.service.cycle import Cycle
-from tidegauge_aggregator.service.intake import Shard
-from tidegauge_aggregator.service.meters import Meters
+from tidegauge_aggregator.service.metrics import AggregatorMetrics
+from tidegauge_aggregator.service.scheduler import Scheduler
+from tidegauge_aggregator.service.validation import Shard
 from tidegauge_aggregator.store.base import StoreError
 from tidegauge_aggregator.store.sqlite.store import open_store
 
@@ -68,14 +68,14 @@ async def serve(settings: Settings, clock: Callable[[], float] = time.time) -> N
     aggregator = Aggregator(
         open_store(settings.data_dir),
         clock=clock,
-        meters=Meters(registry),
+        metrics=AggregatorMetrics(registry),
         shard=Shard(*settings.shard),
         retention_seconds=settings.retention_seconds,
     )
-    cycle = Cycle(aggregator, config)
+    scheduler = Scheduler(aggregator, config)
     registry.register(ReportCollector(aggregator))
     server = _server(make_app(aggregator, gate, registry, settings.stack), aggregator)
-    working = asyncio.create_task(_work(aggregator, cycle, gate, server))
+    working = asyncio.create_task(_work(aggregator, scheduler, gate, server))
     on_end_signals(server.end, asyncio.get_running_loop())
     announce(listening)
     try:
@@ -88,14 +88,14 @@ async def serve(settings: Settings, clock: Callable[[], float] = time.time) -> N
         raise error
 
 
-async def _work(aggregator: Aggregator, cycle: Cycle, gate: TokenGate, server: Server) -> None:
+async def _work(aggregator: Aggregator, scheduler: Scheduler, gate: TokenGate, server: Server) -> None:
     """Load the store, then evaluate what becomes due, for ever; the server stops when this cannot go on."""
     try:
         await aggregator.start()
         while True:
             gate.refresh()
-            await cycle.step()
-            await asyncio.sleep(cycle.pause_seconds)
+            await scheduler.step()
+            await asyncio.sleep(scheduler.pause_seconds)
     except Exception:
         logger.exception("the aggregator cannot go on")
         server.should_exit = True

@@ -17,9 +17,9 @@ from tidegauge_aggregator.http.app import make_app
 from tidegauge_aggregator.http.metrics import ReportCollector
 from tidegauge_aggregator.service.aggregator import Aggregator
 from tidegauge_aggregator.service.config import parse_config
-from tidegauge_aggregator.service.cycle import Cycle
-from tidegauge_aggregator.service.intake import Shard
-from tidegauge_aggregator.service.meters import Meters
+from tidegauge_aggregator.service.metrics import AggregatorMetrics
+from tidegauge_aggregator.service.scheduler import Scheduler
+from tidegauge_aggregator.service.validation import Shard
 from tidegauge_aggregator.store.base import Store
 from tidegauge_aggregator.store.sqlite.store import open_store
 
@@ -127,7 +127,7 @@ class Rig:
     """A running aggregator and a client of it."""
 
     aggregator: Aggregator
-    cycle: Cycle
+    scheduler: Scheduler
     client: httpx.AsyncClient
     clock: Clock
     store: Store
@@ -145,9 +145,9 @@ class Rig:
         """Let the time after a pane come, and do all that is due then."""
         self.clock.after(pane, seconds)
         for _ in range(200):
-            before = {key: watch.evaluated for key, watch in self.aggregator.watches.items()}
-            await self.cycle.step()
-            if before == {key: watch.evaluated for key, watch in self.aggregator.watches.items()}:
+            before = {key: series.evaluated for key, series in self.aggregator.all_series.items()}
+            await self.scheduler.step()
+            if before == {key: series.evaluated for key, series in self.aggregator.all_series.items()}:
                 return
         raise AssertionError("evaluation does not come to an end")
 
@@ -184,18 +184,18 @@ async def running(
     aggregator = Aggregator(
         store,
         clock=clock,
-        meters=Meters(registry),
+        metrics=AggregatorMetrics(registry),
         shard=shard,
         retention_seconds=retention_seconds,
         executor=executor,
     )
-    cycle = Cycle(aggregator, WatchedFile(config, parse_config) if config else None)
+    scheduler = Scheduler(aggregator, WatchedFile(config, parse_config) if config else None)
     registry.register(ReportCollector(aggregator))
     gate = TokenGate(token)
     transport = httpx.ASGITransport(make_app(aggregator, gate, registry))  # type: ignore[arg-type]
     await aggregator.start()
     async with httpx.AsyncClient(transport=transport, base_url="http://aggregator") as client:
         try:
-            yield Rig(aggregator, cycle, client, clock, store, gate)
+            yield Rig(aggregator, scheduler, client, clock, store, gate)
         finally:
             await aggregator.close()

@@ -32,11 +32,11 @@ async def fill(folder: Path) -> None:
                 assert answer.status_code == 201
             await rig.evaluate(pane)
         rig.clock.now += 61
-        await rig.cycle.step()
+        await rig.scheduler.step()
         rig.clock.now += 3700
         for _ in range(3):
             rig.clock.now += 31
-            await rig.cycle.step()
+            await rig.scheduler.step()
         for pod in pods:
             pane = int(rig.clock.now // 10) - 1
             assert (await rig.send(pod, pane, rng.normal(size=(ROWS, 2)))).status_code == 201

@@ -74,7 +74,7 @@ async def test_a_pane_sent_again_after_weeks_counts_once(tmp_path: Path) -> None
         await rig.evaluate(START)
         for days in (1, 10, 29):
             clock.now = START * 10 + days * 86_400
-            await rig.cycle.step()
+            await rig.scheduler.step()
             assert (await rig.client.put(pod.path(START), content=message)).status_code == 200
         tables = await rig.aggregator.read(
             lambda store: store._db.execute("SELECT count(*) FROM ledger").fetchone()

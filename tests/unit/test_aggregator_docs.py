@@ -49,7 +49,7 @@ async def test_each_metric_of_the_aggregator_is_there_and_no_series_is_of_a_cell
         await rig.send(Pod("a", profile), START, counts, lost={"full": 1})
         await rig.evaluate(START)
         rig.clock.now += 60
-        await rig.cycle.step()
+        await rig.scheduler.step()
         await rig.client.get("/v1/nothing")
         metrics = await rig.metrics()
     names = {re.sub(r"_(bucket|count|sum|created)$", "", re.split(r"[{ ]", sample)[0]) for sample in metrics}

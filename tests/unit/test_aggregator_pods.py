@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from support.aggregator_rig import START, Clock, Pod, Rig, in_loop, running, small_profile
 from tidegauge_aggregator.domain.recent_pods import ENTRY_BYTES, KEPT_BYTES, RecentPods
-from tidegauge_aggregator.service.cycle import SLEEP_SECONDS
-from tidegauge_aggregator.service.intake import MAX_PANE_ROWS, Shard
+from tidegauge_aggregator.service.scheduler import IDLE_SECONDS
+from tidegauge_aggregator.service.validation import MAX_PANE_ROWS, Shard
 
 from tidegauge.counting.counts import Counts
 from tidegauge.monitor.monitor import Monitor
@@ -136,9 +136,9 @@ async def test_a_pod_that_is_gone_falls_out_with_its_last_rows(tmp_path: Path) -
             await rig.send(a, pane, rows(0, pane, shift=1.0))
             await rig.evaluate(pane)
             shown.append(names(feature_of(await rig.report())))
-        (watch,) = rig.aggregator.watches.values()
-        assert watch.pods
-        kept = [pod.instance for pod in watch.pods.up_to(START + 3 + KEPT_PANES)]
+        (series,) = rig.aggregator.all_series.values()
+        assert series.pods
+        kept = [pod.instance for pod in series.pods.up_to(START + 3 + KEPT_PANES)]
     assert shown[0] == ["pod-a", "pod-gone"]
     assert shown[-1] == ["pod-a"]
     assert kept == ["a"]
@@ -301,15 +301,15 @@ def test_rows_of_more_pods_than_fit_are_kept_for_fewer_panes_of_all() -> None:
 
 @pytest.mark.slow
 @in_loop
-async def test_a_watch_asleep_holds_no_rows_of_pods(tmp_path: Path) -> None:
+async def test_a_series_that_is_unloaded_holds_no_rows_of_pods(tmp_path: Path) -> None:
     async with aggregating(tmp_path) as rig:
         await seen(rig, small_profile(), 2, a={})
-        (watch,) = rig.aggregator.watches.values()
-        assert watch.pods
+        (series,) = rig.aggregator.all_series.values()
+        assert series.pods
         for _ in range(3):
-            await rig.evaluate(START + 2, seconds=SLEEP_SECONDS + 60)
-        (watch,) = rig.aggregator.watches.values()
-    assert (watch.gauge, watch.pods) == (None, None)
+            await rig.evaluate(START + 2, seconds=IDLE_SECONDS + 60)
+        (series,) = rig.aggregator.all_series.values()
+    assert (series.monitor, series.pods) == (None, None)
 
 
 def test_a_pod_takes_few_bytes() -> None:

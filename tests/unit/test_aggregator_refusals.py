@@ -15,7 +15,7 @@ from support.aggregator_rig import START, Clock, Pod, Rig, in_loop, running, sma
 from tidegauge_aggregator.http.panes_route import read_body
 from tidegauge_aggregator.service.aggregator import MAX_PROFILE_BYTES
 from tidegauge_aggregator.service.config import parse_config
-from tidegauge_aggregator.service.intake import MAX_PANE_ROWS
+from tidegauge_aggregator.service.validation import MAX_PANE_ROWS
 
 from tidegauge.counting.counts import Counts
 from tidegauge.errors import ResourceError
@@ -122,7 +122,7 @@ async def test_a_clock_that_jumps_back_counts_nothing_twice(tmp_path: Path) -> N
         await rig.evaluate(START)
         rig.clock.now -= 7200
         answer = await rig.client.put(pod.path(START), content=message)
-        await rig.cycle.step()
+        await rig.scheduler.step()
         waiting = await rig.report()
         await rig.evaluate(START + 1)
         report = await rig.report()

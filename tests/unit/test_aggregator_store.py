@@ -104,7 +104,7 @@ def test_two_aggregators_do_not_share_a_folder(tmp_path: Path, monkeypatch: pyte
     open_store(tmp_path).close()
 
 
-def test_the_newest_rows_are_found_among_merged_panes_of_one_watch(tmp_path: Path) -> None:
+def test_the_newest_rows_are_found_among_merged_panes_of_one_series(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / FILE_NAME)
     with store.transaction():
         nothing_yet = store.newest_rows(1)
@@ -150,11 +150,11 @@ async def test_merging_in_any_order_keeps_every_count(tmp_path: Path) -> None:
             if number % 11 == 0:
                 rig.clock.after(newest + number)
                 for _ in range(40):
-                    await rig.cycle.step()
+                    await rig.scheduler.step()
         rig.clock.after(newest + 500)
         for _ in range(80):
             rig.clock.now += PANE_SECONDS
-            await rig.cycle.step()
+            await rig.scheduler.step()
         assert await stored(rig, PROFILE) == total
         kinds = await query(
             rig, "SELECT panes, count(*), sum(row_count) FROM sums GROUP BY panes ORDER BY panes"
@@ -179,10 +179,10 @@ async def test_what_is_older_than_the_retention_is_forgotten(tmp_path: Path) -> 
         for pane in range(START + 60, START + 900, 60):
             clock.after(pane)
             await rig.send(stays, pane, rows(pane))
-            await rig.cycle.step()
+            await rig.scheduler.step()
         for _ in range(30):
             clock.now += 60
-            await rig.cycle.step()
+            await rig.scheduler.step()
         names = await query(rig, "SELECT name FROM instances")
         oldest = (await query(rig, "SELECT min(pane + panes) FROM sums"))[0][0]
         coverage = (await rig.report())["coverage"]
@@ -205,7 +205,7 @@ async def test_a_model_that_was_silent_for_the_retention_leaves_nothing(tmp_path
         for _ in range(60):
             clock.now += 300
             for _ in range(3):
-                await rig.cycle.step()
+                await rig.scheduler.step()
         assert await rig.get("/v1/models") == {"models": []}
         for table in (
             "watches",

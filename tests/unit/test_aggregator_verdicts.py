@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.aggregator_rig import START, Clock, Pod, Rig, in_loop, running, small_profile
-from tidegauge_aggregator.service.intake import Shard
+from tidegauge_aggregator.service.validation import Shard
 
 from tidegauge.profile.profile import Profile
 from tidegauge.report.model import Report
@@ -88,16 +88,16 @@ async def test_empty_panes_do_not_hide_that_traffic_has_stopped(tmp_path: Path) 
             await rig.evaluate(pane)
         stopped, metrics = (await rig.report())["coverage"], await rig.metrics()
         async with _crashed_and_back(rig, tmp_path / "after") as again:
-            asleep = (await again.report())["coverage"]
+            unloaded = (await again.report())["coverage"]
             await again.evaluate(START + 6)
-            awake = (await again.report())["coverage"]
+            loaded = (await again.report())["coverage"]
     assert never["newest_pane_age_seconds"] == 6
     assert never["newest_rows_age_seconds"] is None
     assert stopped["newest_pane_age_seconds"] == 6
     assert stopped["newest_rows_age_seconds"] == 46
     assert metrics['tidegauge_newest_rows_age_seconds{model="m"}'] == 46
-    assert asleep["newest_rows_age_seconds"] == 46
-    assert awake["newest_rows_age_seconds"] == 56
+    assert unloaded["newest_rows_age_seconds"] == 46
+    assert loaded["newest_rows_age_seconds"] == 56
 
 
 @in_loop

@@ -119,7 +119,7 @@ def test_a_kill_at_any_step_leaves_a_store_with_every_row(tmp_path: Path, versio
     for number in range(kills):
         folder = lives / str(number)
         store = open_store(folder)
-        assert [row.key.model for row in store.watches()] == ["m"]
+        assert [row.key.model for row in store.all_series()] == ["m"]
         store.close()
         assert not list(folder.glob("*.damaged-*"))
         assert not list(folder.glob("*.unfinished"))
@@ -144,7 +144,7 @@ def test_the_way_back_is_named_and_leads_back(
     path.unlink()
     copy_of(path, version).rename(path)
     store = open_store(tmp_path)
-    assert len(store.watches()) == 1
+    assert len(store.all_series()) == 1
     store.close()
     assert dump(path) == before
 

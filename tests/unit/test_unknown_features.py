@@ -7,7 +7,7 @@ import numpy as np
 from support.aggregator_rig import START, Clock, Pod, in_loop, running, small_profile
 from support.command_line import tidegauge
 from support.reports import ReportServer, a_report
-from tidegauge_aggregator.service.intake import Shard
+from tidegauge_aggregator.service.validation import Shard
 
 from tidegauge.report.model import Report
 

@@ -32,7 +32,7 @@ class Account:
         The pod's name for people.
     highest
         Its newest pane here.
-    heard_seconds
+    last_seen_seconds
         When a pane of it was last accepted, seconds since the epoch.
     final
         Whether its newest pane said that it ends.
@@ -46,7 +46,7 @@ class Account:
 
     pod: str
     highest: int
-    heard_seconds: float
+    last_seen_seconds: float
     final: bool
     answered: int
     counted: int

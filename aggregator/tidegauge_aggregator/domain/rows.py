@@ -17,17 +17,17 @@ __all__ = [
     "Fact",
     "InboxRow",
     "Outcome",
+    "SeriesKey",
+    "SeriesRow",
     "SumRow",
     "TransitionRow",
-    "WatchKey",
-    "WatchRow",
 ]
 
 MAX_UNSAVED_TRANSITIONS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class WatchKey:
+class SeriesKey:
     """The key over which counts are merged, never across two of these."""
 
     model: str
@@ -38,15 +38,15 @@ class WatchKey:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchRow:
-    """One watch as the store holds it.
+class SeriesRow:
+    """One series as the store holds it.
 
     Parameters
     ----------
     id
         The store's number for it.
     key
-        What it watches.
+        What it covers.
     created_seconds
         When its first pane came.
     evaluated
@@ -58,7 +58,7 @@ class WatchRow:
     """
 
     id: int
-    key: WatchKey
+    key: SeriesKey
     created_seconds: float
     evaluated: int = -1
     state: bytes = b""
@@ -71,7 +71,7 @@ class WatchRow:
 class Fact:
     """One pane to write down."""
 
-    watch: int
+    series: int
     pane: Pane
     digest: bytes
     message: bytes

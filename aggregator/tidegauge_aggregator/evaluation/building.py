@@ -1,4 +1,4 @@
-"""Builds a watch's gauge again from what is stored, part by part.
+"""Builds a series' monitor again from what is stored, part by part.
 
 Runs in the evaluator's thread; nobody else has it before `Building.finish` has returned.
 """
@@ -14,20 +14,20 @@ from tidegauge.profile.profile import Profile
 from tidegauge.protocol.pane import Pane
 from tidegauge_aggregator.domain.pane_sum import PaneSum
 from tidegauge_aggregator.domain.recent_pods import RecentPods
-from tidegauge_aggregator.domain.rows import InboxRow, SumRow, WatchRow
+from tidegauge_aggregator.domain.rows import InboxRow, SeriesRow, SumRow
 
-from .gauge import Gauge, read_report
+from .series_monitor import SeriesMonitor, read_report
 
 __all__ = ["Building"]
 
 
 class Building:
-    """A gauge under construction, and what else is held of its watch while it is awake.
+    """A monitor under construction, and what else is held of its series while it is loaded.
 
     Parameters
     ----------
     row
-        The watch as stored.
+        The series as stored.
     whole
         The whole profile, whose pairs share the budget.
     profile
@@ -38,8 +38,8 @@ class Building:
     Attributes
     ----------
     row
-        The watch as stored.
-    gauge
+        The series as stored.
+    monitor
         The monitor.
     report
         The stored report, None before the first evaluation.
@@ -51,23 +51,23 @@ class Building:
         Rows counted and lost in each pane that was added by itself.
     """
 
-    def __init__(self, row: WatchRow, whole: Profile, profile: Profile, policy: Policy) -> None:
+    def __init__(self, row: SeriesRow, whole: Profile, profile: Profile, policy: Policy) -> None:
         self.row, self._profile = row, profile
-        self.gauge = Gauge(row, whole, profile, policy)
+        self.monitor = SeriesMonitor(row, whole, profile, policy)
         self.report = read_report(row.report)
         self.pods = self.new_pods()
         self.sums: dict[int, PaneSum] = {}
         self.panes: dict[int, tuple[int, int]] = {}
-        self._rebuilding = Rebuilding(self.gauge.monitor)
+        self._rebuilding = Rebuilding(self.monitor.monitor)
 
     @property
     def oldest_pane(self) -> int:
         """Older panes than that are in no window."""
-        return max(0, self.row.evaluated - self.gauge.reach_panes)
+        return max(0, self.row.evaluated - self.monitor.reach_panes)
 
     def new_pods(self) -> RecentPods:
         """An empty memory of single pods' rows, for what arrives while this is built."""
-        return RecentPods(self.gauge.monitor.reference)
+        return RecentPods(self.monitor.monitor.reference)
 
     def add_sums(self, rows: Sequence[SumRow]) -> None:
         """Add merged panes."""
@@ -96,5 +96,5 @@ class Building:
         self._rebuilding.finish()
         for pane, found in self.sums.items():
             if pane <= self.row.evaluated:
-                self.gauge.monitor.add(pane, found.take_unseen())
-        self.gauge.restored()
+                self.monitor.monitor.add(pane, found.take_unseen())
+        self.monitor.restored()

@@ -17,7 +17,7 @@ from tidegauge.http.openapi_page import PAGE_HEADERS, openapi_page
 from tidegauge.http.routes import HeadAsGet, allowed_methods
 from tidegauge.kit.refusal import Refusal
 from tidegauge_aggregator.service.aggregator import MAX_PROFILE_BYTES, Aggregator
-from tidegauge_aggregator.service.reading import Reading
+from tidegauge_aggregator.service.queries import Queries
 
 from .access import TokenGate
 from .openapi import ERRORS, PANE_BODY, PANE_ERRORS, PROFILE_BODY, WRITE_ERRORS, add_schemas, path_part
@@ -43,7 +43,7 @@ def make_app(aggregator: Aggregator, gate: TokenGate, registry: CollectorRegistr
 def refuse_connection(aggregator: Aggregator, refused: RefusedRequest) -> bytes:
     """Count what the connection refuses before any route sees it; the answer's JSON."""
     reason = "too_large" if refused.reason == "body_too_large" else refused.reason
-    aggregator.meters.refused.labels(reason).inc()
+    aggregator.metrics.refused.labels(reason).inc()
     return json.dumps(Refusal(refused.status, reason, refused.message).to_dict()).encode()
 
 
@@ -62,7 +62,7 @@ def make_routes(
     )
     _add_errors(app, aggregator)
     _add_writes(app, aggregator, gate)
-    _add_reads(app, Reading(aggregator), identity)
+    _add_reads(app, Queries(aggregator), identity)
     _add_health(app, aggregator, registry, identity)
     _add_documentation(app)
     return app
@@ -91,26 +91,26 @@ def _add_writes(app: FastAPI, aggregator: Aggregator, gate: TokenGate) -> None:
     app.put(pane_path, status_code=201, responses=PANE_ERRORS, openapi_extra=PANE_BODY)(put_pane)
 
 
-def _add_reads(app: FastAPI, reading: Reading, identity: dict[str, str]) -> None:
+def _add_reads(app: FastAPI, queries: Queries, identity: dict[str, str]) -> None:
     @app.get("/v1/models/{model}/profiles/{profile}")
     async def get_profile(model: ModelPart, profile: ProfilePart) -> Response:
         """The profile document."""
-        return Response(reading.profile(model, profile).to_bytes(), media_type="application/json")
+        return Response(queries.profile(model, profile).to_bytes(), media_type="application/json")
 
     @app.get("/v1/models")
     async def get_models() -> JSONResponse:
         """Names of models, their profiles and verdicts."""
-        return JSONResponse({"models": reading.models()})
+        return JSONResponse({"models": queries.models()})
 
     @app.get("/v1/report")
     async def get_report(model: Model = None, profile: ProfileHash = None) -> JSONResponse:
         """The model's verdict, feature by feature, with its coverage."""
-        return JSONResponse(reading.report(model, profile) | identity)
+        return JSONResponse(queries.report(model, profile) | identity)
 
     @app.get("/v1/features/{name:path}")
     async def get_feature(name: str, model: Model = None, profile: ProfileHash = None) -> JSONResponse:
         """One feature: reference against live as distributions, all its statistics, its recent D."""
-        return JSONResponse(await reading.feature(name, model, profile))
+        return JSONResponse(await queries.feature(name, model, profile))
 
     @app.get("/v1/history")
     async def get_history(
@@ -122,7 +122,7 @@ def _add_reads(app: FastAPI, reading: Reading, identity: dict[str, str]) -> None
         limit: Annotated[int, Query(ge=1, le=MAX_HISTORY)] = 1000,
     ) -> JSONResponse:
         """Changes of verdict, newest first."""
-        return JSONResponse({"transitions": await reading.history(model, profile, since, limit)})
+        return JSONResponse({"transitions": await queries.history(model, profile, since, limit)})
 
 
 def _add_health(
@@ -166,7 +166,7 @@ def _add_documentation(app: FastAPI) -> None:
 
 def _add_errors(app: FastAPI, aggregator: Aggregator) -> None:
     def answer(refusal: Refusal, headers: dict[str, str] | None = None) -> JSONResponse:
-        aggregator.meters.refused.labels(refusal.reason).inc()
+        aggregator.metrics.refused.labels(refusal.reason).inc()
         if refusal.status == 503:
             headers = {"retry-after": "5"}
         return JSONResponse(refusal.to_dict(), refusal.status, headers)

@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 from tidegauge.protocol.names import Metric, Severity, Verdict
 from tidegauge.report.model import FeatureReport, Report
 from tidegauge_aggregator.service.aggregator import Aggregator
-from tidegauge_aggregator.service.reading import Reading
-from tidegauge_aggregator.service.watch import Watch
+from tidegauge_aggregator.service.queries import Queries
+from tidegauge_aggregator.service.series import Series
 
 __all__ = ["ReportCollector"]
 
@@ -50,7 +50,7 @@ class ReportCollector(Collector):
 
     def __init__(self, aggregator: Aggregator) -> None:
         self._aggregator = aggregator
-        self._reading = Reading(aggregator)
+        self._queries = Queries(aggregator)
 
     def describe(self) -> list[Family]:
         """Nothing: registering must not ask an aggregator that is not loaded yet."""
@@ -60,12 +60,12 @@ class ReportCollector(Collector):
         """All families."""
         if not self._aggregator.is_ready:
             return
-        current = {model: self._reading.current(model) for model in self._reading.names()}
-        reports = {model: self._reading.report_of(model, watch) for model, watch in current.items()}
+        current = {model: self._queries.current(model) for model in self._queries.names()}
+        reports = {model: self._queries.report_of(model, series) for model, series in current.items()}
         yield from _verdicts(reports)
         yield from _features(reports)
         yield from _coverage(reports)
-        yield from _rows({model: watch for model, watch in current.items() if watch is not None})
+        yield from _rows({model: series for model, series in current.items() if series is not None})
         size = GaugeMetricFamily(Metric.AGGREGATOR_STORE_BYTES, "Bytes in use in the store.")
         size.add_metric([], self._aggregator.store_bytes)
         yield size
@@ -127,13 +127,13 @@ def _coverage(reports: dict[str, Report]) -> Iterator[Family]:
     yield from (pods, rows, age, rows_age)
 
 
-def _rows(watches: dict[str, Watch]) -> Iterator[Family]:
+def _rows(all_series: dict[str, Series]) -> Iterator[Family]:
     counted = CounterMetricFamily(Metric.AGGREGATOR_ROWS, "Rows counted.", labels=["model"])
     lost = CounterMetricFamily(
         Metric.AGGREGATOR_ROWS_LOST, "Rows answered but not counted, by reason.", labels=["model", "reason"]
     )
-    for model, watch in watches.items():
-        counted.add_metric([model], watch.totals.counted)
-        for reason, rows in watch.totals.lost.items():
+    for model, series in all_series.items():
+        counted.add_metric([model], series.totals.counted)
+        for reason, rows in series.totals.lost.items():
             lost.add_metric([model, reason], rows)
     yield from (counted, lost)

@@ -14,7 +14,7 @@ from tidegauge.kit.refusal import Refusal
 from tidegauge.protocol.pane import MAX_PANE_BYTES
 from tidegauge_aggregator.domain.rows import Outcome
 from tidegauge_aggregator.service.aggregator import Aggregator
-from tidegauge_aggregator.service.intake import PaneName, check_size
+from tidegauge_aggregator.service.validation import PaneName, check_size
 
 from .access import TokenGate
 
@@ -62,7 +62,7 @@ class PanesRoute:
             body = await read_body(scope, receive, MAX_PANE_BYTES)
             outcome = await self._aggregator.take_pane(name, body)
         except Refusal as refusal:
-            self._aggregator.meters.refused.labels(refusal.reason).inc()
+            self._aggregator.metrics.refused.labels(refusal.reason).inc()
             return refusal.status, json.dumps(refusal.to_dict()).encode()
         return _ANSWERS[outcome]
 

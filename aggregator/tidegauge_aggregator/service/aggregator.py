@@ -1,4 +1,4 @@
-"""The aggregator without HTTP: takes profiles and panes. `cycle` makes verdicts of them."""
+"""The aggregator without HTTP: takes profiles and panes. `scheduler` makes verdicts of them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from tidegauge.errors import ProfileError
 from tidegauge.kit.refusal import Refusal
 from tidegauge.profile.profile import Profile
 from tidegauge.protocol.pane import MAX_PANE_BYTES, Pane
-from tidegauge_aggregator.domain.rows import Accepted, Fact, Outcome, WatchKey, WatchRow
+from tidegauge_aggregator.domain.rows import Accepted, Fact, Outcome, SeriesKey, SeriesRow
 from tidegauge_aggregator.store import jobs
 from tidegauge_aggregator.store.base import Store, StoreError, StoreFullError
 from tidegauge_aggregator.store.writer import Writer
 
 from .config import Config
 from .evaluation_thread import EvaluationThread
-from .intake import PaneName, Shard, check_model, check_time, decode_counts, digest_of, known, parse_pane
-from .meters import Meters
-from .waking import Waker
-from .watch import Watch
+from .loading import Loader
+from .metrics import AggregatorMetrics
+from .series import Series
+from .validation import PaneName, Shard, check_model, check_time, decode_counts, digest_of, known, parse_pane
 
 __all__ = ["MAX_PROFILE_BYTES", "Aggregator"]
 
@@ -33,7 +33,7 @@ T = TypeVar("T")
 MAX_PROFILE_BYTES: Final = 128 << 20
 MAX_WAITING_BYTES: Final = 4 * MAX_PANE_BYTES  # of messages between their arrival and their commit
 DECODE_INLINE_BYTES: Final = 1 << 18  # a longer message is decoded in a thread, so that no other waits for it
-MAX_OPEN_PANES: Final = 64  # sums in memory per watch; beyond that, panes wait until older ones are merged
+MAX_OPEN_PANES: Final = 64  # sums in memory per series; beyond that, panes wait until older ones are merged
 
 
 class Aggregator:
@@ -58,16 +58,16 @@ class Aggregator:
     ----------
     profiles
         Whole profiles by model and hash.
-    watches
-        What is watched, changed by the writer's deliveries only.
+    series
+        All series, changed by the writer's deliveries only.
     config
         Policies and expected pods as configured; `cycle.Cycle` keeps it fresh.
     evaluator
-        The one thread that uses the watches' gauges.
+        The one thread that uses the series' monitors.
     writer
         The one thread that uses the store.
     waker
-        Reads watches from the store.
+        Reads series from the store.
     """
 
     def __init__(
@@ -75,21 +75,26 @@ class Aggregator:
         store: Store,
         *,
         clock: Callable[[], float],
-        meters: Meters,
+        metrics: AggregatorMetrics,
         shard: Shard,
         retention_seconds: float,
         executor: Executor | None = None,
     ) -> None:
-        self.clock, self.meters, self.shard, self.retention_seconds = clock, meters, shard, retention_seconds
+        self.clock, self.metrics, self.shard, self.retention_seconds = (
+            clock,
+            metrics,
+            shard,
+            retention_seconds,
+        )
         self.profiles: dict[tuple[str, str], Profile] = {}
-        self.watches: dict[WatchKey, Watch] = {}
+        self.all_series: dict[SeriesKey, Series] = {}
         self.config = Config()
         self.evaluator = EvaluationThread(executor)
         self.started_seconds = clock()
         self.is_ready = False
         self.store_bytes = 0
-        self.writer = Writer(store, meters.store_seconds.observe)
-        self.waker = Waker(self.writer, self.evaluator)
+        self.writer = Writer(store, metrics.store_seconds.observe)
+        self.loader = Loader(self.writer, self.evaluator)
         self._waiting_bytes = 0
 
     async def start(self) -> None:
@@ -100,7 +105,7 @@ class Aggregator:
         for row in rows:
             whole = self.profiles.get((row.key.model, row.key.profile))
             if whole is not None and (row.key.shard, row.key.shards) == (self.shard.index, self.shard.of):
-                self.watches[row.key] = await self.waker.load_asleep(row, self._shard_of(whole))
+                self.all_series[row.key] = await self.loader.load_accounts(row, self._shard_of(whole))
         self.started_seconds = self.clock()
         self.is_ready = True
 
@@ -181,12 +186,12 @@ class Aggregator:
         now = self.clock()
         check_time(pane, now, self.retention_seconds)
         counts = await self._decode(pane, whole)
-        watch = await self._watch(pane, counts.profile)
-        self._check_room(watch, pane)
-        fact = Fact(watch.row.id, pane, digest_of(body), body, now)
-        deliver = partial(self._deliver, watch.row.key, counts)
+        series = await self._series(pane, counts.profile)
+        self._check_room(series, pane)
+        fact = Fact(series.row.id, pane, digest_of(body), body, now)
+        deliver = partial(self._deliver, series.row.key, counts)
         accepted = await self._stored(self.writer.accept(fact, deliver))
-        self.meters.panes.labels(pane.model, accepted.outcome.value).inc()
+        self.metrics.panes.labels(pane.model, accepted.outcome.value).inc()
         if accepted.outcome is Outcome.CONFLICT:
             raise Refusal(
                 409, "other_bytes", f"pane {pane.pane} of {pane.instance!r} came before with other bytes"
@@ -199,29 +204,29 @@ class Aggregator:
             return decode_counts(pane, profile)
         return await asyncio.to_thread(decode_counts, pane, profile)
 
-    async def _watch(self, pane: Pane, profile: Profile) -> Watch:
-        key = WatchKey(pane.model, pane.profile, pane.pane_seconds, pane.shard, pane.shards)
-        if key not in self.watches:
+    async def _series(self, pane: Pane, profile: Profile) -> Series:
+        key = SeriesKey(pane.model, pane.profile, pane.pane_seconds, pane.shard, pane.shards)
+        if key not in self.all_series:
             now = self.clock()
 
-            def deliver(row: WatchRow) -> None:
-                """Watch it; in the event loop."""
-                self.watches.setdefault(key, Watch(row, profile))
+            def deliver(row: SeriesRow) -> None:
+                """Hold it; in the event loop."""
+                self.all_series.setdefault(key, Series(row, profile))
 
-            await self._stored(self.writer.submit_and_deliver(deliver, jobs.add_watch, key, now))
-        return self.watches[key]
+            await self._stored(self.writer.submit_and_deliver(deliver, jobs.add_series, key, now))
+        return self.all_series[key]
 
-    def _check_room(self, watch: Watch, pane: Pane) -> None:
-        if watch.is_going or (len(watch.sums) >= MAX_OPEN_PANES and pane.pane not in watch.sums):
+    def _check_room(self, series: Series, pane: Pane) -> None:
+        if series.is_going or (len(series.sums) >= MAX_OPEN_PANES and pane.pane not in series.sums):
             raise Refusal(503, "busy", "too many different panes at once: send it again in some seconds")
 
-    def forget(self, key: WatchKey) -> None:
-        """Drop a watch from memory, once the store has dropped it."""
-        del self.watches[key]
+    def forget(self, key: SeriesKey) -> None:
+        """Drop a series from memory, once the store has dropped it."""
+        del self.all_series[key]
 
-    def _deliver(self, key: WatchKey, counts: Counts, fact: Fact, accepted: Accepted) -> None:
+    def _deliver(self, key: SeriesKey, counts: Counts, fact: Fact, accepted: Accepted) -> None:
         if accepted.outcome is Outcome.COUNTED:
-            self.watches[key].take(fact.pane, counts, accepted)
+            self.all_series[key].take(fact.pane, counts, accepted)
 
     @staticmethod
     async def _stored(work: Awaitable[T]) -> T:

@@ -15,10 +15,10 @@ from tidegauge_aggregator.domain.accounts import Account, Totals
 from tidegauge_aggregator.domain.rows import (
     EvaluationRow,
     InboxRow,
+    SeriesKey,
+    SeriesRow,
     SumRow,
     TransitionRow,
-    WatchKey,
-    WatchRow,
 )
 
 __all__ = ["Store", "StoreDamagedError", "StoreError", "StoreFullError"]
@@ -55,67 +55,67 @@ class Store(Protocol):
     def add_profile(self, model: str, profile: str, document: bytes, now_seconds: float) -> None:
         """Keep a profile document."""
 
-    # watches
-    def watches(self) -> list[WatchRow]:
-        """All watches."""
+    # series
+    def all_series(self) -> list[SeriesRow]:
+        """All series."""
 
-    def watch(self, watch: int) -> WatchRow:
-        """One watch."""
+    def series(self, series: int) -> SeriesRow:
+        """One series."""
 
-    def add_watch(self, key: WatchKey, now_seconds: float) -> WatchRow:
-        """The watch of this key, new if it is not there."""
+    def add_series(self, key: SeriesKey, now_seconds: float) -> SeriesRow:
+        """The series of this key, new if it is not there."""
 
-    def drop_watch(self, watch: int) -> None:
-        """Forget a watch and all that belongs to it."""
+    def drop_series(self, series: int) -> None:
+        """Forget a series and all that belongs to it."""
 
     def drop_unused_profiles(self, before_seconds: float) -> list[tuple[str, str]]:
-        """Forget profiles which no watch uses and which came before; returns model and hash of each."""
+        """Forget profiles which no series uses and which came before; returns model and hash of each."""
 
     # instances, by name and by number
-    def instance(self, watch: int, name: str) -> tuple[int, Account] | None:
+    def instance(self, series: int, name: str) -> tuple[int, Account] | None:
         """An instance's number and account, None where it is not known."""
 
-    def add_instance(self, watch: int, name: str, account: Account) -> int:
+    def add_instance(self, series: int, name: str, account: Account) -> int:
         """Add an instance; returns its number."""
 
     def set_account(self, instance: int, account: Account) -> None:
         """Replace an instance's account."""
 
-    def accounts(self, watch: int) -> list[tuple[str, Account]]:
-        """Instances of a watch by name."""
+    def accounts(self, series: int) -> list[tuple[str, Account]]:
+        """Instances of a series by name."""
 
-    def silent_instances(self, watch: int, before_seconds: float) -> list[tuple[int, Account]]:
-        """Instances that were last heard before that time."""
+    def silent_instances(self, series: int, before_seconds: float) -> list[tuple[int, Account]]:
+        """Instances that were last seen before that time."""
 
     def drop_instances(self, instances: Sequence[int]) -> None:
         """Forget instances."""
 
     # accepted panes; `domain.ledger` has the rules
-    def digest(self, watch: int, pane: int, instance: int) -> bytes | None:
+    def digest(self, series: int, pane: int, instance: int) -> bytes | None:
         """The digest kept of a pane's message, None for none."""
 
     def add_digest(
-        self, watch: int, pane: int, instance: int, digest: bytes, received_seconds: float
+        self, series: int, pane: int, instance: int, digest: bytes, received_seconds: float
     ) -> None:
         """Keep the digest of a pane's message."""
 
-    def digests(self, watch: int, before_seconds: float, limit: int) -> list[tuple[int, int]]:
+    def digests(self, series: int, before_seconds: float, limit: int) -> list[tuple[int, int]]:
         """Pane and instance of up to `limit` digests received before that time, in this order."""
 
-    def drop_digests(self, watch: int, accepted: Sequence[tuple[int, int]]) -> None:
+    def drop_digests(self, series: int, accepted: Sequence[tuple[int, int]]) -> None:
         """Forget digests by pane and instance."""
 
-    def bits(self, watch: int, block: int, instance: int) -> bytes:
+    def bits(self, series: int, block: int, instance: int) -> bytes:
         """The bits of a block of panes, empty for none."""
 
-    def set_bits(self, watch: int, block: int, instance: int, bits: bytes) -> None:
+    def set_bits(self, series: int, block: int, instance: int, bits: bytes) -> None:
         """Keep the bits of a block of panes."""
 
     # panes
-    def add_message(self, watch: int, pane: int, message: bytes) -> int:
+    def add_message(self, series: int, pane: int, message: bytes) -> int:
         """Add a message to the inbox; returns its number, higher than any before."""
 
-    def inbox(self, watch: int, after: int = -1) -> list[tuple[int, int]]:
+    def inbox(self, series: int, after: int = -1) -> list[tuple[int, int]]:
         """Number and pane of each message that is not merged yet and of a later pane, in order of pane."""
 
     def messages(self, ids: Sequence[int]) -> list[InboxRow]:
@@ -124,31 +124,31 @@ class Store(Protocol):
     def take_from_inbox(self, ids: Sequence[int]) -> None:
         """Drop messages that have been merged, in the transaction that writes the sum."""
 
-    def sums(self, watch: int, panes: int, start: int, stop: int, limit: int) -> list[SumRow]:
+    def sums(self, series: int, panes: int, start: int, stop: int, limit: int) -> list[SumRow]:
         """The first `limit` sums of that many panes with ``start <= pane < stop``, in order."""
 
-    def sum_panes(self, watch: int, panes: int, stop: int) -> list[int]:
+    def sum_panes(self, series: int, panes: int, stop: int) -> list[int]:
         """First panes of the sums of that many panes with ``pane < stop``, in order."""
 
-    def newest_rows(self, watch: int) -> int:
+    def newest_rows(self, series: int) -> int:
         """The newest pane with rows among the sums, -1 for none; of a sum of several panes the last."""
 
-    def put_sum(self, watch: int, row: SumRow) -> None:
+    def put_sum(self, series: int, row: SumRow) -> None:
         """Write a sum, instead of the one that stood there."""
 
-    def drop_sums(self, watch: int, panes: int, start: int, stop: int) -> None:
+    def drop_sums(self, series: int, panes: int, start: int, stop: int) -> None:
         """Drop sums of that many panes with ``start <= pane < stop``."""
 
     # evaluations
-    def save_evaluation(self, watch: int, left: EvaluationRow) -> None:
+    def save_evaluation(self, series: int, left: EvaluationRow) -> None:
         """Keep what an evaluation left."""
 
-    def transitions(self, watch: int, since_seconds: float, limit: int) -> list[TransitionRow]:
+    def transitions(self, series: int, since_seconds: float, limit: int) -> list[TransitionRow]:
         """Changes of verdict, newest first."""
 
     # housekeeping
-    def drop_before(self, watch: int, pane: int, block: int, seconds: float) -> None:
+    def drop_before(self, series: int, pane: int, block: int, seconds: float) -> None:
         """Forget sums that end before a pane, bits before a block, transitions before a time."""
 
-    def set_forgotten(self, watch: int, forgotten: Totals) -> None:
+    def set_forgotten(self, series: int, forgotten: Totals) -> None:
         """Keep the totals of instances that are no longer kept one by one."""

@@ -14,10 +14,10 @@ from tidegauge_aggregator.domain.blocks import BLOCK_PANES, block_of, fine_from
 from tidegauge_aggregator.domain.rows import (
     EvaluationRow,
     InboxRow,
+    SeriesKey,
+    SeriesRow,
     SumRow,
     TransitionRow,
-    WatchKey,
-    WatchRow,
 )
 
 from . import ledger
@@ -25,20 +25,20 @@ from .base import Store
 
 __all__ = [
     "PART_ROWS",
-    "Asleep",
+    "StoredAccounts",
     "add_profile",
-    "add_watch",
+    "add_series",
+    "drop_series",
     "drop_unused_profiles",
-    "drop_watch",
     "forget",
     "old_blocks",
+    "read_accounts",
     "read_all",
-    "read_asleep",
     "read_history",
     "read_inbox",
     "read_messages",
+    "read_series",
     "read_sums",
-    "read_watch",
     "replace_messages",
     "replace_panes",
     "save_evaluation",
@@ -50,8 +50,8 @@ FOLD_ROWS: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Asleep:
-    """The data of a watch that are read at a start.
+class StoredAccounts:
+    """The data of a series that are read at a start.
 
     Parameters
     ----------
@@ -68,25 +68,25 @@ class Asleep:
     inbox: Sequence[tuple[int, int]]
 
 
-def read_all(store: Store) -> tuple[list[tuple[str, str, bytes]], list[WatchRow]]:
-    """Profiles (model, hash, document) and watches."""
-    return store.profiles(), store.watches()
+def read_all(store: Store) -> tuple[list[tuple[str, str, bytes]], list[SeriesRow]]:
+    """Profiles (model, hash, document) and series."""
+    return store.profiles(), store.all_series()
 
 
-def read_asleep(store: Store, watch: int) -> Asleep:
-    """Read everything about a watch except its counts."""
-    newest_rows = store.newest_rows(watch)
-    return Asleep(store.accounts(watch), newest_rows, store.inbox(watch, newest_rows))
+def read_accounts(store: Store, series: int) -> StoredAccounts:
+    """Read everything about a series except its counts."""
+    newest_rows = store.newest_rows(series)
+    return StoredAccounts(store.accounts(series), newest_rows, store.inbox(series, newest_rows))
 
 
-def read_watch(store: Store, watch: int) -> WatchRow:
-    """One watch."""
-    return store.watch(watch)
+def read_series(store: Store, series: int) -> SeriesRow:
+    """One series."""
+    return store.series(series)
 
 
-def read_inbox(store: Store, watch: int) -> list[int]:
+def read_inbox(store: Store, series: int) -> list[int]:
     """Numbers of the messages that are not merged yet, in order of pane."""
-    return [number for number, _ in store.inbox(watch)]
+    return [number for number, _ in store.inbox(series)]
 
 
 def read_messages(store: Store, numbers: Sequence[int]) -> list[InboxRow]:
@@ -94,9 +94,9 @@ def read_messages(store: Store, numbers: Sequence[int]) -> list[InboxRow]:
     return store.messages(numbers)
 
 
-def read_sums(store: Store, watch: int, panes: int, start: int, stop: int) -> list[SumRow]:
+def read_sums(store: Store, series: int, panes: int, start: int, stop: int) -> list[SumRow]:
     """The first `PART_ROWS` sums of that many panes with ``start <= pane < stop``, in order."""
-    return store.sums(watch, panes, start, stop, PART_ROWS)
+    return store.sums(series, panes, start, stop, PART_ROWS)
 
 
 def add_profile(store: Store, model: str, profile: str, document: bytes, now_seconds: float) -> None:
@@ -104,18 +104,18 @@ def add_profile(store: Store, model: str, profile: str, document: bytes, now_sec
     store.add_profile(model, profile, document, now_seconds)
 
 
-def add_watch(store: Store, key: WatchKey, now_seconds: float) -> WatchRow:
-    """The watch of this key, new if it is not there."""
-    return store.add_watch(key, now_seconds)
+def add_series(store: Store, key: SeriesKey, now_seconds: float) -> SeriesRow:
+    """The series of this key, new if it is not there."""
+    return store.add_series(key, now_seconds)
 
 
-def drop_watch(store: Store, watch: int) -> None:
-    """Forget a watch and all that belongs to it."""
-    store.drop_watch(watch)
+def drop_series(store: Store, series: int) -> None:
+    """Forget a series and all that belongs to it."""
+    store.drop_series(series)
 
 
 def drop_unused_profiles(store: Store, before_seconds: float) -> list[tuple[str, str]]:
-    """Forget profiles which no watch uses and which came before; returns model and hash of each."""
+    """Forget profiles which no series uses and which came before; returns model and hash of each."""
     return store.drop_unused_profiles(before_seconds)
 
 
@@ -124,36 +124,36 @@ def size_bytes(store: Store) -> int:
     return store.size_bytes()
 
 
-def save_evaluation(store: Store, watch: int, row: EvaluationRow) -> None:
+def save_evaluation(store: Store, series: int, row: EvaluationRow) -> None:
     """Keep what an evaluation left."""
-    store.save_evaluation(watch, row)
+    store.save_evaluation(series, row)
 
 
 def read_history(
-    store: Store, watches: Sequence[int], since_seconds: float, limit: int
+    store: Store, all_series: Sequence[int], since_seconds: float, limit: int
 ) -> list[TransitionRow]:
-    """Changes of verdict of several watches, each one's newest first."""
-    return [row for watch in watches for row in store.transitions(watch, since_seconds, limit)]
+    """Changes of verdict of several series, each one's newest first."""
+    return [row for series in all_series for row in store.transitions(series, since_seconds, limit)]
 
 
-def replace_messages(store: Store, watch: int, numbers: Sequence[int], row: SumRow) -> None:
+def replace_messages(store: Store, series: int, numbers: Sequence[int], row: SumRow) -> None:
     """Write the sum that a pane's messages were merged into, and drop them."""
     store.take_from_inbox(numbers)
-    store.put_sum(watch, row)
+    store.put_sum(series, row)
 
 
-def old_blocks(store: Store, watch: int, newest: int) -> list[int]:
+def old_blocks(store: Store, series: int, newest: int) -> list[int]:
     """First panes of the blocks whose panes are still kept one by one although they are old."""
-    return sorted({block_of(pane) for pane in store.sum_panes(watch, 1, fine_from(newest))})
+    return sorted({block_of(pane) for pane in store.sum_panes(series, 1, fine_from(newest))})
 
 
-def replace_panes(store: Store, watch: int, row: SumRow) -> None:
+def replace_panes(store: Store, series: int, row: SumRow) -> None:
     """Write a block's sum, and drop the single panes that were merged into it."""
-    store.drop_sums(watch, 1, row.pane, row.pane + BLOCK_PANES)
-    store.put_sum(watch, row)
+    store.drop_sums(series, 1, row.pane, row.pane + BLOCK_PANES)
+    store.put_sum(series, row)
 
 
-def forget(store: Store, watch: int, before_pane: int, before_seconds: float, fold_seconds: float) -> None:
+def forget(store: Store, series: int, before_pane: int, before_seconds: float, fold_seconds: float) -> None:
     """Fold a part of the ledger, and forget all that is older than the retention."""
-    ledger.fold_ledger(store, watch, fold_seconds, FOLD_ROWS)
-    ledger.forget(store, watch, before_pane, before_seconds)
+    ledger.fold_ledger(store, series, fold_seconds, FOLD_ROWS)
+    ledger.forget(store, series, before_pane, before_seconds)

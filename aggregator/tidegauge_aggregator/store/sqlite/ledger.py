@@ -22,18 +22,18 @@ class LedgerTables:
 
     # --- instances -------------------------------------------------------------------------------------
 
-    def instance(self, watch: int, name: str) -> tuple[int, Account] | None:
+    def instance(self, series: int, name: str) -> tuple[int, Account] | None:
         """An instance's number and account."""
         row = self._db.execute(
-            f"SELECT id, {_ACCOUNT} FROM instances WHERE watch = ? AND name = ?", (watch, name)
+            f"SELECT id, {_ACCOUNT} FROM instances WHERE watch = ? AND name = ?", (series, name)
         ).fetchone()
         return (row[0], _account(row[1:])) if row else None
 
-    def add_instance(self, watch: int, name: str, account: Account) -> int:
+    def add_instance(self, series: int, name: str, account: Account) -> int:
         """Add an instance; returns its number."""
         cursor = self._db.execute(
             f"INSERT INTO instances (watch, name, {_ACCOUNT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (watch, name, *_account_values(account)),
+            (series, name, *_account_values(account)),
         )
         return cursor.lastrowid or 0
 
@@ -45,15 +45,15 @@ class LedgerTables:
             (*_account_values(account), instance),
         )
 
-    def accounts(self, watch: int) -> list[tuple[str, Account]]:
-        """Instances of a watch by name."""
-        rows = self._db.execute(f"SELECT name, {_ACCOUNT} FROM instances WHERE watch = ?", (watch,))
+    def accounts(self, series: int) -> list[tuple[str, Account]]:
+        """Instances of a series by name."""
+        rows = self._db.execute(f"SELECT name, {_ACCOUNT} FROM instances WHERE watch = ?", (series,))
         return [(name, _account(row)) for name, *row in rows]
 
-    def silent_instances(self, watch: int, before_seconds: float) -> list[tuple[int, Account]]:
-        """Instances that were last heard before that time."""
+    def silent_instances(self, series: int, before_seconds: float) -> list[tuple[int, Account]]:
+        """Instances that were last seen before that time."""
         rows = self._db.execute(
-            f"SELECT id, {_ACCOUNT} FROM instances WHERE watch = ? AND heard < ?", (watch, before_seconds)
+            f"SELECT id, {_ACCOUNT} FROM instances WHERE watch = ? AND heard < ?", (series, before_seconds)
         )
         return [(number, _account(row)) for number, *row in rows]
 
@@ -63,54 +63,55 @@ class LedgerTables:
 
     # --- accepted panes --------------------------------------------------------------------------------
 
-    def digest(self, watch: int, pane: int, instance: int) -> bytes | None:
+    def digest(self, series: int, pane: int, instance: int) -> bytes | None:
         """The digest kept of a pane's message."""
         row = self._db.execute(
-            "SELECT digest FROM ledger WHERE watch = ? AND pane = ? AND instance = ?", (watch, pane, instance)
+            "SELECT digest FROM ledger WHERE watch = ? AND pane = ? AND instance = ?",
+            (series, pane, instance),
         ).fetchone()
         return row[0] if row else None
 
     def add_digest(
-        self, watch: int, pane: int, instance: int, digest: bytes, received_seconds: float
+        self, series: int, pane: int, instance: int, digest: bytes, received_seconds: float
     ) -> None:
         """Keep the digest of a pane's message."""
         self._db.execute(
-            "INSERT INTO ledger VALUES (?, ?, ?, ?, ?)", (watch, pane, instance, digest, received_seconds)
+            "INSERT INTO ledger VALUES (?, ?, ?, ?, ?)", (series, pane, instance, digest, received_seconds)
         )
 
-    def digests(self, watch: int, before_seconds: float, limit: int) -> list[tuple[int, int]]:
+    def digests(self, series: int, before_seconds: float, limit: int) -> list[tuple[int, int]]:
         """Pane and instance of up to `limit` digests received before that time, in this order."""
         return self._db.execute(
             "SELECT pane, instance FROM ledger WHERE watch = ? AND received < ?"
             " ORDER BY pane, instance LIMIT ?",  # that of the table's key: nothing is sorted
-            (watch, before_seconds, limit),
+            (series, before_seconds, limit),
         ).fetchall()
 
-    def drop_digests(self, watch: int, accepted: Sequence[tuple[int, int]]) -> None:
+    def drop_digests(self, series: int, accepted: Sequence[tuple[int, int]]) -> None:
         """Forget digests by pane and instance."""
         self._db.executemany(
             "DELETE FROM ledger WHERE watch = ? AND pane = ? AND instance = ?",
-            ((watch, *one) for one in accepted),
+            ((series, *one) for one in accepted),
         )
 
-    def bits(self, watch: int, block: int, instance: int) -> bytes:
+    def bits(self, series: int, block: int, instance: int) -> bytes:
         """The bits of a block of panes, empty for none."""
         row = self._db.execute(
             "SELECT bits FROM ledger_blocks WHERE watch = ? AND block = ? AND instance = ?",
-            (watch, block, instance),
+            (series, block, instance),
         ).fetchone()
         return row[0] if row else b""
 
-    def set_bits(self, watch: int, block: int, instance: int, bits: bytes) -> None:
+    def set_bits(self, series: int, block: int, instance: int, bits: bytes) -> None:
         """Keep the bits of a block of panes."""
         self._db.execute(
-            "INSERT OR REPLACE INTO ledger_blocks VALUES (?, ?, ?, ?)", (watch, block, instance, bits)
+            "INSERT OR REPLACE INTO ledger_blocks VALUES (?, ?, ?, ?)", (series, block, instance, bits)
         )
 
 
 def _account(row: Sequence[Any]) -> Account:
-    pod, highest, heard, final, answered, counted, lost = row
-    return Account(pod, highest, heard, bool(final), answered, counted, json.loads(lost))
+    pod, highest, last_seen, final, answered, counted, lost = row
+    return Account(pod, highest, last_seen, bool(final), answered, counted, json.loads(lost))
 
 
 def _account_values(account: Account) -> tuple[Any, ...]:
@@ -118,7 +119,7 @@ def _account_values(account: Account) -> tuple[Any, ...]:
     return (
         account.pod,
         account.highest,
-        account.heard_seconds,
+        account.last_seen_seconds,
         int(account.final),
         account.answered,
         account.counted,

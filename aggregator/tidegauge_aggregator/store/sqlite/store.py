@@ -19,10 +19,10 @@ from tidegauge_aggregator.domain.accounts import Totals
 from tidegauge_aggregator.domain.rows import (
     EvaluationRow,
     InboxRow,
+    SeriesKey,
+    SeriesRow,
     SumRow,
     TransitionRow,
-    WatchKey,
-    WatchRow,
 )
 from tidegauge_aggregator.store.base import StoreDamagedError, StoreError, StoreFullError
 
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 FILE_NAME: Final = "aggregator.sqlite"
 LOCK_WAIT_SECONDS: Final = 10.0
 
-_WATCH: Final = (
+_SERIES: Final = (
     "id, model, profile, pane_seconds, shard, shards, created, evaluated, state, baseline, report,"
     " forgotten_counted, forgotten_lost"
 )
@@ -56,20 +56,20 @@ def open_store(folder: Path) -> SqliteStore:
     try:
         return SqliteStore(path)
     except StoreDamagedError as error:
-        aside = _move_aside(path)
+        moved = _move_aside(path)
         said = "store damaged (%s): moved to %s, beginning an empty one; rows counted before are lost"
-        logger.error(said, error, aside)
+        logger.error(said, error, moved)
         return SqliteStore(path)
 
 
 def _move_aside(path: Path) -> Path:
-    aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
-    path.rename(aside)
+    moved = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+    path.rename(moved)
     for suffix in ("-wal", "-shm"):
         companion = path.with_name(path.name + suffix)
         if companion.exists():
-            companion.rename(aside.with_name(aside.name + suffix))
-    return aside
+            companion.rename(moved.with_name(moved.name + suffix))
+    return moved
 
 
 @contextmanager
@@ -162,34 +162,36 @@ class SqliteStore(LedgerTables):
             "INSERT OR REPLACE INTO profiles VALUES (?, ?, ?, ?)", (model, profile, document, now_seconds)
         )
 
-    # --- watches ---------------------------------------------------------------------------------------
+    # --- series ---------------------------------------------------------------------------------------
 
-    def watches(self) -> list[WatchRow]:
-        """All watches."""
-        return [_watch_row(row) for row in self._db.execute(f"SELECT {_WATCH} FROM watches")]
+    def all_series(self) -> list[SeriesRow]:
+        """All series."""
+        return [_series_row(row) for row in self._db.execute(f"SELECT {_SERIES} FROM watches")]
 
-    def watch(self, watch: int) -> WatchRow:
-        """One watch."""
-        return _watch_row(self._db.execute(f"SELECT {_WATCH} FROM watches WHERE id = ?", (watch,)).fetchone())
+    def series(self, series: int) -> SeriesRow:
+        """One series."""
+        return _series_row(
+            self._db.execute(f"SELECT {_SERIES} FROM watches WHERE id = ?", (series,)).fetchone()
+        )
 
-    def add_watch(self, key: WatchKey, now_seconds: float) -> WatchRow:
-        """The watch of this key, new if it is not there."""
+    def add_series(self, key: SeriesKey, now_seconds: float) -> SeriesRow:
+        """The series of this key, new if it is not there."""
         values = (key.model, key.profile, key.pane_seconds, key.shard, key.shards)
         self._db.execute(
             "INSERT OR IGNORE INTO watches (model, profile, pane_seconds, shard, shards, created)"
             " VALUES (?, ?, ?, ?, ?, ?)",
             (*values, now_seconds),
         )
-        return next(row for row in self.watches() if row.key == key)
+        return next(row for row in self.all_series() if row.key == key)
 
-    def drop_watch(self, watch: int) -> None:
-        """Forget a watch and all that belongs to it."""
+    def drop_series(self, series: int) -> None:
+        """Forget a series and all that belongs to it."""
         for table in (*LEDGER_TABLES, "inbox", "sums", "transitions"):
-            self._db.execute(f"DELETE FROM {table} WHERE watch = ?", (watch,))
-        self._db.execute("DELETE FROM watches WHERE id = ?", (watch,))
+            self._db.execute(f"DELETE FROM {table} WHERE watch = ?", (series,))
+        self._db.execute("DELETE FROM watches WHERE id = ?", (series,))
 
     def drop_unused_profiles(self, before_seconds: float) -> list[tuple[str, str]]:
-        """Forget profiles which no watch uses and which came before; returns model and hash of each."""
+        """Forget profiles which no series uses and which came before; returns model and hash of each."""
         return self._db.execute(
             "DELETE FROM profiles WHERE received < ? AND NOT EXISTS (SELECT 1 FROM watches"
             " WHERE watches.model = profiles.model AND watches.profile = profiles.profile)"
@@ -199,17 +201,17 @@ class SqliteStore(LedgerTables):
 
     # --- panes -----------------------------------------------------------------------------------------
 
-    def add_message(self, watch: int, pane: int, message: bytes) -> int:
+    def add_message(self, series: int, pane: int, message: bytes) -> int:
         """Add a message to the inbox; returns its number."""
         cursor = self._db.execute(
-            "INSERT INTO inbox (watch, pane, message) VALUES (?, ?, ?)", (watch, pane, message)
+            "INSERT INTO inbox (watch, pane, message) VALUES (?, ?, ?)", (series, pane, message)
         )
         return cursor.lastrowid or 0
 
-    def inbox(self, watch: int, after: int = -1) -> list[tuple[int, int]]:
+    def inbox(self, series: int, after: int = -1) -> list[tuple[int, int]]:
         """Number and pane of each message that is not merged yet and of a later pane, in order of pane."""
         return self._db.execute(
-            "SELECT id, pane FROM inbox WHERE watch = ? AND pane > ? ORDER BY pane, id", (watch, after)
+            "SELECT id, pane FROM inbox WHERE watch = ? AND pane > ? ORDER BY pane, id", (series, after)
         ).fetchall()
 
     def messages(self, ids: Sequence[int]) -> list[InboxRow]:
@@ -221,83 +223,83 @@ class SqliteStore(LedgerTables):
         """Drop messages that have been merged."""
         self._db.executemany("DELETE FROM inbox WHERE id = ?", ((row_id,) for row_id in ids))
 
-    def sums(self, watch: int, panes: int, start: int, stop: int, limit: int) -> list[SumRow]:
+    def sums(self, series: int, panes: int, start: int, stop: int, limit: int) -> list[SumRow]:
         """The first `limit` sums of that many panes with ``start <= pane < stop``, in order."""
         rows = self._db.execute(
             "SELECT pane, panes, row_count, lost, counts FROM sums"
             " WHERE watch = ? AND panes = ? AND pane >= ? AND pane < ? ORDER BY pane LIMIT ?",
-            (watch, panes, start, stop, limit),
+            (series, panes, start, stop, limit),
         )
         return [SumRow(*row) for row in rows]
 
-    def sum_panes(self, watch: int, panes: int, stop: int) -> list[int]:
+    def sum_panes(self, series: int, panes: int, stop: int) -> list[int]:
         """First panes of the sums of that many panes with ``pane < stop``, in order."""
         rows = self._db.execute(
             "SELECT pane FROM sums WHERE watch = ? AND panes = ? AND pane < ? ORDER BY pane",
-            (watch, panes, stop),
+            (series, panes, stop),
         )
         return [pane for (pane,) in rows]
 
-    def newest_rows(self, watch: int) -> int:
+    def newest_rows(self, series: int) -> int:
         """The newest pane with rows among the sums, -1 for none; of a sum of several panes the last."""
         found = self._db.execute(
-            "SELECT max(pane + panes - 1) FROM sums WHERE watch = ? AND row_count > 0", (watch,)
+            "SELECT max(pane + panes - 1) FROM sums WHERE watch = ? AND row_count > 0", (series,)
         ).fetchone()[0]
         return -1 if found is None else int(found)
 
-    def put_sum(self, watch: int, row: SumRow) -> None:
+    def put_sum(self, series: int, row: SumRow) -> None:
         """Write a sum, instead of the one that stood there."""
         self._db.execute(
             "INSERT OR REPLACE INTO sums VALUES (?, ?, ?, ?, ?, ?)",
-            (watch, row.panes, row.pane, row.rows, row.lost, row.counts),
+            (series, row.panes, row.pane, row.rows, row.lost, row.counts),
         )
 
-    def drop_sums(self, watch: int, panes: int, start: int, stop: int) -> None:
+    def drop_sums(self, series: int, panes: int, start: int, stop: int) -> None:
         """Drop sums of that many panes with ``start <= pane < stop``."""
         self._db.execute(
             "DELETE FROM sums WHERE watch = ? AND panes = ? AND pane >= ? AND pane < ?",
-            (watch, panes, start, stop),
+            (series, panes, start, stop),
         )
 
     # --- evaluations -----------------------------------------------------------------------------------
 
-    def save_evaluation(self, watch: int, left: EvaluationRow) -> None:
+    def save_evaluation(self, series: int, left: EvaluationRow) -> None:
         """Keep what an evaluation left."""
         self._db.execute(
             "UPDATE watches SET evaluated = ?, state = ?, baseline = coalesce(?, baseline), report = ?"
             " WHERE id = ?",
-            (left.pane, left.state, left.baseline, left.report, watch),
+            (left.pane, left.state, left.baseline, left.report, series),
         )
         self._db.executemany(
             "INSERT INTO transitions (watch, pane, time, body) VALUES (?, ?, ?, ?)",
-            ((watch, row.pane, row.time_seconds, row.body) for row in left.transitions),
+            ((series, row.pane, row.time_seconds, row.body) for row in left.transitions),
         )
 
-    def transitions(self, watch: int, since_seconds: float, limit: int) -> list[TransitionRow]:
+    def transitions(self, series: int, since_seconds: float, limit: int) -> list[TransitionRow]:
         """Changes of verdict, newest first."""
         rows = self._db.execute(
             "SELECT pane, time, body FROM transitions WHERE watch = ? AND time >= ? ORDER BY id DESC LIMIT ?",
-            (watch, since_seconds, limit),
+            (series, since_seconds, limit),
         )
         return [TransitionRow(*row) for row in rows]
 
     # --- housekeeping ----------------------------------------------------------------------------------
 
-    def drop_before(self, watch: int, pane: int, block: int, seconds: float) -> None:
+    def drop_before(self, series: int, pane: int, block: int, seconds: float) -> None:
         """Forget sums that end before a pane, bits before a block, transitions before a time."""
-        self._db.execute("DELETE FROM ledger_blocks WHERE watch = ? AND block < ?", (watch, block))
-        self._db.execute("DELETE FROM sums WHERE watch = ? AND pane + panes <= ?", (watch, pane))
-        self._db.execute("DELETE FROM transitions WHERE watch = ? AND time < ?", (watch, seconds))
+        self._db.execute("DELETE FROM ledger_blocks WHERE watch = ? AND block < ?", (series, block))
+        self._db.execute("DELETE FROM sums WHERE watch = ? AND pane + panes <= ?", (series, pane))
+        self._db.execute("DELETE FROM transitions WHERE watch = ? AND time < ?", (series, seconds))
 
-    def set_forgotten(self, watch: int, forgotten: Totals) -> None:
+    def set_forgotten(self, series: int, forgotten: Totals) -> None:
         """Keep the totals of instances that are no longer kept one by one."""
         self._db.execute(
             "UPDATE watches SET forgotten_counted = ?, forgotten_lost = ? WHERE id = ?",
-            (forgotten.counted, json.dumps(forgotten.lost), watch),
+            (forgotten.counted, json.dumps(forgotten.lost), series),
         )
 
 
-def _watch_row(row: tuple[Any, ...]) -> WatchRow:
+def _series_row(row: tuple[Any, ...]) -> SeriesRow:
     created, evaluated, state, baseline, report, counted, lost = row[6:]
     forgotten = Totals(counted, json.loads(lost))
-    return WatchRow(row[0], WatchKey(*row[1:6]), created, evaluated, state, baseline, report, forgotten)
+    return SeriesRow(row[0], SeriesKey(*row[1:6]), created, evaluated, state, baseline, report, forgotten)

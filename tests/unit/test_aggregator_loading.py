@@ -1,4 +1,4 @@
-"""A model wakes: the others are not kept waiting, and what arrives meanwhile is counted once."""
+"""A model is loaded: the others are not kept waiting, and what arrives meanwhile is counted once."""
 
 import asyncio
 import json
@@ -56,7 +56,7 @@ async def until(holds: Callable[[], Any], what: str) -> None:
 
 
 @in_loop
-async def test_other_models_are_acknowledged_while_one_wakes(tmp_path: Path) -> None:
+async def test_other_models_are_acknowledged_while_one_is_loaded(tmp_path: Path) -> None:
     clock, pod, other = Clock(), Pod("a", PROFILE), Pod("b", OTHER, model="other")
     async with running(tmp_path, clock) as rig:
         newest = await live(rig, pod)
@@ -64,7 +64,7 @@ async def test_other_models_are_acknowledged_while_one_wakes(tmp_path: Path) -> 
     async with running(tmp_path, clock, executor=executor) as rig:
         clock.after(newest)
         executor.before = lambda: gate.wait(60)  # type: ignore[assignment, return-value]
-        turn = asyncio.create_task(rig.cycle.step())
+        turn = asyncio.create_task(rig.scheduler.step())
         try:
             await asyncio.sleep(0)
             assert (await rig.client.get("/readyz")).status_code == 200
@@ -74,8 +74,10 @@ async def test_other_models_are_acknowledged_while_one_wakes(tmp_path: Path) -> 
             assert (await rig.send(pod, newest + 1, rows(1))).status_code == 201
             assert (await rig.get("/v1/history", model="m"))["transitions"] is not None
             assert not turn.done()
-            watches = rig.aggregator.watches
-            assert all(watch.gauge is None for watch in watches.values()), "the wake was not held at all"
+            all_series = rig.aggregator.all_series
+            assert all(series.monitor is None for series in all_series.values()), (
+                "loading was not held at all"
+            )
         finally:
             gate.set()
         await turn
@@ -86,11 +88,11 @@ async def test_other_models_are_acknowledged_while_one_wakes(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("cause", ["restart", "edit"])
 @in_loop
-async def test_panes_that_arrive_at_every_step_of_a_wake_count_once(tmp_path: Path, cause: str) -> None:
-    """Late, present and new panes, one before each piece of work, against a life without any wake."""
+async def test_panes_that_arrive_at_every_step_of_loading_count_once(tmp_path: Path, cause: str) -> None:
+    """Late, present and new panes, one before each piece of work, against a life without any loading."""
     config = tmp_path / "config.json"
     config.write_text(json.dumps(EDITED if cause == "restart" else {}))
-    woken, arrivals = await wake_with_arrivals(tmp_path / "woken", config, cause)
+    loaded, arrivals = await load_with_arrivals(tmp_path / "loaded", config, cause)
     config.write_text(json.dumps(EDITED))
     async with running(tmp_path / "lived", Clock(), config=config) as rig:
         pod = Pod("a", PROFILE)
@@ -101,11 +103,11 @@ async def test_panes_that_arrive_at_every_step_of_a_wake_count_once(tmp_path: Pa
             assert (await rig.client.put(path, content=message)).status_code == 201
         await rig.evaluate(newest + 2)
         lived = await seen(rig)
-    assert len(arrivals) >= 6, "the wake had too few steps to say anything"
-    assert woken == lived
+    assert len(arrivals) >= 6, "loading had too few steps to say anything"
+    assert loaded == lived
 
 
-async def wake_with_arrivals(
+async def load_with_arrivals(
     folder: Path, config: Path, cause: str
 ) -> tuple[dict[str, Any], list[tuple[int, bytes]]]:
     clock, pod, executor = Clock(), Pod("a", PROFILE), HookedExecutor()
@@ -131,10 +133,10 @@ async def wake_with_arrivals(
             asyncio.run_coroutine_threadsafe(arrive(), loop).result(30)
 
         executor.before = before
-        watch = next(iter(rig.aggregator.watches.values()))
+        series = next(iter(rig.aggregator.all_series.values()))
         for _ in range(20):
-            await rig.cycle.step()
-            if len(arrivals) >= 6 and rig.aggregator.watches[watch.row.key].gauge is not None:
+            await rig.scheduler.step()
+            if len(arrivals) >= 6 and rig.aggregator.all_series[series.row.key].monitor is not None:
                 break
         executor.before = lambda: None
         await rig.evaluate(newest + 2)
@@ -143,7 +145,10 @@ async def wake_with_arrivals(
 
 async def seen(rig: Rig) -> dict[str, Any]:
     """What was counted, and what each window holds. Which window decides depends on when the looks were."""
-    report, monitor = await rig.report(model="m"), next(iter(rig.aggregator.watches.values())).gauge.monitor
+    report, monitor = (
+        await rig.report(model="m"),
+        next(iter(rig.aggregator.all_series.values())).monitor.monitor,
+    )
     held = {scale: monitor.evaluator.sums([monitor.windows.window(scale)]) for scale in range(13)}
     bins = {scale: (sums.n.tolist(), sums.bins.tolist()) for scale, sums in held.items()}
     coverage = {key: report["coverage"][key] for key in ("rows_counted", "rows_lost", "recent_rows_counted")}
@@ -152,7 +157,7 @@ async def seen(rig: Rig) -> dict[str, Any]:
 
 
 @in_loop
-async def test_a_wake_that_fails_halfway_is_begun_again_and_loses_nothing(tmp_path: Path) -> None:
+async def test_loading_that_fails_halfway_is_begun_again_and_loses_nothing(tmp_path: Path) -> None:
     clock, pod, executor = Clock(), Pod("a", PROFILE), HookedExecutor()
     async with running(tmp_path, clock) as rig:
         newest = await live(rig, pod)
@@ -167,10 +172,10 @@ async def test_a_wake_that_fails_halfway_is_begun_again_and_loses_nothing(tmp_pa
             executor.before = fail
             clock.after(newest + fails_at)
             assert (await rig.send(pod, newest + fails_at, rows(fails_at))).status_code == 201
-            await rig.cycle.step()
-            watch = next(iter(rig.aggregator.watches.values()))
-            assert watch.gauge is None
-            assert watch.aside is None
+            await rig.scheduler.step()
+            series = next(iter(rig.aggregator.all_series.values()))
+            assert series.monitor is None
+            assert series.held_before is None
             clock.now += 31
         executor.before = lambda: None
         await rig.evaluate(newest + 14)
@@ -198,7 +203,7 @@ async def test_merging_does_not_keep_others_waiting(tmp_path: Path) -> None:
             gate.wait(60)
 
         executor.before = before
-        turn = asyncio.create_task(rig.cycle.step())
+        turn = asyncio.create_task(rig.scheduler.step())
         try:
             await until(lambda: names, "the evaluator is asked for something")
             assert (await rig.send(pod, START + 12, rows(9))).status_code == 201
@@ -219,7 +224,7 @@ async def test_a_report_of_another_version_does_not_stop_the_start(tmp_path: Pat
         await rig.put_profile(PROFILE)
         await rig.send(pod, START, rows(1))
         await rig.evaluate(START)
-        row = rig.store.watches()[0]
+        row = rig.store.all_series()[0]
         left = EvaluationRow(START, row.state, None, stored, ())
         await rig.aggregator.read(jobs.save_evaluation, row.id, left)
     async with running(tmp_path, clock) as rig:
@@ -240,7 +245,7 @@ async def test_a_monitor_state_of_another_version_keeps_the_counts(
             clock.after(pane)
             await rig.send(pod, pane, rows(pane))
             await rig.evaluate(pane)
-        row = rig.store.watches()[0]
+        row = rig.store.all_series()[0]
         left = EvaluationRow(row.evaluated, b'{"version": 9}', None, row.report, ())
         await rig.aggregator.read(jobs.save_evaluation, row.id, left)
     async with running(tmp_path, clock) as rig:

@@ -1,7 +1,7 @@
-"""One model wakes with 6.4 hours of single panes; another model's panes are sent meanwhile.
+"""One model is loaded with 6.4 hours of single panes; another model's panes are sent meanwhile.
 
-A model wakes after a restart and after each edit of its policy. Measured is how long the other model's PUTs
-wait, and, in a wake of its own, the processor time of the aggregator's process until the model is awake.
+A model is loaded after a restart and after each edit of its policy. Measured is how long the other model's
+PUTs wait, and, in a run of its own, the processor time of the aggregator's process until it is loaded.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ import psutil
 from bench.rows import Row
 from support.aggregator_rig import Pod
 from tidegauge_aggregator.domain.blocks import BLOCK_PANES, FINE_PANES, block_of
-from tidegauge_aggregator.domain.rows import EvaluationRow, Fact, SumRow, WatchKey
+from tidegauge_aggregator.domain.rows import EvaluationRow, Fact, SeriesKey, SumRow
 from tidegauge_aggregator.store.ledger import accept
 from tidegauge_aggregator.store.sqlite.store import open_store
 
@@ -38,18 +38,18 @@ def fill_store(folder: Path, model: str, profile: Profile, counts: Counts, newes
     store, data = open_store(folder), counts.to_bytes()
     with store.transaction():
         store.add_profile(model, profile.hash, profile.to_bytes(), time.time())
-        watch = store.add_watch(WatchKey(model, profile.hash, PANE_SECONDS, 0, 1), time.time()).id
-        accept(store, _fact(watch, model, profile, counts, newest))
+        series = store.add_series(SeriesKey(model, profile.hash, PANE_SECONDS, 0, 1), time.time()).id
+        accept(store, _fact(series, model, profile, counts, newest))
         first = block_of(newest - FINE_PANES)
         for pane in range(first - 23 * BLOCK_PANES, first, BLOCK_PANES):
-            store.put_sum(watch, SumRow(pane, BLOCK_PANES, counts.rows, 0, data))
+            store.put_sum(series, SumRow(pane, BLOCK_PANES, counts.rows, 0, data))
         for pane in range(first, newest):
-            store.put_sum(watch, SumRow(pane, 1, counts.rows, 0, data))
-        store.save_evaluation(watch, _evaluation(profile, counts, newest))
+            store.put_sum(series, SumRow(pane, 1, counts.rows, 0, data))
+        store.save_evaluation(series, _evaluation(profile, counts, newest))
     store.close()
 
 
-def _fact(watch: int, model: str, profile: Profile, counts: Counts, newest: int) -> Fact:
+def _fact(series: int, model: str, profile: Profile, counts: Counts, newest: int) -> Fact:
     pane = Pane(
         model=model,
         profile=profile.hash,
@@ -61,7 +61,7 @@ def _fact(watch: int, model: str, profile: Profile, counts: Counts, newest: int)
         rows_before=0,
         counts=counts.to_bytes(),
     )
-    return Fact(watch, pane, b"", pane.to_bytes(), time.time())
+    return Fact(series, pane, b"", pane.to_bytes(), time.time())
 
 
 def _evaluation(profile: Profile, counts: Counts, newest: int) -> EvaluationRow:
@@ -78,7 +78,7 @@ WAIT_SECONDS = 300
 
 
 def run(quick: bool) -> list[Row]:
-    """Both wakes: after the start, and after an edit of the policy."""
+    """Both times: after the start, and after an edit of the policy."""
     features = 8 if quick else FEATURES
     rng = np.random.default_rng(1)
     names = [f"feature_{i}" for i in range(features)]
@@ -89,11 +89,11 @@ def run(quick: bool) -> list[Row]:
         fill_store(folder, "big", profile, counts, int(time.time()) // 10 - 2)
         (folder / "config.json").write_text("{}")
         with _aggregator(folder) as other:
-            rows = [_row("after a restart", other.watch_wake(), features)]
+            rows = [_row("after a restart", other.waits_while_loading(), features)]
             _edit_policy(folder, other, 2.0)
-            rows.append(_row("after an edit of its policy", other.watch_wake(), features))
+            rows.append(_row("after an edit of its policy", other.waits_while_loading(), features))
             _edit_policy(folder, other, 3.0)
-            rows.append(_processor_row(other.measure_wake(), features))
+            rows.append(_processor_row(other.measure_loading(), features))
     return rows
 
 
@@ -104,7 +104,7 @@ def _edit_policy(folder: Path, other: "Other", false_alarms: float) -> None:
 
 
 class Other:
-    """A model that sends panes while the big one wakes."""
+    """A model that sends panes while the big one is loaded."""
 
     def __init__(self, client: httpx.Client, process: psutil.Process) -> None:
         self._client, self._process, self._sent = client, process, 0
@@ -113,30 +113,30 @@ class Other:
         self._counts = self._profile.count(rng.normal(size=(3, 2)))
         self._waits = [self._put(profile_path("other", self._profile.hash), self._profile.to_bytes())]
 
-    def watch_wake(self) -> list[float]:
-        """Send panes until the big model is awake; returns how long each waited, in seconds."""
+    def waits_while_loading(self) -> list[float]:
+        """Send panes until the big model is loaded; returns how long each waited, in seconds."""
         waits = self._waits
         self._waits = []
         end = time.monotonic() + WAIT_SECONDS
-        while not waits or not self._is_awake():
-            assert time.monotonic() < end, "the model does not wake"
+        while not waits or not self._is_loaded():
+            assert time.monotonic() < end, "the model is not loaded"
             for _ in range(4):
                 waits.append(self._send())
                 time.sleep(0.02)
         return waits
 
-    def measure_wake(self) -> float:
-        """Wait until the big model is awake; returns the processor seconds until then."""
+    def measure_loading(self) -> float:
+        """Wait until the big model is loaded; returns the processor seconds until then."""
         started, end = self._processor_seconds(), time.monotonic() + WAIT_SECONDS
-        while not self._is_awake():
-            assert time.monotonic() < end, "the model does not wake"
+        while not self._is_loaded():
+            assert time.monotonic() < end, "the model is not loaded"
             time.sleep(0.2)
         return self._processor_seconds() - started
 
     def wait_until_asleep(self) -> None:
         """Wait until the edit has been seen."""
         end = time.monotonic() + WAIT_SECONDS
-        while self._is_awake():
+        while self._is_loaded():
             assert time.monotonic() < end, "the edit is not seen"
             time.sleep(0.005)
 
@@ -151,7 +151,7 @@ class Other:
         assert self._client.put(path, content=content).status_code == 201
         return time.perf_counter() - started
 
-    def _is_awake(self) -> bool:
+    def _is_loaded(self) -> bool:
         query = {"model": "big"}
         return bool(self._client.get("/v1/features/feature_0", params=query).json()["distribution"])
 
@@ -183,7 +183,7 @@ def _aggregator(folder: Path) -> Iterator[Other]:
 def _row(when: str, waits: list[float], features: int) -> Row:
     median, longest = float(np.median(waits)), max(waits)
     return Row(
-        f"{when}: PUTs of another model while a model of {features} features wakes",
+        f"{when}: PUTs of another model while a model of {features} features is loaded",
         f"median {median:.3f} s, longest {longest:.2f} s",
         f"<= {MEDIAN_SECONDS} s, <= {MAX_SECONDS:.0f} s",
         median <= MEDIAN_SECONDS and longest <= MAX_SECONDS,
@@ -194,7 +194,7 @@ def _row(when: str, waits: list[float], features: int) -> Row:
 def _processor_row(seconds: float, features: int) -> Row:
     target = BEFORE_SECONDS * features / FEATURES / 3
     return Row(
-        f"processor time of the wake of {features} features, nothing else asked",
+        f"processor time of loading {features} features, nothing else asked",
         f"{seconds:.2f} s",
         f"<= {target:.2f} s, a third of before",
         seconds <= target,

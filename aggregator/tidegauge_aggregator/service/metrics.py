@@ -6,13 +6,13 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from tidegauge.protocol.names import Metric
 
-__all__ = ["Meters"]
+__all__ = ["AggregatorMetrics"]
 
 _STORE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _EVALUATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
 
-class Meters:
+class AggregatorMetrics:
     """The program's own metrics.
 
     Parameters

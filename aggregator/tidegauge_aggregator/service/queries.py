@@ -20,15 +20,15 @@ from tidegauge_aggregator.store import jobs
 
 from .aggregator import Aggregator
 from .coverage import coverage_of
-from .intake import known
-from .watch import Watch
+from .series import Series
+from .validation import known
 
-__all__ = ["Reading"]
+__all__ = ["Queries"]
 
-LEVEL_SECONDS: Final = 30  # watches whose newest panes end this close to each other are level
+LEVEL_SECONDS: Final = 30  # series whose newest panes end this close to each other are level
 
 
-class Reading:
+class Queries:
     """Answers questions about what an aggregator knows.
 
     Parameters
@@ -43,7 +43,7 @@ class Reading:
     # --- which one is meant ----------------------------------------------------------------------------
 
     def names(self) -> list[str]:
-        """All models that were heard of."""
+        """All models that were seen."""
         return sorted(self._sending() | set(self._aggregator.config.models))
 
     def _sending(self) -> set[str]:
@@ -74,17 +74,19 @@ class Reading:
             raise Refusal(404, "model_unknown", f"model {model} has sent no profile to this address; {near}")
         return model
 
-    def current(self, model: str) -> Watch | None:
-        """The watch that most recently brought a pane; of several, the one that began last."""
-        found = [watch for key, watch in self._aggregator.watches.items() if key.model == model]
+    def current(self, model: str) -> Series | None:
+        """The series that most recently brought a pane; of several, the one that began last."""
+        found = [series for key, series in self._aggregator.all_series.items() if key.model == model]
         return max(found, key=_recency, default=None)
 
-    def _watch(self, model: str, profile: str | None) -> Watch | None:
+    def _series(self, model: str, profile: str | None) -> Series | None:
         if profile is None:
             return self.current(model)
         known(self._aggregator.profiles, model, profile)
         found = [
-            w for key, w in self._aggregator.watches.items() if (key.model, key.profile) == (model, profile)
+            w
+            for key, w in self._aggregator.all_series.items()
+            if (key.model, key.profile) == (model, profile)
         ]
         return max(found, key=_recency, default=None)
 
@@ -101,12 +103,12 @@ class Reading:
         return [self._summary(model) for model in self.names()]
 
     def _summary(self, model: str) -> dict[str, Any]:
-        watch = self.current(model)
-        report = watch.report if watch else None
+        series = self.current(model)
+        report = series.report if series else None
         return {
             "name": model,
             "profiles": sorted(name for owner, name in self._aggregator.profiles if owner == model),
-            "profile": watch.row.key.profile if watch else None,
+            "profile": series.row.key.profile if series else None,
             "verdict": (report.verdict if report else Verdict.UNKNOWN).value,
             "severity": report.severity.value if report and report.severity else None,
         }
@@ -114,19 +116,19 @@ class Reading:
     def report(self, model: str | None, profile: str | None) -> dict[str, Any]:
         """The report of a model, with its coverage as it is now."""
         name = self._model(model)
-        watch = self._watch(name, profile)
+        series = self._series(name, profile)
         shard = {"index": self._aggregator.shard.index, "of": self._aggregator.shard.of}
-        return self.report_of(name, watch, profile).to_dict() | {"shard": shard}
+        return self.report_of(name, series, profile).to_dict() | {"shard": shard}
 
-    def report_of(self, model: str, watch: Watch | None, profile: str | None = None) -> Report:
-        """The last report of a watch, `Unknown` before the first."""
+    def report_of(self, model: str, series: Series | None, profile: str | None = None) -> Report:
+        """The last report of a series, `Unknown` before the first."""
         config = self._aggregator.config.model(model)
         policy = config.policy
-        if watch is None:
+        if series is None:
             return _nothing(self._any_profile(model, profile), policy, model)
-        report = watch.report or _nothing(watch.profile, policy, model, watch.pane_seconds)
-        coverage = coverage_of(watch, config.expected_pods, self._aggregator.clock())
-        return replace(report, profile=watch.row.key.profile).with_coverage(coverage, model)
+        report = series.report or _nothing(series.profile, policy, model, series.pane_seconds)
+        coverage = coverage_of(series, config.expected_pods, self._aggregator.clock())
+        return replace(report, profile=series.row.key.profile).with_coverage(coverage, model)
 
     def _any_profile(self, model: str, profile: str | None) -> Profile | None:
         found = [
@@ -139,16 +141,16 @@ class Reading:
     async def feature(self, name: str, model: str | None, profile: str | None) -> dict[str, Any]:
         """Return one feature: its part of the report, distributions and timeline."""
         owner = self._model(model)
-        watch = self._watch(owner, profile)
-        document = self.report_of(owner, watch, profile).to_dict()
+        series = self._series(owner, profile)
+        document = self.report_of(owner, series, profile).to_dict()
         feature = next((item for item in document["features"] if item["name"] == name), None)
         if feature is None:
             raise Refusal(404, "feature_unknown", f"model {owner!r} has no feature {name!r} here")
         head = {key: document[key] for key in ("model", "profile", "pane", "time", "pane_seconds")}
-        if watch is None or watch.gauge is None:
+        if series is None or series.monitor is None:
             return head | {"feature": feature, "distribution": [], "timeline": []}
         shown = await self._aggregator.evaluator.run(
-            describe_feature, watch.gauge.monitor, name, feature["window"]
+            describe_feature, series.monitor.monitor, name, feature["window"]
         )
         return head | {"feature": feature} | shown
 
@@ -161,8 +163,8 @@ class Reading:
         if profile is not None:
             known(self._aggregator.profiles, name, profile)
         ids = [
-            watch.row.id
-            for key, watch in self._aggregator.watches.items()
+            series.row.id
+            for key, series in self._aggregator.all_series.items()
             if key.model == name and profile in (None, key.profile)
         ]
         rows = await self._aggregator.read(jobs.read_history, ids, moment, limit)
@@ -170,9 +172,9 @@ class Reading:
         return [Transition.from_dict(json.loads(row.body)).to_dict() for row in newest]
 
 
-def _recency(watch: Watch) -> tuple[int, float]:
-    """Newest pane's end first; of watches level with each other (a rollout), the one that began last."""
-    return (watch.newest + 1) * watch.pane_seconds // LEVEL_SECONDS, watch.row.created_seconds
+def _recency(series: Series) -> tuple[int, float]:
+    """Newest pane's end first; of series level with each other (a rollout), the one that began last."""
+    return (series.newest + 1) * series.pane_seconds // LEVEL_SECONDS, series.row.created_seconds
 
 
 def _nothing(

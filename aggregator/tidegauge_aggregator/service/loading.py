@@ -1,8 +1,8 @@
-"""Wakes a watch: its stored counts become a gauge again, while panes are taken as always.
+"""Loads a series: its stored counts become a monitor again, while panes are taken as always.
 
 The store's thread reads bytes, a part at a time; the evaluator's thread builds with them; both are free for
 others between two parts. What arrives meanwhile is held apart, and added in the end. Nobody else merges or
-forgets what is stored of the watch until then: that is work of the same task (`cycle`).
+forgets what is stored of the series until then: that is work of the same task (`scheduler`).
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from tidegauge.profile.profile import Profile
 from tidegauge.protocol.pane import Pane
 from tidegauge_aggregator.domain.accounts import Totals
 from tidegauge_aggregator.domain.blocks import BLOCK_PANES
-from tidegauge_aggregator.domain.rows import SumRow, WatchRow
+from tidegauge_aggregator.domain.rows import SeriesRow, SumRow
 from tidegauge_aggregator.domain.schedule import MAX_CATCH_UP_PANES, last_pane_over
 from tidegauge_aggregator.evaluation.building import Building
-from tidegauge_aggregator.evaluation.gauge import read_report
+from tidegauge_aggregator.evaluation.series_monitor import read_report
 from tidegauge_aggregator.store import jobs
 from tidegauge_aggregator.store.writer import Writer
 
 from .evaluation_thread import EvaluationThread
-from .watch import Watch
+from .series import Series
 
-__all__ = ["Waker", "read_sums"]
+__all__ = ["Loader", "read_sums"]
 
 
-class Waker:
-    """Reads watches from the store: without their counts at a start, with them when they wake.
+class Loader:
+    """Reads series from the store: without their counts at a start, with them when they are evaluated.
 
     Parameters
     ----------
@@ -42,22 +42,22 @@ class Waker:
     def __init__(self, writer: Writer, evaluator: EvaluationThread) -> None:
         self._writer, self._evaluator = writer, evaluator
 
-    # --- asleep ----------------------------------------------------------------------------------------
+    # --- unloaded ----------------------------------------------------------------------------------------
 
-    async def load_asleep(self, row: WatchRow, profile: Profile) -> Watch:
+    async def load_accounts(self, row: SeriesRow, profile: Profile) -> Series:
         """Load accounts and totals only, which need no counts."""
-        stored = await self._writer.submit(jobs.read_asleep, row.id)
+        stored = await self._writer.submit(jobs.read_accounts, row.id)
         report = await self._evaluator.run(read_report, row.report)
-        watch = Watch(row, profile, evaluated=row.evaluated, report=report)
-        watch.totals.add(Totals(row.forgotten.counted, dict(row.forgotten.lost)))
+        series = Series(row, profile, evaluated=row.evaluated, report=report)
+        series.totals.add(Totals(row.forgotten.counted, dict(row.forgotten.lost)))
         for name, account in stored.accounts:
-            watch.totals.change(None, account)
-            watch.hear(name, account)
-            watch.newest = max(watch.newest, account.highest)
-        watch.newest_rows = max(stored.newest_rows, await self._newest_with_rows(stored))
-        return watch
+            series.totals.change(None, account)
+            series.see(name, account)
+            series.newest = max(series.newest, account.highest)
+        series.newest_rows = max(stored.newest_rows, await self._newest_with_rows(stored))
+        return series
 
-    async def _newest_with_rows(self, stored: jobs.Asleep) -> int:
+    async def _newest_with_rows(self, stored: jobs.StoredAccounts) -> int:
         """The newest pane with rows among the messages, -1 for none."""
         newest_first = [number for number, _ in reversed(stored.inbox)]
         for start in range(0, len(newest_first), jobs.PART_ROWS):
@@ -67,15 +67,15 @@ class Waker:
                     return message.pane
         return -1
 
-    # --- awake -----------------------------------------------------------------------------------------
+    # --- loaded -----------------------------------------------------------------------------------------
 
-    async def wake(self, watch: Watch, whole: Profile, policy: Policy, now_seconds: float) -> None:
-        """Build the watch's gauge.
+    async def load(self, series: Series, whole: Profile, policy: Policy, now_seconds: float) -> None:
+        """Build the series' monitor.
 
         Parameters
         ----------
-        watch
-            A watch without a gauge.
+        series
+            A series without a monitor.
         whole
             The whole profile.
         policy
@@ -86,26 +86,26 @@ class Waker:
         Raises
         ------
         StoreError
-            The store cannot be read; the watch is as it was.
+            The store cannot be read; the series is as it was.
         """
-        row = await self._writer.submit(jobs.read_watch, watch.row.id)
+        row = await self._writer.submit(jobs.read_series, series.row.id)
         if row.evaluated >= 0:
             over = last_pane_over(now_seconds, row.key.pane_seconds)
             row = replace(row, evaluated=max(row.evaluated, over - MAX_CATCH_UP_PANES))
-        building = await self._evaluator.run(Building, row, whole, watch.profile, policy)
+        building = await self._evaluator.run(Building, row, whole, series.profile, policy)
 
         def begin(_: list[int]) -> None:
             """Hold apart what comes after these messages; in the event loop."""
-            watch.begin_wake(building.new_pods())
+            series.begin_load(building.new_pods())
 
         numbers = await self._writer.submit_and_deliver(begin, jobs.read_inbox, row.id)
         try:
-            await self._read(building, watch.newest + 1, numbers)
+            await self._read(building, series.newest + 1, numbers)
             await self._evaluator.run(building.finish)
         except BaseException:
-            watch.give_up_wake()
+            series.give_up_load()
             raise
-        watch.end_wake(building)
+        series.end_load(building)
 
     async def _read(self, building: Building, stop: int, numbers: list[int]) -> None:
         for panes in (BLOCK_PANES, 1):
@@ -119,12 +119,12 @@ class Waker:
 
 
 async def read_sums(
-    writer: Writer, watch: int, panes: int, start: int, stop: int
+    writer: Writer, series: int, panes: int, start: int, stop: int
 ) -> AsyncIterator[list[SumRow]]:
     """Sums of that many panes with ``start <= pane < stop``, in order, a part at a time."""
     is_more = True
     while is_more:
-        rows = await writer.submit(jobs.read_sums, watch, panes, start, stop)
+        rows = await writer.submit(jobs.read_sums, series, panes, start, stop)
         if rows:
             start = rows[-1].pane + 1
             yield rows

@@ -1,4 +1,4 @@
-"""The monitor of one watch, and what is stored of it. Once built, only the evaluating thread uses it."""
+"""The monitor of one series, and what is stored of it. Once built, only the evaluating thread uses it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tidegauge.monitor.policy import Policy
 from tidegauge.monitor.report_builder import summarise
 from tidegauge.profile.profile import Profile
 from tidegauge.report.model import Report, State
-from tidegauge_aggregator.domain.rows import EvaluationRow, TransitionRow, WatchRow
+from tidegauge_aggregator.domain.rows import EvaluationRow, SeriesRow, TransitionRow
 
-__all__ = ["Gauge", "Result", "read_report"]
+__all__ = ["Result", "SeriesMonitor", "read_report"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +43,13 @@ def read_report(data: bytes) -> Report | None:
         return None
 
 
-class Gauge:
+class SeriesMonitor:
     """A monitor that can be stopped and built again without any difference.
 
     Parameters
     ----------
     row
-        The watch as stored: what an earlier gauge left.
+        The series as stored: what an earlier monitor left.
     whole
         The whole profile, whose pairs share the budget.
     profile
@@ -58,7 +58,7 @@ class Gauge:
         The alarm policy.
     """
 
-    def __init__(self, row: WatchRow, whole: Profile, profile: Profile, policy: Policy) -> None:
+    def __init__(self, row: SeriesRow, whole: Profile, profile: Profile, policy: Policy) -> None:
         self.policy = policy
         self._unknown = sorted(set(policy.per_feature) - set(whole.names))
         if self._unknown:
@@ -81,7 +81,7 @@ class Gauge:
                 row.evaluated
             )  # further on than the state where looks are left out
 
-    def _load(self, row: WatchRow) -> None:
+    def _load(self, row: SeriesRow) -> None:
         try:
             self.monitor.load_state(row.state, row.baseline or None)
             self.report = read_report(row.report)

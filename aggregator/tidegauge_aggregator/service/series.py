@@ -1,4 +1,4 @@
-"""The state of one watch in memory: sums of recent panes, instances heard, rows counted and lost.
+"""The state of one series in memory: sums of recent panes, instances seen, rows counted and lost.
 
 Changed in the event loop only, by the writer's deliveries: it is always the store as it was after some
 commit.
@@ -16,28 +16,28 @@ from tidegauge.report.model import Report
 from tidegauge_aggregator.domain.accounts import Account, Totals
 from tidegauge_aggregator.domain.pane_sum import PaneSum
 from tidegauge_aggregator.domain.recent_pods import RecentPods
-from tidegauge_aggregator.domain.rows import Accepted, EvaluationRow, WatchRow
+from tidegauge_aggregator.domain.rows import Accepted, EvaluationRow, SeriesRow
 from tidegauge_aggregator.evaluation.building import Building
-from tidegauge_aggregator.evaluation.gauge import Gauge
+from tidegauge_aggregator.evaluation.series_monitor import SeriesMonitor
 
-__all__ = ["HEARD_PANES", "LIVE_SECONDS", "RECENT_PANES", "SetAside", "Watch"]
+__all__ = ["LIVE_SECONDS", "RECENT_PANES", "SEEN_PANES", "HeldBefore", "Series"]
 
 LIVE_SECONDS: Final = 600.0  # an instance that was silent for longer is no longer expected
-HEARD_PANES: Final = 3  # a pod with a pane among the last three is heard from
+SEEN_PANES: Final = 3  # a pod with a pane among the last three counts as seen
 RECENT_PANES: Final = 60  # panes in the recent share of rows that were counted
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
-    """What was held of a watch when its wake began: all of it is in the store too."""
+class HeldBefore:
+    """What was held of a series before it was loaded: all of it is in the store too."""
 
     sums: dict[int, PaneSum]
     recent: dict[int, tuple[int, int]]
 
 
 @dataclass(slots=True)
-class Watch:
-    """One watch in memory.
+class Series:
+    """One series in memory.
 
     Parameters
     ----------
@@ -67,13 +67,13 @@ class Watch:
     unsaved
         An evaluation that the store could not take yet.
     aside
-        While it wakes, what was held when the wake began.
-    gauge, pods
-        The monitor, and single pods' rows; None while the watch is asleep: then `sums` is not complete.
-        While it wakes, `pods` and `sums` hold what came since the wake began.
+        While it is being loaded, what was held before.
+    monitor, pods
+        The monitor, and single pods' rows; None while the series is unloaded: then `sums` is not complete.
+        While it is being loaded, `pods` and `sums` hold what came since that began.
     """
 
-    row: WatchRow
+    row: SeriesRow
     profile: Profile
     sums: dict[int, PaneSum] = field(default_factory=dict)
     recent: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -81,14 +81,14 @@ class Watch:
     totals: Totals = field(default_factory=Totals)
     newest: int = -1
     newest_rows: int = -1
-    heard_seconds: float = 0.0
+    last_seen_seconds: float = 0.0
     evaluated: int = -1
     report: Report | None = None
-    gauge: Gauge | None = None
+    monitor: SeriesMonitor | None = None
     pods: RecentPods | None = None
     unsaved: EvaluationRow | None = None
     is_going: bool = False
-    aside: SetAside | None = None
+    held_before: HeldBefore | None = None
 
     @property
     def pane_seconds(self) -> int:
@@ -100,7 +100,7 @@ class Watch:
         self.add(accepted.inbox, pane, counts)
         self.totals.change(accepted.before, accepted.after)
         assert accepted.after is not None
-        self.hear(pane.instance, accepted.after)
+        self.see(pane.instance, accepted.after)
 
     def add(self, inbox: int, pane: Pane, counts: Counts) -> None:
         """Add a pane's counts, which the store's inbox holds under that number."""
@@ -113,23 +113,23 @@ class Watch:
 
     def unload(self) -> None:
         """Hold neither windows nor single pods' rows, until all is loaded from the store again."""
-        self.gauge = self.pods = None
+        self.monitor = self.pods = None
 
-    def begin_wake(self, pods: RecentPods) -> None:
+    def begin_load(self, pods: RecentPods) -> None:
         """Hold apart what comes from now on: all before it is in the store, and is read there."""
-        self.aside = SetAside(self.sums, dict(self.recent))
+        self.held_before = HeldBefore(self.sums, dict(self.recent))
         self.sums, self.pods = {}, pods
 
-    def end_wake(self, built: Building) -> None:
+    def end_load(self, built: Building) -> None:
         """Take what was built from the store, and add what came meanwhile."""
-        assert self.aside is not None
+        assert self.held_before is not None
         assert self.pods is not None
         for pane, found in built.sums.items():
             self.attach(pane, found)
         built.pods.add_later(self.pods)
-        self._recall(built.panes, self.aside.recent)
+        self._recall(built.panes, self.held_before.recent)
         self.row, self.evaluated, self.report = built.row, built.row.evaluated, built.report
-        self.gauge, self.pods, self.unsaved, self.aside = built.gauge, built.pods, None, None
+        self.monitor, self.pods, self.unsaved, self.held_before = built.monitor, built.pods, None, None
 
     def _recall(self, stored: dict[int, tuple[int, int]], known: dict[int, tuple[int, int]]) -> None:
         """Take recent panes as stored, and add what came since they were known."""
@@ -140,26 +140,28 @@ class Watch:
             before = known.get(pane, (0, 0))
             self.remember(pane, rows - before[0], lost - before[1])
 
-    def give_up_wake(self) -> None:
-        """Hold what was held before the wake, and what came meanwhile."""
-        assert self.aside is not None
-        for pane, found in self.aside.sums.items():
+    def give_up_load(self) -> None:
+        """Hold what was held before, and what came meanwhile."""
+        assert self.held_before is not None
+        for pane, found in self.held_before.sums.items():
             self.attach(pane, found)
-        self.aside = None
+        self.held_before = None
         self.unload()
 
-    def hear(self, instance: str, account: Account) -> None:
+    def see(self, instance: str, account: Account) -> None:
         """Take an instance's account; one that ended on purpose is no longer expected."""
-        self.heard_seconds = max(self.heard_seconds, account.heard_seconds)
+        self.last_seen_seconds = max(self.last_seen_seconds, account.last_seen_seconds)
         if account.final:
             self.live.pop(instance, None)
         else:
             self.live[instance] = account
 
     def drop_silent(self, now_seconds: float) -> None:
-        """Stop expecting instances that were not heard for `LIVE_SECONDS`."""
+        """Stop expecting instances that were not seen for `LIVE_SECONDS`."""
         silent = [
-            name for name, account in self.live.items() if now_seconds - account.heard_seconds > LIVE_SECONDS
+            name
+            for name, account in self.live.items()
+            if now_seconds - account.last_seen_seconds > LIVE_SECONDS
         ]
         for name in silent:
             del self.live[name]
