@@ -36,7 +36,7 @@ NAMES = [
     "x",
 ]
 SHOWN = ["kind", "type", "dtype", "cells", "missing", "mean", "sd", "min", "max"]
-JUDGED = ["verdict", "severity", "D", "certain", "window", "rows", "since", "row", "time"]
+JUDGED = ["verdict", "severity", "D", "lower", "window", "rows", "since", "row", "time"]
 TITLES = [*SHOWN, *JUDGED]
 BELOW = "design effect: "  # begins what is said below a profile's table
 WIDTHS = [None, 20, 40, 45, 60, 80, 120, 200, 400]

@@ -142,7 +142,7 @@ _COLUMNS: Final = (
     Column("time"),
     Column("feature", names=True),
     *(Column(title) for title in ("verdict", "severity")),
-    *(Column(title, "right") for title in ("D", "certain", "rows")),
+    *(Column(title, "right") for title in ("D", "lower", "rows")),
 )
 
 

@@ -146,7 +146,7 @@ def _silence(age_seconds: float | None) -> str:
 _COLUMNS: Final = (
     Column("feature", names=True),
     *(Column(title) for title in ("verdict", "severity")),
-    *(Column(title, "right") for title in ("D", "certain", "window", "rows")),
+    *(Column(title, "right") for title in ("D", "lower", "window", "rows")),
     Column("since"),
 )
 

@@ -37,8 +37,8 @@ _LOCAL: Final = f"http://127.0.0.1:{AGGREGATOR_PORT}"
 def command(**given: Any) -> None:
     """Print the verdict of a model and its features.
 
-    D is the distance between live rows and training rows, 0 to 1. certain is the share of rows that has
-    moved at least. The window is the time over which most drift shows.
+    D is the distance between live rows and training rows, 0 to 1. lower is its lower confidence bound: at
+    least this share of rows has moved. The window is the time over which most drift shows.
 
     Exit code: 0 Stable, 3 Drifting, 4 Unknown, 5 Learning; 2 when there is no report.
     """
