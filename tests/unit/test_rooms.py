@@ -243,10 +243,15 @@ def _of_the_library(program: str) -> set[str]:
     return {name for each in entries for name in imports_of_files(package, each)[1]}
 
 
-def lines_of_tables(page: str, package: str) -> dict[str, list[list[str]]]:
-    """The cells behind each room's name in the tables of a package's section."""
+def section_of(page: str, package: str) -> str:
     folder = PACKAGES[package].relative_to(ROOT)
     (section,) = re.findall(rf"^## [^\n]*`{folder}/`[^\n]*\n(.*?)(?=^## )", page, re.MULTILINE | re.DOTALL)
+    return str(section)
+
+
+def lines_of_tables(page: str, package: str) -> dict[str, list[list[str]]]:
+    """The cells behind each room's name in the tables of a package's section."""
+    section = section_of(page, package)
     found: dict[str, list[list[str]]] = {}
     for line in re.findall(r"^\| (?!room |---)(.*) \|$", section, re.MULTILINE):
         room, *cells = (cell.strip() for cell in line.split(" | "))
@@ -275,3 +280,25 @@ def test_the_page_of_rooms_names_each_file(package: str) -> None:
     told = {"." if room in FLAT else room: cells[-1][0] for room, cells in lines.items()}
     named = {room: set(re.findall(r"`([\w/]+)`", text)) for room, text in told.items()}
     assert named == {room: files_of(package, room) for room in [*top_rooms(package), "."]}
+
+
+def contract_of(package: str) -> list[str]:
+    """The rooms of a package's contract of layers, the highest first."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = [each["layers"] for each in contracts if each.get("containers") == [package]]
+    return [room for layer in layers for room in layer.split(" | ")]
+
+
+@pytest.mark.parametrize("package", sorted({*PACKAGES} - {"tidegauge_sidecar"}))
+def test_the_picture_of_rooms_is_the_contract_of_layers(package: str) -> None:
+    page = (ROOT / "docs/design/rooms.md").read_text()
+    (picture,) = re.findall(r"^```\n(.*?)^```$", section_of(page, package), re.MULTILINE | re.DOTALL)
+    layers = contract_of(package)
+    cells = [cell for line in picture.splitlines() for cell in re.split(r" {2,}|, ", line)]
+    assert [cell for cell in cells if cell in layers] == layers
+
+
+def test_each_path_of_a_file_on_the_page_of_rooms_exists() -> None:
+    named = re.findall(r"`([\w/]+\.py)`", (ROOT / "docs/design/rooms.md").read_text())
+    assert named
+    assert not [path for path in named if not (ROOT / path).is_file()]
