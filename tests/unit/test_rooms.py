@@ -10,6 +10,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from support.walks import FOLDERS, walk
 
 import tidegauge
 
@@ -301,4 +302,11 @@ def test_the_picture_of_rooms_is_the_contract_of_layers(package: str) -> None:
 def test_each_path_of_a_file_on_the_page_of_rooms_exists() -> None:
     named = re.findall(r"`([\w/]+\.py)`", (ROOT / "docs/design/rooms.md").read_text())
     assert named
+    assert not [path for path in named if not (ROOT / path).is_file()]
+
+
+@pytest.mark.parametrize("of", ["row", "pane", "resource"])
+def test_each_file_that_a_walk_names_is_there(of: str) -> None:
+    named = walk(of, *FOLDERS)
+    assert len(named) > 20
     assert not [path for path in named if not (ROOT / path).is_file()]

@@ -1,7 +1,6 @@
 """The walks on the page of rooms: a row and a pane are followed, file by file."""
 
 import json
-import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,37 +10,16 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
-import pytest
 from support.aggregator_rig import START, Clock, in_loop, running, small_profile
 from support.aggregator_rig import Pod as SendingPod
 from support.pod import Pod, some_rows
 from support.serving_bundles import HOUSE_ROW, house_bundle
 from support.serving_ways import Way
+from support.walks import FOLDERS, ROOT, walk
 
 from tidegauge.profile.profile import Profile
 
-ROOT = Path(__file__).parents[2]
-FOLDERS = {
-    "serving": "serving/tidegauge_serving",
-    "sidecar": "drift_sidecar/tidegauge_sidecar",
-    "aggregator": "aggregator/tidegauge_aggregator",
-    "operator": "operator/tidegauge_operator",
-}
 OURS = tuple(f"{ROOT / each}/" for each in ("tidegauge", *FOLDERS.values()))
-
-
-def walk(of: str, *programs: str) -> set[str]:
-    """The files that a walk's lines of these programs name."""
-    page = (ROOT / "docs/design/rooms.md").read_text()
-    (section,) = re.findall(
-        rf"^## The files that a {of} passes\n(.*?)(?=^## )", page, re.MULTILINE | re.DOTALL
-    )
-    return {
-        f"{name}.py" if name.startswith("tidegauge/") else f"{FOLDERS[program]}/{name}.py"
-        for program, line in re.findall(r"^\d+\. (\w+): (.*?)(?=^\d|\Z)", section, re.MULTILINE | re.DOTALL)
-        if program in programs
-        for name in re.findall(r"`([\w/]+)`", line)
-    }
 
 
 @contextmanager
@@ -62,13 +40,6 @@ def passed_files() -> Iterator[set[str]]:
     finally:
         sys.setprofile(before)
         threading.setprofile(None)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("of", ["row", "pane", "resource"])
-def test_each_file_that_a_walk_names_is_there(of: str) -> None:
-    named = walk(of, *FOLDERS)
-    assert len(named) > 20
-    assert not [path for path in named if not (ROOT / path).is_file()]
 
 
 def test_a_warm_prediction_passes_the_files_of_its_walk(tmp_path: Path) -> None:
