@@ -14,8 +14,8 @@ from tidegauge.kit.listening import announce, listen
 from tidegauge.kit.signals import on_end_signals
 from tidegauge.kit.start import start
 from tidegauge.profile.profile import Profile
+from tidegauge_sidecar.app import Sidecar
 from tidegauge_sidecar.folder import Folder
-from tidegauge_sidecar.program import Sidecar
 from tidegauge_sidecar.settings import PROGRAM, Settings, parse_settings
 from tidegauge_sidecar.transport import HttpTransport
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from support.capture_log_writer import LogWriter
 from support.failing_folder import FailingFolder, Killed
 from support.ledger import Ledger
-from tidegauge_sidecar.program import Sidecar
+from tidegauge_sidecar.app import Sidecar
 
 from tidegauge.counting.counts import Counts
 from tidegauge.profile.profile import Profile
