@@ -3,6 +3,7 @@
 from copy import deepcopy
 from typing import Any, Final
 
+import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,17 +16,22 @@ from tidegauge.http.openapi_page import PAGE_HEADERS, openapi_page
 from tidegauge.http.routes import AsgiApp, HeadAsGet, allowed_methods
 from tidegauge_serving.http.health import LIVE_PATHS, READY_PATHS
 from tidegauge_serving.http.openapi import (
-    BINARY,
     ERRORS,
+    binary_answers,
+    describe_answers,
+    describe_requests,
+    json_answers,
+)
+from tidegauge_serving.http.state import ServingState
+from tidegauge_serving.predict.service import Service
+from tidegauge_serving.protocols.answers import (
     PredictAnswer,
     V1Answer,
     V2Answer,
     V2ModelAnswer,
     V2ServerAnswer,
-    describe_requests,
+    V2TensorMetadata,
 )
-from tidegauge_serving.http.state import ServingState
-from tidegauge_serving.predict.service import Service
 from tidegauge_serving.protocols.v2 import input_datatypes
 from tidegauge_serving.rows.refusal import Refusal, internal_error
 
@@ -155,13 +161,13 @@ def _add_v1_metadata(app: FastAPI, state: ServingState) -> None:
 
 
 def _add_v2_metadata(app: FastAPI, state: ServingState) -> None:
-    async def v2_server() -> dict[str, Any]:
+    async def v2_server() -> Response:
         """Return the server's metadata."""
-        return {"name": "tidegauge", "version": __version__, "extensions": ["binary_tensor_data"]}
+        return _json(V2ServerAnswer("tidegauge", __version__, ["binary_tensor_data"]))
 
-    async def v2_model(model: str) -> dict[str, Any]:
+    async def v2_model(model: str) -> Response:
         """Return the model's inputs and outputs. A bundle has no version: any is answered alike."""
-        return _v2_model(state.require(model))
+        return _json(_v2_model(state.require(model)))
 
     async def model_ready(model: str) -> dict[str, Any]:
         """Return whether this model answers predictions. A bundle has no version: any is answered alike."""
@@ -171,24 +177,29 @@ def _add_v2_metadata(app: FastAPI, state: ServingState) -> None:
         return {"name": model, "ready": True}
 
     for path in ("/v2", "/v2/"):
-        app.get(path, tags=["v2"], response_model=V2ServerAnswer)(v2_server)
+        app.get(path, tags=["v2"], responses=json_answers(V2ServerAnswer))(v2_server)
     for path in (V2_MODEL, V2_VERSION):
         extra = {"parameters": [_parameter("version")]} if path == V2_VERSION else None
-        app.get(path, tags=["v2"], response_model=V2ModelAnswer, openapi_extra=extra)(v2_model)
+        described = json_answers(V2ModelAnswer)
+        app.get(path, tags=["v2"], responses=described, openapi_extra=extra)(v2_model)
         app.get(f"{path}/ready", tags=["v2"], openapi_extra=extra)(model_ready)
 
 
-def _v2_model(service: Service) -> dict[str, Any]:
-    label = {"name": "prediction", "datatype": service.label_datatype, "shape": [-1]}
-    probability = {"name": "probability", "datatype": "FP64", "shape": [-1, len(service.classes) or -1]}
+def _json(answer: msgspec.Struct) -> Response:
+    return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+def _v2_model(service: Service) -> V2ModelAnswer:
+    label = V2TensorMetadata("prediction", service.label_datatype, [-1])
+    probability = V2TensorMetadata("probability", "FP64", [-1, len(service.classes) or -1])
     inputs = zip(service.schema.names, input_datatypes(service.schema), strict=True)
-    return {
-        "name": service.name,
-        "versions": [],
-        "platform": service.platform,
-        "inputs": [{"name": name, "datatype": datatype, "shape": [-1]} for name, datatype in inputs],
-        "outputs": [label, probability] if service.has_probabilities else [label],
-    }
+    return V2ModelAnswer(
+        name=service.name,
+        versions=[],
+        platform=service.platform,
+        inputs=[V2TensorMetadata(name, datatype, [-1]) for name, datatype in inputs],
+        outputs=[label, probability] if service.has_probabilities else [label],
+    )
 
 
 _PREDICTIONS: Final = (
@@ -211,13 +222,11 @@ def _add_predictions(app: FastAPI, state: ServingState) -> None:
         extra: dict[str, Any] = {"requestBody": {"required": True, "x-protocol": protocol}}
         if names:
             extra["parameters"] = [_parameter(name) for name in names]
-        answers = BINARY if protocol == "v2" else {}
         route = app.post(
             path,
             tags=[protocol],
             summary=text,
-            response_model=answered,
-            responses=answers,
+            responses=(binary_answers if protocol == "v2" else json_answers)(answered),
             openapi_extra=extra,
         )
         route(not_taken)
@@ -245,5 +254,6 @@ def _add_documentation(app: FastAPI, state: ServingState) -> None:
 
 def _of_model(document: dict[str, Any], service: Service | None) -> dict[str, Any]:
     document = deepcopy(document)
+    describe_answers(document)
     describe_requests(document, service)
     return document

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from pydantic import BaseModel, Field
+import msgspec
 
 from tidegauge.profile.profile import Feature
 from tidegauge.protocol.coercion import ColumnType, takes
@@ -17,91 +17,18 @@ from tidegauge_serving.http.json_schema import (
 )
 from tidegauge_serving.predict.service import Service
 from tidegauge_serving.protocols import plain, v1, v2
+from tidegauge_serving.protocols.answers import (
+    PredictAnswer,
+    V1Answer,
+    V2Answer,
+    V2ModelAnswer,
+    V2ServerAnswer,
+)
 from tidegauge_serving.protocols.parameters import Parameters
+from tidegauge_serving.rows.refusal import ErrorAnswer
 from tidegauge_serving.rows.schema import RowSchema
 
-__all__ = [
-    "ERRORS",
-    "PredictAnswer",
-    "V1Answer",
-    "V2Answer",
-    "V2ModelAnswer",
-    "V2ServerAnswer",
-    "describe_requests",
-]
-
-Scalar = float | int | str | bool
-
-
-class PredictAnswer(BaseModel):
-    """The row's prediction."""
-
-    prediction: Scalar | None = Field(description="A number, or the class label")
-    drift_score: float = Field(description="Mean |z| of the numeric features against the training data")
-    timestamp: str = Field(description="When it was answered, RFC 3339 in UTC")
-    features_received: int = Field(description="Number of features")
-    probabilities: list[float | None] | None = Field(None, description="On request: one for each class")
-    classes: list[Scalar] | None = Field(None, description="With probabilities: their classes")
-
-
-class V1Answer(BaseModel):
-    """One prediction per row."""
-
-    predictions: list[Scalar | None]
-    probabilities: list[list[float | None]] | None = Field(None, description="On request: a list per row")
-    classes: list[Scalar] | None = Field(None, description="With probabilities: their classes")
-
-
-class V2Tensor(BaseModel):
-    """One output for all rows."""
-
-    name: str
-    shape: list[int]
-    datatype: str
-    data: list[Any] | None = None
-    parameters: dict[str, str | int | bool] | None = None
-
-
-class V2Answer(BaseModel):
-    """An Open Inference Protocol answer."""
-
-    model_name: str
-    id: str | None = None
-    outputs: list[V2Tensor]
-
-
-class V2TensorMetadata(BaseModel):
-    """A tensor's name, datatype and shape; -1 is any number of rows."""
-
-    name: str
-    datatype: str
-    shape: list[int]
-
-
-class V2ModelAnswer(BaseModel):
-    """The model's inputs and outputs."""
-
-    name: str
-    versions: list[str]
-    platform: str
-    inputs: list[V2TensorMetadata]
-    outputs: list[V2TensorMetadata]
-
-
-class V2ServerAnswer(BaseModel):
-    """The server's metadata."""
-
-    name: str
-    version: str
-    extensions: list[str]
-
-
-class ErrorAnswer(BaseModel):
-    """Every refusal looks like this: the protocols' error, and the reason in one word."""
-
-    error: str = Field(description="What is wrong: the field and the rule")
-    reason: str = Field(description="The same in one word, for programs")
-
+__all__ = ["ERRORS", "binary_answers", "describe_answers", "describe_requests", "json_answers"]
 
 _STATUSES: Final = {
     400: "The body is not JSON, or not what its Content-Encoding says",
@@ -115,19 +42,37 @@ _STATUSES: Final = {
     500: "The model or the server failed",
     503: "The model is not ready",
 }
+
+
+def _json_of(answer: type[msgspec.Struct]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{answer.__name__}"}}}
+
+
+def json_answers(answer: type[msgspec.Struct]) -> dict[int | str, dict[str, Any]]:
+    """Describe a route's answer by the struct that it encodes."""
+    return {200: {"content": _json_of(answer)}}
+
+
+def binary_answers(answer: type[msgspec.Struct]) -> dict[int | str, dict[str, Any]]:
+    """Describe one that is JSON, with bytes behind it where a request asks for binary tensors."""
+    binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    return {200: {"content": _json_of(answer) | binary}}
+
+
 ERRORS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": ErrorAnswer, "description": text} for status, text in _STATUSES.items()
+    status: {"description": text, "content": _json_of(ErrorAnswer)} for status, text in _STATUSES.items()
 }
-
-
-BINARY: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
-}
-"""Where a request asks for binary tensors, the answer is JSON with bytes behind it."""
+_ANSWERS: Final = (PredictAnswer, V1Answer, V2Answer, V2ModelAnswer, V2ServerAnswer, ErrorAnswer)
 _TENSORS: Final = (
     "Tensors with their data as JSON. With the header Inference-Header-Content-Length the body is the JSON "
     "part that the schema V2BinaryRequest describes, and the tensors' bytes behind it."
 )
+
+
+def describe_answers(document: dict[str, Any]) -> None:
+    """Put the schemas of all answers into a document whose operations name them."""
+    _, schemas = msgspec.json.schema_components(_ANSWERS, ref_template="#/components/schemas/{name}")
+    document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
 
 
 def describe_requests(document: dict[str, Any], service: Service | None) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from tidegauge.protocol.coercion import takes
 from tidegauge_serving.models import Label
+from tidegauge_serving.protocols.answers import V2Answer, V2Tensor, given_id
 from tidegauge_serving.rows.schema import RowSchema, Value
 
 __all__ = ["OneRow"]
@@ -65,8 +66,5 @@ class OneRow:
 
     def answer(self, label: Label, request_id: str | None) -> bytes:
         """Return the answer's JSON."""
-        output = {"name": "prediction", "shape": [1], "datatype": self._datatype, "data": [label]}
-        document: dict[str, Any] = {"model_name": self._model_name, "outputs": [output]}
-        if request_id is not None:
-            document["id"] = request_id
-        return self._encode(document)
+        output = V2Tensor("prediction", [1], self._datatype, [label])
+        return self._encode(V2Answer(self._model_name, [output], given_id(request_id)))

@@ -8,22 +8,14 @@ import msgspec
 from tidegauge_serving.models import Label
 from tidegauge_serving.predict.service import Service
 from tidegauge_serving.protocols import Answer, Headers, Single
+from tidegauge_serving.protocols.answers import PredictAnswer
 from tidegauge_serving.protocols.parameters import Parameters, named_probabilities, require_probabilities
 from tidegauge_serving.rows.diagnostics import diagnose
 
-__all__ = ["Plain", "PredictAnswer", "Wish"]
+__all__ = ["Plain", "Wish"]
 
 _PARAMETERS: Final = b'"parameters"'
 """A body without these bytes wishes for nothing, and need not be read for that."""
-
-
-class PredictAnswer(msgspec.Struct, gc=False):
-    """The answer of ``/predict``."""
-
-    prediction: Label
-    drift_score: float
-    timestamp: str
-    features_received: int
 
 
 class Wish(msgspec.Struct):
@@ -65,10 +57,13 @@ class Plain:
 
     def write_one(self, label: Label, score: float, time_ns: int, asked: None = None) -> bytes:  # noqa: ARG002
         """Write the answer."""
-        return self._encode(PredictAnswer(label, score, self._timestamp(time_ns), self._features))
+        return self._encode(self._answer_of(label, score, time_ns))
 
     def _answer(self, label: Label, score: float, time_ns: int) -> Answer:
         return self.write_one(label, score, time_ns), 1, []
+
+    def _answer_of(self, label: Label, score: float, time_ns: int, **more: Any) -> PredictAnswer:
+        return PredictAnswer(label, score, self._timestamp(time_ns), self._features, **more)
 
     def _asks_probabilities(self, body: bytes) -> bool:
         try:
@@ -87,9 +82,9 @@ class Plain:
         label = answered.predictions.labels.tolist()[0]
         probabilities = answered.predictions.probabilities
         first = None if probabilities is None else probabilities[0].tolist()
-        plain = self._answer(label, float(answered.scores[0]), service.now_ns())[0]
-        more = self._encode(named_probabilities(service, first))
-        return b"%b,%b" % (plain[:-1], more[1:]), 1, []
+        more = named_probabilities(service, first)
+        answer = self._answer_of(label, float(answered.scores[0]), service.now_ns(), **more)
+        return self._encode(answer), 1, []
 
     def _timestamp(self, time_ns: int) -> str:
         """RFC 3339 with microseconds; its part down to the second is made once a second."""

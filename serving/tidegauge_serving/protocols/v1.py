@@ -7,6 +7,7 @@ import msgspec
 from tidegauge_serving.models import Label
 from tidegauge_serving.predict.service import Service
 from tidegauge_serving.protocols import Answer, Headers, Single
+from tidegauge_serving.protocols.answers import V1Answer
 from tidegauge_serving.protocols.parameters import Parameters, named_probabilities, require_probabilities
 from tidegauge_serving.rows.chunking import encode_list, first_of, list_parts
 from tidegauge_serving.rows.diagnostics import diagnose
@@ -39,11 +40,11 @@ class V1:
         answered = await self._service.answer(block)
         labels = answered.predictions.labels.tolist()
         if not asks_probabilities:
-            return self._encode({"predictions": labels}), len(labels), []
+            return self._encode(V1Answer(labels)), len(labels), []
         answered.predictions.require_probabilities()
         probabilities = answered.predictions.probabilities
         more = named_probabilities(self._service, None if probabilities is None else probabilities.tolist())
-        return self._encode({"predictions": labels, **more}), len(labels), []
+        return self._encode(V1Answer(labels, **more)), len(labels), []
 
     async def large(self, body: bytes, headers: Headers) -> Answer:  # noqa: ARG002
         """Answer one request of a long body."""
@@ -56,7 +57,7 @@ class V1:
             answered.predictions.require_probabilities()
             probabilities = await in_thread(encode_list, answered.predictions.probabilities)
             document |= named_probabilities(self._service, probabilities)
-        return self._encode(document), len(labels), []
+        return self._encode(V1Answer(**document)), len(labels), []
 
     def read_one(self, body: bytes, headers: Headers) -> Single | None:  # noqa: ARG002
         """Read a request of one row without wishes."""
@@ -67,7 +68,7 @@ class V1:
 
     def write_one(self, label: Label, score: float, time_ns: int, asked: None) -> bytes:  # noqa: ARG002
         """Write the answer."""
-        return self._encode({"predictions": [label]})
+        return self._encode(V1Answer([label]))
 
     def _read(self, body: bytes) -> tuple[Block, bool]:
         """The rows, and whether the request asks for probabilities."""

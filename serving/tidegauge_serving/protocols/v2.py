@@ -15,6 +15,7 @@ import numpy as np
 from tidegauge_serving.models.base import Label, typed_labels
 from tidegauge_serving.predict.service import Answered, Service
 from tidegauge_serving.protocols import Answer, Headers, Single
+from tidegauge_serving.protocols.answers import V2Answer, V2Tensor, given_id
 from tidegauge_serving.protocols.one_row import OneRow
 from tidegauge_serving.protocols.tensors import InputTensor, encode_binary, tensor_values
 from tidegauge_serving.protocols.v2_diagnostics import diagnose_request
@@ -140,18 +141,17 @@ class V2:
         outputs = []
         for output in names:
             datatype, array, parameters = tensors[OUTPUT_NAMES[output.name]]
-            tensor = {"name": output.name, "shape": list(array.shape), "datatype": datatype}
+            tensor: dict[str, Any] = {"name": output.name, "shape": list(array.shape), "datatype": datatype}
             if (output.parameters or {}).get("binary_data", binary_default):
                 parts.append(encode_binary(datatype, array))
                 parameters = {**parameters, "binary_data_size": len(parts[-1])}
             else:
                 flat = array.reshape(-1)
                 tensor["data"] = flat.tolist() if len(flat) < SHORT_LIST else encode_list(flat)
-            outputs.append({**tensor, "parameters": parameters} if parameters else tensor)
-        document: dict[str, Any] = {"model_name": self._service.name, "outputs": outputs}
-        if request.id is not None:
-            document["id"] = request.id
-        text = self._encode(document)
+            if parameters:
+                tensor["parameters"] = parameters
+            outputs.append(V2Tensor(**tensor))
+        text = self._encode(V2Answer(self._service.name, outputs, given_id(request.id)))
         if not parts:
             return text, len(answered.scores), []
         return b"".join((text, *parts)), len(answered.scores), [(HEADER_LENGTH, str(len(text)).encode())]

@@ -1,14 +1,14 @@
 """A request that is not answered: status, reason, and a message that names the field and the rule."""
 
 import logging
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from tidegauge.errors import TidegaugeError
 from tidegauge.kit import refusal as kit
 
-__all__ = ["REASONS", "Refusal", "internal_error", "model_failed", "unreadable"]
+__all__ = ["REASONS", "ErrorAnswer", "Refusal", "internal_error", "model_failed", "unreadable"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,13 @@ HEADERS: Final = {"unsupported_encoding": {"accept-encoding": "gzip, deflate"}}
 """What a refusal's answer says in its head, by reason."""
 
 
+class ErrorAnswer(msgspec.Struct, gc=False):
+    """Every refusal looks like this: the protocols' error, and the reason in one word."""
+
+    error: Annotated[str, msgspec.Meta(description="What is wrong: the field and the rule")]
+    reason: Annotated[str, msgspec.Meta(description="The same in one word, for programs")]
+
+
 class Refusal(kit.Refusal, TidegaugeError):
     """Raised wherever a request breaks a rule; the edge turns it into the answer.
 
@@ -65,7 +72,7 @@ class Refusal(kit.Refusal, TidegaugeError):
 
     def body(self) -> bytes:
         """Return the answer's JSON: ``{"error": message, "reason": reason}``, as the protocols have it."""
-        return msgspec.json.encode(self.to_dict())
+        return msgspec.json.encode(ErrorAnswer(**self.to_dict()))
 
 
 def unreadable(error: Exception) -> Refusal:
