@@ -175,6 +175,7 @@ def signed(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "hash": body_hash({**body, "prediction": without[-1]})}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["numbers", "infinities, hours and a prediction"])
 def test_a_profile_that_is_read_is_one_that_its_schema_allows(kind: str) -> None:
     """The reverse cannot hold: a schema says nothing of sums and of lengths that depend on each other."""

@@ -32,21 +32,18 @@ def test_test_files_have_names_of_their_own() -> None:
     assert len(names) == len(set(names)), "two test files share a name"
 
 
+SUPPORT = re.compile(r"\bsupport(?:\.(\w+)| import ([\w, ]+))")
+
+
 def test_what_one_test_needs_is_in_that_test() -> None:
-    support = ROOT / "tests" / "support"
-    texts = {path: path.read_text() for path in (ROOT / "tests").glob("**/*.py")}
-    texts[ROOT / "Makefile"] = (ROOT / "Makefile").read_text()
-    users = {
-        path.stem: [user for user, text in texts.items() if user != path and imports(text, path.stem)]
-        for path in support.glob("*.py")
-    }
-    lonely = {name: str(found[0].name) for name, found in users.items() if len(found) == 1}
+    files = [ROOT / "Makefile", *(ROOT / "tests").glob("**/*.py")]
+    users: dict[str, set[str]] = {path.stem: set() for path in (ROOT / "tests" / "support").glob("*.py")}
+    for path in files:
+        for one, several in SUPPORT.findall(path.read_text()):
+            for name in {one, *several.split(", ")} & users.keys() - {path.stem}:
+                users[name].add(path.name)
+    lonely = {name: found for name, found in users.items() if len(found) < 2}
     assert not lonely, f"fold these files of tests/support into their only user: {lonely}"
-    assert not [name for name, found in users.items() if not found], "files of tests/support without a user"
-
-
-def imports(text: str, module: str) -> bool:
-    return re.search(rf"\bsupport\.{module}\b|from support import .*\b{module}\b", text) is not None
 
 
 def test_the_map_of_the_tests_support_names_each_of_its_files() -> None:

@@ -89,6 +89,7 @@ def test_the_hour_is_as_good_as_any_feature_where_each_hour_has_a_reference():
     assert warned(time, time // 60 % 1440, hour_of_day=True) != []
 
 
+@pytest.mark.slow
 def test_rows_in_any_order_and_in_files_give_the_same_warning(tmp_path):
     time = times(rows=40_000)
     frame = pd.DataFrame({"time": time, "x": np.cos(2 * np.pi * time / DAY), "y": noise(40_000)})
