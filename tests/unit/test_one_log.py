@@ -85,7 +85,7 @@ def test_a_line_names_the_model_it_is_about() -> None:
     assert line == {
         "level": "warning",
         "logger": "tidegauge_operator.controller.reconciler",
-        "message": 'NameTakenError: a Service of "that" name\nis there',
+        "message": 'NameTaken: a Service of "that" name\nis there',
         "key": "ml/house-prices",
     }
     assert "key" not in json.loads(logged(JsonLines(), lambda logger: logger.error("no model")))
