@@ -30,6 +30,16 @@ def test_what_is_no_number_is_one_line_with_its_rule(words: str, message: str) -
     assert result.stderr == f"tidegauge: {message}\n"
 
 
+@pytest.mark.parametrize("given", ["1_0", "nan", "inf", "1e400", "٣", "0x10", "1h 30m", "", "-"])
+@pytest.mark.parametrize("option", ["simulate --for", "replay --pane", "report --timeout", "up --pane"])
+def test_what_is_no_duration_is_refused_by_every_option_of_a_duration(option: str, given: str) -> None:
+    result = tidegauge(*option.split(), given)
+    name = option.split()[1]
+    shown = {"": "''", "1h 30m": "'1h 30m'", "٣": "'٣'"}.get(given, given)
+    assert result.exit_code == 2
+    assert f"{name} {shown}: it must be" in result.stderr
+
+
 def test_no_option_is_read_by_pythons_own_rule_for_numbers() -> None:
     context = click.Context(main)
     commands = [main.get_command(context, name) for name in main.list_commands(context)]

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from tidegauge.cli.failure import Failure
 from tidegauge.cli.option_names import typed
+from tidegauge.kit.kinds import any_number
 from tidegauge.protocol.duration import RULE, seconds_of
 
 __all__ = [
@@ -117,7 +118,7 @@ def _seconds(value: Any) -> float | None:
     if isinstance(value, str) and (found := seconds_of(value)) is not None:
         return float(found)
     try:
-        return float(value)
+        return any_number(str(value))
     except ValueError:
         return None
 
