@@ -62,7 +62,7 @@ NO_VERB = re.compile(
 
 def first_sentences() -> Iterator[tuple[str, str]]:
     """Place and first sentence of each public function's docstring; properties are named like fields."""
-    rooms = ("tidegauge", "serving", "drift_sidecar", "operator")
+    rooms = ("tidegauge", "serving", "drift_sidecar", "aggregator", "operator")
     for path in (path for room in rooms for path in sorted((ROOT / room).glob("**/*.py"))):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):

@@ -62,7 +62,7 @@ class Account:
 
     @staticmethod
     def after(before: Account | None, pane: Pane, now_seconds: float) -> Account:
-        """The account once this pane has been accepted; panes may come in any order."""
+        """Return the account once this pane has been accepted; panes may come in any order."""
         lost = dict(before.lost) if before else {}
         for named, rows in pane.lost.items():
             reason = named if named in _REASONS else OTHER

@@ -11,10 +11,10 @@ FINE_PANES: Final = 9 * BLOCK_PANES  # 6.4 h of panes of 10 s are kept one by on
 
 
 def fine_from(newest: int) -> int:
-    """The first pane that is kept by itself; all before it are in blocks."""
+    """Return the first pane that is kept by itself; all before it are in blocks."""
     return block_of(newest - FINE_PANES)
 
 
 def block_of(pane: int) -> int:
-    """First pane of the block that a pane is in."""
+    """Return the first pane of the block that a pane is in."""
     return max(0, pane) // BLOCK_PANES * BLOCK_PANES

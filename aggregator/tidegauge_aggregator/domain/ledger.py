@@ -18,7 +18,7 @@ PANES_PER_BLOCK: Final = 256  # panes whose bits are kept together
 
 
 def block_of_bits(pane: int) -> int:
-    """Number of the block that holds a pane's bit."""
+    """Return the number of the block that holds a pane's bit."""
     return pane // PANES_PER_BLOCK
 
 
@@ -61,6 +61,6 @@ def fold(accepted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
 
 
 def merge_bits(stored: bytes, more: int) -> bytes:
-    """A block's bits with more of them set."""
+    """Return a block's bits with more of them set."""
     both = int.from_bytes(stored, "little") | more
     return both.to_bytes(PANES_PER_BLOCK // 8, "little")

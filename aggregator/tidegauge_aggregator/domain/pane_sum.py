@@ -49,7 +49,7 @@ class PaneSum:
             self._late.add_counts(later.take_unseen())
 
     def counts(self) -> Counts:
-        """All that was added."""
+        """Return all that was added."""
         return self._total.counts()
 
     @property

@@ -64,7 +64,7 @@ class RecentPods:
             self._drop_oldest()
 
     def up_to(self, pane: int) -> list[PodRows]:
-        """All pods at the end of that pane; those whose rows are older than what is kept are forgotten."""
+        """Return all pods at the end of that pane; forget those whose rows are older than what is kept."""
         for instance, kept in list(self._rows.items()):
             if max(kept) <= pane - KEPT_PANES:
                 for old in list(kept):

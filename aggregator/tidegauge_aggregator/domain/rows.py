@@ -136,7 +136,7 @@ class EvaluationRow:
     transitions: Sequence[TransitionRow]
 
     def following(self, earlier: EvaluationRow | None) -> EvaluationRow:
-        """This one, with what of an earlier one could not be saved."""
+        """Return this one, with what of an earlier one could not be saved."""
         if earlier is None:
             return self
         changes = [*earlier.transitions, *self.transitions][-MAX_UNSAVED_TRANSITIONS:]

@@ -27,7 +27,7 @@ def due_pane(
     now_seconds: float,
     started_seconds: float,
 ) -> int | None:
-    """The newest pane that may be evaluated now, None if there is none after `evaluated`.
+    """Return the newest pane that may be evaluated now, None if there is none after `evaluated`.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ class Building:
         return max(0, self.row.evaluated - self.monitor.reach_panes)
 
     def new_pods(self) -> RecentPods:
-        """An empty memory of single pods' rows, for what arrives while this is built."""
+        """Make an empty memory of single pods' rows, for what arrives while this is built."""
         return RecentPods(self.monitor.monitor.reference)
 
     def add_sums(self, rows: Sequence[SumRow]) -> None:

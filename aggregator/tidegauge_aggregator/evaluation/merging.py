@@ -40,7 +40,7 @@ class Merging:
             self._lost += row.lost
 
     def total(self, given: PaneSum | None = None) -> SumRow:
-        """All that was added, with the messages of a pane."""
+        """Return all that was added, with the messages of a pane."""
         counts = Counts(self._profile, *self._stored.sums())
         if given is not None:
             counts = counts + given.counts()

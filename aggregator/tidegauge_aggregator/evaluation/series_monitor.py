@@ -33,7 +33,7 @@ class Result:
 
 
 def read_report(data: bytes) -> Report | None:
-    """A stored report; None where none is stored, or one that this version cannot read."""
+    """Read a stored report; None where none is stored, or one that this version cannot read."""
     if not data:
         return None
     try:

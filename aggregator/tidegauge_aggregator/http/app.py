@@ -36,7 +36,7 @@ ProfileHash = Annotated[str | None, Query(description="Hash of a profile; the ne
 
 
 def make_app(aggregator: Aggregator, gate: TokenGate, registry: CollectorRegistry, stack: str = "") -> App:
-    """The whole ASGI application; of a local stack, readiness and report carry its id."""
+    """Make the whole ASGI application; of a local stack, readiness and report carry its id."""
     return PanesRoute(aggregator, gate, HeadAsGet(make_routes(aggregator, gate, registry, stack)))
 
 
@@ -50,7 +50,7 @@ def refuse_connection(aggregator: Aggregator, refused: RefusedRequest) -> bytes:
 def make_routes(
     aggregator: Aggregator, gate: TokenGate, registry: CollectorRegistry, stack: str = ""
 ) -> FastAPI:
-    """All routes but the panes'."""
+    """Make all routes but the panes'."""
     identity = {"stack": stack} if stack else {}
     app = FastAPI(
         title="Tidegauge aggregator",
@@ -94,22 +94,22 @@ def _add_writes(app: FastAPI, aggregator: Aggregator, gate: TokenGate) -> None:
 def _add_reads(app: FastAPI, queries: Queries, identity: dict[str, str]) -> None:
     @app.get("/v1/models/{model}/profiles/{profile}")
     async def get_profile(model: ModelPart, profile: ProfilePart) -> Response:
-        """The profile document."""
+        """Return the profile document."""
         return Response(queries.profile(model, profile).to_bytes(), media_type="application/json")
 
     @app.get("/v1/models")
     async def get_models() -> JSONResponse:
-        """Names of models, their profiles and verdicts."""
+        """Return the names of models, their profiles and verdicts."""
         return JSONResponse({"models": queries.models()})
 
     @app.get("/v1/report")
     async def get_report(model: Model = None, profile: ProfileHash = None) -> JSONResponse:
-        """The model's verdict, feature by feature, with its coverage."""
+        """Return the model's verdict, feature by feature, with its coverage."""
         return JSONResponse(queries.report(model, profile) | identity)
 
     @app.get("/v1/features/{name:path}")
     async def get_feature(name: str, model: Model = None, profile: ProfileHash = None) -> JSONResponse:
-        """One feature: reference against live as distributions, all its statistics, its recent D."""
+        """Return one feature: reference against live as distributions, all its statistics, its recent D."""
         return JSONResponse(await queries.feature(name, model, profile))
 
     @app.get("/v1/history")
@@ -121,7 +121,7 @@ def _add_reads(app: FastAPI, queries: Queries, identity: dict[str, str]) -> None
         ] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_HISTORY)] = 1000,
     ) -> JSONResponse:
-        """Changes of verdict, newest first."""
+        """Return the changes of verdict, newest first."""
         return JSONResponse({"transitions": await queries.history(model, profile, since, limit)})
 
 
@@ -130,14 +130,14 @@ def _add_health(
 ) -> None:
     @app.get("/healthz")
     async def healthz() -> JSONResponse:
-        """Whether the process can go on: 503 when its store is damaged and only a restart helps."""
+        """Return whether the process can go on: 503 when its store is damaged and only a restart helps."""
         if aggregator.writer.damaged:
             raise Refusal(503, "store_damaged", "the store is damaged: a restart moves it aside")
         return JSONResponse({"status": "ok"})
 
     @app.get("/readyz")
     async def readyz() -> JSONResponse:
-        """Whether the store is loaded."""
+        """Return whether the store is loaded."""
         if not aggregator.is_ready:
             raise Refusal(503, "loading", "the store is being loaded")
         return JSONResponse({"status": "ready"} | identity)
@@ -152,7 +152,7 @@ def _add_documentation(app: FastAPI) -> None:
     without_bodies = app.openapi
 
     def openapi() -> dict[str, Any]:
-        """The document with the schemas of the bodies."""
+        """Return the document with the schemas of the bodies."""
         document = without_bodies()
         add_schemas(document)
         return document

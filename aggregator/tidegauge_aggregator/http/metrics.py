@@ -53,11 +53,11 @@ class ReportCollector(Collector):
         self._queries = Queries(aggregator)
 
     def describe(self) -> list[Family]:
-        """Nothing: registering must not ask an aggregator that is not loaded yet."""
+        """Return nothing: registering must not ask an aggregator that is not loaded yet."""
         return []
 
     def collect(self) -> Iterator[Family]:
-        """All families."""
+        """Yield all families."""
         if not self._aggregator.is_ready:
             return
         current = {model: self._queries.current(model) for model in self._queries.names()}

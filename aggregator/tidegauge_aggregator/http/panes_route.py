@@ -68,7 +68,7 @@ class PanesRoute:
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """A request's body; a `Refusal` (413) as soon as it is, or says that it is, longer than the limit."""
+    """Read a request's body; refuse it (413) as soon as it is, or says that it is, longer than the limit."""
     said = _header(scope, b"content-length") or b"0"
     check_size(int(said) if said.isdigit() else 0, limit)
     chunks, size, more = [], 0, True

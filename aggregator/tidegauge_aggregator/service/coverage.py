@@ -11,7 +11,7 @@ __all__ = ["coverage_of"]
 
 
 def coverage_of(series: Series, said: int | None, now_seconds: float) -> Coverage:
-    """A series' coverage as it is now.
+    """Return a series' coverage as it is now.
 
     Parameters
     ----------

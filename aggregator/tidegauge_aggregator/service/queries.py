@@ -43,7 +43,7 @@ class Queries:
     # --- which one is meant ----------------------------------------------------------------------------
 
     def names(self) -> list[str]:
-        """All models that were seen."""
+        """Return all models that were seen."""
         return sorted(self._sending() | set(self._aggregator.config.models))
 
     def _sending(self) -> set[str]:
@@ -75,7 +75,7 @@ class Queries:
         return model
 
     def current(self, model: str) -> Series | None:
-        """The series that most recently brought a pane; of several, the one that began last."""
+        """Return the series that most recently brought a pane; of several, the one that began last."""
         found = [series for key, series in self._aggregator.all_series.items() if key.model == model]
         return max(found, key=_recency, default=None)
 
@@ -93,12 +93,12 @@ class Queries:
     # --- answers ---------------------------------------------------------------------------------------
 
     def profile(self, model: str, profile: str) -> Profile:
-        """A profile; a `Refusal` (404) when it is not here."""
+        """Return a profile; raise a `Refusal` (404) when it is not here."""
         self._aggregator.check_ready()
         return known(self._aggregator.profiles, model, profile)
 
     def models(self) -> list[dict[str, Any]]:
-        """All models with their profiles and verdicts."""
+        """Return all models with their profiles and verdicts."""
         self._aggregator.check_ready()
         return [self._summary(model) for model in self.names()]
 
@@ -114,14 +114,14 @@ class Queries:
         }
 
     def report(self, model: str | None, profile: str | None) -> dict[str, Any]:
-        """The report of a model, with its coverage as it is now."""
+        """Return the report of a model, with its coverage as it is now."""
         name = self._model(model)
         series = self._series(name, profile)
         shard = {"index": self._aggregator.shard.index, "of": self._aggregator.shard.of}
         return self.report_of(name, series, profile).to_dict() | {"shard": shard}
 
     def report_of(self, model: str, series: Series | None, profile: str | None = None) -> Report:
-        """The last report of a series, `Unknown` before the first."""
+        """Return the last report of a series, `Unknown` before the first."""
         config = self._aggregator.config.model(model)
         policy = config.policy
         if series is None:
@@ -157,7 +157,7 @@ class Queries:
     async def history(
         self, model: str | None, profile: str | None, since: str | None, limit: int
     ) -> list[dict[str, Any]]:
-        """Changes of verdict, newest first, over all of the model's profiles unless one is named."""
+        """Return changes of verdict, newest first, over all of the model's profiles unless one is named."""
         name = self._model(model)
         moment = _moment(since)
         if profile is not None:

@@ -51,7 +51,7 @@ class Scheduler:
         self._retry_seconds: dict[SeriesKey, float] = {}
 
     async def step(self) -> None:
-        """One turn over all series."""
+        """Take one turn over all series."""
         if self._file is not None and self._file.refresh():
             self._aggregator.config = self._file.value
         for key in list(self._aggregator.all_series):

@@ -64,7 +64,7 @@ def check_size(size: int, limit: int = MAX_PANE_BYTES) -> None:
 
 
 def parse_pane(name: PaneName, body: bytes, shard: Shard) -> Pane:
-    """The message's pane, without its counts decoded.
+    """Return the message's pane, without its counts decoded.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def check_time(pane: Pane, now_seconds: float, retention_seconds: float) -> None
 
 
 def decode_counts(pane: Pane, profile: Profile) -> Counts:
-    """The message's counts, checked against the profile (of this shard's features)."""
+    """Decode the message's counts, checked against the profile (of this shard's features)."""
     try:
         counts = Counts.from_bytes(pane.counts, profile)
     except ProfileMismatch as error:
@@ -132,7 +132,7 @@ def digest_of(body: bytes) -> bytes:
 
 
 def known(profiles: Mapping[tuple[str, str], Profile], model: str, profile: str) -> Profile:
-    """A model's profile; raises a `Refusal` (404) when it was not sent here yet."""
+    """Return a model's profile; raise a `Refusal` (404) when it was not sent here yet."""
     found = profiles.get((model, profile))
     if found is None:
         raise Refusal(

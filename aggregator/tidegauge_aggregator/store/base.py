@@ -40,13 +40,13 @@ class Store(Protocol):
     """A durable store."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing; durable at the end. Raises `StoreError`, `StoreFullError`, `StoreDamagedError`."""
+        """Do all or nothing, durably; raises `StoreError`, `StoreFullError` or `StoreDamagedError`."""
 
     def close(self) -> None:
         """Leave the store in order."""
 
     def size_bytes(self) -> int:
-        """Bytes in use."""
+        """Return the bytes in use."""
 
     # profiles
     def profiles(self) -> list[tuple[str, str, bytes]]:
@@ -57,13 +57,13 @@ class Store(Protocol):
 
     # series
     def all_series(self) -> list[SeriesRow]:
-        """All series."""
+        """Return all series."""
 
     def series(self, series: int) -> SeriesRow:
-        """One series."""
+        """Return one series."""
 
     def add_series(self, key: SeriesKey, now_seconds: float) -> SeriesRow:
-        """The series of this key, new if it is not there."""
+        """Return the series of this key, new if it is not there."""
 
     def drop_series(self, series: int) -> None:
         """Forget a series and all that belongs to it."""
@@ -73,7 +73,7 @@ class Store(Protocol):
 
     # instances, by name and by number
     def instance(self, series: int, name: str) -> tuple[int, Account] | None:
-        """An instance's number and account, None where it is not known."""
+        """Return an instance's number and account, None where it is not known."""
 
     def add_instance(self, series: int, name: str, account: Account) -> int:
         """Add an instance; returns its number."""
@@ -92,7 +92,7 @@ class Store(Protocol):
 
     # accepted panes; `domain.ledger` has the rules
     def digest(self, series: int, pane: int, instance: int) -> bytes | None:
-        """The digest kept of a pane's message, None for none."""
+        """Return the digest kept of a pane's message, None for none."""
 
     def add_digest(
         self, series: int, pane: int, instance: int, digest: bytes, received_seconds: float
@@ -106,7 +106,7 @@ class Store(Protocol):
         """Forget digests by pane and instance."""
 
     def bits(self, series: int, block: int, instance: int) -> bytes:
-        """The bits of a block of panes, empty for none."""
+        """Return the bits of a block of panes, empty for none."""
 
     def set_bits(self, series: int, block: int, instance: int, bits: bytes) -> None:
         """Keep the bits of a block of panes."""
@@ -116,7 +116,7 @@ class Store(Protocol):
         """Add a message to the inbox; returns its number, higher than any before."""
 
     def inbox(self, series: int, after: int = -1) -> list[tuple[int, int]]:
-        """Number and pane of each message that is not merged yet and of a later pane, in order of pane."""
+        """Return number and pane of each message not merged yet and of a later pane, in order of pane."""
 
     def messages(self, ids: Sequence[int]) -> list[InboxRow]:
         """Messages by their numbers in the inbox, in the order asked for."""
@@ -125,13 +125,13 @@ class Store(Protocol):
         """Drop messages that have been merged, in the transaction that writes the sum."""
 
     def sums(self, series: int, panes: int, start: int, stop: int, limit: int) -> list[SumRow]:
-        """The first `limit` sums of that many panes with ``start <= pane < stop``, in order."""
+        """Return the first `limit` sums of that many panes with ``start <= pane < stop``, in order."""
 
     def sum_panes(self, series: int, panes: int, stop: int) -> list[int]:
-        """First panes of the sums of that many panes with ``pane < stop``, in order."""
+        """Return the first panes of the sums of that many panes with ``pane < stop``, in order."""
 
     def newest_rows(self, series: int) -> int:
-        """The newest pane with rows among the sums, -1 for none; of a sum of several panes the last."""
+        """Return the newest pane with rows among the sums, -1 for none; of a sum of many panes the last."""
 
     def put_sum(self, series: int, row: SumRow) -> None:
         """Write a sum, instead of the one that stood there."""
@@ -144,7 +144,7 @@ class Store(Protocol):
         """Keep what an evaluation left."""
 
     def transitions(self, series: int, since_seconds: float, limit: int) -> list[TransitionRow]:
-        """Changes of verdict, newest first."""
+        """Return the changes of verdict, newest first."""
 
     # housekeeping
     def drop_before(self, series: int, pane: int, block: int, seconds: float) -> None:

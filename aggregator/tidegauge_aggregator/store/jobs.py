@@ -80,7 +80,7 @@ def read_accounts(store: Store, series: int) -> StoredAccounts:
 
 
 def read_series(store: Store, series: int) -> SeriesRow:
-    """One series."""
+    """Return one series."""
     return store.series(series)
 
 
@@ -95,7 +95,7 @@ def read_messages(store: Store, numbers: Sequence[int]) -> list[InboxRow]:
 
 
 def read_sums(store: Store, series: int, panes: int, start: int, stop: int) -> list[SumRow]:
-    """The first `PART_ROWS` sums of that many panes with ``start <= pane < stop``, in order."""
+    """Return the first `PART_ROWS` sums of that many panes with ``start <= pane < stop``, in order."""
     return store.sums(series, panes, start, stop, PART_ROWS)
 
 
@@ -105,7 +105,7 @@ def add_profile(store: Store, model: str, profile: str, document: bytes, now_sec
 
 
 def add_series(store: Store, key: SeriesKey, now_seconds: float) -> SeriesRow:
-    """The series of this key, new if it is not there."""
+    """Return the series of this key, new if it is not there."""
     return store.add_series(key, now_seconds)
 
 
@@ -120,7 +120,7 @@ def drop_unused_profiles(store: Store, before_seconds: float) -> list[tuple[str,
 
 
 def size_bytes(store: Store) -> int:
-    """Bytes in use."""
+    """Return the bytes in use."""
     return store.size_bytes()
 
 
@@ -132,7 +132,7 @@ def save_evaluation(store: Store, series: int, row: EvaluationRow) -> None:
 def read_history(
     store: Store, all_series: Sequence[int], since_seconds: float, limit: int
 ) -> list[TransitionRow]:
-    """Changes of verdict of several series, each one's newest first."""
+    """Return the changes of verdict of several series, each one's newest first."""
     return [row for series in all_series for row in store.transitions(series, since_seconds, limit)]
 
 
@@ -143,7 +143,7 @@ def replace_messages(store: Store, series: int, numbers: Sequence[int], row: Sum
 
 
 def old_blocks(store: Store, series: int, newest: int) -> list[int]:
-    """First panes of the blocks whose panes are still kept one by one although they are old."""
+    """Return the first panes of the blocks whose panes are still kept one by one although they are old."""
     return sorted({block_of(pane) for pane in store.sum_panes(series, 1, fine_from(newest))})
 
 

@@ -23,7 +23,7 @@ class LedgerTables:
     # --- instances -------------------------------------------------------------------------------------
 
     def instance(self, series: int, name: str) -> tuple[int, Account] | None:
-        """An instance's number and account."""
+        """Return an instance's number and account."""
         row = self._db.execute(
             f"SELECT id, {_ACCOUNT} FROM instances WHERE watch = ? AND name = ?", (series, name)
         ).fetchone()
@@ -64,7 +64,7 @@ class LedgerTables:
     # --- accepted panes --------------------------------------------------------------------------------
 
     def digest(self, series: int, pane: int, instance: int) -> bytes | None:
-        """The digest kept of a pane's message."""
+        """Return the digest kept of a pane's message."""
         row = self._db.execute(
             "SELECT digest FROM ledger WHERE watch = ? AND pane = ? AND instance = ?",
             (series, pane, instance),
@@ -95,7 +95,7 @@ class LedgerTables:
         )
 
     def bits(self, series: int, block: int, instance: int) -> bytes:
-        """The bits of a block of panes, empty for none."""
+        """Return the bits of a block of panes, empty for none."""
         row = self._db.execute(
             "SELECT bits FROM ledger_blocks WHERE watch = ? AND block = ? AND instance = ?",
             (series, block, instance),

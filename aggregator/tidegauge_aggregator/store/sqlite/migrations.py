@@ -83,7 +83,7 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
 
 
 def copy_of(path: Path, version: int) -> Path:
-    """Where the copy of a store of an earlier version is."""
+    """Return where the copy of a store of an earlier version is."""
     return path.with_name(f"{path.name}.version-{version}")
 
 

@@ -130,7 +130,7 @@ class SqliteStore(LedgerTables):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; durable at the end."""
+        """Do all or nothing, durable at the end."""
         with _errors_of_the_store():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -146,7 +146,7 @@ class SqliteStore(LedgerTables):
         self._db.close()
 
     def size_bytes(self) -> int:
-        """Bytes of the file's pages that hold something."""
+        """Return the bytes of the file's pages that hold something."""
         pages = self._value("PRAGMA page_count") - self._value("PRAGMA freelist_count")
         return int(pages * self._value("PRAGMA page_size"))
 
@@ -165,17 +165,17 @@ class SqliteStore(LedgerTables):
     # --- series ---------------------------------------------------------------------------------------
 
     def all_series(self) -> list[SeriesRow]:
-        """All series."""
+        """Return all series."""
         return [_series_row(row) for row in self._db.execute(f"SELECT {_SERIES} FROM watches")]
 
     def series(self, series: int) -> SeriesRow:
-        """One series."""
+        """Return one series."""
         return _series_row(
             self._db.execute(f"SELECT {_SERIES} FROM watches WHERE id = ?", (series,)).fetchone()
         )
 
     def add_series(self, key: SeriesKey, now_seconds: float) -> SeriesRow:
-        """The series of this key, new if it is not there."""
+        """Return the series of this key, new if it is not there."""
         values = (key.model, key.profile, key.pane_seconds, key.shard, key.shards)
         self._db.execute(
             "INSERT OR IGNORE INTO watches (model, profile, pane_seconds, shard, shards, created)"
@@ -209,7 +209,7 @@ class SqliteStore(LedgerTables):
         return cursor.lastrowid or 0
 
     def inbox(self, series: int, after: int = -1) -> list[tuple[int, int]]:
-        """Number and pane of each message that is not merged yet and of a later pane, in order of pane."""
+        """Return number and pane of each message not merged yet and of a later pane, in order of pane."""
         return self._db.execute(
             "SELECT id, pane FROM inbox WHERE watch = ? AND pane > ? ORDER BY pane, id", (series, after)
         ).fetchall()
@@ -224,7 +224,7 @@ class SqliteStore(LedgerTables):
         self._db.executemany("DELETE FROM inbox WHERE id = ?", ((row_id,) for row_id in ids))
 
     def sums(self, series: int, panes: int, start: int, stop: int, limit: int) -> list[SumRow]:
-        """The first `limit` sums of that many panes with ``start <= pane < stop``, in order."""
+        """Return the first `limit` sums of that many panes with ``start <= pane < stop``, in order."""
         rows = self._db.execute(
             "SELECT pane, panes, row_count, lost, counts FROM sums"
             " WHERE watch = ? AND panes = ? AND pane >= ? AND pane < ? ORDER BY pane LIMIT ?",
@@ -233,7 +233,7 @@ class SqliteStore(LedgerTables):
         return [SumRow(*row) for row in rows]
 
     def sum_panes(self, series: int, panes: int, stop: int) -> list[int]:
-        """First panes of the sums of that many panes with ``pane < stop``, in order."""
+        """Return the first panes of the sums of that many panes with ``pane < stop``, in order."""
         rows = self._db.execute(
             "SELECT pane FROM sums WHERE watch = ? AND panes = ? AND pane < ? ORDER BY pane",
             (series, panes, stop),
@@ -241,7 +241,7 @@ class SqliteStore(LedgerTables):
         return [pane for (pane,) in rows]
 
     def newest_rows(self, series: int) -> int:
-        """The newest pane with rows among the sums, -1 for none; of a sum of several panes the last."""
+        """Return the newest pane with rows among the sums, -1 for none; of a sum of many panes the last."""
         found = self._db.execute(
             "SELECT max(pane + panes - 1) FROM sums WHERE watch = ? AND row_count > 0", (series,)
         ).fetchone()[0]
@@ -276,7 +276,7 @@ class SqliteStore(LedgerTables):
         )
 
     def transitions(self, series: int, since_seconds: float, limit: int) -> list[TransitionRow]:
-        """Changes of verdict, newest first."""
+        """Return the changes of verdict, newest first."""
         rows = self._db.execute(
             "SELECT pane, time, body FROM transitions WHERE watch = ? AND time >= ? ORDER BY id DESC LIMIT ?",
             (series, since_seconds, limit),
