@@ -101,6 +101,7 @@ def run_tier(tmp_path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(Path("/usr/bin/go").exists(), reason="this machine's Go stands where it cannot be hidden")
 def test_a_tier_that_cannot_run_is_reported_with_its_reason(tmp_path: Path) -> None:
     run = run_tier(tmp_path)
