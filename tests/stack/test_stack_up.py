@@ -165,11 +165,11 @@ def test_a_taken_port_of_an_aggregator_is_refused_before_anything_starts(bundle,
         for first in (port, port - 2):
             arguments = ("--port", 0, "--aggregator-port", first, "--dir", tmp_path / "stack")
             refused = tidegauge("up", "-f", document, *arguments)
-            assert_one_line_error(refused, f"port {port} cannot be used", "--aggregator-port")
+            assert_one_line_error(refused, f"port {port}: it cannot be used", "--aggregator-port")
         same = front.getsockname()[1]
         front.close()
         refused = tidegauge("up", bundle, "--port", same, "--aggregator-port", same)
-        assert_one_line_error(refused, f"port {same} cannot be used", "--aggregator-port")
+        assert_one_line_error(refused, f"port {same}: it cannot be used", "--aggregator-port")
     assert not (tmp_path / "stack/logs").exists()
 
 
