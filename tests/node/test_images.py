@@ -142,7 +142,7 @@ STARTS = {
     "model": (
         "model",
         "python -v -m tidegauge_serving --host 127.0.0.1 --port 0 --log-dir '' >/tmp/out 2>/tmp/loaded &"
-        " n=0; until grep -q ' ready: ' /tmp/loaded || [ $((n+=1)) -gt 600 ]; do sleep 0.1; done;"
+        " n=0; until grep -q '[ \"]ready: ' /tmp/loaded || [ $((n+=1)) -gt 600 ]; do sleep 0.1; done;"
         " kill $!; wait $!; cat /tmp/loaded",
     ),
     "drift-sidecar": (
